@@ -1,0 +1,39 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help run test check lock clean
+
+help: ## print the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.run: .locks/run.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r .locks/run.txt
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: .locks/dev.txt $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --require-hashes -r .locks/dev.txt
+	@touch $@
+
+run: $(VENV)/.run ## sample photos through a broker and a worker, then stay up until Ctrl-C
+	$(BIN)/tagstream run
+
+test: $(VENV)/.dev ## the tests, against a real broker
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## lint, types and the walls between the packages
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: ## resolve the dependencies anew (needs uv)
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --upgrade pyproject.toml -o .locks/worker.txt
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --extra embedded -c .locks/worker.txt -o .locks/run.txt
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --all-extras --group dev -c .locks/run.txt -o .locks/dev.txt
+
+clean: ## forget the virtual environment and the broker's data
+	rm -rf $(VENV) .tagstream

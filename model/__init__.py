@@ -1,0 +1,1 @@
+"""Bytes in, tags out: decode, resize, infer, name. No Kafka, no HTTP."""

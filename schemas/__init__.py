@@ -1,0 +1,1 @@
+"""What crosses a border: events in, events out, answers over HTTP. No I/O."""
