@@ -1,0 +1,123 @@
+"""CloudEvents 1.0 over Kafka: the three ways in which an upload event may arrive.
+
+Source: CloudEvents specification 1.0.2 and its Kafka protocol binding.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+
+from schemas.errors import BadEventError
+
+Headers = Sequence[tuple[str, bytes | None]]
+_Attribute = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """What surrounds the data of an event.
+
+    Attributes:
+        id: The event's id, unique within its source; None for plain JSON.
+        source: Who published it; None for plain JSON.
+        type: What happened; None where the publisher did not say.
+        time: RFC 3339 event time, unparsed; None where absent.
+        data: The event's JSON, still encoded.
+    """
+
+    data: bytes
+    id: str | None = None
+    source: str | None = None
+    type: str | None = None
+    time: str | None = None
+
+
+class _Structured(msgspec.Struct, frozen=True):
+    specversion: str
+    id: _Attribute
+    source: _Attribute
+    type: _Attribute
+    time: str | None = None
+    data: msgspec.Raw = msgspec.Raw(b"")
+    data_base64: str | None = None
+
+
+def open_envelope(value: bytes, headers: Headers) -> Envelope:
+    """Take the data and the CloudEvents attributes out of a Kafka record.
+
+    Args:
+        value: The record's value.
+        headers: The record's headers, as Kafka delivers them.
+
+    Raises:
+        BadEventError: The record claims to be a CloudEvent and is none.
+    """
+    texts = {name.lower(): _text(name, content) for name, content in headers if _matters(name)}
+    if texts.get("content-type", "").lower().startswith("application/cloudevents"):
+        return _open_structured(value)
+    if "ce_specversion" in texts:
+        return _open_binary(value, texts)
+    return Envelope(data=value)
+
+
+def _matters(name: str) -> bool:
+    return name.lower() == "content-type" or name.lower().startswith("ce_")
+
+
+def _text(name: str, content: bytes | None) -> str:
+    try:
+        return (content or b"").decode()
+    except UnicodeDecodeError as error:
+        raise BadEventError("invalid_cloudevent", f"header {name!r} is not UTF-8: {error}") from error
+
+
+def _open_structured(value: bytes) -> Envelope:
+    try:
+        event = msgspec.json.decode(value, type=_Structured)
+    except msgspec.ValidationError as error:
+        raise BadEventError("invalid_cloudevent", f"not a CloudEvent in structured mode: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadEventError("invalid_json", f"the value is not JSON: {error}") from error
+    _check_version(event.specversion)
+    return Envelope(
+        data=_structured_data(event), id=event.id, source=event.source, type=event.type, time=event.time
+    )
+
+
+def _structured_data(event: _Structured) -> bytes:
+    if event.data_base64 is None:
+        return bytes(event.data)
+    try:
+        return base64.b64decode(event.data_base64, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadEventError("invalid_cloudevent", f"data_base64 is not base64: {error}") from error
+
+
+def _open_binary(value: bytes, texts: Mapping[str, str]) -> Envelope:
+    _check_version(texts["ce_specversion"])
+    for name in ("ce_id", "ce_source", "ce_type"):
+        if not 1 <= len(texts.get(name, "")) <= 1024:  # noqa: PLR2004 - the limit of _Attribute
+            raise BadEventError("invalid_cloudevent", f"header {name!r} must hold 1 to 1024 characters")
+    return Envelope(
+        data=value,
+        id=texts["ce_id"],
+        source=texts["ce_source"],
+        type=texts["ce_type"],
+        time=texts.get("ce_time"),
+    )
+
+
+def _check_version(version: str) -> None:
+    if version != "1.0":
+        raise BadEventError("invalid_cloudevent", f"specversion {version!r}: only '1.0' is understood")
+
+
+def event_headers(**attributes: str) -> list[tuple[str, bytes]]:
+    """Give the Kafka headers of an event of ours in binary mode."""
+    named: dict[str, Any] = {"specversion": "1.0", **attributes}
+    return [
+        ("content-type", b"application/json"),
+        *((f"ce_{name}", value.encode()) for name, value in named.items()),
+    ]

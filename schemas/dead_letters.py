@@ -1,0 +1,59 @@
+"""Dead letters: the original record untouched, and headers that say what was wrong with it.
+
+The `__connect.errors.*` headers are Kafka Connect's, so that tools written for those work.
+"""
+
+import msgspec
+
+from schemas.cloudevents import Headers
+from schemas.uploads import Record
+
+_CONNECT = "__connect.errors."
+MAX_MESSAGE = 1000
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What was wrong with an event.
+
+    Attributes:
+        reason: A short machine code.
+        stage: Where it came out: parse, fetch, decode or infer.
+        retryable: Whether publishing the event again may help.
+        error: The name of the error's class.
+        message: The error in words, for people.
+    """
+
+    reason: str
+    stage: str
+    retryable: bool
+    error: str
+    message: str
+
+
+def dead_letter_headers(record: Record, fault: Fault) -> list[tuple[str, bytes]]:
+    """Give the original headers, followed by those that explain the fault."""
+    explained = {
+        f"{_CONNECT}topic": record.topic,
+        f"{_CONNECT}partition": str(record.partition),
+        f"{_CONNECT}offset": str(record.offset),
+        f"{_CONNECT}stage": fault.stage,
+        f"{_CONNECT}class.name": "tagstream",
+        f"{_CONNECT}exception.class.name": fault.error,
+        f"{_CONNECT}exception.message": fault.message[:MAX_MESSAGE],
+        "tagstream.reason": fault.reason,
+        "tagstream.retryable": "true" if fault.retryable else "false",
+    }
+    original = [(name, content or b"") for name, content in record.headers]
+    return original + [(name, text.encode(errors="replace")) for name, text in explained.items()]
+
+
+def read_fault(headers: Headers) -> Fault:
+    """Read back what `dead_letter_headers` wrote."""
+    texts = {name: (content or b"").decode(errors="replace") for name, content in headers}
+    return Fault(
+        reason=texts.get("tagstream.reason", "unknown"),
+        stage=texts.get(f"{_CONNECT}stage", "unknown"),
+        retryable=texts.get("tagstream.retryable") == "true",
+        error=texts.get(f"{_CONNECT}exception.class.name", "unknown"),
+        message=texts.get(f"{_CONNECT}exception.message", ""),
+    )

@@ -1,0 +1,105 @@
+"""The Faust application: who owns which partition, and which tables there are.
+
+Faust keeps the group membership, the assignment and the tables. It does not deliver: each owned partition has
+a unit of work that reads the log by itself (docs/decisions/0001-units-read-the-log.md).
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import faust
+from faust.types import TP
+
+from streams.kafka_connection import KafkaConnection
+from streams.ledger import Ledger
+from streams.partition_log import PartitionLog
+from streams.settings import Settings
+from streams.tables import LedgerTable, LedgerTableManager
+from streams.topics import TABLES, TopicNames
+from streams.unit import Unit, Work
+
+log = logging.getLogger(__name__)
+
+_HELP = {
+    "images": "State of each image: tags, scores, owner, event time, version, cause.",
+    "trends": "Images per tag: all time, and by hour of the event time.",
+    "meta": "@offset of each partition: how far its log is folded in.",
+}
+_FOR_EVER = 10**9  # seconds; Faust's consumer is paused on purpose and must not be taken for hung
+
+
+class Tagstream(faust.App):  # type: ignore[misc]  # Faust is untyped here
+    """Owns partitions, and one unit of work for each."""
+
+    def __init__(self, *args: Any, new_unit: Callable[[int], Unit], **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **kwargs)
+        self.units: dict[int, Unit] = {}
+        self._new_unit = new_unit
+        self.uploads_topic = ""
+
+    async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
+        # Only a pause: most partitions come back at once, and a fence guards those that do not.
+        await asyncio.gather(*(unit.suspend() for unit in self.units.values()))
+        await super()._on_partitions_revoked(revoked)
+
+    async def _on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        if not self.should_stop:
+            await self._own({tp.partition for tp in assigned if tp.topic == self.uploads_topic})
+        await super()._on_partitions_assigned(assigned, generation_id)
+
+    async def _own(self, partitions: set[int]) -> None:
+        gone = [self.units.pop(partition) for partition in self.units.keys() - partitions]
+        await asyncio.gather(*(unit.close() for unit in gone))
+        for partition in sorted(partitions - self.units.keys()):
+            self.units[partition] = self._new_unit(partition)
+            self.units[partition].start()
+        for unit in self.units.values():
+            unit.resume()
+        for name in TABLES:
+            self.tables[name].data.partitions = {
+                partition: unit.books.rows[name] for partition, unit in self.units.items()
+            }
+        log.info("owning partitions %s", sorted(partitions))
+
+    async def close_units(self) -> None:
+        """Let go of every partition."""
+        await self._own(set())
+
+
+def create_app(settings: Settings, connection: KafkaConnection, work: Work) -> Tagstream:
+    """Wire the application; nothing runs yet."""
+    names = TopicNames.of(settings)
+
+    def new_unit(partition: int) -> Unit:
+        return Unit(
+            partition,
+            lambda: PartitionLog(connection, names.uploads, partition),
+            Ledger(connection, names, partition),
+            work,
+            max_in_flight=settings.max_in_flight,
+            max_transaction=settings.max_transaction,
+        )
+
+    app = Tagstream(
+        settings.app_id,
+        new_unit=new_unit,
+        **connection.faust_options(),
+        Table=LedgerTable,
+        TableManager=LedgerTableManager,
+        datadir=settings.data_dir / "faust",
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        broker_session_timeout=6.0,
+        broker_heartbeat_interval=1.5,
+        broker_max_poll_interval=_FOR_EVER,
+        consumer_group_instance_id=settings.group_instance_id,
+        consumer_max_fetch_size=1,  # what Faust fetches is never looked at
+    )
+    app.uploads_topic = names.uploads
+    app.topics.add(app.topic(names.uploads, key_type=bytes, value_type=bytes, acks=False))
+    for name in TABLES:
+        app.Table(name, help=_HELP[name], key_type=str)
+    return app

@@ -1,0 +1,185 @@
+"""From an upload event to its outcome: parse, fetch, decode, infer. Touches no state."""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+import orjson
+import stamina
+
+from model import BadImageError
+from schemas.dead_letters import Fault
+from schemas.errors import BadEventError
+from schemas.results import ModelInfo, ScoredTag, Timings
+from schemas.uploads import Record, Upload, UploadType, parse_upload
+from streams.changes import PartitionRows
+from streams.errors import SourceBusyError, SourceGoneError
+from streams.fetching import Fetched
+from streams.outcomes import Deleted, Outcome, Rejected, Tagged
+from streams.tagger_pool import TaggedImage
+
+log = logging.getLogger(__name__)
+
+MAX_WAIT = 30.0  # seconds between two attempts, also where a source asks for more
+
+
+class Fetches(Protocol):
+    """Where bytes come from: see `streams.fetching.Fetcher`."""
+
+    async def fetch(self, url: str) -> Fetched:
+        """Get the bytes behind a URL."""
+
+
+class Tags(Protocol):
+    """Where tags come from: see `streams.tagger_pool.TaggerPool`."""
+
+    async def tag(self, data: bytes, add_ons: tuple[str, ...]) -> TaggedImage:
+        """Decode and tag an image."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What applies where an event says nothing, and what may be asked for.
+
+    Attributes:
+        models: The model behind each add-on that is offered.
+        default_add_on: The add-on that runs where an event names none.
+        auto_tagging: The threshold where an event names none.
+        attempts: Attempts before a busy source is given up.
+        max_bytes_in_flight: Bytes of images in memory beyond which the next fetch waits.
+    """
+
+    models: dict[str, ModelInfo]
+    default_add_on: str
+    auto_tagging: float | None
+    attempts: int
+    max_bytes_in_flight: int
+
+
+class Categorizer:
+    """Finds the outcome of upload events."""
+
+    def __init__(self, fetcher: Fetches, tagger: Tags, rules: Rules) -> None:
+        self._fetcher = fetcher
+        self._tagger = tagger
+        self._rules = rules
+        self._room = _Room(rules.max_bytes_in_flight)
+
+    async def outcome(
+        self, record: Record, rows: PartitionRows, settled: Callable[[], Awaitable[object]]
+    ) -> Outcome:
+        """Find what becomes of a record.
+
+        Args:
+            record: A record of the upload topic.
+            rows: The committed rows of its partition.
+            settled: Waits until they hold all that comes before the record.
+        """
+        stage = "parse"
+        started = time.perf_counter()
+        try:
+            upload = self._read(record)
+            if upload.type is UploadType.DELETED:
+                return Deleted(upload)
+            url = upload.data.url or await _known_url(upload, rows, settled)
+            stage = "fetch"
+            async with self._room.for_one(lambda: self._fetch(url)) as fetched:
+                stage = "decode"
+                image = await self._tagger.tag(fetched.data, upload.add_ons)
+                return self._tagged(upload, url, fetched, image, started)
+        except (BadEventError, SourceGoneError, BadImageError) as error:
+            return _rejected(error, error.code, stage, retryable=False)
+        except SourceBusyError as error:
+            return _rejected(error, error.code, stage, retryable=True)
+        except Exception as error:  # a fault of ours must not block the partition: people decide
+            log.exception("record %s/%d/%d failed", record.topic, record.partition, record.offset)
+            return _rejected(error, "internal_error", stage, retryable=True)
+
+    def _read(self, record: Record) -> Upload:
+        upload = parse_upload(record)
+        add_ons = upload.add_ons or (self._rules.default_add_on,)
+        for name in add_ons:
+            if name not in self._rules.models:
+                offered = ", ".join(self._rules.models)
+                message = f"add-on {name[:64]!r} is not offered; offered: {offered}"
+                raise BadEventError("unknown_add_on", message)
+        threshold = self._rules.auto_tagging if upload.auto_tagging is None else upload.auto_tagging
+        return msgspec.structs.replace(upload, add_ons=add_ons, auto_tagging=threshold)
+
+    async def _fetch(self, url: str) -> Fetched:
+        async for attempt in stamina.retry_context(
+            on=_backoff, attempts=self._rules.attempts, timeout=None, wait_initial=0.2, wait_max=MAX_WAIT
+        ):
+            with attempt:
+                return await self._fetcher.fetch(url)
+        raise AssertionError("unreachable: the last attempt raises")
+
+    def _tagged(
+        self, upload: Upload, url: str, fetched: Fetched, image: TaggedImage, started: float
+    ) -> Tagged:
+        scores = {
+            name: [ScoredTag(tag.name, round(tag.confidence, 4)) for tag in image.tags[name]]
+            for name in upload.add_ons
+        }
+        total = (time.perf_counter() - started) * 1000
+        times = (fetched.elapsed_ms, image.decode_ms, image.inference_ms, total)
+        return Tagged(
+            upload=upload,
+            url=url,
+            size=len(fetched.data),
+            width=image.width,
+            height=image.height,
+            format=image.format,
+            etag=upload.data.etag or hashlib.md5(fetched.data, usedforsecurity=False).hexdigest(),
+            scores=scores,
+            model=self._rules.models[upload.add_ons[0]],
+            timings=Timings(*(round(milliseconds, 1) for milliseconds in times)),
+        )
+
+
+async def _known_url(upload: Upload, rows: PartitionRows, settled: Callable[[], Awaitable[object]]) -> str:
+    await settled()
+    encoded = rows["images"].get(upload.public_id)
+    url: str | None = orjson.loads(encoded)["url"] if encoded else None
+    if url is None:
+        message = f"image {upload.public_id[:64]!r} is not known; give its `url`"
+        raise BadEventError("unknown_image", message)
+    return url
+
+
+def _backoff(error: Exception) -> bool | float:
+    if not isinstance(error, SourceBusyError):
+        return False
+    return True if error.retry_after is None else min(error.retry_after, MAX_WAIT)
+
+
+def _rejected(error: Exception, code: str, stage: str, *, retryable: bool) -> Rejected:
+    return Rejected(Fault(code, stage, retryable, type(error).__name__, str(error) or repr(error)))
+
+
+class _Room:
+    """Lets no fetch begin while the images in memory exceed a number of bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._used = 0
+        self._freed = asyncio.Condition()
+
+    @contextlib.asynccontextmanager
+    async def for_one(self, fetch: Callable[[], Awaitable[Fetched]]) -> AsyncIterator[Fetched]:
+        async with self._freed:
+            await self._freed.wait_for(lambda: self._used < self._limit)
+        fetched = await fetch()
+        self._used += len(fetched.data)
+        try:
+            yield fetched
+        finally:
+            self._used -= len(fetched.data)
+            async with self._freed:
+                self._freed.notify_all()

@@ -1,0 +1,48 @@
+"""The changes of one transaction: rows and outputs, over the state that is committed."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from streams.outcomes import Output
+
+Row = dict[str, Any]
+PartitionRows = Mapping[str, Mapping[str, bytes]]  # table, key: the row as its changelog has it
+
+
+class Changes:
+    """Rows that change and records that go out together.
+
+    Reads see the changes made so far. Each row is decoded and encoded at most once, however
+    often the transaction touches it.
+    """
+
+    def __init__(self, committed: PartitionRows) -> None:
+        self._committed = committed
+        self._rows: dict[tuple[str, str], Row | None] = {}
+        self._written: set[tuple[str, str]] = set()
+        self.outputs: list[Output] = []
+
+    def get(self, table: str, key: str) -> Row | None:
+        """Give a row, or None. Change it only by `put`."""
+        place = (table, key)
+        if place not in self._rows:
+            encoded = self._committed[table].get(key)
+            self._rows[place] = None if encoded is None else orjson.loads(encoded)
+        return self._rows[place]
+
+    def put(self, table: str, key: str, row: Row | None) -> None:
+        """Set a row; None removes it."""
+        self._rows[table, key] = row
+        self._written.add((table, key))
+
+    def emit(self, output: Output) -> None:
+        """Send a record with this transaction."""
+        self.outputs.append(output)
+
+    def encoded(self) -> Iterator[tuple[str, str, bytes | None]]:
+        """Give table, key and encoded row of all that changed."""
+        for table, key in self._written:
+            row = self._rows[table, key]
+            yield table, key, None if row is None else orjson.dumps(row)

@@ -1,0 +1,63 @@
+"""`tagstream worker`: tag uploads until told to stop."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import fields, replace
+from typing import Any
+
+import click
+
+from model import ManifestError
+from streams.errors import SettingsError, TopicsError
+from streams.kafka_connection import KafkaConnection
+from streams.logs import set_up_logs
+from streams.settings import Settings, kind_of, variable
+
+EXIT_UNUSABLE = 78  # sysexits' EX_CONFIG: a restart would not help
+
+
+def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    for item in reversed(fields(Settings)):
+        flag = f"--{item.name.replace('_', '-')}"
+        text = f"{item.metadata['help']} [{variable(item.name)}; default: {item.default}]"
+        command = click.option(flag, item.name, type=kind_of(item.name), default=None, help=text)(command)
+    return command
+
+
+@click.command()
+@click.option("--broker", help="Bootstrap servers. [KAFKA_BOOTSTRAP_SERVERS; default: localhost:9092]")
+@_with_settings
+def worker(broker: str | None, **overrides: object) -> None:
+    """Tag uploads until SIGTERM or Ctrl-C.
+
+    Kafka's TLS and SASL settings are read from KAFKA_SECURITY_PROTOCOL, KAFKA_SASL_MECHANISM,
+    KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD, KAFKA_SSL_CAFILE, KAFKA_SSL_CERTFILE and KAFKA_SSL_KEYFILE.
+
+    Exit codes: 0 after a stop that was asked for; 70 when a restart should begin from what was committed;
+    78 when a setting must be changed first.
+    """
+    from streams.worker import Worker, run_until_signal  # noqa: PLC0415 - `--help` need not load a model's runtime
+
+    try:
+        settings = Settings.from_mapping(os.environ, **overrides)
+        set_up_logs(settings.log_level, settings.log_format)
+        connection = KafkaConnection.from_mapping(os.environ)
+        if broker:
+            connection = replace(connection, bootstrap_servers=broker)
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        _run(run_until_signal(Worker(settings, connection)))
+    except (SettingsError, TopicsError, ManifestError, ValueError, OSError) as error:
+        click.echo(f"tagstream worker: {error}", err=True)
+        sys.exit(EXIT_UNUSABLE)
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    loop_factory = None
+    if sys.platform != "win32":
+        import uvloop  # noqa: PLC0415 - it does not exist on Windows
+
+        loop_factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main)

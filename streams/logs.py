@@ -1,0 +1,55 @@
+"""Log lines: for people on a terminal, JSON elsewhere."""
+
+import logging
+import sys
+
+from pythonjsonlogger.orjson import OrjsonFormatter
+from rich.console import Console
+from rich.logging import RichHandler
+
+from streams.errors import SettingsError
+
+_QUIET = ("aiokafka", "faust", "mode", "asyncio", "stamina")  # INFO of these is of use to their authors
+
+
+def set_up_logs(level: str, form: str) -> None:
+    """Send log lines to standard error.
+
+    Args:
+        level: DEBUG, INFO, WARNING or ERROR.
+        form: console, json, or auto: console on a terminal.
+
+    Raises:
+        SettingsError: Level or form is none of these.
+    """
+    if level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        raise SettingsError(f"TAGSTREAM_LOG_LEVEL={level!r}: choose DEBUG, INFO, WARNING or ERROR")
+    if form not in {"auto", "console", "json"}:
+        raise SettingsError(f"TAGSTREAM_LOG_FORMAT={form!r}: choose auto, console or json")
+    console = form == "console" or (form == "auto" and sys.stderr.isatty())
+    logging.basicConfig(
+        level=level.upper(),
+        handlers=[_console_handler() if console else _json_handler()],
+        force=True,
+    )
+    if level.upper() != "DEBUG":
+        for name in _QUIET:
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _console_handler() -> logging.Handler:
+    handler = RichHandler(console=Console(stderr=True), show_path=False, log_time_format="%H:%M:%S")
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    return handler
+
+
+def _json_handler() -> logging.Handler:
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        OrjsonFormatter(
+            ["asctime", "levelname", "name", "message"],
+            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+            defaults=None,
+        )
+    )
+    return handler

@@ -1,0 +1,63 @@
+"""What became of one upload before it touches any state."""
+
+from dataclasses import dataclass, field
+
+from schemas.dead_letters import Fault
+from schemas.results import ModelInfo, ScoredTag, Timings
+from schemas.uploads import Record, Upload
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """The image was fetched, decoded and tagged.
+
+    Attributes:
+        url: Where it was fetched from.
+        scores: For each add-on, every tag with its confidence, best first.
+    """
+
+    upload: Upload
+    url: str
+    size: int
+    width: int
+    height: int
+    format: str
+    etag: str
+    scores: dict[str, list[ScoredTag]]
+    model: ModelInfo
+    timings: Timings
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """The image was withdrawn."""
+
+    upload: Upload
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """The event becomes a dead letter."""
+
+    fault: Fault
+
+
+Outcome = Tagged | Deleted | Rejected
+
+
+@dataclass(frozen=True)
+class Output:
+    """A record to be sent, in the transaction of the event that caused it."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A record of the upload topic with its outcome."""
+
+    record: Record
+    outcome: Outcome

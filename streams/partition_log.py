@@ -1,0 +1,95 @@
+"""Reading one partition of a topic from an exact offset, committed records only.
+
+No consumer group takes part: a unit of work knows by itself where it stands.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Self
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
+
+from schemas.uploads import Record
+from streams.errors import InvariantError
+from streams.kafka_connection import KafkaConnection
+
+log = logging.getLogger(__name__)
+
+_POLL_MS = 1000
+_MAX_RECORDS = 500
+
+
+def open_consumer(connection: KafkaConnection) -> AIOKafkaConsumer:
+    """Give a consumer outside of any group that sees committed records only."""
+    return AIOKafkaConsumer(
+        **connection.aiokafka_options(),
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        fetch_max_wait_ms=500,
+    )
+
+
+class PartitionLog:
+    """The records of one partition, in order and without gaps of our making."""
+
+    def __init__(self, connection: KafkaConnection, topic: str, partition: int) -> None:
+        self._place = TopicPartition(topic, partition)
+        self._consumer = open_consumer(connection)
+        self.end_offset: int | None = None  # of committed records, as last heard from the broker
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        self._consumer.assign([self._place])
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        await self._consumer.stop()
+
+    async def records(self, offset: int) -> AsyncIterator[Record]:
+        """Give every committed record from `offset` on, for ever.
+
+        Raises:
+            InvariantError: The log is shorter than what was already processed: the topic was recreated.
+        """
+        await self._check_range(offset)
+        self._consumer.seek(self._place, offset)
+        while True:
+            try:
+                batches = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+            except OffsetOutOfRangeError:  # retention overtook us
+                offset = await self._check_range(offset)
+                self._consumer.seek(self._place, offset)
+                continue
+            self.end_offset = self._consumer.last_stable_offset(self._place)
+            for message in batches.get(self._place, ()):
+                offset = message.offset + 1
+                yield _record(message)
+
+    async def _check_range(self, offset: int) -> int:
+        first: int = (await self._consumer.beginning_offsets([self._place]))[self._place]
+        end: int = (await self._consumer.end_offsets([self._place]))[self._place]
+        self.end_offset = end
+        if offset > end:
+            cure = "if it was recreated on purpose, choose a new app_id, so that its state begins anew"
+            message = f"{self._place} ends at {end}, but {offset} records are already processed; {cure}"
+            raise InvariantError(message)
+        if offset < first:
+            log.error("%s: records %d to %d were deleted before we read them", self._place, offset, first - 1)
+        return max(offset, first)
+
+
+def _record(message: ConsumerRecord) -> Record:
+    return Record(
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        timestamp=message.timestamp,
+        key=message.key,
+        value=message.value,
+        headers=message.headers,
+    )

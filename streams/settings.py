@@ -1,0 +1,142 @@
+"""Settings: one frozen object, read once from a mapping that is passed in.
+
+Every setting is an environment variable `TAGSTREAM_<NAME>` and a flag `--<name>` of the worker.
+"""
+
+import os
+import socket
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from streams.errors import SettingsError
+
+PREFIX = "TAGSTREAM_"
+DEFAULT_ADD_ONS = "tagstream,imagga_tagging"
+_DATA_DIR = Path(".tagstream")
+
+
+def _setting(default: Any, description: str, check: Callable[[Any], str | None] | None = None) -> Any:  # noqa: ANN401 - as dataclasses.field
+    return field(default=default, metadata={"help": description, "check": check})
+
+
+def _at_least(least: float) -> Callable[[Any], str | None]:
+    return lambda value: None if value >= least else f"must be at least {least}"
+
+
+def _fraction(value: float | None) -> str | None:
+    return None if value is None or 0 <= value <= 1 else "must lie between 0 and 1"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator decides. Sizes are in bytes, times in seconds."""
+
+    app_id: str = _setting("tagstream", "Name of the consumer group, and prefix of the state topics.")
+    instance_id: str = _setting("", "Name of this worker, unique in its group. Empty: host name and port.")
+    topic_prefix: str = _setting("", "Put before the name of each event topic.")
+    partitions: int = _setting(4, "Partitions of topics that are created.", _at_least(1))
+    replication: int = _setting(1, "Replicas of topics that are created.", _at_least(1))
+    add_ons: str = _setting(
+        DEFAULT_ADD_ONS, "Add-ons offered: NAME or NAME=FOLDER of a model, separated by commas."
+    )
+    categorization: str = _setting("imagga_tagging", "Add-on that runs where an event names none.")
+    auto_tagging: float | None = _setting(
+        None, "Threshold where an event names none. Empty: assign nothing.", _fraction
+    )
+    threads: int = _setting(0, "Threads that decode and infer. 0: one per core.", _at_least(0))
+    max_batch: int = _setting(8, "Most images in one inference.", _at_least(1))
+    fetch_concurrency: int = _setting(32, "Most fetches at once.", _at_least(1))
+    fetch_per_host: int = _setting(8, "Most fetches at once from one host.", _at_least(1))
+    fetch_timeout: float = _setting(20.0, "Deadline of one fetch, redirects included.", _at_least(0.1))
+    fetch_attempts: int = _setting(4, "Attempts before a busy source is given up.", _at_least(1))
+    max_image_bytes: int = _setting(30_000_000, "Largest image that is fetched.", _at_least(1))
+    max_bytes_in_flight: int = _setting(
+        256_000_000, "Most bytes of images in memory; intake waits beyond.", _at_least(1)
+    )
+    allow_sources: str = _setting(
+        "", "Private sources that events may name: HOST, HOST:PORT or NETWORK, separated by commas."
+    )
+    max_in_flight: int = _setting(64, "Most events in work per partition.", _at_least(1))
+    max_transaction: int = _setting(100, "Most events in one transaction.", _at_least(1))
+    web_host: str = _setting("127.0.0.1", "Address that the query API listens on.")
+    web_port: int = _setting(6066, "Port that the query API listens on. 0: any free one.", _at_least(0))
+    data_dir: Path = _setting(_DATA_DIR, "Directory of this worker's own files.")
+    log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR.")
+    log_format: str = _setting("auto", "console, json, or auto: console on a terminal, json elsewhere.")
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            check = item.metadata["check"]
+            fault = check(getattr(self, item.name)) if check else None
+            if fault:
+                raise SettingsError(f"{variable(item.name)}={getattr(self, item.name)!r} {fault}")
+        if self.categorization not in self.model_folders:
+            offered = ", ".join(self.model_folders)
+            message = f"{variable('categorization')}={self.categorization!r} is no add-on; offered: {offered}"
+            raise SettingsError(message)
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, str], **overrides: object) -> "Settings":
+        """Read the settings from `mapping`, such as `os.environ`; `overrides` win where not None.
+
+        Raises:
+            SettingsError: A value does not fit its setting.
+        """
+        kinds = typing.get_type_hints(cls)
+        values: dict[str, Any] = {
+            name: _convert(name, kinds[name], mapping[variable(name)])
+            for name in kinds
+            if variable(name) in mapping
+        }
+        values.update({name: value for name, value in overrides.items() if value is not None})
+        return cls(**values)
+
+    @property
+    def model_folders(self) -> dict[str, Path | None]:
+        """Give each add-on's model folder; None stands for the default model."""
+        pairs = (entry.strip().partition("=") for entry in self.add_ons.split(",") if entry.strip())
+        return {name.strip(): Path(folder.strip()) if folder.strip() else None for name, _, folder in pairs}
+
+    @property
+    def worker_threads(self) -> int:
+        """Give the number of threads that decode and infer."""
+        return self.threads or available_cores()
+
+    @property
+    def group_instance_id(self) -> str:
+        """Give the name under which this worker is a static member of its group."""
+        return self.instance_id or f"{socket.gethostname()}-{self.web_port or os.getpid()}"
+
+
+def available_cores() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def variable(name: str) -> str:
+    """Give the environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def kind_of(name: str) -> type:
+    """Give the type of a setting's value, None left out."""
+    kind = typing.get_type_hints(Settings)[name]
+    if isinstance(kind, types.UnionType):
+        kind = next(option for option in typing.get_args(kind) if option is not type(None))
+    return typing.cast("type", kind)
+
+
+def _convert(name: str, kind: object, text: str) -> object:
+    if text == "" and isinstance(kind, types.UnionType):
+        return None
+    target = kind_of(name)
+    try:
+        return target(text)
+    except ValueError:
+        raise SettingsError(f"{variable(name)}={text!r} is no {target.__name__}") from None

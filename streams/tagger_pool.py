@@ -1,0 +1,148 @@
+"""Decode and infer in threads: one thread per core, micro-batches of what is waiting.
+
+A thread takes what waits when it becomes free: a lone image leaves at once, a crowd leaves in batches.
+Pillow and ONNX Runtime release the GIL, so the event loop goes on meanwhile.
+"""
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from model import DecodedImage, Tag, Tagger, decode
+
+_STOP = None
+
+
+@dataclass(frozen=True)
+class TaggedImage:
+    """What a thread found. Times are in milliseconds; `inference_ms` is this image's share of its batch."""
+
+    width: int
+    height: int
+    format: str
+    tags: dict[str, list[Tag]]
+    decode_ms: float
+    inference_ms: float
+
+
+@dataclass
+class _Job:
+    data: bytes
+    add_ons: Sequence[str]
+    answer: asyncio.Future[TaggedImage]
+    images: dict[int, DecodedImage] = field(default_factory=dict)  # by input size
+    decode_ms: float = 0.0
+
+
+class TaggerPool:
+    """Threads that decode and infer, fed by one queue. Use `start` and `stop`."""
+
+    def __init__(self, taggers: Mapping[str, Tagger], *, threads: int, max_batch: int) -> None:
+        self.taggers = taggers
+        self._max_batch = max_batch
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"tagger-{index}", daemon=True)
+            for index in range(threads)
+        ]
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let the threads finish what they have begun."""
+        for _ in self._threads:
+            self._jobs.put(_STOP)
+        for thread in self._threads:
+            thread.join()
+
+    async def tag(self, data: bytes, add_ons: Sequence[str]) -> TaggedImage:
+        """Decode an image once and tag it with each of the add-ons.
+
+        Raises:
+            BadImageError: The bytes are no image that may be decoded.
+        """
+        answer: asyncio.Future[TaggedImage] = asyncio.get_running_loop().create_future()
+        self._jobs.put(_Job(data, add_ons, answer))
+        return await answer
+
+    def _serve(self) -> None:
+        while (job := self._jobs.get()) is not _STOP:
+            batch = [job]
+            stop = False
+            while len(batch) < self._max_batch and not stop:
+                try:
+                    more = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+                if more is _STOP:
+                    stop = True
+                else:
+                    batch.append(more)
+            self._tag_batch(batch)
+            if stop:
+                return
+
+    def _tag_batch(self, jobs: list[_Job]) -> None:
+        decoded = [job for job in jobs if self._decode(job)]
+        if not decoded:
+            return
+        started = time.perf_counter()
+        try:
+            found = self._infer(decoded)
+        except Exception as error:  # noqa: BLE001 - the waiting tasks decide what a failed model means
+            for job in decoded:
+                _answer(job, error)
+            return
+        share = (time.perf_counter() - started) * 1000 / len(decoded)
+        for job, tags in zip(decoded, found, strict=True):
+            image = next(iter(job.images.values()))
+            _answer(job, TaggedImage(image.width, image.height, image.format, tags, job.decode_ms, share))
+
+    def _decode(self, job: _Job) -> bool:
+        started = time.perf_counter()
+        try:
+            for size in {self.taggers[name].input_size for name in job.add_ons}:
+                job.images[size] = decode(job.data, size)
+        except Exception as error:  # noqa: BLE001 - a bad image is its own job's affair
+            _answer(job, error)
+            return False
+        job.decode_ms = (time.perf_counter() - started) * 1000
+        return True
+
+    def _infer(self, jobs: list[_Job]) -> list[dict[str, list[Tag]]]:
+        """Run each model once over the images that ask for it; add-ons may share a model."""
+        found: list[dict[str, list[Tag]]] = [{} for _ in jobs]
+        for tagger, names in self._names_by_tagger().items():
+            asking = [index for index, job in enumerate(jobs) if names & set(job.add_ons)]
+            if not asking:
+                continue
+            pixels = np.stack([jobs[index].images[tagger.input_size].pixels for index in asking])
+            for index, tags in zip(asking, tagger.tag_pixels(pixels), strict=True):
+                found[index] |= {name: tags for name in jobs[index].add_ons if name in names}
+        return found
+
+    def _names_by_tagger(self) -> dict[Tagger, set[str]]:
+        names: dict[Tagger, set[str]] = {}
+        for name, tagger in self.taggers.items():
+            names.setdefault(tagger, set()).add(name)
+        return names
+
+
+def _answer(job: _Job, answer: TaggedImage | Exception) -> None:
+    def settle() -> None:
+        if job.answer.done():  # cancelled meanwhile
+            return
+        if isinstance(answer, Exception):
+            job.answer.set_exception(answer)
+        else:
+            job.answer.set_result(answer)
+
+    job.answer.get_loop().call_soon_threadsafe(settle)

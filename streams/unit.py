@@ -1,0 +1,198 @@
+"""The unit of work: one owned partition of the upload topic, from its log to its transactions.
+
+Records are worked on concurrently and applied in offset order. While one transaction commits, the
+next records are already being fetched, decoded and inferred.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from schemas.uploads import Record
+from streams.changes import Changes, PartitionRows
+from streams.errors import InvariantError
+from streams.outcomes import Done, Outcome
+
+log = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """Where a unit's records come from: see `streams.partition_log.PartitionLog`."""
+
+    end_offset: int | None
+
+    def records(self, offset: int) -> AsyncIterator[Record]:
+        """Give every record from `offset` on, in order."""
+
+
+class Books(Protocol):
+    """Where a unit's state is kept: see `streams.ledger.Ledger`."""
+
+    rows: dict[str, dict[str, bytes]]
+    next_offset: int
+
+    async def open(self) -> None:
+        """Take the partition over."""
+
+    async def close(self) -> None:
+        """Let go."""
+
+    async def commit(self, changes: Changes, next_offset: int) -> None:
+        """Make the changes true, all or none."""
+
+
+Compute = Callable[[Record, PartitionRows, Callable[[], Awaitable[object]]], Coroutine[Any, Any, Outcome]]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a unit does with its records.
+
+    Attributes:
+        compute: Finds a record's outcome and touches no state. Besides the record it gets the committed
+            rows, and a function that waits until they hold all that comes before the record.
+        fold: Applies an outcome; pure.
+        doom: Ends the process, saying why.
+    """
+
+    compute: Compute
+    fold: Callable[[Changes, Done], None]
+    doom: Callable[[str], None]
+
+
+@dataclass
+class _Entry:
+    record: Record
+    outcome: asyncio.Task[Outcome]
+    applied: asyncio.Event
+
+
+class Unit:
+    """One partition in work.
+
+    Invariants: a record enters only if it is the next of the log; outcomes are applied in that order;
+    `books.next_offset` moves only by a commit that also holds what the records before it changed.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        open_source: Callable[[], AbstractAsyncContextManager[Source]],
+        books: Books,
+        work: Work,
+        *,
+        max_in_flight: int,
+        max_transaction: int,
+    ) -> None:
+        self.partition = partition
+        self.books = books
+        self.ready = asyncio.Event()
+        self.source: Source | None = None
+        self._open_source = open_source
+        self._work = work
+        self._max_transaction = max_transaction
+        self._slots = asyncio.Semaphore(max_in_flight)
+        self._entries: deque[_Entry] = deque()
+        self._arrived = asyncio.Event()
+        self._may_commit = asyncio.Event()
+        self._may_commit.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to work, in the background."""
+        self._task = asyncio.create_task(self._run(), name=f"unit-{self.partition}")
+
+    async def suspend(self) -> None:
+        """Finish the transaction under way and begin no other, until `resume`."""
+        self._may_commit.clear()
+        await self._idle.wait()
+
+    def resume(self) -> None:
+        """Go on after `suspend`."""
+        self._may_commit.set()
+
+    async def close(self) -> None:
+        """Finish the transaction under way, then let go; what was not committed is replayed."""
+        await self.suspend()
+        self.ready.clear()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        try:
+            await self.books.open()
+            log.info("partition %d: %s", self.partition, self._loaded())
+            async with self._open_source() as self.source, asyncio.TaskGroup() as tasks:
+                self.ready.set()
+                tasks.create_task(self._read(self.source))
+                tasks.create_task(self._commit_for_ever())
+        except Exception as error:  # whatever it was: loading anew gives the truth
+            log.critical("partition %d failed", self.partition, exc_info=error)
+            self._work.doom(f"partition {self.partition}: {_innermost(error)!r}")
+        finally:
+            for entry in self._entries:
+                entry.outcome.cancel()
+            await self.books.close()
+
+    def _loaded(self) -> str:
+        sizes = ", ".join(f"{len(rows)} {table}" for table, rows in self.books.rows.items())
+        return f"at offset {self.books.next_offset} with {sizes}"
+
+    async def _read(self, source: Source) -> None:
+        last, applied = self.books.next_offset - 1, asyncio.Event()
+        applied.set()
+        async for record in source.records(self.books.next_offset):
+            if record.offset <= last:
+                raise InvariantError(f"offset {record.offset} after {last}")
+            last = record.offset
+            await self._slots.acquire()
+            applied = self._begin(record, applied)
+
+    def _begin(self, record: Record, previous: asyncio.Event) -> asyncio.Event:
+        outcome = asyncio.create_task(self._work.compute(record, self.books.rows, previous.wait))
+        entry = _Entry(record, outcome, asyncio.Event())
+        self._entries.append(entry)
+        self._arrived.set()
+        return entry.applied
+
+    async def _commit_for_ever(self) -> None:
+        while True:
+            await self._first_is_done()
+            await self._may_commit.wait()
+            self._idle.clear()
+            try:
+                await self._commit(self._take_done())
+            finally:
+                self._idle.set()
+
+    async def _first_is_done(self) -> None:
+        while not self._entries:
+            self._arrived.clear()
+            await self._arrived.wait()
+        await asyncio.wait({self._entries[0].outcome})
+
+    def _take_done(self) -> list[_Entry]:
+        taken: list[_Entry] = []
+        while self._entries and self._entries[0].outcome.done() and len(taken) < self._max_transaction:
+            taken.append(self._entries.popleft())
+        return taken
+
+    async def _commit(self, entries: list[_Entry]) -> None:
+        changes = Changes(self.books.rows)
+        for entry in entries:
+            self._work.fold(changes, Done(entry.record, entry.outcome.result()))
+        await self.books.commit(changes, entries[-1].record.offset + 1)
+        for entry in entries:
+            entry.applied.set()
+            self._slots.release()
+
+
+def _innermost(error: BaseException) -> BaseException:
+    return _innermost(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

@@ -1,0 +1,151 @@
+"""One worker process: what it is made of, and the order in which that starts and stops."""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import os
+import signal
+
+from model import Tagger
+from schemas.results import ModelInfo
+from streams.addresses import AddressPolicy
+from streams.app import Tagstream, create_app
+from streams.categorizing import Categorizer, Rules
+from streams.fetching import Fetcher, FetchLimits
+from streams.folding import fold
+from streams.kafka_connection import KafkaConnection
+from streams.settings import Settings
+from streams.tagger_pool import TaggerPool
+from streams.topics import TopicNames, wait_for_topics
+from streams.unit import Unit, Work
+from streams.web import QueryApi
+
+log = logging.getLogger(__name__)
+
+EXIT_DOOMED = 70  # sysexits' EX_SOFTWARE: a supervisor should start the worker again
+_STOP_DEADLINE = 10.0  # seconds that a graceful stop may take after its partitions are given back
+
+
+def doom(reason: str) -> None:
+    """End the process at once: what is committed is the truth, and loading it again is the cure."""
+    log.critical("ending the process, so that a restart begins from what was committed: %s", reason)
+    logging.shutdown()
+    os._exit(EXIT_DOOMED)
+
+
+class Worker:
+    """A worker.
+
+    Attributes:
+        status: starting, waiting for Kafka, ready, or stopping.
+        partitions: How many partitions the topics have; None before Kafka was heard.
+        port: Where the query API listens.
+    """
+
+    def __init__(self, settings: Settings, connection: KafkaConnection) -> None:
+        self.settings = settings
+        self.status = "starting"
+        self.partitions: int | None = None
+        self.port = settings.web_port
+        self._connection = connection
+        self._app: Tagstream | None = None
+        self._stopping = asyncio.Event()
+
+    @property
+    def units(self) -> dict[int, Unit]:
+        """Give the partitions in work."""
+        return self._app.units if self._app else {}
+
+    def stop(self) -> None:
+        """Ask for a graceful stop."""
+        self.status = "stopping"
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until `stop`.
+
+        Raises:
+            ManifestError: A model folder cannot be used.
+            TopicsError: The cluster's topics do not fit the settings.
+            SettingsError: The allowed sources cannot be read.
+            OSError: The query API's address cannot be listened on.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            api = QueryApi(self)
+            self.port = await api.start(self.settings.web_host, self.settings.web_port)
+            stack.push_async_callback(api.stop)
+            log.info("query API on http://%s:%d", self.settings.web_host, self.port)
+            work = await self._work(stack)
+            self.status = "waiting for Kafka"
+            if await self._unless_stopping(self._find_topics()):
+                await self._serve(work)
+
+    async def _find_topics(self) -> None:
+        self.partitions = await wait_for_topics(self._connection, self.settings)
+
+    async def _serve(self, work: Work) -> None:
+        app = self._app = create_app(self.settings, self._connection, work)
+        app.finalize()
+        await app.start()
+        self.status = "ready"
+        log.info("ready")
+        crashed = asyncio.create_task(app.wait_until_stopped())
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({crashed, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not self._stopping.is_set():
+            doom(f"Faust stopped: {app.crash_reason!r}")
+        log.info("stopping: giving the partitions back")
+        await app.close_units()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(app.stop(), _STOP_DEADLINE)
+        crashed.cancel()
+        log.info("stopped")
+
+    async def _unless_stopping(self, step: "asyncio.Future[None] | asyncio.coroutines.Coroutine") -> bool:  # type: ignore[name-defined]
+        task, stopping = asyncio.ensure_future(step), asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not task.done():
+            task.cancel()
+            return False
+        await task
+        return not self._stopping.is_set()
+
+    async def _work(self, stack: contextlib.AsyncExitStack) -> Work:
+        settings = self.settings
+        policy = AddressPolicy.parse(settings.allow_sources)
+        limits = FetchLimits(
+            max_bytes=settings.max_image_bytes,
+            deadline=settings.fetch_timeout,
+            concurrency=settings.fetch_concurrency,
+            per_host=settings.fetch_per_host,
+        )
+        fetcher = await stack.enter_async_context(Fetcher(policy, limits))
+        taggers = await asyncio.to_thread(load_taggers, settings)
+        pool = TaggerPool(taggers, threads=settings.worker_threads, max_batch=settings.max_batch)
+        pool.start()
+        stack.callback(pool.stop)
+        rules = Rules(
+            models={name: ModelInfo(tagger.name, tagger.version) for name, tagger in taggers.items()},
+            default_add_on=settings.categorization,
+            auto_tagging=settings.auto_tagging,
+            attempts=settings.fetch_attempts,
+            max_bytes_in_flight=settings.max_bytes_in_flight,
+        )
+        categorizer = Categorizer(fetcher, pool, rules)
+        return Work(categorizer.outcome, functools.partial(fold, names=TopicNames.of(settings)), doom)
+
+
+def load_taggers(settings: Settings) -> dict[str, Tagger]:
+    """Load each add-on's model, once per folder."""
+    loaded = {folder: Tagger.load(folder) for folder in set(settings.model_folders.values())}
+    return {name: loaded[folder] for name, folder in settings.model_folders.items()}
+
+
+async def run_until_signal(worker: Worker) -> None:
+    """Run a worker until SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, worker.stop)
+    await worker.run()
