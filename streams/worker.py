@@ -17,7 +17,8 @@ from streams.folding import fold
 from streams.kafka_connection import KafkaConnection
 from streams.settings import Settings
 from streams.tagger_pool import TaggerPool
-from streams.topics import TopicNames, wait_for_topics
+from streams.topic_admin import wait_for_topics
+from streams.topics import TopicNames
 from streams.unit import Unit, Work
 from streams.web import QueryApi
 

@@ -1,0 +1,113 @@
+"""Stand-ins at the borders of unit tests. The pipeline's own tests use none of them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Self
+
+import orjson
+
+from schemas.results import ModelInfo, ScoredTag, Timings
+from schemas.uploads import Record, Upload, UploadData, UploadType
+from streams.changes import Changes
+from streams.outcomes import Deleted, Done, Tagged
+from streams.topics import TABLES, TopicNames
+
+NAMES = TopicNames("app")
+
+
+def record(offset: int = 0, value: bytes | None = b"{}", key: bytes | None = b"img", **rest: object) -> Record:
+    fields = {"topic": "image.uploads", "partition": 0, "timestamp": 1_000, "headers": ()} | rest
+    return Record(offset=offset, key=key, value=value, **fields)  # type: ignore[arg-type]
+
+
+def upload(
+    public_id: str = "img",
+    event_id: str = "e1",
+    *,
+    at: int = 3_600_000,
+    auto_tagging: float | None = 0.5,
+    kind: UploadType = UploadType.UPLOADED,
+    **data: object,
+) -> Upload:
+    return Upload(
+        source="test",
+        id=event_id,
+        type=kind,
+        public_id=public_id,
+        at=at,
+        data=UploadData(public_id=public_id, url="http://h/1.jpg", **data),  # type: ignore[arg-type]
+        add_ons=("imagga_tagging",),
+        auto_tagging=auto_tagging,
+    )
+
+
+def tagged(event: Upload, **confidences: float) -> Tagged:
+    scores = [ScoredTag(tag, confidence) for tag, confidence in confidences.items()]
+    return Tagged(
+        upload=event,
+        url="http://h/1.jpg",
+        size=10,
+        width=4,
+        height=3,
+        format="jpg",
+        etag="e",
+        scores={"imagga_tagging": scores},
+        model=ModelInfo("m", "1"),
+        timings=Timings(1, 1, 1, 3),
+    )
+
+
+def done(offset: int, event: Upload, **confidences: float) -> Done:
+    if event.type is UploadType.DELETED:
+        return Done(record(offset), Deleted(event))
+    return Done(record(offset), tagged(event, **confidences))
+
+
+class MemoryBooks:
+    """Books without a broker: commits are instant, and counted."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[str, bytes]] = {table: {} for table in TABLES}
+        self.next_offset = 0
+        self.commits: list[int] = []
+        self.outputs: list[tuple[str, dict[str, object]]] = []
+        self.closed = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def open(self) -> None:
+        """Nothing to fence."""
+
+    async def close(self) -> None:
+        self.closed = True
+
+    async def commit(self, changes: Changes, next_offset: int) -> None:
+        await self.gate.wait()
+        for table, key, value in changes.encoded():
+            if value is None:
+                self.rows[table].pop(key, None)
+            else:
+                self.rows[table][key] = value
+        self.outputs += [(out.topic, orjson.loads(out.value or b"null")) for out in changes.outputs]
+        self.commits.append(next_offset)
+        self.next_offset = next_offset
+
+
+class ListSource:
+    """A log that holds what it was given, and then waits."""
+
+    def __init__(self, records: list[Record]) -> None:
+        self.end_offset: int | None = None
+        self._records = records
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+    async def records(self, offset: int) -> AsyncIterator[Record]:
+        for item in self._records:
+            if item.offset >= offset:
+                yield item
+        await asyncio.Event().wait()

@@ -1,0 +1,164 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from fakes import ListSource, MemoryBooks, record, tagged, upload
+
+from schemas.dead_letters import Fault
+from schemas.uploads import Record
+from streams.changes import Changes, PartitionRows
+from streams.outcomes import Done, Outcome, Rejected
+from streams.unit import Unit, Work
+
+Settled = Callable[[], Awaitable[object]]
+
+
+class Harness:
+    """A unit over a list and memory, with outcomes that the test decides."""
+
+    def __init__(self, offsets: list[int], *, max_in_flight: int = 100, max_transaction: int = 100) -> None:
+        self.books = MemoryBooks()
+        self.doomed: list[str] = []
+        self.applied: list[int] = []
+        self.started: list[int] = []
+        self.answers: dict[int, asyncio.Future[None]] = {}
+        self.needs_settled: set[int] = set()
+        self.source = ListSource([record(offset) for offset in offsets])
+        self.unit = Unit(
+            0,
+            lambda: self.source,
+            self.books,
+            Work(self._compute, self._fold, self.doomed.append),
+            max_in_flight=max_in_flight,
+            max_transaction=max_transaction,
+        )
+
+    async def _compute(self, item: Record, _rows: PartitionRows, settled: Settled) -> Outcome:
+        self.started.append(item.offset)
+        if item.offset in self.needs_settled:
+            await settled()
+            assert self.books.next_offset == item.offset
+        if item.offset in self.answers:
+            await self.answers[item.offset]
+        return Rejected(Fault("x", "parse", False, "E", "m"))  # noqa: FBT003
+
+    def _fold(self, _changes: Changes, event: Done) -> None:
+        self.applied.append(event.record.offset)
+
+    def hold(self, offset: int) -> None:
+        self.answers[offset] = asyncio.get_running_loop().create_future()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def harness() -> Callable[..., Harness]:
+    return Harness
+
+
+async def test_outcomes_are_applied_in_offset_order(harness: Callable[..., Harness]) -> None:
+    """A slow first record holds back the faster ones behind it, and none is lost."""
+    subject = harness(list(range(10)))
+    subject.hold(0)
+    subject.unit.start()
+    await subject.until(lambda: len(subject.started) == 10)
+    assert subject.applied == []
+    subject.answers[0].set_result(None)
+    await subject.until(lambda: subject.books.next_offset == 10)
+    assert subject.applied == list(range(10))
+    await subject.unit.close()
+    assert subject.books.closed
+    assert subject.doomed == []
+
+
+async def test_the_resume_point_moves_with_the_transaction(harness: Callable[..., Harness]) -> None:
+    """Each commit covers at most `max_transaction` records and ends behind the last of them."""
+    subject = harness([0, 1, 2, 5, 6], max_transaction=2)  # 3 and 4 are transaction markers
+    subject.unit.start()
+    await subject.until(lambda: subject.books.next_offset == 7)
+    assert subject.books.commits[-1] == 7
+    assert len(subject.books.commits) >= 3
+    await subject.unit.close()
+
+
+async def test_no_more_than_the_allowed_records_are_in_flight(harness: Callable[..., Harness]) -> None:
+    """Backpressure: the reader waits while `max_in_flight` records are in work."""
+    subject = harness(list(range(20)), max_in_flight=4)
+    for offset in range(20):
+        subject.hold(offset)
+    subject.unit.start()
+    await asyncio.sleep(0.05)
+    assert subject.started == [0, 1, 2, 3]
+    for offset in range(20):
+        subject.answers[offset].set_result(None)
+    await subject.until(lambda: subject.books.next_offset == 20)
+    await subject.unit.close()
+
+
+async def test_a_suspended_unit_commits_nothing(harness: Callable[..., Harness]) -> None:
+    """`suspend` returns when no transaction is under way; `resume` goes on where it stood."""
+    subject = harness(list(range(3)))
+    await subject.unit.suspend()
+    subject.unit.start()
+    await asyncio.sleep(0.05)
+    assert subject.books.commits == []
+    subject.unit.resume()
+    await subject.until(lambda: subject.books.next_offset == 3)
+    await subject.unit.close()
+
+
+async def test_suspend_waits_for_the_transaction_under_way(harness: Callable[..., Harness]) -> None:
+    """A commit that has begun is finished before `suspend` returns."""
+    subject = harness([0])
+    subject.books.gate.clear()
+    subject.unit.start()
+    await subject.until(lambda: subject.applied == [0])
+    suspending = asyncio.create_task(subject.unit.suspend())
+    await asyncio.sleep(0.02)
+    assert not suspending.done()
+    subject.books.gate.set()
+    await suspending
+    assert subject.books.commits == [1]
+    await subject.unit.close()
+
+
+async def test_a_record_may_wait_for_the_state_before_it(harness: Callable[..., Harness]) -> None:
+    """`settled` returns when everything before the record is committed."""
+    subject = harness(list(range(5)))
+    subject.needs_settled = {3}
+    subject.unit.start()
+    await subject.until(lambda: subject.books.next_offset == 5)
+    await subject.unit.close()
+    assert subject.doomed == []
+
+
+async def test_an_order_that_is_broken_ends_the_process(harness: Callable[..., Harness]) -> None:
+    """A log that repeats an offset is not believed."""
+    subject = harness([])
+    subject.source = ListSource([record(0), record(0)])
+    subject.unit.start()
+    await subject.until(lambda: bool(subject.doomed))
+    assert "offset 0 after 0" in subject.doomed[0]
+    await subject.unit.close()
+
+
+async def test_a_commit_in_doubt_ends_the_process(harness: Callable[..., Harness]) -> None:
+    """An error of the transaction is never guessed at: the process ends, loading gives the truth."""
+    subject = harness([0])
+
+    async def fail(_changes: Changes, _next_offset: int) -> None:
+        raise ConnectionError("broker gone")
+
+    subject.books.commit = fail  # type: ignore[method-assign]
+    subject.unit.start()
+    await subject.until(lambda: bool(subject.doomed))
+    assert "broker gone" in subject.doomed[0]
+    await subject.unit.close()
+
+
+def test_fakes_build_what_the_pipeline_builds() -> None:
+    """The stand-in outcome has the scores that it was given."""
+    assert tagged(upload(), koala=0.9).scores["imagga_tagging"][0].tag == "koala"
