@@ -46,6 +46,14 @@ class Timings(msgspec.Struct, frozen=True):
     total: float
 
 
+class Cause(msgspec.Struct, frozen=True):
+    """The event that led here."""
+
+    source: str
+    id: str
+    type: str
+
+
 class Categorization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Every tag of an image with its confidence, per add-on."""
 
@@ -59,6 +67,7 @@ class Categorization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     info: Info
     model: ModelInfo
     timings_ms: Timings
+    cause: Cause | None = None
     version: int | None = None
     user_id: str | None = None
     tenant: str | None = None
@@ -78,14 +87,6 @@ class ChangedResource(msgspec.Struct, frozen=True, kw_only=True):
     updated: list[str]
     resource_type: Literal["image"] = "image"
     type: Literal["upload"] = "upload"
-
-
-class Cause(msgspec.Struct, frozen=True):
-    """The event that changed the tags."""
-
-    source: str
-    id: str
-    type: str
 
 
 class TagUpdate(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,3 +24,7 @@ class _LazyCommands(click.Group):
 @click.version_option(package_name="tagstream")
 def main() -> None:
     """Tag the images that Kafka upload events name, and count the tags exactly."""
+
+
+if __name__ == "__main__":
+    main()

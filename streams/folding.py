@@ -165,6 +165,7 @@ def _categorization(tagged: Tagged, tags: list[str], record: Record, names: Topi
         info=Info(add_ons),
         model=tagged.model,
         timings_ms=tagged.timings,
+        cause=Cause(upload.source, upload.id, upload.type.value),
         language=data.language,
         notification_url=data.notification_url,
         context=data.context,

@@ -16,6 +16,7 @@ from streams.fetching import Fetcher, FetchLimits
 from streams.folding import fold
 from streams.kafka_connection import KafkaConnection
 from streams.settings import Settings
+from streams.supervising import EXIT_DOOMED
 from streams.tagger_pool import TaggerPool
 from streams.topic_admin import wait_for_topics
 from streams.topics import TopicNames
@@ -24,7 +25,6 @@ from streams.web import QueryApi
 
 log = logging.getLogger(__name__)
 
-EXIT_DOOMED = 70  # sysexits' EX_SOFTWARE: a supervisor should start the worker again
 _STOP_DEADLINE = 10.0  # seconds that a graceful stop may take after its partitions are given back
 
 

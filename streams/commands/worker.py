@@ -4,18 +4,16 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import click
 
 from model import ManifestError
+from streams.commands.options import connection_to, give_up
 from streams.errors import SettingsError, TopicsError
-from streams.kafka_connection import KafkaConnection
 from streams.logs import set_up_logs
 from streams.settings import Settings, kind_of, variable
-
-EXIT_UNUSABLE = 78  # sysexits' EX_CONFIG: a restart would not help
 
 
 def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -43,14 +41,11 @@ def worker(broker: str | None, **overrides: object) -> None:
     try:
         settings = Settings.from_mapping(os.environ, **overrides)
         set_up_logs(settings.log_level, settings.log_format)
-        connection = KafkaConnection.from_mapping(os.environ)
-        if broker:
-            connection = replace(connection, bootstrap_servers=broker)
+        connection = connection_to(broker)
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         _run(run_until_signal(Worker(settings, connection)))
     except (SettingsError, TopicsError, ManifestError, ValueError, OSError) as error:
-        click.echo(f"tagstream worker: {error}", err=True)
-        sys.exit(EXIT_UNUSABLE)
+        give_up("worker", error)
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:

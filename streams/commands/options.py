@@ -1,0 +1,45 @@
+"""Options that several commands share, and the connection that they lead to."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NoReturn
+
+import click
+
+from streams.kafka_connection import KafkaConnection
+from streams.topics import TopicNames
+
+EXIT_UNUSABLE = 78  # sysexits' EX_CONFIG: something must be changed first
+Command = Callable[..., Any]
+
+
+def kafka_options(command: Command) -> Command:
+    """Add the options that say which cluster and which topics."""
+    command = click.option(
+        "--broker", help="Bootstrap servers. [KAFKA_BOOTSTRAP_SERVERS; default: localhost:9092]"
+    )(command)
+    command = click.option(
+        "--topic-prefix", envvar="TAGSTREAM_TOPIC_PREFIX", default="", help="Put before each topic's name."
+    )(command)
+    return click.option(
+        "--app-id", envvar="TAGSTREAM_APP_ID", default="tagstream", help="The workers' group.", hidden=True
+    )(command)
+
+
+def connection_to(broker: str | None) -> KafkaConnection:
+    """Give the connection that the environment describes, or the one to `broker`."""
+    connection = KafkaConnection.from_mapping(os.environ)
+    return replace(connection, bootstrap_servers=broker) if broker else connection
+
+
+def topic_names(app_id: str, topic_prefix: str) -> TopicNames:
+    """Give the deployment's topics."""
+    return TopicNames(app_id, topic_prefix)
+
+
+def give_up(command: str, error: BaseException | str) -> NoReturn:
+    """Say what is wrong and end with the exit code for it."""
+    click.echo(f"tagstream {command}: {error}", err=True)
+    sys.exit(EXIT_UNUSABLE)

@@ -1,0 +1,67 @@
+"""Results as people read them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from streams.following import Followed
+from streams.publishing import Publication
+
+SHOWN_TAGS = 6
+
+
+def tags_text(categorization: Mapping[str, Any], limit: int = SHOWN_TAGS) -> Text:
+    """Give the best tags with their confidence; assigned ones stand out."""
+    assigned = set(categorization["tags"])
+    text = Text()
+    for add_on in categorization["info"]["categorization"].values():
+        for score in add_on["data"][:limit]:
+            style = "bold green" if score["tag"] in assigned else "dim"
+            text.append(f"{score['tag']} {score['confidence']:.2f}  ", style=style)
+        break  # the first add-on: `--json` has them all
+    return text
+
+
+def results_table(publication: Publication) -> Table:
+    """Give one line per event that was published."""
+    table = Table(title="assigned tags stand out", title_justify="left", title_style="dim")
+    table.add_column("image", style="bold")
+    table.add_column("size", justify="right")
+    table.add_column("tags and confidences")
+    for heading in ("fetch", "decode", "infer", "total ms"):
+        table.add_column(heading, justify="right")
+    for name, answer in sorted(publication.categorizations.items()):
+        value, times = answer.value, answer.value["timings_ms"]
+        numbers = (f"{times[part]:.0f}" for part in ("fetch", "decode", "inference", "total"))
+        table.add_row(name, f"{value['width']}x{value['height']}", tags_text(value), *numbers)
+    for name, answer in sorted(publication.dead_letters.items()):
+        table.add_row(name, "", fault_text(answer))
+    for name in sorted(publication.waiting.values()):
+        table.add_row(name, "", Text("no answer yet", style="yellow"))
+    return table
+
+
+def fault_text(letter: Followed) -> Text:
+    """Give the reason of a dead letter."""
+    fault = letter.fault
+    if fault is None:
+        return Text()
+    return Text(f"dead letter: {fault.reason} ({fault.message})", style="red")
+
+
+def line(answer: Followed) -> Text:
+    """Give one line for one record, as `tagstream tail` prints it."""
+    text = Text(f"{answer.kind:<15}", style="cyan")
+    if answer.kind == "dead-letter":
+        return text.append(f"{answer.key}  ", style="bold").append_text(fault_text(answer))
+    if answer.kind == "categorization":
+        return text.append(f"{answer.value['public_id']}  ", style="bold").append_text(
+            tags_text(answer.value)
+        )
+    for resource in answer.value["resources"]:
+        text.append(f"{resource['public_id']}  ", style="bold")
+        text.append("".join(f"+{tag} " for tag in resource["added"]), style="green")
+        text.append("".join(f"-{tag} " for tag in resource["removed"]), style="red")
+    return text.append(f"= {', '.join(answer.value['tags'])}", style="dim")

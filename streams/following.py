@@ -1,0 +1,103 @@
+"""Following the output topics, as a consumer of the results would: committed records only."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from schemas.cloudevents import Headers
+from schemas.dead_letters import Fault, read_fault
+from streams.kafka_connection import KafkaConnection
+from streams.partition_log import open_consumer
+from streams.topics import TopicNames
+
+Kind = Literal["categorization", "tag-update", "dead-letter"]
+KINDS: tuple[Kind, ...] = ("categorization", "tag-update", "dead-letter")
+
+
+@dataclass(frozen=True)
+class Followed:
+    """One record of an output topic.
+
+    Attributes:
+        value: The decoded JSON; of a dead letter the original value, as bytes.
+        fault: What was wrong, where it is a dead letter.
+    """
+
+    kind: Kind
+    key: str
+    value: Any
+    headers: Headers
+    fault: Fault | None
+
+    def as_json(self) -> bytes:
+        """Give one line of JSON."""
+        if self.fault is None:
+            return orjson.dumps({"kind": self.kind, "value": self.value})
+        fault = {
+            name: getattr(self.fault, name) for name in ("reason", "stage", "retryable", "error", "message")
+        }
+        text = (self.value or b"").decode(errors="replace")
+        return orjson.dumps({"kind": self.kind, "key": self.key, "fault": fault, "original": text})
+
+
+class Follower:
+    """Reads output topics from now on, or from their beginning. Use as an async context manager."""
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        names: TopicNames,
+        kinds: Sequence[Kind] = KINDS,
+        *,
+        from_beginning: bool = False,
+    ) -> None:
+        topics = (names.categorizations, names.tag_updates, names.dead_letters)
+        self._kinds = {topic: kind for kind, topic in zip(KINDS, topics, strict=True) if kind in kinds}
+        self._from_beginning = from_beginning
+        self._consumer: AIOKafkaConsumer = open_consumer(connection)
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        try:
+            places = await self._places()
+            offsets = await (
+                self._consumer.beginning_offsets(places)
+                if self._from_beginning
+                else self._consumer.end_offsets(places)
+            )
+            self._consumer.assign(places)
+            for place, offset in offsets.items():
+                self._consumer.seek(place, offset)
+        except BaseException:
+            await self._consumer.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+
+    async def records(self) -> AsyncIterator[Followed]:
+        """Give the records as they come, for ever."""
+        while True:
+            batches = await self._consumer.getmany(timeout_ms=500)
+            for place, messages in batches.items():
+                for message in messages:
+                    yield _followed(self._kinds[place.topic], message.key, message.value, message.headers)
+
+    async def _places(self) -> list[TopicPartition]:
+        places = []
+        for topic in self._kinds:
+            await self._consumer._client.add_topic(topic)  # noqa: SLF001 - no public call loads one topic's metadata
+            partitions = self._consumer.partitions_for_topic(topic) or set()
+            places += [TopicPartition(topic, partition) for partition in sorted(partitions)]
+        return places
+
+
+def _followed(kind: Kind, key: bytes | None, value: bytes | None, headers: Headers) -> Followed:
+    name = (key or b"").decode(errors="replace")
+    if kind == "dead-letter":
+        return Followed(kind, name, value, headers, read_fault(headers))
+    return Followed(kind, name, orjson.loads(value or b"null"), headers, None)

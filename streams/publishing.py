@@ -1,0 +1,108 @@
+"""Publishing upload events and waiting for what becomes of them."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+
+from schemas.uploads import UploadData
+from streams.following import Followed, Follower
+from streams.kafka_connection import KafkaConnection
+from streams.topics import TopicNames
+
+
+@dataclass
+class Publication:
+    """Events that were published, and what came back so far.
+
+    Attributes:
+        waiting: Public id by event id of the events without an answer.
+        categorizations: Results by public id.
+        dead_letters: Dead letters by public id.
+        tag_updates: Tag-updates, in the order in which they came.
+    """
+
+    waiting: dict[str, str]
+    categorizations: dict[str, Followed] = field(default_factory=dict)
+    dead_letters: dict[str, Followed] = field(default_factory=dict)
+    tag_updates: list[Followed] = field(default_factory=list)
+
+    def take(self, answer: Followed) -> bool:
+        """Take an answer; tell whether it settles one of the events."""
+        if answer.kind == "tag-update":
+            self.tag_updates.append(answer)
+            return False
+        public_id = self.waiting.pop(_event_id(answer), None)
+        if public_id is None:
+            return False
+        kept = self.categorizations if answer.kind == "categorization" else self.dead_letters
+        kept[public_id] = answer
+        return True
+
+
+def _event_id(answer: Followed) -> str:
+    if answer.kind == "categorization":
+        return str(answer.value["cause"]["id"])
+    try:
+        return msgspec.json.decode(answer.value or b"", type=UploadData).event_id or ""
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""  # somebody else's
+
+
+async def publish(
+    connection: KafkaConnection, names: TopicNames, events: Sequence[UploadData]
+) -> dict[str, str]:
+    """Publish events; give each one's public id by its event id. Events without an `event_id` get one."""
+    producer = AIOKafkaProducer(**connection.aiokafka_options(), linger_ms=5)
+    await producer.start()
+    try:
+        published = {}
+        sends = []
+        for event in events:
+            event.event_id = event.event_id or uuid.uuid4().hex
+            key = (event.public_id or "").encode()
+            sends.append(await producer.send(names.uploads, msgspec.json.encode(event), key))
+            published[event.event_id] = event.public_id or ""
+        await asyncio.gather(*sends)
+        return published
+    finally:
+        await producer.stop()
+
+
+async def publish_and_wait(
+    connection: KafkaConnection,
+    names: TopicNames,
+    events: Sequence[UploadData],
+    *,
+    timeout: float,  # noqa: ASYNC109 - what is there when it runs out is the answer
+    on_answer: Callable[[Followed], None] = lambda _: None,
+) -> Publication:
+    """Publish events and wait until each has a categorization or a dead letter, or time is up.
+
+    Args:
+        connection: How to reach Kafka.
+        names: The deployment's topics.
+        events: What to publish.
+        timeout: Seconds.
+        on_answer: Called with each answer as it comes.
+    """
+    async with Follower(connection, names) as follower:
+        publication = Publication(await publish(connection, names, events))
+        try:
+            async with asyncio.timeout(timeout):
+                async for answer in _answers(follower, publication):
+                    on_answer(answer)
+        except TimeoutError:
+            pass  # `publication.waiting` says what is missing
+        return publication
+
+
+async def _answers(follower: Follower, publication: Publication) -> AsyncIterator[Followed]:
+    async for answer in follower.records():
+        if publication.take(answer):
+            yield answer
+        if not publication.waiting:
+            return
