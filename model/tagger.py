@@ -1,0 +1,122 @@
+"""The tagger: an ONNX session and a vocabulary behind two calls, with pixels or files in and tags out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model.activation import activate
+from model.decode import decode
+from model.manifest import read_labels, read_manifest
+from model.network import Network
+from model.vocabulary import Tag, Vocabulary, read_entries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from model.manifest import Manifest
+
+DEFAULT_ARTIFACT = Path(__file__).parent / "efficientnet_lite2_int8"
+"""The model folder that is used where none is named."""
+
+
+class Tagger:
+    """Tags images. One instance may be used from several threads at the same time.
+
+    Attributes:
+        name: Of the model, from its manifest.
+        version: Likewise.
+        input_size: Side in pixels of the squares that :meth:`tag_pixels` takes.
+        tag_names: Every tag that the model can give.
+    """
+
+    def __init__(self, manifest: Manifest, network: Network, vocabulary: Vocabulary) -> None:
+        self.name = manifest.name
+        self.version = manifest.version
+        self.input_size = manifest.input.size
+        self.tag_names = tuple(vocabulary.names)
+        self._manifest = manifest
+        self._network = network
+        self._vocabulary = vocabulary
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path | str | None = None,
+        *,
+        intra_op_threads: int = 1,
+        providers: Sequence[str] = ("CPUExecutionProvider",),
+    ) -> Tagger:
+        """Load a model folder, check it and warm it up.
+
+        Args:
+            folder: A folder with a ``manifest.json``; None for the model that comes with the package.
+            intra_op_threads: Threads inside one call. One is best where several threads call.
+            providers: ONNX Runtime's execution providers, the preferred one first.
+
+        Raises:
+            ManifestError: The folder cannot be used; the message says what to change.
+        """
+        home = DEFAULT_ARTIFACT if folder is None else Path(folder)
+        manifest = read_manifest(home)
+        labels = read_labels(home / manifest.labels)
+        entries = read_entries(home / manifest.vocabulary if manifest.vocabulary else None, labels)
+        network = Network(home / manifest.graph, manifest.input, len(labels), intra_op_threads, providers)
+        vocabulary = Vocabulary(
+            entries,
+            len(labels),
+            sums=manifest.sums(),
+            leaf_floor=manifest.leaf_floor,
+            floor=manifest.floor,
+        )
+        tagger = cls(manifest, network, vocabulary)
+        tagger.tag_pixels(np.zeros((1, tagger.input_size, tagger.input_size, 3), np.uint8))
+        return tagger
+
+    def tag(self, images: Sequence[bytes]) -> list[list[Tag]]:
+        """Decode and tag whole image files.
+
+        Raises:
+            BadImageError: One of them cannot be decoded; none is tagged then.
+        """
+        if not images:
+            return []
+        return self.tag_pixels(np.stack([decode(data, self.input_size).pixels for data in images]))
+
+    def tag_pixels(self, batch: NDArray[np.uint8]) -> list[list[Tag]]:
+        """Tag decoded images.
+
+        Args:
+            batch: uint8, shape (images, input_size, input_size, 3), RGB, as :func:`model.decode` gives them.
+
+        Returns:
+            One list per image, in the same order: every tag above the model's floor, best first.
+
+        Raises:
+            ValueError: The batch has another type or shape.
+        """
+        self._check(batch)
+        if len(batch) == 0:
+            return []
+        probabilities = self.probabilities(batch)
+        found = self._vocabulary.tags(probabilities)
+        if len(found) != len(batch):
+            raise RuntimeError(f"{len(batch)} images went in, but {len(found)} results came out: report this bug")
+        return found
+
+    def probabilities(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Give each class's probability: float32, shape (images, classes)."""
+        outputs = self._network.run(batch)
+        return activate(outputs, self._manifest.activation, self._manifest.temperature)
+
+    def _check(self, batch: NDArray[np.uint8]) -> None:
+        wanted = (self.input_size, self.input_size, 3)
+        if batch.dtype != np.uint8 or batch.shape[1:] != wanted or batch.ndim != len(wanted) + 1:
+            raise ValueError(
+                f"a batch of {batch.dtype} {batch.shape} came: {self.name} takes uint8 "
+                f"(images, {self.input_size}, {self.input_size}, 3); use model.decode(data, input_size)"
+            )

@@ -1,0 +1,137 @@
+"""From probabilities of classes to tags: koala, and therefore marsupial, mammal and animal.
+
+A tag stands for a set of classes. Its probability is the sum over the set (for models whose classes exclude each
+other) or the greatest in it. A plain sum would put the most general tag first, as ``animal`` can never be less
+likely than ``koala``; so each tag also carries a *discount* that is smaller for fewer classes, and the confidence
+that is reported is probability times discount. A parent's discount factor never exceeds its child's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import numpy as np
+
+from model.manifest import ManifestError, Name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A word for what an image shows.
+
+    Attributes:
+        name: At most 255 characters.
+        confidence: 0 to 1, discounted for general tags; what thresholds are compared with.
+        probability: 0 to 1, before the discount.
+    """
+
+    name: str
+    confidence: float
+    probability: float
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One tag of a vocabulary file: its name, the classes it stands for, and its discount factor."""
+
+    name: Name
+    classes: Annotated[tuple[int, ...], msgspec.Meta(min_length=1)]
+    discount: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)] = 1.0
+
+
+class VocabularyFile(msgspec.Struct, frozen=True):
+    """A vocabulary file: its tags in any order, and where they come from."""
+
+    tags: Annotated[list[Entry], msgspec.Meta(min_length=1)]
+    source: str = ""
+
+
+class Vocabulary:
+    """The tags of a model, ready to be computed for a batch."""
+
+    def __init__(
+        self, entries: Sequence[Entry], classes: int, *, sums: bool, leaf_floor: float, floor: float
+    ) -> None:
+        """Precompute the matrices.
+
+        Args:
+            entries: The tags; names are unique.
+            classes: How many probabilities the model gives.
+            sums: Add a tag's classes up (True) or take the greatest (False).
+            leaf_floor: Classes less likely than this count as 0: a tail of a thousand tiny chances would
+                otherwise add up to tags that nothing in the image supports.
+            floor: Tags with less confidence than this are not reported.
+        """
+        self.names = [entry.name for entry in entries]
+        self._members = [np.array(entry.classes) for entry in entries]
+        self._discounts = np.array([entry.discount for entry in entries], np.float32)
+        self._sizes = np.array([len(entry.classes) for entry in entries])
+        self._sums = sums
+        self._leaf_floor = leaf_floor
+        self._floor = max(floor, np.finfo(np.float32).tiny)
+        self._matrix = np.zeros((classes, len(entries)), np.float32)
+        for column, members in enumerate(self._members):
+            self._matrix[members, column] = 1.0
+
+    def tags(self, probabilities: NDArray[np.float32]) -> list[list[Tag]]:
+        """Name what each row of probabilities shows, best first.
+
+        Args:
+            probabilities: float32, shape (images, classes), each 0 to 1.
+
+        Returns:
+            One list per row, by falling confidence, the more specific tag first where two are equal.
+        """
+        leaves = np.where(probabilities >= self._leaf_floor, probabilities, np.float32(0))
+        found = self._combined(leaves).clip(0.0, 1.0)
+        return [self._ranked(row) for row in found]
+
+    def _combined(self, leaves: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._sums:
+            return leaves @ self._matrix
+        columns = [leaves[:, members].max(axis=1) for members in self._members]
+        return np.stack(columns, axis=1)
+
+    def _ranked(self, probabilities: NDArray[np.float32]) -> list[Tag]:
+        confidences = probabilities * self._discounts
+        (kept,) = np.nonzero(confidences >= self._floor)
+        order = kept[np.lexsort((kept, self._sizes[kept], -confidences[kept]))]
+        return [Tag(self.names[i], float(confidences[i]), float(probabilities[i])) for i in order]
+
+
+def read_entries(path: Path | None, labels: Sequence[str]) -> list[Entry]:
+    """Read a vocabulary file, or make one tag of each label where there is none.
+
+    Raises:
+        ManifestError: The file breaks a rule, names a class that does not exist, or names a tag twice.
+    """
+    if path is None:
+        entries = [Entry(label, (index,)) for index, label in enumerate(labels)]
+        return _checked(entries, len(labels), "the labels file")
+    try:
+        parsed = msgspec.json.decode(path.read_bytes(), type=VocabularyFile)
+    except msgspec.DecodeError as error:
+        cure = "correct it as model/README.md describes"
+        raise ManifestError(f"{path} breaks a rule: {error}; {cure}") from error
+    return _checked(parsed.tags, len(labels), str(path))
+
+
+def _checked(entries: list[Entry], classes: int, where: str) -> list[Entry]:
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.name in seen:
+            cure = "merge the two, or tell them apart as in 'crane (bird)'"
+            raise ManifestError(f"{where} names the tag {entry.name!r} twice: tags are unique; {cure}")
+        seen.add(entry.name)
+        outside = [index for index in entry.classes if not 0 <= index < classes]
+        if outside:
+            rule = f"the labels file has {classes} classes, 0 to {classes - 1}"
+            raise ManifestError(f"{where}, tag {entry.name!r}, class {outside[0]}: {rule}; correct the number")
+    return entries
