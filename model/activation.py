@@ -32,6 +32,8 @@ def activate(
         return outputs.clip(0.0, 1.0)
     scaled = outputs / np.float32(temperature)
     if kind == "sigmoid":
-        return (1.0 / (1.0 + np.exp(-scaled.clip(-80.0, 80.0)))).astype(np.float32)
-    exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+        odds: NDArray[np.float32] = np.exp(-scaled.clip(-80.0, 80.0))
+        return np.float32(1) / (np.float32(1) + odds)
+    exponentials: NDArray[np.float32] = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    total: NDArray[np.float32] = exponentials.sum(axis=1, keepdims=True)
+    return exponentials / total

@@ -99,7 +99,9 @@ def read_labels(path: Path) -> list[str]:
     try:
         labels = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
     except UnicodeDecodeError as error:
-        raise ManifestError(f"{path} is not UTF-8 ({error.reason} at byte {error.start}): save it so") from error
+        raise ManifestError(
+            f"{path} is not UTF-8 ({error.reason} at byte {error.start}): save it so"
+        ) from error
     for number, label in enumerate(labels, 1):
         if not 1 <= len(label.strip()) <= 255:  # noqa: PLR2004 - the longest tag that other tools accept
             rule = "a label has 1 to 255 characters"

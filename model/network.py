@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime
 
+from model.cpu import int8_sums_may_overflow
 from model.manifest import ManifestError
 
 if TYPE_CHECKING:
@@ -87,8 +88,8 @@ def _session(graph: Path, intra_op_threads: int, providers: Sequence[str]) -> An
     options.log_severity_level = _ERRORS_ONLY
     # Threads that spin between calls would take the cores that other images are decoded on.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Without it INT8 sums can overflow on x86 processors that have no VNNI; the others ignore it.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    if int8_sums_may_overflow():
+        options.add_session_config_entry("session.x64quantprecision", "1")
     try:
         return onnxruntime.InferenceSession(str(graph), options, providers=list(providers))
     except Exception as error:  # ONNX Runtime's exception classes share no base

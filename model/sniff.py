@@ -20,7 +20,14 @@ _PREFIXES = (
     (b"v/1\1", "OpenEXR"),
     (b"\x1aE\xdf\xa3", "Matroska video"),
 )
-_BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"msf1": "HEIF"}
+_BRANDS = {
+    b"avif": "AVIF",
+    b"avis": "AVIF",
+    b"heic": "HEIC",
+    b"heix": "HEIC",
+    b"mif1": "HEIF",
+    b"msf1": "HEIF",
+}
 _SVG_WINDOW = 512
 
 

@@ -105,7 +105,9 @@ class Tagger:
         probabilities = self.probabilities(batch)
         found = self._vocabulary.tags(probabilities)
         if len(found) != len(batch):
-            raise RuntimeError(f"{len(batch)} images went in, but {len(found)} results came out: report this bug")
+            raise RuntimeError(
+                f"{len(batch)} images went in, but {len(found)} results came out: report this bug"
+            )
         return found
 
     def probabilities(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:

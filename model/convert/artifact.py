@@ -22,7 +22,13 @@ LICENCE = "Apache-2.0 (weights); ImageNet class names; WordNet 3.0 licence (hype
 
 
 def write_artifact(
-    folder: Path, variant: Variant, graph: onnx.ModelProto, labels: list[str], entries: list[Entry], source: str
+    folder: Path,
+    variant: Variant,
+    graph: onnx.ModelProto,
+    *,
+    labels: list[str],
+    entries: list[Entry],
+    source: str,
 ) -> None:
     """Write all files of a model folder, the manifest last.
 

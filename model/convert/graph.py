@@ -28,7 +28,9 @@ PIXELS = "pixels"
 LOGITS = "logits"
 
 
-def build_graph(weights: Mapping[str, NDArray[Any]], variant: Variant, *, from_pixels: bool) -> onnx.ModelProto:
+def build_graph(
+    weights: Mapping[str, NDArray[Any]], variant: Variant, *, from_pixels: bool
+) -> onnx.ModelProto:
     """Write the network.
 
     Args:
@@ -81,7 +83,7 @@ class _Writer:
         self._nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
-    def constant(self, name: str, value: NDArray[Any]) -> str:
+    def constant(self, name: str, value: NDArray[Any] | np.generic) -> str:
         if all(known.name != name for known in self._constants):
             self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
@@ -135,7 +137,9 @@ class _Writer:
         entry = pixels if from_pixels else floats
         graph = helper.make_graph(self._nodes, variant.name, [entry], [logits], self._constants)
         opsets = [helper.make_opsetid("", OPSET)]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="tagstream")
+        model = helper.make_model(
+            graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="tagstream"
+        )
         onnx.checker.check_model(model)
         return model
 

@@ -1,9 +1,9 @@
 """Read PyTorch's legacy ``.pth`` files with numpy alone.
 
-The format (``torch.serialization._legacy_save``) is five pickles in a row - magic number, protocol version, system
-information, the state dict, the storage keys - followed by each storage: its length as int64, then its elements.
-Tensors in the state dict refer to storages by key. A pickle can name any function to be called; the unpickler here
-knows three names and refuses the rest.
+The format (``torch.serialization._legacy_save``) is five pickles in a row - magic number, protocol version,
+system information, the state dict, the storage keys - followed by each storage: its length as int64, then its
+elements. Tensors in the state dict refer to storages by key. A pickle can name any function to be called; the
+unpickler here knows three names and refuses the rest.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def read_legacy_pth(path: Path) -> dict[str, NDArray[Any]]:
     """
     with path.open("rb") as file:
         if (magic := _load(file)) != _MAGIC or _load(file) != _PROTOCOL or not _load(file)["little_endian"]:
-            raise ValueError(f"{path} starts with {magic!r}: not a little-endian legacy .pth file of protocol 1001")
+            raise ValueError(
+                f"{path} starts with {magic!r}: not a little-endian legacy .pth file of protocol 1001"
+            )
         tensors: dict[str, _Tensor] = _load(file)
         keys: list[str] = _load(file)
         storages = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
@@ -72,15 +74,21 @@ def _read_storage(file: BinaryIO, storage: _Storage) -> NDArray[Any]:
 
 def _view(tensor: _Tensor, storage: NDArray[Any]) -> NDArray[Any]:
     """Lay a tensor over its storage; strides need not be those of a C-ordered array."""
-    last = tensor.offset + sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride, strict=True))
+    last = tensor.offset + sum(
+        (size - 1) * step for size, step in zip(tensor.shape, tensor.stride, strict=True)
+    )
     if not 0 <= tensor.offset <= last < len(storage):
-        raise ValueError(f"a tensor of shape {tensor.shape} reaches past its storage of {len(storage)} elements")
+        raise ValueError(
+            f"a tensor of shape {tensor.shape} reaches past its storage of {len(storage)} elements"
+        )
     steps = [step * storage.itemsize for step in tensor.stride]
     view = np.lib.stride_tricks.as_strided(storage[tensor.offset :], tensor.shape, steps, writeable=False)
     return np.ascontiguousarray(view).reshape(tensor.shape)
 
 
-def _rebuild(storage: _Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: object) -> _Tensor:
+def _rebuild(
+    storage: _Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: object
+) -> _Tensor:
     return _Tensor(storage, offset, shape, stride)
 
 

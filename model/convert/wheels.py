@@ -39,4 +39,6 @@ def _file(package: str, suffix: str) -> Path:
     for file in files:
         if file.name.endswith(suffix):
             return Path(str(file.locate()))
-    raise FileNotFoundError(f"the package {package} has no file *{suffix}: install its version that is pinned")
+    raise FileNotFoundError(
+        f"the package {package} has no file *{suffix}: install its version that is pinned"
+    )

