@@ -7,6 +7,7 @@ image than on a centre crop. JPEG files are decoded at a reduced scale (Pillow's
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from io import BytesIO
@@ -16,7 +17,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-from model.sniff import named_format
+from model.sniff import lacks_bytes, named_format
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +41,7 @@ _TRANSPOSE = {
 }
 
 # Once, at import: changing the filters around each call would race between threads.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # a stranger's EXIF is no news
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
@@ -95,7 +97,8 @@ def _open(data: bytes) -> Image.Image:
     try:
         image = _parse_header(data)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large(str(error)) from error
+        found = re.search(r"\((\d+) pixels\)", str(error))
+        raise _too_large(f"{int(found[1]):,} pixels" if found else str(error)) from error
     except UnidentifiedImageError as error:
         raise _unidentified(data) from error
     except Exception as error:  # Pillow's parsers raise many kinds on hostile headers
@@ -169,13 +172,15 @@ def _unidentified(data: bytes) -> BadImageError:
         head = data[:8].hex(" ") or "no bytes"
         return BadImageError("not_an_image", f"no image format starts with {head}: {cure}")
     if known in FORMATS:
-        return BadImageError("corrupt", f"the {known} header of {len(data):,} bytes cannot be read: {cure}")
+        return _broken(SyntaxError(), data)
     return BadImageError("unsupported_format", f"{known} files are not decoded: {cure}")
 
 
 def _broken(error: BaseException, data: bytes) -> BadImageError:
-    reason = str(error) or type(error).__name__
-    short = isinstance(error, EOFError) or any(word in reason.lower() for word in ("truncated", "not enough"))
+    reason = (
+        "its header cannot be read" if isinstance(error, SyntaxError) else str(error) or type(error).__name__
+    )
+    short = isinstance(error, EOFError) or "truncated" in reason.lower() or lacks_bytes(data)
     return BadImageError(
         "truncated" if short else "corrupt",
         f"{len(data):,} bytes of image data {'end too early' if short else 'are damaged'} ({reason}): "

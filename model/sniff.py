@@ -43,3 +43,8 @@ def named_format(data: bytes) -> str | None:
     if b"<svg" in data[:_SVG_WINDOW]:
         return "SVG"
     return next((name for prefix, name in _PREFIXES if data.startswith(prefix)), None)
+
+
+def lacks_bytes(data: bytes) -> bool:
+    """Whether a WebP file is shorter than its own header says; Pillow's message does not tell."""
+    return data[:4] == b"RIFF" and int.from_bytes(data[4:8], "little") + 8 > len(data)
