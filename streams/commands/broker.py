@@ -16,7 +16,7 @@ Kafka is ready at {servers} (data in {data_dir}). Ctrl-C stops it.
 
 Next, in another terminal:
   tagstream worker{flag}
-  tagstream publish{flag} --help
+  tagstream publish{flag} PHOTO.jpg
   tagstream tail{flag}
 """
 
@@ -38,7 +38,7 @@ class _StopRequested(BaseException):
     "--cache-dir",
     type=click.Path(path_type=Path),
     envvar="TAGSTREAM_CACHE_DIR",
-    help="Directory of Kafka's jars, shared by all projects. [TAGSTREAM_CACHE_DIR; default: ~/.cache/tagstream]",
+    help="Directory where Kafka's jars are kept. [TAGSTREAM_CACHE_DIR; default: ~/.cache/tagstream]",
 )
 def broker(port: int, data_dir: Path, cache_dir: Path | None) -> None:
     """Run Apache Kafka on this machine, without Docker or an installed Java.
