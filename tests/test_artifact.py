@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from model import DEFAULT_ARTIFACT, ManifestError, Tagger
-from model.manifest import read_manifest, sha256_of
+from model.manifest import Input, Manifest, read_manifest, sha256_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -216,3 +216,13 @@ def test_multi_label(tmp_path: Path) -> None:
     assert tags["red"] > 0.99
     assert tags["green"] > 0.99
     assert "blue" not in tags
+
+
+def test_the_readme_documents_every_field() -> None:
+    """Each field of a manifest, and each code of a refused image, stands in the package's README."""
+    readme = DEFAULT_ARTIFACT.with_name("README.md").read_text(encoding="utf-8")
+    fields = {*Manifest.__struct_fields__, *Input.__struct_fields__} - {"input"}
+    codes = {"not_an_image", "unsupported_format", "truncated", "too_many_pixels", "corrupt"}
+    assert [
+        name for name in fields | codes if f"`{name}`" not in readme and f"`input.{name}`" not in readme
+    ] == []

@@ -122,7 +122,7 @@ class Unfolded:
         return x.clip(0, 6)
 
     def _first_of_widening_stages(self) -> set[int]:
-        """Find the blocks that halve the image: the first of stages 2, 3, 4 and 6, where the width changes."""
+        """Find the blocks that halve the image: the first of stages 2, 3, 4 and 6, where widths change."""
         widths = [len(self.weights[f"_blocks.{block}._project_conv.weight"]) for block in range(self.count)]
         starts = [0] + [block for block in range(1, self.count) if widths[block] != widths[block - 1]]
         return {starts[stage] for stage in (1, 2, 3, 5)}
