@@ -6,14 +6,18 @@ Source: CloudEvents specification 1.0.2 and its Kafka protocol binding.
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
 from schemas.errors import BadEventError
+from schemas.names import check_visible
 
 Headers = Sequence[tuple[str, bytes | None]]
-_Attribute = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+MAX_ATTRIBUTE = 1024
+_Attribute = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ATTRIBUTE)]
+_REQUIRED = ("ce_id", "ce_source", "ce_type")
+_READ = frozenset({"content-type", "ce_specversion", "ce_time", *_REQUIRED})
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,16 +58,12 @@ def open_envelope(value: bytes, headers: Headers) -> Envelope:
     Raises:
         BadEventError: The record claims to be a CloudEvent and is none.
     """
-    texts = {name.lower(): _text(name, content) for name, content in headers if _matters(name)}
-    if texts.get("content-type", "").lower().startswith("application/cloudevents"):
+    texts = {name.lower(): _text(name, content) for name, content in headers if name.lower() in _READ}
+    if texts.get("content-type", "").strip().lower().startswith("application/cloudevents"):
         return _open_structured(value)
-    if "ce_specversion" in texts:
+    if "ce_specversion" in texts or "ce_id" in texts:
         return _open_binary(value, texts)
     return Envelope(data=value)
-
-
-def _matters(name: str) -> bool:
-    return name.lower() == "content-type" or name.lower().startswith("ce_")
 
 
 def _text(name: str, content: bytes | None) -> str:
@@ -80,43 +80,59 @@ def _open_structured(value: bytes) -> Envelope:
         raise BadEventError("invalid_cloudevent", f"not a CloudEvent in structured mode: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadEventError("invalid_json", f"the value is not JSON: {error}") from error
-    _check_version(event.specversion)
-    return Envelope(
-        data=_structured_data(event), id=event.id, source=event.source, type=event.type, time=event.time
+    return _envelope(
+        data=_structured_data(event),
+        specversion=event.specversion,
+        event_id=event.id,
+        source=event.source,
+        event_type=event.type,
+        time=event.time,
     )
 
 
 def _structured_data(event: _Structured) -> bytes:
+    plain = bytes(event.data)
     if event.data_base64 is None:
-        return bytes(event.data)
+        if not plain:
+            raise BadEventError("invalid_cloudevent", "neither `data` nor `data_base64` is there; give one")
+        return plain
+    if plain not in (b"", b"null"):
+        raise BadEventError("invalid_cloudevent", "both `data` and `data_base64` are there; give one")
     try:
         return base64.b64decode(event.data_base64, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise BadEventError("invalid_cloudevent", f"data_base64 is not base64: {error}") from error
+        raise BadEventError("invalid_cloudevent", f"`data_base64` is not base64: {error}") from error
 
 
 def _open_binary(value: bytes, texts: Mapping[str, str]) -> Envelope:
-    _check_version(texts["ce_specversion"])
-    for name in ("ce_id", "ce_source", "ce_type"):
-        if not 1 <= len(texts.get(name, "")) <= 1024:  # noqa: PLR2004 - the limit of _Attribute
-            raise BadEventError("invalid_cloudevent", f"header {name!r} must hold 1 to 1024 characters")
-    return Envelope(
+    for name in _REQUIRED:
+        if not 1 <= len(texts.get(name, "")) <= MAX_ATTRIBUTE:
+            message = f"header {name!r} must hold 1 to {MAX_ATTRIBUTE} characters"
+            raise BadEventError("invalid_cloudevent", message)
+    return _envelope(
         data=value,
-        id=texts["ce_id"],
+        specversion=texts.get("ce_specversion", ""),
+        event_id=texts["ce_id"],
         source=texts["ce_source"],
-        type=texts["ce_type"],
+        event_type=texts["ce_type"],
         time=texts.get("ce_time"),
     )
 
 
-def _check_version(version: str) -> None:
-    if version != "1.0":
-        raise BadEventError("invalid_cloudevent", f"specversion {version!r}: only '1.0' is understood")
+def _envelope(
+    *, data: bytes, specversion: str, event_id: str, source: str, event_type: str, time: str | None
+) -> Envelope:
+    if specversion != "1.0":
+        message = f"specversion {specversion[:64]!r}: only '1.0' is understood"
+        raise BadEventError("invalid_cloudevent", message)
+    check_visible("invalid_cloudevent", "attribute `id`", event_id)
+    check_visible("invalid_cloudevent", "attribute `source`", source)
+    return Envelope(data=data, id=event_id, source=source, type=event_type, time=time or None)
 
 
 def event_headers(**attributes: str) -> list[tuple[str, bytes]]:
     """Give the Kafka headers of an event of ours in binary mode."""
-    named: dict[str, Any] = {"specversion": "1.0", **attributes}
+    named = {"specversion": "1.0", **attributes}
     return [
         ("content-type", b"application/json"),
         *((f"ce_{name}", value.encode()) for name, value in named.items()),

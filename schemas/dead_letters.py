@@ -3,6 +3,8 @@
 The `__connect.errors.*` headers are Kafka Connect's, so that tools written for those work.
 """
 
+from typing import Any
+
 import msgspec
 
 from schemas.cloudevents import Headers
@@ -10,6 +12,18 @@ from schemas.uploads import Record
 
 _CONNECT = "__connect.errors."
 MAX_MESSAGE = 1000
+
+FAULT_HEADERS = {
+    f"{_CONNECT}topic": "Topic of the original record.",
+    f"{_CONNECT}partition": "Its partition, a decimal number.",
+    f"{_CONNECT}offset": "Its offset, a decimal number.",
+    f"{_CONNECT}stage": "Where the fault came out: `parse`, `fetch`, `decode` or `infer`.",
+    f"{_CONNECT}class.name": "Always `tagstream`.",
+    f"{_CONNECT}exception.class.name": "Name of the error's class.",
+    f"{_CONNECT}exception.message": f"The error in words, at most {MAX_MESSAGE} characters.",
+    "tagstream.reason": "The fault as a short code, for machines.",
+    "tagstream.retryable": "`true` where publishing the event again may help, otherwise `false`.",
+}
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -30,8 +44,12 @@ class Fault(msgspec.Struct, frozen=True):
     message: str
 
 
-def dead_letter_headers(record: Record, fault: Fault) -> list[tuple[str, bytes]]:
-    """Give the original headers, followed by those that explain the fault."""
+def dead_letter_headers(record: Record, fault: Fault) -> list[tuple[str, Any]]:
+    """Give the original headers, followed by those that explain the fault.
+
+    A record that was a dead letter before and was published again sheds its old explanation.
+    A header without a value keeps None, which Kafka tells apart from an empty one.
+    """
     explained = {
         f"{_CONNECT}topic": record.topic,
         f"{_CONNECT}partition": str(record.partition),
@@ -43,8 +61,8 @@ def dead_letter_headers(record: Record, fault: Fault) -> list[tuple[str, bytes]]
         "tagstream.reason": fault.reason,
         "tagstream.retryable": "true" if fault.retryable else "false",
     }
-    original = [(name, content or b"") for name, content in record.headers]
-    return original + [(name, text.encode(errors="replace")) for name, text in explained.items()]
+    original = [(name, content) for name, content in record.headers if name not in explained]
+    return [*original, *((name, text.encode(errors="replace")) for name, text in explained.items())]
 
 
 def read_fault(headers: Headers) -> Fault:

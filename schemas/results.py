@@ -2,32 +2,38 @@
 
 import hashlib
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 CATEGORIZED = "tagstream.image.categorized"
 TAGS_CHANGED = "tagstream.image.tags-changed"
 
+_Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_Milliseconds = Annotated[float, msgspec.Meta(ge=0)]
+
 
 class ScoredTag(msgspec.Struct, frozen=True):
-    """A tag and how sure the tagger is of it, 0..1 with four decimals."""
+    """A tag and how sure the tagger is of it."""
 
     tag: str
-    confidence: float
+    confidence: Annotated[float, msgspec.Meta(ge=0, le=1, description="0 to 1, four decimals.")]
 
 
 class AddOnResult(msgspec.Struct, frozen=True):
-    """What one add-on says of an image, best tag first."""
+    """What one add-on says of an image."""
 
     status: Literal["complete", "pending", "failed"]
-    data: list[ScoredTag]
+    data: Annotated[list[ScoredTag], msgspec.Meta(description="Best tag first.")]
 
 
 class Info(msgspec.Struct, frozen=True):
     """Cloudinary's `info` block."""
 
-    categorization: dict[str, AddOnResult]
+    categorization: Annotated[
+        dict[str, AddOnResult], msgspec.Meta(description="For each add-on that ran, by its name.")
+    ]
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
@@ -40,51 +46,59 @@ class ModelInfo(msgspec.Struct, frozen=True):
 class Timings(msgspec.Struct, frozen=True):
     """Milliseconds spent on one image."""
 
-    fetch: float
-    decode: float
-    inference: float
-    total: float
+    fetch: _Milliseconds
+    decode: _Milliseconds
+    inference: _Milliseconds
+    total: Annotated[
+        _Milliseconds, msgspec.Meta(description="From reading the event to its tags, with waits.")
+    ]
 
 
 class Cause(msgspec.Struct, frozen=True):
     """The event that led here."""
 
-    source: str
-    id: str
+    source: Annotated[
+        str, msgspec.Meta(description="Who published it; `kafka:` and the topic for a plain JSON event.")
+    ]
+    id: Annotated[str, msgspec.Meta(description="With `source`, the upload's idempotency key.")]
     type: str
 
 
 class Categorization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Every tag of an image with its confidence, per add-on."""
 
-    public_id: str
-    uploaded_at: str
-    bytes: int
-    width: int
-    height: int
-    format: str
-    tags: list[str]
+    public_id: Annotated[str, msgspec.Meta(description="Identity of the image.")]
+    uploaded_at: Annotated[_Moment, msgspec.Meta(description="Event time of the upload, RFC 3339, UTC.")]
+    bytes: Annotated[_Count, msgspec.Meta(description="Size of the image as it was fetched.")]
+    width: Annotated[_Count, msgspec.Meta(description="Pixels.")]
+    height: Annotated[_Count, msgspec.Meta(description="Pixels.")]
+    format: Annotated[str, msgspec.Meta(description="Found in the bytes, such as jpg or png.")]
+    tags: Annotated[list[str], msgspec.Meta(description="What the image is tagged with now.")]
     info: Info
     model: ModelInfo
     timings_ms: Timings
-    cause: Cause | None = None
-    version: int | None = None
-    user_id: str | None = None
-    tenant: str | None = None
-    etag: str | None = None
-    url: str | None = None
-    language: str | list[str] | None = None
-    notification_url: str | None = None
-    context: dict[str, object] | None = None
+    cause: Annotated[Cause | None, msgspec.Meta(description="The upload event.")] = None
+    version: Annotated[int | None, msgspec.Meta(description="The upload's.")] = None
+    user_id: Annotated[str | None, msgspec.Meta(description="Whose upload it was.")] = None
+    tenant: Annotated[str | None, msgspec.Meta(description="Whose user that is.")] = None
+    etag: Annotated[
+        str | None, msgspec.Meta(description="The upload's; where it gave none, MD5 of the bytes.")
+    ] = None
+    url: Annotated[
+        str | None, msgspec.Meta(description="Where the image was fetched from; left out for a data URL.")
+    ] = None
+    language: Annotated[str | list[str] | None, msgspec.Meta(description="The upload's.")] = None
+    notification_url: Annotated[str | None, msgspec.Meta(description="The upload's.")] = None
+    context: Annotated[dict[str, Any] | None, msgspec.Meta(description="The upload's.")] = None
 
 
 class ChangedResource(msgspec.Struct, frozen=True, kw_only=True):
     """One image whose tags changed."""
 
-    public_id: str
-    added: list[str]
-    removed: list[str]
-    updated: list[str]
+    public_id: Annotated[str, msgspec.Meta(description="Identity of the image.")]
+    added: Annotated[list[str], msgspec.Meta(description="Tags that came.")]
+    removed: Annotated[list[str], msgspec.Meta(description="Tags that went.")]
+    updated: Annotated[list[str], msgspec.Meta(description="Always empty; Cloudinary's consumers expect it.")]
     resource_type: Literal["image"] = "image"
     type: Literal["upload"] = "upload"
 
@@ -92,8 +106,8 @@ class ChangedResource(msgspec.Struct, frozen=True, kw_only=True):
 class TagUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """The tags assigned to an image: what came, what went, and what it has now."""
 
-    resources: list[ChangedResource]
-    tags: list[str]
+    resources: Annotated[list[ChangedResource], msgspec.Meta(description="One image.")]
+    tags: Annotated[list[str], msgspec.Meta(description="What the image is tagged with now.")]
     cause: Cause
     notification_type: Literal["resource_tags_changed"] = "resource_tags_changed"
 

@@ -4,7 +4,8 @@
 who, which image, when, and what is asked for.
 """
 
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -12,12 +13,18 @@ import msgspec
 
 from schemas.cloudevents import Envelope, Headers, open_envelope
 from schemas.errors import BadEventError
+from schemas.names import MAX_NAME, Name, check_visible
 
 MAX_TAGS = 1000  # Cloudinary's limit per image
 MAX_EVENT_BYTES = 1_048_576  # Kafka's own default limit of a record
+MAX_PASSED_ON_BYTES = 262_144  # all but the URL: results repeat tags up to three times in one record
+MAX_CONTEXT_DEPTH = 32  # encoders give up somewhere past 200
+MAX_NUMBER = 32  # characters of a number given as a string
 
-_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
-_Names = Annotated[list[_Name], msgspec.Meta(max_length=MAX_TAGS)]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_YEAR_10000_MS = 253_402_300_800_000
+_INT64 = range(-(2**63), 2**64)  # what JSON encoders can write
+_Texts = Annotated[list[Annotated[str, msgspec.Meta(max_length=MAX_NAME)]], msgspec.Meta(max_length=MAX_TAGS)]
 
 
 class UploadType(StrEnum):
@@ -29,42 +36,74 @@ class UploadType(StrEnum):
 
 
 class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The JSON of an upload event. Unknown fields are ignored: a compatible change adds one."""
+    """What an application tells about an image: a plain JSON event, or the data of a CloudEvent.
+
+    Unknown fields are ignored: a compatible change adds one.
+    """
 
     public_id: Annotated[
-        _Name | None, msgspec.Meta(description="Identity of the image; absent: the record's key.")
+        Name | None, msgspec.Meta(description="Identity of the image; absent: the record's key.")
     ] = None
     url: Annotated[
         Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_EVENT_BYTES)] | None,
-        msgspec.Meta(description="http, https or data URL of the image; image.update may leave it out."),
+        msgspec.Meta(
+            description="http, https or data URL of the image. An image.uploaded event needs it; "
+            "an image.update without it uses the last known one."
+        ),
     ] = None
-    event_id: Annotated[_Name | None, msgspec.Meta(description="Idempotency key of a plain JSON event.")] = (
-        None
-    )
+    event_id: Annotated[
+        Name | None,
+        msgspec.Meta(
+            description="Idempotency key of a plain JSON event; absent: its place in the topic. "
+            "A CloudEvent has its `source` and `id` instead."
+        ),
+    ] = None
     type: Annotated[
-        UploadType | None, msgspec.Meta(description="Of a plain JSON event; absent: image.uploaded.")
+        Annotated[str, msgspec.Meta(extra_json_schema={"enum": [str(kind) for kind in UploadType]})] | None,
+        msgspec.Meta(
+            description="What happened, for a plain JSON event; absent: image.uploaded. "
+            "A CloudEvent says it in its own `type`."
+        ),
     ] = None
-    user_id: Annotated[_Name | None, msgspec.Meta(description="Whose upload it is.")] = None
-    tenant: Annotated[_Name | None, msgspec.Meta(description="Whose user that is.")] = None
+    user_id: Annotated[Name | None, msgspec.Meta(description="Whose upload it is.")] = None
+    tenant: Annotated[Name | None, msgspec.Meta(description="Whose user that is.")] = None
     uploaded_at: Annotated[
-        str | None, msgspec.Meta(description="RFC 3339 event time; absent: CloudEvents time, Kafka time.")
+        Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})] | None,
+        msgspec.Meta(
+            description="Event time, RFC 3339, 1970 to 9999; without an offset: UTC. "
+            "Absent: the CloudEvent's `time`, else Kafka's timestamp."
+        ),
     ] = None
     version: Annotated[
         Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None,
         msgspec.Meta(description="A higher version wins over a late lower one."),
     ] = None
-    etag: Annotated[_Name | None, msgspec.Meta(description="Entity tag of the image's bytes.")] = None
-    tags: Annotated[_Names | None, msgspec.Meta(description="Tags that the image already has.")] = None
+    etag: Annotated[Name | None, msgspec.Meta(description="Entity tag of the image's bytes.")] = None
+    tags: Annotated[
+        _Texts | None,
+        msgspec.Meta(description="Tags that the image already has; blank ones and repeats are dropped."),
+    ] = None
     categorization: Annotated[
-        str | _Names | None, msgspec.Meta(description="Add-ons to run, as a list or separated by commas.")
+        str | _Texts | None,
+        msgspec.Meta(
+            description="Add-ons to run, as a list or separated by commas; absent: the worker's default."
+        ),
     ] = None
     auto_tagging: Annotated[
-        float | str | None,
-        msgspec.Meta(description="0..1: tags with a strictly higher confidence are assigned."),
+        Annotated[float, msgspec.Meta(extra_json_schema={"minimum": 0, "maximum": 1})]
+        | Annotated[str, msgspec.Meta(max_length=MAX_NUMBER)]
+        | None,
+        msgspec.Meta(
+            description="A number from 0 to 1, or that as a string: tags with a strictly higher confidence "
+            "are assigned. Absent or empty: the worker's default."
+        ),
     ] = None
-    language: Annotated[str | _Names | None, msgspec.Meta(description="Passed on.")] = None
+    language: Annotated[str | _Texts | None, msgspec.Meta(description="Passed on.")] = None
     notification_url: Annotated[str | None, msgspec.Meta(description="Passed on.")] = None
-    context: Annotated[dict[str, Any] | None, msgspec.Meta(description="Passed on.")] = None
+    context: Annotated[
+        dict[str, Any] | None,
+        msgspec.Meta(description=f"Passed on. At most {MAX_CONTEXT_DEPTH} levels deep, integers of 64 bits."),
+    ] = None
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +151,8 @@ def parse_upload(record: Record) -> Upload:
         raise BadEventError("event_too_large", f"{len(record.value)} bytes; at most {MAX_EVENT_BYTES}")
     envelope = open_envelope(record.value, record.headers)
     data = _decode(envelope.data)
+    data.tags = _tags(data.tags)
+    _check_passed_on(data)
     upload_type = _type_of(envelope, data)
     _check_url(upload_type, data)
     source, event_id = _identity(envelope, data, record)
@@ -131,19 +172,67 @@ def _decode(data: bytes) -> UploadData:
     try:
         return msgspec.json.decode(data, type=UploadData)
     except msgspec.ValidationError as error:
-        raise BadEventError("invalid_event", f"not an upload event: {error}") from error
+        about_threshold = str(error).endswith("`$.auto_tagging`")
+        code = "invalid_auto_tagging" if about_threshold else "invalid_event"
+        raise BadEventError(code, f"not an upload event: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadEventError("invalid_json", f"the event is not JSON: {error}") from error
 
 
+def _tags(tags: list[str] | None) -> list[str] | None:
+    if tags is None:
+        return None
+    names = _distinct(tags)
+    for name in names:
+        check_visible("invalid_event", "tag", name)
+    return list(names)
+
+
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+
+
+def _check_passed_on(data: UploadData) -> None:
+    """Refuse what could be read, but not written into a result."""
+    for field in ("public_id", "event_id", "user_id", "tenant", "etag"):
+        name = getattr(data, field)
+        if name is not None:
+            check_visible("invalid_event", f"field `{field}`", name)
+    if data.context is not None:
+        _check_context(data.context)
+    size = len(msgspec.json.encode(data)) - len((data.url or "").encode())
+    if size > MAX_PASSED_ON_BYTES:
+        message = f"{size} bytes besides the url; at most {MAX_PASSED_ON_BYTES}"
+        raise BadEventError("event_too_large", message)
+
+
+def _check_context(context: dict[str, Any]) -> None:
+    level: list[Any] = [context]
+    for _ in range(MAX_CONTEXT_DEPTH):
+        level = [child for node in level for child in _children(node)]
+        for value in level:
+            if isinstance(value, int) and value not in _INT64:
+                raise BadEventError("invalid_event", "field `context` holds an integer of more than 64 bits")
+    if any(isinstance(node, dict | list) for node in level):
+        message = f"field `context` is nested more than {MAX_CONTEXT_DEPTH} levels deep"
+        raise BadEventError("invalid_event", message)
+
+
+def _children(node: object) -> Iterable[Any]:
+    if isinstance(node, dict):
+        return node.values()
+    return node if isinstance(node, list) else ()
+
+
 def _type_of(envelope: Envelope, data: UploadData) -> UploadType:
-    if envelope.type is None:
-        return data.type or UploadType.UPLOADED
+    name = data.type if envelope.type is None else envelope.type
+    if name is None:
+        return UploadType.UPLOADED
     try:
-        return UploadType(envelope.type)
+        return UploadType(name)
     except ValueError:
         known = ", ".join(UploadType)
-        raise BadEventError("unknown_type", f"event type {envelope.type!r}; known are {known}") from None
+        raise BadEventError("unknown_type", f"event type {name[:64]!r}; known are {known}") from None
 
 
 def _check_url(upload_type: UploadType, data: UploadData) -> None:
@@ -161,39 +250,47 @@ def _identity(envelope: Envelope, data: UploadData, record: Record) -> tuple[str
 def _public_id(data: UploadData, key: bytes | None) -> str:
     if data.public_id is not None:
         return data.public_id
+    rule = f"give 1 to {MAX_NAME} characters in `public_id` or in the record's key"
     try:
         name = (key or b"").decode()
     except UnicodeDecodeError:
-        name = ""
-    if not 1 <= len(name) <= 255:  # noqa: PLR2004 - the limit of _Name
-        rule = "give 1 to 255 characters in `public_id` or in the record's key"
+        message = f"field `public_id` is missing and the record's key is not UTF-8; {rule}"
+        raise BadEventError("invalid_event", message) from None
+    if not 1 <= len(name) <= MAX_NAME:
         raise BadEventError("invalid_event", f"field `public_id` is missing; {rule}")
+    check_visible("invalid_event", "the record's key, in place of `public_id`,", name)
     return name
 
 
 def _event_time(text: str | None, kafka_timestamp: int) -> int:
-    if text is None:
-        return kafka_timestamp
+    moment = kafka_timestamp if text is None else _milliseconds(text)
+    if not 0 <= moment < _YEAR_10000_MS:
+        given = f"event time {text[:64]!r}" if text is not None else f"Kafka timestamp {kafka_timestamp}"
+        raise BadEventError("invalid_event", f"{given} is outside the years 1970 to 9999")
+    return moment
+
+
+def _milliseconds(text: str) -> int:
     try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return int(moment.timestamp() * 1000)
-    except (ValueError, OverflowError):
+        moment = datetime.fromisoformat(text.upper())
+    except ValueError:
         message = f"event time {text[:64]!r} is not RFC 3339, such as 2026-01-31T12:00:00Z"
         raise BadEventError("invalid_event", message) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _add_ons(value: str | list[str] | None) -> tuple[str, ...]:
-    names = value.split(",") if isinstance(value, str) else value or []
-    return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+    text = value if isinstance(value, str) else ",".join(value or ())
+    return _distinct(text.split(","))
 
 
 def _threshold(value: float | str | None) -> float | None:
     if value is None or value == "":
         return None
     try:
-        threshold = float(value)
+        threshold = float(value) if str(value).isascii() and "_" not in str(value) else -1.0
     except ValueError:
         threshold = -1.0
     if not 0 <= threshold <= 1:

@@ -1,0 +1,50 @@
+"""JSON Schema of everything that crosses a border, made from the types that do the work.
+
+`python -m schemas` writes the files under `schemas/json/`; a test keeps them and the types in step.
+"""
+
+import inspect
+from typing import Any
+
+import msgspec
+
+from schemas.answers import Health, Problem, TopTags
+from schemas.results import Categorization, TagUpdate
+from schemas.uploads import UploadData
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+PUBLISHED: dict[str, tuple[str, type[msgspec.Struct]]] = {
+    "upload-event": ("Upload event", UploadData),
+    "categorization": ("Categorization", Categorization),
+    "tag-update": ("Tag update", TagUpdate),
+    "top-tags": ("Answer of GET /trends/top", TopTags),
+    "health": ("Answer of GET /healthz and /readyz", Health),
+    "problem": ("Answer to a question that cannot be answered", Problem),
+}
+
+
+def file_name(name: str) -> str:
+    """Give the name of a schema's file."""
+    return f"{name}.schema.json"
+
+
+def json_schema(name: str) -> dict[str, Any]:
+    """Make the schema of one of `PUBLISHED`."""
+    title, kind = PUBLISHED[name]
+    [reference], parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+    for part in parts.values():  # Python 3.13 unindents docstrings, earlier ones do not
+        part["description"] = inspect.cleandoc(part["description"])
+    root = parts.pop(reference["$ref"].rpartition("/")[2])
+    schema: dict[str, Any] = {"$schema": DIALECT, "$id": f"urn:tagstream:schema:{name}:v1"}
+    schema |= root | {"title": title}
+    if parts:
+        schema["$defs"] = parts
+    return schema
+
+
+def rendered() -> dict[str, str]:
+    """Give the text of every schema file by its name."""
+    return {
+        file_name(name): msgspec.json.format(msgspec.json.encode(json_schema(name)), indent=2).decode() + "\n"
+        for name in PUBLISHED
+    }

@@ -1,0 +1,35 @@
+"""Names: what tells images, events, people and tags apart.
+
+A name ends up in keys, ids and logs, so it is visible text: not blank, and free of control
+characters (CloudEvents forbids them in attributes as well).
+"""
+
+import re
+from typing import Annotated
+
+import msgspec
+
+from schemas.errors import BadEventError
+
+MAX_NAME = 255
+VISIBLE = r"^(?![\s\S]*[\u0000-\u001f\u007f-\u009f])[\s\S]*\S"
+_visible = re.compile(VISIBLE)
+
+# The pattern is only published here: `check_visible` explains a breach better than msgspec does.
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME, extra_json_schema={"pattern": VISIBLE})]
+
+
+def check_visible(code: str, what: str, text: str) -> None:
+    """Refuse text that cannot serve as a name.
+
+    Args:
+        code: The error's code.
+        what: What the text is, for the error's message.
+        text: The would-be name.
+
+    Raises:
+        BadEventError: The text is blank or holds a control character.
+    """
+    if not _visible.search(text):
+        message = f"{what} {text[:64]!r} is blank or holds a control character; use visible text"
+        raise BadEventError(code, message)

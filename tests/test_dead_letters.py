@@ -1,0 +1,117 @@
+"""Dead letters: the original as it was, and an explanation that can be read back."""
+
+from pathlib import Path
+
+import pytest
+from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import schemas
+from schemas.cloudevents import Headers
+from schemas.dead_letters import FAULT_HEADERS, MAX_MESSAGE, Fault, dead_letter_headers, read_fault
+from schemas.errors import PARSE_CODES
+from schemas.uploads import Record
+
+FAULT = Fault(
+    "invalid_event", "parse", retryable=False, error="BadEventError", message="field `url` is missing"
+)
+README = (Path(schemas.__file__).parent / "README.md").read_text(encoding="utf-8")
+
+
+def record(headers: Headers = ()) -> Record:
+    return Record(
+        topic="image.uploads", partition=2, offset=7, timestamp=0, key=None, value=b"?", headers=headers
+    )
+
+
+def replaced(text: str) -> str:
+    return text.encode(errors="replace").decode()
+
+
+def test_original_headers_come_first_and_untouched() -> None:
+    """Repeated headers stay, and so does the difference between no value and an empty one."""
+    original: Headers = [("a", b"\xff"), ("b", None), ("a", b""), ("ce_id", b"e1")]
+    headers = dead_letter_headers(record(original), FAULT)
+    assert headers[:4] == original
+    assert dict(headers[4:]) == {
+        "__connect.errors.topic": b"image.uploads",
+        "__connect.errors.partition": b"2",
+        "__connect.errors.offset": b"7",
+        "__connect.errors.stage": b"parse",
+        "__connect.errors.class.name": b"tagstream",
+        "__connect.errors.exception.class.name": b"BadEventError",
+        "__connect.errors.exception.message": b"field `url` is missing",
+        "tagstream.reason": b"invalid_event",
+        "tagstream.retryable": b"false",
+    }
+
+
+def test_a_second_failure_replaces_the_explanation_of_the_first() -> None:
+    """However often a dead letter is published again, its headers do not grow."""
+    first = dead_letter_headers(record([("a", b"1")]), FAULT)
+    again = Fault("source_busy", "fetch", retryable=True, error="SourceBusyError", message="503")
+    second = dead_letter_headers(record(first), again)
+    assert len(second) == len(first)
+    assert read_fault(second) == again
+
+
+@settings(deadline=None)  # a busy machine is no fault
+@given(
+    st.builds(Fault, *[st.text(st.characters())] * 2, st.booleans(), *[st.text(st.characters())] * 2),
+    st.lists(st.tuples(st.text() | st.sampled_from(list(FAULT_HEADERS)), st.none() | st.binary())),
+)
+def test_round_trip(fault: Fault, original: Headers) -> None:
+    """A fault is read back as it was, whatever the other headers; a lone surrogate becomes `?`."""
+    assert read_fault(dead_letter_headers(record(original), fault)) == Fault(
+        reason=replaced(fault.reason),
+        stage=replaced(fault.stage),
+        retryable=fault.retryable,
+        error=replaced(fault.error),
+        message=replaced(fault.message[:MAX_MESSAGE]),
+    )
+
+
+@pytest.mark.parametrize("character", ["x", "\ud800", "\U0001f428"])
+def test_long_messages_are_cut(character: str) -> None:
+    """A message of a million characters keeps its beginning, so that the dead letter stays small."""
+    fault = Fault("r", "s", retryable=False, error="e", message=character * 1_000_000)
+    headers = dead_letter_headers(record(), fault)
+    assert read_fault(headers).message == replaced(character) * MAX_MESSAGE
+    assert sum(len(content) for _, content in headers) < 5 * MAX_MESSAGE
+
+
+@settings(deadline=None)  # a busy machine is no fault
+@given(st.lists(st.tuples(st.text(), st.none() | st.binary())))
+def test_headers_of_others(headers: Headers) -> None:
+    """What is no dead letter of ours reads as unknown, without an exception."""
+    assert read_fault(headers) == Fault("unknown", "unknown", retryable=False, error="unknown", message="")
+
+
+def test_kafka_takes_the_headers() -> None:
+    """A header without a value survives aiokafka's encoder."""
+    headers = dead_letter_headers(record([("a", None), ("b", b"")]), FAULT)
+    assert DefaultRecordBatchBuilder.estimate_size_in_bytes(None, b"?", headers) > 0
+    builder = DefaultRecordBatchBuilder(
+        magic=2,
+        compression_type=0,
+        is_transactional=1,
+        producer_id=1,
+        producer_epoch=1,
+        base_sequence=0,
+        batch_size=65_536,
+    )
+    builder.append(0, 0, None, b"?", headers)
+    assert [sent.headers for sent in DefaultRecordBatch(bytes(builder.build()))] == [headers]
+
+
+def table(texts: dict[str, str]) -> str:
+    return "".join(f"| `{name}` | {meaning} |\n" for name, meaning in texts.items())
+
+
+def test_documentation() -> None:
+    """The README lists every header and every reason of the parser, in the same words."""
+    headers = dead_letter_headers(record(), FAULT)
+    assert [name for name, _ in headers] == list(FAULT_HEADERS)
+    assert table(FAULT_HEADERS) in README
+    assert table(PARSE_CODES) in README
