@@ -31,13 +31,21 @@ _FOR_EVER = 10**9  # seconds; Faust's consumer is paused on purpose and must not
 
 
 class Tagstream(faust.App):  # type: ignore[misc]  # Faust is untyped here
-    """Owns partitions, and one unit of work for each."""
+    """Owns partitions, and one unit of work for each.
+
+    Attributes:
+        units: The unit of each owned partition.
+        assigned: Set once the group has said which partitions are ours.
+    """
+
+    logger = logging.getLogger("faust.tagstream")
 
     def __init__(self, *args: Any, new_unit: Callable[[int], Unit], **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **kwargs)
         self.units: dict[int, Unit] = {}
         self._new_unit = new_unit
         self.uploads_topic = ""
+        self.assigned = asyncio.Event()
 
     async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
         # Only a pause: most partitions come back at once, and a fence guards those that do not.
@@ -61,6 +69,7 @@ class Tagstream(faust.App):  # type: ignore[misc]  # Faust is untyped here
             self.tables[name].data.partitions = {
                 partition: unit.books.rows[name] for partition, unit in self.units.items()
             }
+        self.assigned.set()
         log.info("owning partitions %s", sorted(partitions))
 
     async def close_units(self) -> None:

@@ -64,13 +64,12 @@ class Holder:
     @property
     def orphaned(self) -> bool:
         """Tell whether the process that started the broker is gone."""
-        try:
-            os.kill(self.owner, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            return False
-        return False
+        return not _alive(self.owner)
+
+    @property
+    def kept(self) -> bool:
+        """Tell whether the broker's keeper lives, which stops an orphaned broker."""
+        return _alive(self.group)
 
 
 class BrokerDirectory:
@@ -98,9 +97,10 @@ class BrokerDirectory:
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
 
     def log_tail(self, lines: int) -> str:
-        """Give the last lines that the broker wrote."""
+        """Give the last lines that the broker wrote, without the frames of Java's stack traces."""
         with suppress(OSError):
-            return "\n".join(self.log_file.read_text("utf-8", "replace").splitlines()[-lines:])
+            written = self.log_file.read_text("utf-8", "replace").splitlines()
+            return "\n".join([line for line in written if not line.startswith("\tat ")][-lines:])
         return ""
 
     def claim(self) -> int:
@@ -164,7 +164,7 @@ class BrokerDirectory:
                     f"{self.path} is in use by the broker of process {holder.owner}, which listens on port "
                     f"{holder.port}; use that one, stop it, or choose another data directory"
                 )
-            if time.monotonic() > deadline:
+            if not holder.kept or time.monotonic() > deadline:
                 kill_group(holder.group)
             time.sleep(0.1)
 
@@ -174,6 +174,16 @@ def kill_group(group: int) -> None:
     if group > 1:  # 0 would be our own group
         with suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -106,7 +106,8 @@ def _new_row(row: Row | None, upload: Upload, tagged: Tagged | None, record: Rec
     }
     model = [tagged.model.name, tagged.model.version]
     tags = assigned_tags(tagged, own)
-    return new | {"url": tagged.url, "own": own, "tags": tags, "scores": scores, "model": model}
+    url = None if tagged.url.startswith("data:") else tagged.url  # bytes of images are not kept
+    return new | {"url": url, "own": own, "tags": tags, "scores": scores, "model": model}
 
 
 def _remember(row: Row, upload: Upload, record: Record) -> Row:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import stamina
@@ -81,8 +82,28 @@ def read_lock(path: Path = LOCK) -> list[Jar]:
     return [Jar(coordinate, int(size), sha256) for coordinate, size, sha256 in rows]
 
 
-def fetch_jars(cache_dir: Path, jars: list[Jar] | None = None) -> list[Path]:
+def jgo_maven() -> Any:  # noqa: ANN401 - a module of an optional package
+    """Give jgo's resolver of Maven artifacts.
+
+    Raises:
+        BrokerError: It is not installed.
+    """
+    try:
+        from jgo import maven  # noqa: PLC0415 - an extra: a production worker needs no Kafka jars
+    except ImportError:
+        raise BrokerError(f"the embedded broker needs jgo, which is not installed; {_CURE}") from None
+    return maven
+
+
+def fetch_jars(
+    cache_dir: Path, jars: list[Jar] | None = None, load_maven: Callable[[], Any] = jgo_maven
+) -> list[Path]:
     """Give the paths of all jars, after downloading those that the cache lacks.
+
+    Args:
+        cache_dir: Where jars are kept between runs.
+        jars: The jars; None stands for those of the lock.
+        load_maven: Gives what downloads; called only if a jar is missing.
 
     Raises:
         BrokerError: A jar can be neither found nor downloaded, or is not the pinned one.
@@ -93,18 +114,18 @@ def fetch_jars(cache_dir: Path, jars: list[Jar] | None = None) -> list[Path]:
     if missing:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _download(missing, folder)
+            _download(missing, folder, load_maven())
         except OSError as error:
             cure = "free some disk space there, or choose another cache directory"
             raise BrokerError(f"cannot keep Kafka's jars in {folder}: {error}; {cure}") from error
     return [folder / jar.filename for jar in jars]
 
 
-def _download(jars: list[Jar], folder: Path) -> None:
+def _download(jars: list[Jar], folder: Path, maven: Any) -> None:  # noqa: ANN401 - jgo's
     # A directory of our own, then a rename: a download that is cut short, or another process that downloads
     # at the same time, never leaves half a jar in the cache.
     with tempfile.TemporaryDirectory(dir=folder, prefix="download-") as scratch, _progress(jars) as grow:
-        download = _downloader(Path(scratch), grow)
+        download = _downloader(maven, Path(scratch), grow)
         with ThreadPoolExecutor(_PARALLEL) as pool:
             for jar, path in zip(jars, pool.map(download, jars), strict=True):
                 if not jar.fits(path):
@@ -116,9 +137,7 @@ def _download(jars: list[Jar], folder: Path) -> None:
                 path.replace(folder / jar.filename)
 
 
-def _downloader(scratch: Path, grow: Grow) -> Callable[[Jar], Path]:
-    maven = _jgo()
-
+def _downloader(maven: Any, scratch: Path, grow: Grow) -> Callable[[Jar], Path]:  # noqa: ANN401 - jgo's
     @contextmanager
     def progress(_filename: str, _size: int) -> Iterator[Grow]:
         yield grow
@@ -138,8 +157,8 @@ def _downloader(scratch: Path, grow: Grow) -> Callable[[Jar], Path]:
         try:
             return download(jar)
         except Exception as error:
-            if isinstance(error, OSError) and error.errno is not None and not _is_network(error):
-                raise
+            if isinstance(error, OSError) and error.errno:
+                raise  # the disk's fault; requests' errors are OSErrors too, without a number
             raise BrokerError(
                 f"cannot download {jar.coordinate} from Maven Central: {error}; go online once (later starts "
                 "need no network), and behind a proxy set HTTPS_PROXY and REQUESTS_CA_BUNDLE; or use a "
@@ -147,18 +166,6 @@ def _downloader(scratch: Path, grow: Grow) -> Callable[[Jar], Path]:
             ) from error
 
     return explained
-
-
-def _is_network(error: OSError) -> bool:
-    return type(error).__module__.startswith("requests")
-
-
-def _jgo() -> Any:  # noqa: ANN401 - a module of an optional package
-    try:
-        from jgo import maven  # noqa: PLC0415 - an extra: a production worker needs no Kafka jars
-    except ImportError:
-        raise BrokerError(f"the embedded broker needs jgo, which is not installed; {_CURE}") from None
-    return maven
 
 
 def _progress(jars: list[Jar]) -> AbstractContextManager[Grow]:
@@ -179,18 +186,20 @@ def _bar(title: str, size: int) -> Iterator[Grow]:
 def _lines(title: str, size: int) -> Iterator[Grow]:
     log.info("downloading %s, %.0f MB, once", title, size / 1e6)
     done = 0
+    turn = Lock()
 
     def grow(count: int) -> None:
         nonlocal done
-        before, done = done, done + count
-        if before * 4 // size != done * 4 // size:
-            log.info("downloaded %d %% of %s", done * 100 // size, title)
+        with turn:
+            before, done = done, min(done + count, size)  # a repeated download counts twice
+            if before * 4 // size != done * 4 // size:
+                log.info("downloaded %d %% of %s", done * 100 // size, title)
 
     yield grow
 
 
 def _write_lock() -> None:
-    maven = _jgo()
+    maven = jgo_maven()
     with tempfile.TemporaryDirectory() as scratch:
         context = maven.MavenContext(repo_cache=Path(scratch), timeout=30)
         wanted = [context.create_dependency(endpoint) for endpoint in ENDPOINTS]

@@ -25,12 +25,11 @@ from streams.errors import InvariantError
 from streams.kafka_connection import KafkaConnection
 from streams.outcomes import Output
 from streams.partition_log import open_consumer
-from streams.topics import TABLES, TopicNames
+from streams.topics import MAX_RECORD_BYTES, TABLES, TopicNames
 
 log = logging.getLogger(__name__)
 
 OFFSET_KEY = "@offset"
-MAX_RECORD_BYTES = 1_048_576
 COMMIT_DEADLINE = 60.0  # seconds; past it the outcome is unknown
 
 
@@ -60,7 +59,7 @@ class Ledger:
         self._producer = AIOKafkaProducer(
             **self._connection.aiokafka_options(),
             transactional_id=f"{self._names.app_id}-{self._partition}",
-            max_request_size=2 * MAX_RECORD_BYTES,
+            max_request_size=MAX_RECORD_BYTES,
             linger_ms=2,
         )
         await self._producer.start()
@@ -102,7 +101,7 @@ class Ledger:
 
     async def _send(self, producer: AIOKafkaProducer, output: Output) -> asyncio.Future[object]:
         sent: asyncio.Future[object] = await producer.send(
-            output.topic, output.value, output.key, partition=self._partition, headers=output.headers
+            output.topic, output.value, output.key, partition=self._partition, headers=list(output.headers)
         )
         return sent
 

@@ -9,7 +9,15 @@ from rich.logging import RichHandler
 
 from streams.errors import SettingsError
 
-_QUIET = ("aiokafka", "faust", "mode", "asyncio", "stamina")  # INFO of these is of use to their authors
+_QUIET = {  # what these say below the level given is of use to their authors
+    "aiokafka": logging.WARNING,
+    "faust": logging.WARNING,
+    "faust.tagstream": logging.ERROR,  # warns of a sensor's missing state at each first assignment
+    "mode": logging.WARNING,
+    "asyncio": logging.WARNING,
+    "httpx": logging.WARNING,
+    "stamina": logging.ERROR,  # each retry; what comes of it is in the outcome
+}
 
 
 def set_up_logs(level: str, form: str) -> None:
@@ -33,8 +41,8 @@ def set_up_logs(level: str, form: str) -> None:
         force=True,
     )
     if level.upper() != "DEBUG":
-        for name in _QUIET:
-            logging.getLogger(name).setLevel(logging.WARNING)
+        for name, quiet in _QUIET.items():
+            logging.getLogger(name).setLevel(quiet)
 
 
 def _console_handler() -> logging.Handler:

@@ -1,7 +1,8 @@
 """What became of one upload before it touches any state."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from schemas.cloudevents import Headers
 from schemas.dead_letters import Fault
 from schemas.results import ModelInfo, ScoredTag, Timings
 from schemas.uploads import Record, Upload
@@ -52,7 +53,7 @@ class Output:
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]] = field(default_factory=list)
+    headers: Headers = ()
 
 
 @dataclass(frozen=True)

@@ -5,20 +5,24 @@ rows of a partition belong to its unit's ledger, which writes them in a transact
 before the first event. So the store is a window on the ledgers, and the table manager restores nothing.
 """
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import faust
 import orjson
 from faust.stores.base import Store
 from faust.tables.manager import TableManager
-from faust.types import TP
+from faust.types import TP, EventT
 
 Rows = Mapping[str, bytes]
+_FAUST_LOG = logging.getLogger("faust.tagstream")  # services tell of their starts and stops
 
 
 class LedgerStore(Store):  # type: ignore[misc]  # Faust is untyped here
     """Rows of one table over all partitions that this worker owns. Read-only."""
+
+    logger = _FAUST_LOG
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as its base
         super().__init__(*args, **kwargs)
@@ -50,9 +54,24 @@ class LedgerStore(Store):  # type: ignore[misc]  # Faust is untyped here
         """Nothing to tell: the ledger keeps track."""
         return None
 
+    def apply_changelog_batch(self, _batch: Iterable[EventT], *_: object, **__: object) -> None:
+        """Refuse: the ledger restores the rows."""
+        raise TypeError(f"table {self.table_name}: its ledgers restore it")
+
+    def reset_state(self) -> None:
+        """Nothing to reset: there are no local files."""
+
+    async def backup_partition(self, *_: object, **__: object) -> None:
+        """Nothing to back up: there are no local files."""
+
+    def restore_backup(self, *_: object, **__: object) -> None:
+        """Nothing to restore: there are no local files."""
+
 
 class LedgerTable(faust.Table):  # type: ignore[misc]  # Faust is untyped here
     """A table whose rows are the ledgers'."""
+
+    logger = _FAUST_LOG
 
     def _new_store(self) -> LedgerStore:
         return LedgerStore("ledger://", self.app, self, table_name=self.name, loop=self.loop)
@@ -63,6 +82,8 @@ class LedgerTable(faust.Table):  # type: ignore[misc]  # Faust is untyped here
 
 class LedgerTableManager(TableManager):  # type: ignore[misc]  # Faust is untyped here
     """Starts the tables and lets the worker go on after a rebalance; reads no changelog."""
+
+    logger = _FAUST_LOG
 
     async def on_start(self) -> None:
         """Start without recovery."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from streams.settings import Settings
 
 _DAY_MS = 86_400_000
+MAX_RECORD_BYTES = 4_194_304  # a dead letter is an event of any allowed size, and its explanation
 TABLES = ("images", "trends", "meta")  # of each partition, written in its transactions
 
 
@@ -47,7 +48,8 @@ class TopicNames:
     @property
     def configs(self) -> dict[str, dict[str, str]]:
         """Give each topic with its configuration."""
-        kept = {"cleanup.policy": "delete", "retention.ms": str(14 * _DAY_MS)}
-        compacted = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}
+        size = {"max.message.bytes": str(MAX_RECORD_BYTES)}
+        kept = {"cleanup.policy": "delete", "retention.ms": str(14 * _DAY_MS)} | size
+        compacted = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"} | size
         events = (self.uploads, self.categorizations, self.tag_updates, self.dead_letters)
         return dict.fromkeys(events, kept) | {self.changelog(table): compacted for table in TABLES}

@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 import signal
+from collections.abc import Awaitable
 
 from model import Tagger
 from schemas.results import ModelInfo
@@ -79,39 +80,39 @@ class Worker:
             log.info("query API on http://%s:%d", self.settings.web_host, self.port)
             work = await self._work(stack)
             self.status = "waiting for Kafka"
-            if await self._unless_stopping(self._find_topics()):
+            finding = asyncio.create_task(wait_for_topics(self._connection, self.settings))
+            await self._until_first(finding)
+            if self._stopping.is_set():
+                finding.cancel()
+            else:
+                self.partitions = await finding
                 await self._serve(work)
-
-    async def _find_topics(self) -> None:
-        self.partitions = await wait_for_topics(self._connection, self.settings)
 
     async def _serve(self, work: Work) -> None:
         app = self._app = create_app(self.settings, self._connection, work)
         app.finalize()
-        await app.start()
-        self.status = "ready"
-        log.info("ready")
-        crashed = asyncio.create_task(app.wait_until_stopped())
-        stopping = asyncio.create_task(self._stopping.wait())
-        await asyncio.wait({crashed, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not self._stopping.is_set():
-            doom(f"Faust stopped: {app.crash_reason!r}")
-        log.info("stopping: giving the partitions back")
-        await app.close_units()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(app.stop(), _STOP_DEADLINE)
-        crashed.cancel()
+        try:
+            await app.start()
+            crash = asyncio.create_task(app.wait_until_stopped())
+            await self._until_first(app.assigned.wait(), crash)
+            self.status = "ready" if app.assigned.is_set() else self.status
+            await self._until_first(crash)
+            if not self._stopping.is_set():
+                doom(f"Faust stopped: {app.crash_reason!r}")
+            log.info("stopping: giving the partitions back")
+            await app.close_units()
+            crash.cancel()
+        finally:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(app.stop(), _STOP_DEADLINE)
         log.info("stopped")
 
-    async def _unless_stopping(self, step: "asyncio.Future[None] | asyncio.coroutines.Coroutine") -> bool:  # type: ignore[name-defined]
-        task, stopping = asyncio.ensure_future(step), asyncio.create_task(self._stopping.wait())
-        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    async def _until_first(self, *awaited: Awaitable[object]) -> None:
+        """Wait until one of these is done, or until a stop is asked for."""
+        stopping = asyncio.create_task(self._stopping.wait())
+        tasks = {asyncio.ensure_future(each) for each in awaited}
+        await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        if not task.done():
-            task.cancel()
-            return False
-        await task
-        return not self._stopping.is_set()
 
     async def _work(self, stack: contextlib.AsyncExitStack) -> Work:
         settings = self.settings

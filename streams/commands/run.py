@@ -5,9 +5,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 import httpx
@@ -174,7 +172,6 @@ def _last_lines(path: Path) -> str:
 
 async def _until_signal() -> None:
     stop = asyncio.Event()
-    handler: Callable[..., Any] = stop.set
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, handler)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await stop.wait()

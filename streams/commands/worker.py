@@ -1,8 +1,10 @@
 """`tagstream worker`: tag uploads until told to stop."""
 
 import asyncio
+import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import fields
 from typing import Any
@@ -56,3 +58,6 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
         loop_factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(main)
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        logging.shutdown()  # a thread of Faust's that would not stop must not keep the process
+        os._exit(0)
