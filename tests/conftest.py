@@ -1,0 +1,92 @@
+"""One fixture per border. Tests share one broker, so each uses topic and application names of its own."""
+
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+import yaml
+
+from streams.broker import EmbeddedBroker
+
+log = logging.getLogger(__name__)
+
+COMPOSE = Path(__file__).parents[1] / "docker-compose.yml"
+
+
+@pytest.fixture
+def unique() -> str:
+    """A name that no other test uses, for topics, groups and applications."""
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Bootstrap servers: of KAFKA_BOOTSTRAP_SERVERS, else of Kafka in Docker, else of the embedded broker."""
+    with ExitStack() as stack:
+        external = os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or _kafka_in_docker(stack)
+        yield external or stack.enter_context(_embedded(tmp_path_factory)).bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def new_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], EmbeddedBroker]]:
+    """Make brokers that a test may stop and kill: not started yet, on a free port, with empty storage."""
+    made: list[EmbeddedBroker] = []
+
+    def make() -> EmbeddedBroker:
+        made.append(_embedded(tmp_path_factory))
+        return made[-1]
+
+    yield make
+    for broker in made:
+        broker.kill()
+
+
+def _embedded(tmp_path_factory: pytest.TempPathFactory) -> EmbeddedBroker:
+    cache_dir = os.environ.get("TAGSTREAM_CACHE_DIR")
+    return EmbeddedBroker(tmp_path_factory.mktemp("kafka"), 0, Path(cache_dir) if cache_dir else None)
+
+
+def _kafka_in_docker(stack: ExitStack) -> str | None:
+    if not _docker_listens():
+        return None
+    import docker  # noqa: PLC0415 - most runs need no Docker
+
+    try:
+        with closing(docker.from_env(timeout=2)) as engine:
+            engine.ping()
+        return _container(stack)
+    except (docker.errors.DockerException, OSError) as error:
+        log.warning("no Kafka in Docker, taking the embedded broker: %s", error)
+        return None
+
+
+def _docker_listens() -> bool:
+    # Asked first because docker's client leaks its socket, a warning and so an error, where nobody answers.
+    kind, _, path = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").partition("://")
+    if kind != "unix":
+        return True
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(2)
+        return client.connect_ex(path) == 0
+
+
+def _container(stack: ExitStack) -> str:
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - as above
+    from testcontainers.core.wait_strategies import LogMessageWaitStrategy  # noqa: PLC0415 - as above
+
+    service = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]["kafka"]
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    container = DockerContainer(service["image"]).with_envs(**service["environment"])
+    # What Kafka calls itself must be what the tests call it: the same port inside and outside.
+    container.with_env("KAFKA_LISTENERS", f"PLAINTEXT://:9092,CONTROLLER://:9093,HOST://:{port}")
+    container.with_env("KAFKA_ADVERTISED_LISTENERS", f"PLAINTEXT://localhost:9092,HOST://localhost:{port}")
+    container.with_bind_ports(port, port)
+    container.waiting_for(LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(90))
+    stack.enter_context(container)
+    return f"localhost:{port}"
