@@ -226,3 +226,9 @@ def test_the_readme_documents_every_field() -> None:
     assert [
         name for name in fields | codes if f"`{name}`" not in readme and f"`input.{name}`" not in readme
     ] == []
+
+
+def test_the_model_card_counts_the_tags() -> None:
+    """The number of tags in the model card is that of the shipped vocabulary."""
+    card = DEFAULT_ARTIFACT.with_name("MODEL_CARD.md").read_text(encoding="utf-8")
+    assert f"{len(Tagger.load().tag_names):,} in all" in card

@@ -144,6 +144,14 @@ def test_nothing_useless(entries: dict[str, Entry]) -> None:
     assert max(len(entry.classes) for entry in entries.values()) < 500
 
 
+def test_photos_overrule_wordnet(entries: dict[str, Entry]) -> None:
+    """Where WordNet and photos of a class disagree, photos win: a car is no container, a cup no alcohol."""
+    assert 817 in entries["car"].classes
+    assert 817 not in entries["container"].classes
+    assert 968 in entries["crockery"].classes
+    assert 968 not in entries["food"].classes
+
+
 def test_a_path_falls_from_koala_to_animal(entries: dict[str, Entry]) -> None:
     """From koala to animal each tag stands for more classes and has a smaller factor."""
     path = [entries[name] for name in ("koala", "marsupial", "mammal", "animal")]

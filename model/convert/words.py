@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ class Choices(msgspec.Struct, frozen=True):
     stop: list[str]
     keep: list[str]
     basic: list[str]
+    parents: dict[str, list[str]]
     names: dict[str, str]
     classes: dict[str, str]
 
@@ -41,6 +43,7 @@ def read_choices(path: Path = CHOICES) -> Choices:
     raw = tomllib.loads(path.read_text(encoding="utf-8"))
     for field in ("stop", "keep", "basic"):
         raw[field] = [entry.split()[0] for entry in raw[field]]
+    raw["parents"] = {wnid: [entry.split()[0] for entry in above] for wnid, above in raw["parents"].items()}
     return msgspec.convert(raw, Choices)
 
 
@@ -53,6 +56,10 @@ def build_vocabulary(nouns: dict[str, Synset], wnids: list[str], names: list[str
         names: A display name of each class.
     """
     choices = read_choices()
+    nouns = {
+        wnid: replace(noun, parents=tuple(choices.parents.get(wnid, noun.parents)))
+        for wnid, noun in nouns.items()
+    }
     below = _classes_below(nouns, wnids)
     named = _named(nouns, _chosen(nouns, below, choices, len(wnids)), below, choices)
     factors = discount_factors(named, [below[wnid] for wnid in choices.basic if wnid in below])
