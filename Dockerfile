@@ -1,0 +1,26 @@
+# The worker. It needs a Kafka cluster, but no Java: `docker compose up` starts both.
+FROM python:3.12-slim AS build
+WORKDIR /src
+RUN python -m venv /opt/tagstream
+# Before the code, so that a change of the code installs no dependency anew.
+COPY .locks/worker.txt .locks/worker.txt
+RUN /opt/tagstream/bin/pip install --no-cache-dir --require-hashes -r .locks/worker.txt
+COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY schemas schemas
+COPY model model
+COPY streams streams
+RUN /opt/tagstream/bin/pip install --no-cache-dir --no-deps .
+
+FROM python:3.12-slim
+RUN useradd --system --uid 10001 --home-dir /var/lib/tagstream --create-home tagstream
+COPY --from=build /opt/tagstream /opt/tagstream
+ENV PATH=/opt/tagstream/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    TAGSTREAM_DATA_DIR=/var/lib/tagstream
+USER tagstream
+WORKDIR /var/lib/tagstream
+EXPOSE 6066
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:6066/healthz', timeout=3)"]
+ENTRYPOINT ["tagstream"]
+CMD ["worker"]
