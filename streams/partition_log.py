@@ -42,7 +42,6 @@ class PartitionLog:
 
     async def __aenter__(self) -> Self:
         await self._consumer.start()
-        self._consumer.assign([self._place])
         return self
 
     async def __aexit__(
@@ -56,8 +55,9 @@ class PartitionLog:
         Raises:
             InvariantError: The log is shorter than what was already processed: the topic was recreated.
         """
-        await self._check_range(offset)
-        self._consumer.seek(self._place, offset)
+        offset = await self._check_range(offset)
+        self._consumer.assign([self._place])
+        self._consumer.seek(self._place, offset)  # at once: a partition without a position would be an error
         while True:
             try:
                 batches = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)

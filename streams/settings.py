@@ -27,6 +27,10 @@ def _at_least(least: float) -> Callable[[Any], str | None]:
     return lambda value: None if value >= least else f"must be at least {least}"
 
 
+def _tagger(value: str) -> str | None:
+    return None if value in {"onnx", "stub"} else "must be onnx or stub"
+
+
 def _fraction(value: float | None) -> str | None:
     return None if value is None or 0 <= value <= 1 else "must lie between 0 and 1"
 
@@ -42,6 +46,9 @@ class Settings:
     replication: int = _setting(1, "Replicas of topics that are created.", _at_least(1))
     add_ons: str = _setting(
         DEFAULT_ADD_ONS, "Add-ons offered: NAME or NAME=FOLDER of a model, separated by commas."
+    )
+    tagger: str = _setting(
+        "onnx", "onnx, or stub: tags are read from the bytes, for load and chaos tests.", _tagger
     )
     categorization: str = _setting("imagga_tagging", "Add-on that runs where an event names none.")
     auto_tagging: float | None = _setting(

@@ -10,6 +10,7 @@ from collections.abc import Awaitable
 
 from model import Tagger
 from schemas.results import ModelInfo
+from streams import stub_tagger
 from streams.addresses import AddressPolicy
 from streams.app import Tagstream, create_app
 from streams.categorizing import Categorizer, Rules
@@ -17,6 +18,7 @@ from streams.fetching import Fetcher, FetchLimits
 from streams.folding import fold
 from streams.kafka_connection import KafkaConnection
 from streams.settings import Settings
+from streams.stub_tagger import StubTagger
 from streams.supervising import EXIT_DOOMED
 from streams.tagger_pool import TaggerPool
 from streams.topic_admin import wait_for_topics
@@ -124,12 +126,11 @@ class Worker:
             per_host=settings.fetch_per_host,
         )
         fetcher = await stack.enter_async_context(Fetcher(policy, limits))
-        taggers = await asyncio.to_thread(load_taggers, settings)
-        pool = TaggerPool(taggers, threads=settings.worker_threads, max_batch=settings.max_batch)
+        pool, models = await asyncio.to_thread(build_tagger, settings)
         pool.start()
         stack.callback(pool.stop)
         rules = Rules(
-            models={name: ModelInfo(tagger.name, tagger.version) for name, tagger in taggers.items()},
+            models=models,
             default_add_on=settings.categorization,
             auto_tagging=settings.auto_tagging,
             attempts=settings.fetch_attempts,
@@ -139,10 +140,16 @@ class Worker:
         return Work(categorizer.outcome, functools.partial(fold, names=TopicNames.of(settings)), doom)
 
 
-def load_taggers(settings: Settings) -> dict[str, Tagger]:
-    """Load each add-on's model, once per folder."""
+def build_tagger(settings: Settings) -> tuple[TaggerPool | StubTagger, dict[str, ModelInfo]]:
+    """Load each add-on's model, once per folder; give what tags, and the model behind each add-on."""
+    if settings.tagger == "stub":
+        log.warning("tags come from the stub tagger: this worker is for load and chaos tests only")
+        stub = ModelInfo(stub_tagger.NAME, stub_tagger.VERSION)
+        return StubTagger(), dict.fromkeys(settings.model_folders, stub)
     loaded = {folder: Tagger.load(folder) for folder in set(settings.model_folders.values())}
-    return {name: loaded[folder] for name, folder in settings.model_folders.items()}
+    taggers = {name: loaded[folder] for name, folder in settings.model_folders.items()}
+    models = {name: ModelInfo(tagger.name, tagger.version) for name, tagger in taggers.items()}
+    return TaggerPool(taggers, threads=settings.worker_threads, max_batch=settings.max_batch), models
 
 
 async def run_until_signal(worker: Worker) -> None:

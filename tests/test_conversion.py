@@ -6,6 +6,7 @@ import io
 import math
 import os
 import pickle
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +16,19 @@ import onnx
 import pytest
 import skimage
 import sklearn.datasets
+from PIL import Image
 
-from model import DEFAULT_ARTIFACT, decode
+from model import DEFAULT_ARTIFACT, Tagger, decode
 from model.convert.agreement import logits_of, measure
 from model.convert.architecture import LITE0, LITE2, Variant, same_padding
+from model.convert.artifact import write_artifact
 from model.convert.graph import build_graph
 from model.convert.legacy_pth import read_legacy_pth
-from model.convert.photos import split_photos
+from model.convert.photos import load_pixels, split_photos
+from model.convert.quantize import quantize
 from model.convert.wheels import weights_of
+from model.manifest import read_labels
+from model.vocabulary import read_entries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -195,10 +201,25 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
 
 
 def test_photos_are_split_for_good(tmp_path: Path) -> None:
-    """Photos to calibrate with and photos to judge with are disjoint, and the same on every run."""
+    """Photos to calibrate with and to judge with are disjoint, and the same each time; copies count once."""
     for number in range(20):
-        (tmp_path / f"{number}.jpg").touch()
-    calibration, rest = split_photos(tmp_path, 15)
+        Image.new("RGB", (200, 200), (number * 12, 0, 0)).save(tmp_path / f"{number}.jpg", quality=100)
+    (tmp_path / "copies").mkdir()
+    shutil.copy(tmp_path / "3.jpg", tmp_path / "copies" / "again.jpg")
+    Image.new("RGB", (400, 400)).save(tmp_path / "drawing.png")
+    calibration, rest = split_photos([tmp_path], 15)
     assert (len(calibration), len(rest)) == (15, 5)
     assert not set(calibration) & set(rest)
-    assert split_photos(tmp_path, 15) == (calibration, rest)
+    assert split_photos([tmp_path], 15) == (calibration, rest)
+
+
+def test_a_folder_from_beginning_to_end(tmp_path: Path) -> None:
+    """Weights, photos and words become a folder that the tagger loads and that knows a koala."""
+    weights = read_legacy_pth(weights_of(LITE0)[0])
+    graph = quantize(build_graph(weights, LITE0, from_pixels=False), load_pixels(SAMPLES, LITE0.size))
+    labels = read_labels(DEFAULT_ARTIFACT / "labels.txt")
+    entries = read_entries(DEFAULT_ARTIFACT / "vocabulary.json", labels)
+    write_artifact(tmp_path / "new", LITE0, graph, labels=labels, entries=entries, source="a test")
+    tagger = Tagger.load(tmp_path / "new")
+    (tags,) = tagger.tag([(HERE / "streams" / "photos" / "koala.jpg").read_bytes()])
+    assert (tagger.name, tags[0].name) == ("efficientnet_lite0_int8", "koala")

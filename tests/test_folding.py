@@ -124,7 +124,7 @@ def test_a_delete_withdraws_the_image_and_stays_deleted() -> None:
 
 def test_a_dead_letter_keeps_the_record_and_says_why() -> None:
     """Key, value and headers of the original are untouched; ours follow."""
-    fault = Fault("http_404", "fetch", False, "SourceGoneError", "status 404")  # noqa: FBT003
+    fault = Fault("http_404", "fetch", False, "SourceGoneError", "status 404")
     original = record(7, b"{bad", headers=[("trace", b"1")])
     (letter,) = apply(empty(), Done(original, Rejected(fault)))
     assert (letter.topic, letter.key, letter.value) == (NAMES.dead_letters, b"img", b"{bad")

@@ -40,7 +40,7 @@ class Harness:
             assert self.books.next_offset == item.offset
         if item.offset in self.answers:
             await self.answers[item.offset]
-        return Rejected(Fault("x", "parse", False, "E", "m"))  # noqa: FBT003
+        return Rejected(Fault("x", "parse", False, "E", "m"))
 
     def _fold(self, _changes: Changes, event: Done) -> None:
         self.applied.append(event.record.offset)

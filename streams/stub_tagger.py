@@ -1,0 +1,39 @@
+"""A tagger for load and chaos tests: the "image" is JSON that names its tags.
+
+Everything around it is the real worker. `{"koala": 0.9}` as the bytes of an image is tagged `koala` 0.9.
+"""
+
+from collections.abc import Sequence
+
+import orjson
+
+from model import BadImageError, Tag
+from streams.tagger_pool import TaggedImage
+
+NAME, VERSION = "stub", "1"
+
+
+class StubTagger:
+    """Reads the tags out of the bytes."""
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    def stop(self) -> None:
+        """Nothing to stop."""
+
+    async def tag(self, data: bytes, add_ons: Sequence[str]) -> TaggedImage:
+        """Give the tags that the bytes name, best first.
+
+        Raises:
+            BadImageError: The bytes are no JSON object of numbers.
+        """
+        try:
+            confidences = {str(tag): float(value) for tag, value in orjson.loads(data).items()}
+        except (ValueError, AttributeError, TypeError) as error:
+            raise BadImageError(
+                "not_an_image", f"the stub tagger takes a JSON object, got {error}"
+            ) from error
+        ranked = sorted(confidences.items(), key=lambda item: (-item[1], item[0]))
+        tags = [Tag(tag, value, value) for tag, value in ranked]
+        return TaggedImage(1, 1, "json", dict.fromkeys(add_ons, tags), 0.0, 0.0)
