@@ -57,7 +57,7 @@ class EmbeddedBroker:
     def __init__(self, data_dir: Path, port: int = DEFAULT_PORT, cache_dir: Path | None = None) -> None:
         self.data_dir = Path(data_dir).absolute()
         self.port = port
-        self._cache_dir = cache_dir or default_cache_dir()
+        self._cache_dir = (cache_dir or default_cache_dir()).absolute()  # the broker runs elsewhere
         self._directory = BrokerDirectory(self.data_dir)
         self._keeper: subprocess.Popen[bytes] | None = None
 
@@ -164,7 +164,7 @@ class EmbeddedBroker:
         )
         if result.returncode:
             output = (result.stdout + result.stderr).decode("utf-8", "replace")
-            cure = "remove that directory, or choose another data directory"
+            cure = "choose another data directory, or remove this one if its data is not needed"
             raise BrokerError(f"cannot format {self.data_dir} for Kafka; {cure}:\n{output.strip()}")
 
     def _wait_until_ready(self) -> None:
@@ -179,7 +179,7 @@ class EmbeddedBroker:
         raise BrokerError(f"the embedded broker {cause}{self._evidence()}")
 
     def _evidence(self) -> str:
-        cure = "start it again; if that fails too, remove the data directory or choose another"
+        cure = "start it again; if that fails too, choose another data directory"
         return f"; {cure}. The end of {self.log_file}:\n{self._directory.log_tail(_TAIL)}"
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import stamina
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 log = logging.getLogger(__name__)
 
@@ -176,9 +176,9 @@ def _progress(jars: list[Jar]) -> AbstractContextManager[Grow]:
 
 @contextmanager
 def _bar(title: str, size: int) -> Iterator[Grow]:
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(f"Downloading {title}, once", total=size)
+        task = progress.add_task(f"Downloading {title}", total=size)
         yield lambda count: progress.advance(task, count)
 
 

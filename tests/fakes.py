@@ -15,7 +15,9 @@ from streams.topics import TABLES, TopicNames
 NAMES = TopicNames("app")
 
 
-def record(offset: int = 0, value: bytes | None = b"{}", key: bytes | None = b"img", **rest: object) -> Record:
+def record(
+    offset: int = 0, value: bytes | None = b"{}", key: bytes | None = b"img", **rest: object
+) -> Record:
     fields = {"topic": "image.uploads", "partition": 0, "timestamp": 1_000, "headers": ()} | rest
     return Record(offset=offset, key=key, value=value, **fields)  # type: ignore[arg-type]
 

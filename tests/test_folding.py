@@ -167,7 +167,9 @@ def test_counts_equal_the_images_however_events_are_batched(events: list, dice: 
     everything = Counter(tag for row in images.values() for tag in row["tags"])
     assert counts(rows) == everything
     for hour in range(10):
-        at_hour = Counter(tag for row in images.values() if row["at"] == hour * HOUR_MS for tag in row["tags"])
+        at_hour = Counter(
+            tag for row in images.values() if row["at"] == hour * HOUR_MS for tag in row["tags"]
+        )
         assert counts(rows, f"hour:{hour * 3600}:") == at_hour
     followed: dict[str, set[str]] = {}
     for update in sent(outputs, NAMES.tag_updates):

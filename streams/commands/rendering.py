@@ -9,7 +9,7 @@ from rich.text import Text
 from streams.following import Followed
 from streams.publishing import Publication
 
-SHOWN_TAGS = 6
+SHOWN_TAGS = 5
 
 
 def tags_text(categorization: Mapping[str, Any], limit: int = SHOWN_TAGS) -> Text:
@@ -30,12 +30,11 @@ def results_table(publication: Publication) -> Table:
     table.add_column("image", style="bold")
     table.add_column("size", justify="right")
     table.add_column("tags and confidences")
-    for heading in ("fetch", "decode", "infer", "total ms"):
-        table.add_column(heading, justify="right")
+    table.add_column("fetch + decode + infer", justify="right")
     for name, answer in sorted(publication.categorizations.items()):
         value, times = answer.value, answer.value["timings_ms"]
-        numbers = (f"{times[part]:.0f}" for part in ("fetch", "decode", "inference", "total"))
-        table.add_row(name, f"{value['width']}x{value['height']}", tags_text(value), *numbers)
+        spent = " + ".join(f"{times[part]:.0f}" for part in ("fetch", "decode", "inference"))
+        table.add_row(name, f"{value['width']}x{value['height']}", tags_text(value), f"{spent} ms")
     for name, answer in sorted(publication.dead_letters.items()):
         table.add_row(name, "", fault_text(answer))
     for name in sorted(publication.waiting.values()):

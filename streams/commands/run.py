@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -56,12 +57,20 @@ def run(  # noqa: PLR0917 - click passes each option by name
                 console.print("starting the embedded Kafka broker …")
                 broker = stack.enter_context(EmbeddedBroker(data_dir / "kafka")).bootstrap_servers
             show = _Show(console, connection_to(broker), topic_names(app_id, topic_prefix), data_dir)
-            code = asyncio.run(show.run(web_port, photo_port, once=once))
+            code = asyncio.run(show.run(_free(web_port), _free(photo_port), once=once))
     except KeyboardInterrupt:
         code = 0
     except (ValueError, OSError, KafkaError, RuntimeError) as error:
         give_up("run", error)
     sys.exit(code)
+
+
+def _free(port: int) -> int:
+    """Give `port` if it is free on loopback, else one that is."""
+    for candidate in (port, 0):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", candidate)) as probe:
+            return int(probe.getsockname()[1])
+    raise OSError("no free port on 127.0.0.1")
 
 
 class _Show:
@@ -76,20 +85,20 @@ class _Show:
         self._data_dir = data_dir
 
     async def run(self, web_port: int, photo_port: int, *, once: bool) -> int:
-        photos = sorted(PHOTOS.glob("*.jpg"))
-        async with FileServer(photos, "127.0.0.1", photo_port) as server:
-            worker = self._worker(web_port, server.port)
-            worker.start()
-            try:
-                api = f"http://127.0.0.1:{web_port}"
-                await _wait_until_ready(api, worker, self._log_path)
+        api = f"http://127.0.0.1:{web_port}"
+        worker = self._worker(web_port, photo_port)
+        worker.start()
+        try:
+            await _wait_until_ready(api, worker, self._log_path)
+            photos = sorted(PHOTOS.glob("*.jpg"))
+            async with FileServer(photos, "127.0.0.1", photo_port) as server:
                 publication = await self._publish(photos, server)
-                await self._print(publication, api)
-                if not once:
-                    await _until_signal()
-            finally:
-                self._console.print("stopping …")
-                await worker.stop()
+            await self._print(publication, api)
+            if not once:
+                await _until_signal()
+        finally:
+            self._console.print("stopping …")
+            await worker.stop()
         failed = publication.waiting or len(publication.dead_letters) != 1
         return 1 if failed else 0
 
@@ -144,8 +153,7 @@ class _Show:
         self._console.print(
             "\nTry next, in another terminal:\n"
             f"  .venv/bin/tagstream tail --broker {broker}\n"
-            f"  .venv/bin/tagstream publish --broker {broker} --serve-port 0 YOUR_PHOTOS/   "
-            "# needs a worker that allows that source\n"
+            f"  .venv/bin/tagstream publish --broker {broker} YOUR_PHOTOS/\n"
             f"  curl '{api}/trends/top?limit=5'\n"
             f"Worker's log: {self._log_path}. Ctrl-C stops everything.",
             highlight=False,
