@@ -11,13 +11,13 @@ import re
 import warnings
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-from model.sniff import lacks_bytes, named_format
+from model.sniff import lacks_bytes, named_format, progressive_scans
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +28,10 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 50_000_000
 """Width times height above which an image is refused before its pixels get any memory."""
 
+MAX_SCANS = 200
+"""Scans of a progressive JPEG above which it is refused; encoders write about ten."""
+
+_TINY = 1e-12
 _SHORT_NAMES = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tiff"}
 _SWAPPED = {5, 6, 7, 8}
 _TRANSPOSE = {
@@ -94,6 +98,9 @@ def decode(data: bytes, size: int) -> DecodedImage:
 
 
 def _open(data: bytes) -> Image.Image:
+    if (scans := progressive_scans(data)) > MAX_SCANS:
+        rule = f"at most {MAX_SCANS} are decoded, as each costs a pass over the image"
+        raise BadImageError("corrupt", f"the JPEG data has {scans} scans: {rule}; save it again")
     try:
         image = _parse_header(data)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -122,7 +129,7 @@ def _upright_square(image: Image.Image, size: int) -> DecodedImage:
     if image.format == "TIFF":
         width, height = image.size  # Pillow turns TIFF files upright while it loads them
     orientation = _orientation(image)
-    square = _flatten(_eight_bits(image)).resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    square = _flatten(_eight_bits(image, size), size)
     if orientation in _TRANSPOSE:
         square = square.transpose(_TRANSPOSE[orientation])
     if orientation in _SWAPPED:
@@ -138,24 +145,35 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Bring 16-bit, 32-bit and floating-point grey to 8 bits; other modes pass unchanged."""
+def _eight_bits(image: Image.Image, size: int) -> Image.Image:
+    """Bring 16-bit, 32-bit and floating-point grey to 8 bits and the wanted size; the rest passes."""
     if image.mode not in {"I", "F"} and not image.mode.startswith("I;16"):
         return image
-    values = np.asarray(image).astype(np.float32)
-    low, high = (0.0, 65535.0) if image.mode.startswith("I;16") else (values.min(), values.max())
-    scaled = (values - low) * (255.0 / max(float(high - low), 1e-12))
+    wide = image.convert("F")
+    found = (0.0, 65535.0) if image.mode.startswith("I;16") else wide.getextrema()
+    low, high = cast("tuple[float, float]", found)  # one band, one pair
+    values = np.asarray(_squash(wide, size))
+    scaled = (values - low) * (255.0 / max(high - low, _TINY))
     return Image.fromarray(np.nan_to_num(scaled).clip(0, 255).astype(np.uint8))
 
 
-def _flatten(image: Image.Image) -> Image.Image:
-    """Lay transparency over white; CMYK, palettes and grey become RGB."""
+def _flatten(image: Image.Image, size: int) -> Image.Image:
+    """Lay transparency over white; CMYK, palettes and grey become RGB.
+
+    Transparent images are squashed first, with their colours multiplied by their alpha so that hidden ones do
+    not bleed: at full size the layers of a large one would take most of a gigabyte.
+    """
     if not image.has_transparency_data:
-        return image.convert("RGB")
-    layer = image.convert("RGBA")
-    paper = Image.new("RGBA", layer.size, "white")
-    paper.alpha_composite(layer)
+        return _squash(image if image.mode == "RGB" else image.convert("RGB"), size)
+    layer = image if image.mode == "RGBA" else image.convert("RGBA")
+    small = _squash(layer.convert("RGBa"), size).convert("RGBA")
+    paper = Image.new("RGBA", small.size, "white")
+    paper.alpha_composite(small)
     return paper.convert("RGB")
+
+
+def _squash(image: Image.Image, size: int) -> Image.Image:
+    return image.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
 
 
 def _too_large(found: str) -> BadImageError:

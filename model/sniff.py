@@ -48,3 +48,8 @@ def named_format(data: bytes) -> str | None:
 def lacks_bytes(data: bytes) -> bool:
     """Whether a WebP file is shorter than its own header says; Pillow's message does not tell."""
     return data[:4] == b"RIFF" and int.from_bytes(data[4:8], "little") + 8 > len(data)
+
+
+def progressive_scans(data: bytes) -> int:
+    """Count the scans of a JPEG file; compressed data holds no FF DA that could be mistaken for one."""
+    return data.count(b"\xff\xda") if data.startswith(b"\xff\xd8\xff") else 0

@@ -102,6 +102,14 @@ def test_alpha_is_laid_on_white() -> None:
     assert (decode(data, 32).pixels == 255).all()
 
 
+def test_hidden_colours_do_not_bleed() -> None:
+    """At the edge of a transparent region the colour that lies hidden under it does not show."""
+    image = Image.new("RGBA", (100, 100), (255, 0, 0, 0))
+    image.paste((0, 0, 0, 255), (0, 0, 50, 100))
+    red, green, _ = decode(encoded(image, "PNG"), 32).pixels.astype(int).transpose(2, 0, 1)
+    assert np.abs(red - green).max() <= 2
+
+
 def test_palette_transparency() -> None:
     """A palette's transparent entry shows white paper as well, in PNG and in GIF."""
     image = Image.new("P", (40, 40), 1)
@@ -167,6 +175,16 @@ def test_bomb(side: int) -> None:
     error = refused(header_of_png(side, side))
     assert error.code == "too_many_pixels"
     assert "at most 50,000,000 pixels" in str(error)
+
+
+def test_a_flood_of_scans() -> None:
+    """A progressive JPEG that repeats a scan a thousand times is refused before it costs a minute."""
+    data = encoded(Image.new("RGB", (64, 64), RED), "JPEG", progressive=True)
+    at = data.rindex(b"\xff\xda")
+    scan = data[at:-2]
+    error = refused(data[:at] + scan * 1000 + data[-2:])
+    assert error.code == "corrupt"
+    assert "at most 200" in str(error)
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"hello, world", b"<html>404</html>", b"{}" * 100])
