@@ -1,0 +1,93 @@
+"""Rows of the tables: their keys and what is in them. Keys are strings, values JSON.
+
+`images`, by image: {"o": source offset, "at": event time in ms, "version", "user", "tenant", "url",
+    "ids": keys of the last events, "cause": [source, id, type], "own": tags that came with the image,
+    "tags": all its tags, "by": per tag the add-ons (or "own") that it is from,
+    "scores": {add-on: [[tag, confidence], …]}, "model": [name, version],
+    "history": the last changes, each {"at", "cause", "model", "added", "removed"}, "deleted": true if it is}
+`trends`, by window, bucket and tag: {"o", "n": images that have the tag, "by": {add-on: images},
+    "u": sketch of the uploaders, base64, absent if none is known; all-time rows also have
+    "first" and "last": earliest and latest event time ever counted, in ms}
+`interests`, by user and day of the event time: {"o", "t": {tag: images}}
+`meta`: "@offset": {"next": first offset that is not folded in, "mark": latest Kafka timestamp seen,
+    "at": latest event time seen, "late": counts that came after their bucket's retention}
+
+A bucket starts at a multiple of its window's length in UTC; its start is in seconds since the epoch.
+"""
+
+from typing import NamedTuple
+
+TABLES = ("images", "trends", "interests", "meta")
+OFFSET_KEY = "@offset"
+ALL = "all"
+WINDOW_SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
+DAY_MS = 86_400_000
+_TENANT = "\x1f"  # no name has a control character: `schemas.names`
+
+
+class TrendKey(NamedTuple):
+    """Whose count it is: window is minute, hour, day or all; `start` of all is 0."""
+
+    tenant: str
+    window: str
+    start: int
+    tag: str
+
+    def encode(self) -> str:
+        """Give the row's key."""
+        return _with_tenant(f"{self.window}:{self.start}:{self.tag}", self.tenant)
+
+    @classmethod
+    def decode(cls, key: str) -> "TrendKey":
+        """Read a row's key."""
+        rest, _, tenant = key.partition(_TENANT)
+        window, start, tag = rest.split(":", 2)
+        return cls(tenant, window, int(start), tag)
+
+
+class ImageKey(NamedTuple):
+    """An image is known by its public id within its tenant."""
+
+    tenant: str
+    public_id: str
+
+    def encode(self) -> str:
+        """Give the row's key."""
+        return _with_tenant(self.public_id, self.tenant)
+
+    @classmethod
+    def decode(cls, key: str) -> "ImageKey":
+        """Read a row's key."""
+        public_id, _, tenant = key.partition(_TENANT)
+        return cls(tenant, public_id)
+
+
+class InterestKey(NamedTuple):
+    """A user's tags on one day; `day` counts from the epoch."""
+
+    tenant: str
+    user: str
+    day: int
+
+    def encode(self) -> str:
+        """Give the row's key."""
+        return _with_tenant(f"{self.day}:{self.user}", self.tenant)
+
+    @classmethod
+    def decode(cls, key: str) -> "InterestKey":
+        """Read a row's key."""
+        rest, _, tenant = key.partition(_TENANT)
+        day, _, user = rest.partition(":")
+        return cls(tenant, user, int(day))
+
+
+def bucket_start(window: str, at: int) -> int:
+    """Give the start in seconds of the bucket that a moment (milliseconds) falls into."""
+    if window == ALL:
+        return 0
+    length = WINDOW_SECONDS[window]
+    return at // 1000 // length * length
+
+
+def _with_tenant(key: str, tenant: str) -> str:
+    return f"{key}{_TENANT}{tenant}" if tenant else key
