@@ -15,16 +15,20 @@ from faust.types import TP
 from streams.kafka_connection import KafkaConnection
 from streams.ledger import Ledger
 from streams.partition_log import PartitionLog
+from streams.replica import Replica
+from streams.rows import TABLES
 from streams.settings import Settings
+from streams.state import PartitionState
 from streams.tables import LedgerTable, LedgerTableManager
-from streams.topics import TABLES, TopicNames
-from streams.unit import Unit, Work
+from streams.topics import TopicNames
+from streams.unit import Pace, Unit, Work
 
 log = logging.getLogger(__name__)
 
 _HELP = {
     "images": "State of each image: tags, scores, owner, event time, version, cause.",
-    "trends": "Images per tag: all time, and by hour of the event time.",
+    "trends": "Images per tag: all time, and by minute, hour and day of the event time.",
+    "interests": "Images per tag of each user, by day of the event time.",
     "meta": "@offset of each partition: how far its log is folded in.",
 }
 _FOR_EVER = 10**9  # seconds; Faust's consumer is paused on purpose and must not be taken for hung
@@ -40,9 +44,16 @@ class Tagstream(faust.App):  # type: ignore[misc]  # Faust is untyped here
 
     logger = logging.getLogger("faust.tagstream")
 
-    def __init__(self, *args: Any, new_unit: Callable[[int], Unit], **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(  # noqa: ANN204 - untyped as its base
+        self,
+        *args: Any,  # noqa: ANN401
+        replica: Replica,
+        new_unit: Callable[[PartitionState], Unit],
+        **kwargs: Any,  # noqa: ANN401
+    ):
         super().__init__(*args, **kwargs)
         self.units: dict[int, Unit] = {}
+        self._replica = replica
         self._new_unit = new_unit
         self.uploads_topic = ""
         self.assigned = asyncio.Event()
@@ -60,14 +71,16 @@ class Tagstream(faust.App):  # type: ignore[misc]  # Faust is untyped here
     async def _own(self, partitions: set[int]) -> None:
         gone = [self.units.pop(partition) for partition in self.units.keys() - partitions]
         await asyncio.gather(*(unit.close() for unit in gone))
+        for unit in gone:
+            self._replica.give_back(unit.partition)
         for partition in sorted(partitions - self.units.keys()):
-            self.units[partition] = self._new_unit(partition)
+            self.units[partition] = self._new_unit(self._replica.take(partition))
             self.units[partition].start()
         for unit in self.units.values():
             unit.resume()
         for name in TABLES:
             self.tables[name].data.partitions = {
-                partition: unit.books.rows[name] for partition, unit in self.units.items()
+                partition: unit.books.state.rows[name] for partition, unit in self.units.items()
             }
         self.assigned.set()
         log.info("owning partitions %s", sorted(partitions))
@@ -77,22 +90,23 @@ class Tagstream(faust.App):  # type: ignore[misc]  # Faust is untyped here
         await self._own(set())
 
 
-def create_app(settings: Settings, connection: KafkaConnection, work: Work) -> Tagstream:
+def create_app(settings: Settings, connection: KafkaConnection, replica: Replica, work: Work) -> Tagstream:
     """Wire the application; nothing runs yet."""
     names = TopicNames.of(settings)
+    pace = Pace(settings.max_in_flight, settings.max_transaction, settings.commit_interval)
 
-    def new_unit(partition: int) -> Unit:
+    def new_unit(state: PartitionState) -> Unit:
         return Unit(
-            partition,
-            lambda: PartitionLog(connection, names.uploads, partition),
-            Ledger(connection, names, partition),
+            state.partition,
+            lambda: PartitionLog(connection, names.uploads, state.partition),
+            Ledger(connection, names, state),
             work,
-            max_in_flight=settings.max_in_flight,
-            max_transaction=settings.max_transaction,
+            pace,
         )
 
     app = Tagstream(
         settings.app_id,
+        replica=replica,
         new_unit=new_unit,
         **connection.faust_options(),
         Table=LedgerTable,

@@ -9,7 +9,7 @@ import orjson
 
 from schemas.answers import PartitionState, TagCount
 from schemas.errors import BadEventError
-from streams.folding import ALL_TIME
+from streams.rows import ALL as ALL_TIME
 from streams.unit import Unit
 
 
@@ -20,8 +20,8 @@ def partition_states(units: Mapping[int, Unit]) -> list[PartitionState]:
 
 def _state(unit: Unit) -> PartitionState:
     end = unit.source.end_offset if unit.source else None
-    lag = None if end is None else max(end - unit.books.next_offset, 0)
-    return PartitionState(unit.partition, unit.ready.is_set(), unit.books.next_offset, lag)
+    lag = None if end is None else max(end - unit.books.state.next_offset, 0)
+    return PartitionState(unit.partition, unit.ready.is_set(), unit.books.state.next_offset, lag)
 
 
 def window_prefix(window: str) -> str:

@@ -67,6 +67,20 @@ class Settings:
     allow_sources: str = _setting(
         "", "Private sources that events may name: HOST, HOST:PORT or NETWORK, separated by commas."
     )
+    commit_interval: float = _setting(
+        0.1, "Time between two transactions under load; a lone upload never waits.", _at_least(0)
+    )
+    keep_minutes: float = _setting(1.0, "Days that counts by minute are kept.", _at_least(0))
+    keep_hours: float = _setting(31.0, "Days that counts by hour are kept.", _at_least(0))
+    keep_days: float = _setting(800.0, "Days that counts by day are kept.", _at_least(0))
+    keep_interests: float = _setting(365.0, "Days that users' interests are kept.", _at_least(0))
+    half_life: float = _setting(14.0, "Days in which an interest loses half of its weight.", _at_least(0.01))
+    queries: bool = _setting(
+        True, "Whether this worker keeps the whole state and answers questions about it."
+    )
+    snapshot_interval: float = _setting(
+        600.0, "Time between two snapshots of the state in the data directory. 0: none.", _at_least(0)
+    )
     max_in_flight: int = _setting(64, "Most events in work per partition.", _at_least(1))
     max_transaction: int = _setting(100, "Most events in one transaction.", _at_least(1))
     web_host: str = _setting("127.0.0.1", "Address that the query API listens on.")
@@ -143,7 +157,25 @@ def _convert(name: str, kind: object, text: str) -> object:
     if text == "" and isinstance(kind, types.UnionType):
         return None
     target = kind_of(name)
+    if target is bool:
+        return _flag(name, text)
     try:
         return target(text)
     except ValueError:
         raise SettingsError(f"{variable(name)}={text!r} is no {target.__name__}") from None
+
+
+def _flag(name: str, text: str) -> bool:
+    known = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }
+    if text.lower() not in known:
+        raise SettingsError(f"{variable(name)}={text!r}: say true or false")
+    return known[text.lower()]

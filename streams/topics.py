@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+from streams.rows import TABLES
 from streams.settings import Settings
 
 _DAY_MS = 86_400_000
+TOMBSTONES_KEPT_MS = 7 * _DAY_MS  # a snapshot that is older might miss a removal
 MAX_RECORD_BYTES = 4_194_304  # a dead letter is an event of any allowed size, and its explanation
-TABLES = ("images", "trends", "meta")  # of each partition, written in its transactions
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,13 @@ class TopicNames:
         """Give each topic with its configuration."""
         size = {"max.message.bytes": str(MAX_RECORD_BYTES)}
         kept = {"cleanup.policy": "delete", "retention.ms": str(14 * _DAY_MS)} | size
-        compacted = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"} | size
+        compacted = {
+            "cleanup.policy": "compact",
+            "min.cleanable.dirty.ratio": "0.1",
+            "delete.retention.ms": str(TOMBSTONES_KEPT_MS),
+        } | size
         events = (self.uploads, self.categorizations, self.tag_updates, self.dead_letters)
-        return dict.fromkeys(events, kept) | {self.changelog(table): compacted for table in TABLES}
+        changelogs = {self.changelog(table): compacted for table in TABLES}
+        # A row per transaction, and each load reads all of it.
+        changelogs[self.changelog("meta")] = compacted | {"segment.bytes": str(4 * 1024 * 1024)}
+        return dict.fromkeys(events, kept) | changelogs

@@ -6,6 +6,7 @@ next records are already being fetched, decoded and inferred.
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -16,8 +17,11 @@ from schemas.uploads import Record
 from streams.changes import Changes, PartitionRows
 from streams.errors import InvariantError
 from streams.outcomes import Done, Outcome
+from streams.state import PartitionState
 
 log = logging.getLogger(__name__)
+
+SWEPT_PER_TRANSACTION = 200
 
 
 class Source(Protocol):
@@ -32,8 +36,7 @@ class Source(Protocol):
 class Books(Protocol):
     """Where a unit's state is kept: see `streams.ledger.Ledger`."""
 
-    rows: dict[str, dict[str, bytes]]
-    next_offset: int
+    state: PartitionState
 
     async def open(self) -> None:
         """Take the partition over."""
@@ -56,12 +59,31 @@ class Work:
         compute: Finds a record's outcome and touches no state. Besides the record it gets the committed
             rows, and a function that waits until they hold all that comes before the record.
         fold: Applies an outcome; pure.
+        expired: Finds rows, by table and key, that no longer count.
         doom: Ends the process, saying why.
     """
 
     compute: Compute
     fold: Callable[[Changes, Done], None]
+    expired: Callable[[PartitionState], list[tuple[str, str]]]
     doom: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How much a unit takes on.
+
+    Attributes:
+        max_in_flight: Most records in work.
+        max_transaction: Most records in one transaction.
+        commit_interval: Seconds between two transactions under load; a lone record does not wait.
+        sweep_interval: Seconds between two searches for rows that no longer count.
+    """
+
+    max_in_flight: int = 64
+    max_transaction: int = 100
+    commit_interval: float = 0.0
+    sweep_interval: float = 60.0
 
 
 @dataclass
@@ -75,7 +97,7 @@ class Unit:
     """One partition in work.
 
     Invariants: a record enters only if it is the next of the log; outcomes are applied in that order;
-    `books.next_offset` moves only by a commit that also holds what the records before it changed.
+    the state's `next_offset` moves only by a commit that also holds what the records before it changed.
     """
 
     def __init__(
@@ -84,9 +106,7 @@ class Unit:
         open_source: Callable[[], AbstractAsyncContextManager[Source]],
         books: Books,
         work: Work,
-        *,
-        max_in_flight: int,
-        max_transaction: int,
+        pace: Pace,
     ) -> None:
         self.partition = partition
         self.books = books
@@ -94,10 +114,12 @@ class Unit:
         self.source: Source | None = None
         self._open_source = open_source
         self._work = work
-        self._max_transaction = max_transaction
-        self._slots = asyncio.Semaphore(max_in_flight)
+        self._pace = pace
+        self._slots = asyncio.Semaphore(pace.max_in_flight)
         self._entries: deque[_Entry] = deque()
         self._arrived = asyncio.Event()
+        self._expired: list[tuple[str, str]] = []
+        self._last_commit = 0.0
         self._may_commit = asyncio.Event()
         self._may_commit.set()
         self._idle = asyncio.Event()
@@ -133,6 +155,7 @@ class Unit:
                 self.ready.set()
                 tasks.create_task(self._read(self.source))
                 tasks.create_task(self._commit_for_ever())
+                tasks.create_task(self._sweep_for_ever())
         except Exception as error:  # whatever it was: loading anew gives the truth
             log.critical("partition %d failed", self.partition, exc_info=error)
             self._work.doom(f"partition {self.partition}: {_innermost(error)!r}")
@@ -142,13 +165,14 @@ class Unit:
             await self.books.close()
 
     def _loaded(self) -> str:
-        sizes = ", ".join(f"{len(rows)} {table}" for table, rows in self.books.rows.items())
-        return f"at offset {self.books.next_offset} with {sizes}"
+        state = self.books.state
+        sizes = ", ".join(f"{len(rows)} {table}" for table, rows in state.rows.items())
+        return f"at offset {state.next_offset} with {sizes}"
 
     async def _read(self, source: Source) -> None:
-        last, applied = self.books.next_offset - 1, asyncio.Event()
+        last, applied = self.books.state.next_offset - 1, asyncio.Event()
         applied.set()
-        async for record in source.records(self.books.next_offset):
+        async for record in source.records(self.books.state.next_offset):
             if record.offset <= last:
                 raise InvariantError(f"offset {record.offset} after {last}")
             last = record.offset
@@ -156,7 +180,7 @@ class Unit:
             applied = self._begin(record, applied)
 
     def _begin(self, record: Record, previous: asyncio.Event) -> asyncio.Event:
-        outcome = asyncio.create_task(self._work.compute(record, self.books.rows, previous.wait))
+        outcome = asyncio.create_task(self._work.compute(record, self.books.state.rows, previous.wait))
         entry = _Entry(record, outcome, asyncio.Event())
         self._entries.append(entry)
         self._arrived.set()
@@ -165,6 +189,7 @@ class Unit:
     async def _commit_for_ever(self) -> None:
         while True:
             await self._first_is_done()
+            await self._keep_pace()
             await self._may_commit.wait()
             self._idle.clear()
             try:
@@ -173,25 +198,44 @@ class Unit:
                 self._idle.set()
 
     async def _first_is_done(self) -> None:
-        while not self._entries:
+        while not self._entries and not self._expired:
             self._arrived.clear()
             await self._arrived.wait()
-        await asyncio.wait({self._entries[0].outcome})
+        if self._entries:
+            await asyncio.wait({self._entries[0].outcome})
+
+    async def _keep_pace(self) -> None:
+        """Let more outcomes gather, unless enough have or the last transaction is long past."""
+        wait = self._last_commit + self._pace.commit_interval - time.monotonic()
+        if wait > 0 and sum(entry.outcome.done() for entry in self._entries) < self._pace.max_transaction:
+            await asyncio.sleep(wait)
+        self._last_commit = time.monotonic()
 
     def _take_done(self) -> list[_Entry]:
         taken: list[_Entry] = []
-        while self._entries and self._entries[0].outcome.done() and len(taken) < self._max_transaction:
+        while self._entries and self._entries[0].outcome.done() and len(taken) < self._pace.max_transaction:
             taken.append(self._entries.popleft())
         return taken
 
     async def _commit(self, entries: list[_Entry]) -> None:
-        changes = Changes(self.books.rows)
+        state = self.books.state
+        changes = Changes(state.rows)
+        for table, key in self._expired[:SWEPT_PER_TRANSACTION]:
+            changes.put(table, key, None)
+        del self._expired[:SWEPT_PER_TRANSACTION]
         for entry in entries:
             self._work.fold(changes, Done(entry.record, entry.outcome.result()))
-        await self.books.commit(changes, entries[-1].record.offset + 1)
+        await self.books.commit(changes, entries[-1].record.offset + 1 if entries else state.next_offset)
         for entry in entries:
             entry.applied.set()
             self._slots.release()
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._pace.sweep_interval)
+            if not self._expired:
+                self._expired = await asyncio.to_thread(self._work.expired, self.books.state)
+                self._arrived.set()
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -25,7 +25,8 @@ def count_uploaders(encoded: Iterable[str]) -> int:
     union = datasketches.hll_union(LG_REGISTERS)
     for sketch in encoded:
         union.update(_decode(sketch))
-    return round(union.get_result().get_estimate())
+    estimate: float = union.get_result().get_estimate()
+    return round(estimate)
 
 
 def _decode(encoded: str) -> datasketches.hll_sketch:

@@ -81,7 +81,7 @@ class QueryApi:
         prefix = window_prefix(window)
         limit = _limit(request.query.get("limit", "20"))
         units = self._worker.units
-        rows = [dict(unit.books.rows["trends"]) for unit in units.values()]
+        rows = [dict(unit.books.state.rows["trends"]) for unit in units.values()]
         tags = await asyncio.to_thread(top_tags, rows, prefix, limit)
         ready = sum(unit.ready.is_set() for unit in units.values())
         return _json(TopTags(window, ready == self._worker.partitions, partition_states(units), tags))

@@ -15,9 +15,12 @@ from streams.addresses import AddressPolicy
 from streams.app import Tagstream, create_app
 from streams.categorizing import Categorizer, Rules
 from streams.fetching import Fetcher, FetchLimits
-from streams.folding import fold
+from streams.folding import FoldRules, fold
 from streams.kafka_connection import KafkaConnection
+from streams.replica import Replica
+from streams.retention import Retention, expired_rows
 from streams.settings import Settings
+from streams.snapshots import SnapshotKeeper, Snapshots
 from streams.stub_tagger import StubTagger
 from streams.supervising import EXIT_DOOMED
 from streams.tagger_pool import TaggerPool
@@ -88,10 +91,31 @@ class Worker:
                 finding.cancel()
             else:
                 self.partitions = await finding
-                await self._serve(work)
+                await self._with_state(work)
 
-    async def _serve(self, work: Work) -> None:
-        app = self._app = create_app(self.settings, self._connection, work)
+    async def _with_state(self, work: Work) -> None:
+        settings = self.settings
+        names = TopicNames.of(settings)
+        replica = Replica(self._connection, names, self.partitions or 0, follows=settings.queries)
+        keeper = SnapshotKeeper(replica, Snapshots(settings.data_dir / "state", settings.app_id))
+        if settings.snapshot_interval:
+            self.status = "loading snapshots"
+            await keeper.restore_all()
+        background = [asyncio.create_task(replica.run())]
+        if settings.snapshot_interval:
+            background.append(asyncio.create_task(keeper.run(settings.snapshot_interval)))
+        for task in background:
+            task.add_done_callback(_doom_if_failed)
+        try:
+            await self._serve(create_app(settings, self._connection, replica, work))
+        finally:
+            for task in background:
+                task.cancel()
+            if settings.snapshot_interval:
+                await keeper.save_all()
+
+    async def _serve(self, app: Tagstream) -> None:
+        self._app = app
         app.finalize()
         try:
             await app.start()
@@ -137,7 +161,15 @@ class Worker:
             max_bytes_in_flight=settings.max_bytes_in_flight,
         )
         categorizer = Categorizer(fetcher, pool, rules)
-        return Work(categorizer.outcome, functools.partial(fold, names=TopicNames.of(settings)), doom)
+        retention = Retention(
+            settings.keep_minutes, settings.keep_hours, settings.keep_days, settings.keep_interests
+        )
+        return Work(
+            compute=categorizer.outcome,
+            fold=functools.partial(fold, rules=FoldRules(TopicNames.of(settings), retention)),
+            expired=functools.partial(expired_rows, retention),
+            doom=doom,
+        )
 
 
 def build_tagger(settings: Settings) -> tuple[TaggerPool | StubTagger, dict[str, ModelInfo]]:
@@ -150,6 +182,11 @@ def build_tagger(settings: Settings) -> tuple[TaggerPool | StubTagger, dict[str,
     taggers = {name: loaded[folder] for name, folder in settings.model_folders.items()}
     models = {name: ModelInfo(tagger.name, tagger.version) for name, tagger in taggers.items()}
     return TaggerPool(taggers, threads=settings.worker_threads, max_batch=settings.max_batch), models
+
+
+def _doom_if_failed(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        doom(f"{task.get_coro()} failed: {task.exception()!r}")
 
 
 async def run_until_signal(worker: Worker) -> None:

@@ -18,6 +18,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from schemas.uploads import UploadData
+from streams.rows import OFFSET_KEY
 from streams.topics import TopicNames
 
 
@@ -169,6 +170,6 @@ class Cluster:
         async with asyncio.timeout(seconds):
             while True:
                 rows = await self.table("meta")
-                if sum(row["next"] for row in rows.values()) >= records:
+                if sum(row["next"] for (_, key), row in rows.items() if key == OFFSET_KEY) >= records:
                     return
                 await asyncio.sleep(0.3)

@@ -9,10 +9,15 @@ import orjson
 from schemas.results import ModelInfo, ScoredTag, Timings
 from schemas.uploads import Record, Upload, UploadData, UploadType
 from streams.changes import Changes
+from streams.folding import FoldRules
 from streams.outcomes import Deleted, Done, Tagged
-from streams.topics import TABLES, TopicNames
+from streams.retention import Retention
+from streams.rows import OFFSET_KEY
+from streams.state import PartitionState
+from streams.topics import TopicNames
 
 NAMES = TopicNames("app")
+RULES = FoldRules(NAMES, Retention(minute=1, hour=31, day=800, interests=365))
 
 
 def record(
@@ -69,8 +74,7 @@ class MemoryBooks:
     """Books without a broker: commits are instant, and counted."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, dict[str, bytes]] = {table: {} for table in TABLES}
-        self.next_offset = 0
+        self.state = PartitionState(0)
         self.commits: list[int] = []
         self.outputs: list[tuple[str, dict[str, object]]] = []
         self.closed = False
@@ -85,14 +89,11 @@ class MemoryBooks:
 
     async def commit(self, changes: Changes, next_offset: int) -> None:
         await self.gate.wait()
+        changes.put("meta", OFFSET_KEY, {"next": next_offset})
         for table, key, value in changes.encoded():
-            if value is None:
-                self.rows[table].pop(key, None)
-            else:
-                self.rows[table][key] = value
+            self.state.apply(table, key, value)
         self.outputs += [(out.topic, orjson.loads(out.value or b"null")) for out in changes.outputs]
         self.commits.append(next_offset)
-        self.next_offset = next_offset
 
 
 class ListSource:

@@ -2,17 +2,18 @@ import random
 from collections import Counter
 
 import orjson
-from fakes import NAMES, done, record, upload
+from fakes import NAMES, RULES, done, record, upload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.dead_letters import Fault, read_fault
 from schemas.uploads import UploadType
 from streams.changes import Changes
-from streams.folding import HOUR_MS, fold
+from streams.folding import fold
 from streams.outcomes import Done, Output, Rejected
-from streams.topics import TABLES
+from streams.rows import TABLES
 
+HOUR_MS = 3_600_000
 Rows = dict[str, dict[str, bytes]]
 
 
@@ -20,7 +21,7 @@ def apply(rows: Rows, *events: Done) -> list[Output]:
     """Fold events as one transaction and commit it to `rows`."""
     changes = Changes(rows)
     for event in events:
-        fold(changes, event, NAMES)
+        fold(changes, event, RULES)
     for table, key, value in changes.encoded():
         if value is None:
             rows[table].pop(key, None)

@@ -8,7 +8,7 @@ from schemas.dead_letters import Fault
 from schemas.uploads import Record
 from streams.changes import Changes, PartitionRows
 from streams.outcomes import Done, Outcome, Rejected
-from streams.unit import Unit, Work
+from streams.unit import Pace, Unit, Work
 
 Settled = Callable[[], Awaitable[object]]
 
@@ -20,6 +20,7 @@ class Harness:
         self.books = MemoryBooks()
         self.doomed: list[str] = []
         self.applied: list[int] = []
+        self.expired: list[tuple[str, str]] = []
         self.started: list[int] = []
         self.answers: dict[int, asyncio.Future[None]] = {}
         self.needs_settled: set[int] = set()
@@ -28,16 +29,15 @@ class Harness:
             0,
             lambda: self.source,
             self.books,
-            Work(self._compute, self._fold, self.doomed.append),
-            max_in_flight=max_in_flight,
-            max_transaction=max_transaction,
+            Work(self._compute, self._fold, lambda _: self.expired, self.doomed.append),
+            Pace(max_in_flight, max_transaction, sweep_interval=0.01),
         )
 
     async def _compute(self, item: Record, _rows: PartitionRows, settled: Settled) -> Outcome:
         self.started.append(item.offset)
         if item.offset in self.needs_settled:
             await settled()
-            assert self.books.next_offset == item.offset
+            assert self.books.state.next_offset == item.offset
         if item.offset in self.answers:
             await self.answers[item.offset]
         return Rejected(Fault("x", "parse", False, "E", "m"))
@@ -67,7 +67,7 @@ async def test_outcomes_are_applied_in_offset_order(harness: Callable[..., Harne
     await subject.until(lambda: len(subject.started) == 10)
     assert subject.applied == []
     subject.answers[0].set_result(None)
-    await subject.until(lambda: subject.books.next_offset == 10)
+    await subject.until(lambda: subject.books.state.next_offset == 10)
     assert subject.applied == list(range(10))
     await subject.unit.close()
     assert subject.books.closed
@@ -78,7 +78,7 @@ async def test_the_resume_point_moves_with_the_transaction(harness: Callable[...
     """Each commit covers at most `max_transaction` records and ends behind the last of them."""
     subject = harness([0, 1, 2, 5, 6], max_transaction=2)  # 3 and 4 are transaction markers
     subject.unit.start()
-    await subject.until(lambda: subject.books.next_offset == 7)
+    await subject.until(lambda: subject.books.state.next_offset == 7)
     assert subject.books.commits[-1] == 7
     assert len(subject.books.commits) >= 3
     await subject.unit.close()
@@ -94,7 +94,7 @@ async def test_no_more_than_the_allowed_records_are_in_flight(harness: Callable[
     assert subject.started == [0, 1, 2, 3]
     for offset in range(20):
         subject.answers[offset].set_result(None)
-    await subject.until(lambda: subject.books.next_offset == 20)
+    await subject.until(lambda: subject.books.state.next_offset == 20)
     await subject.unit.close()
 
 
@@ -106,7 +106,7 @@ async def test_a_suspended_unit_commits_nothing(harness: Callable[..., Harness])
     await asyncio.sleep(0.05)
     assert subject.books.commits == []
     subject.unit.resume()
-    await subject.until(lambda: subject.books.next_offset == 3)
+    await subject.until(lambda: subject.books.state.next_offset == 3)
     await subject.unit.close()
 
 
@@ -130,9 +130,20 @@ async def test_a_record_may_wait_for_the_state_before_it(harness: Callable[..., 
     subject = harness(list(range(5)))
     subject.needs_settled = {3}
     subject.unit.start()
-    await subject.until(lambda: subject.books.next_offset == 5)
+    await subject.until(lambda: subject.books.state.next_offset == 5)
     await subject.unit.close()
     assert subject.doomed == []
+
+
+async def test_rows_that_no_longer_count_go_without_an_upload(harness: Callable[..., Harness]) -> None:
+    """The sweep's finds are removed in a transaction of their own; the resume point stays."""
+    subject = harness([0])
+    subject.books.state.apply("trends", "minute:0:koala", b'{"o":0,"n":1}')
+    subject.expired = [("trends", "minute:0:koala")]
+    subject.unit.start()
+    await subject.until(lambda: not subject.books.state.rows["trends"])
+    await subject.until(lambda: subject.books.state.next_offset == 1)
+    await subject.unit.close()
 
 
 async def test_an_order_that_is_broken_ends_the_process(harness: Callable[..., Harness]) -> None:

@@ -1,0 +1,83 @@
+"""The records that tell others what became of an event."""
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from schemas.cloudevents import event_headers
+from schemas.dead_letters import Fault, dead_letter_headers
+from schemas.results import (
+    CATEGORIZED,
+    TAGS_CHANGED,
+    AddOnResult,
+    Categorization,
+    Cause,
+    ChangedResource,
+    Info,
+    TagUpdate,
+    result_id,
+)
+from schemas.uploads import Record, Upload
+from streams.outcomes import Output, Tagged
+from streams.topics import TopicNames
+
+
+def dead_letter_output(record: Record, fault: Fault, names: TopicNames) -> Output:
+    """Give the original record with the fault in its headers."""
+    return Output(names.dead_letters, record.key, record.value, dead_letter_headers(record, fault))
+
+
+def categorization_output(tagged: Tagged, tags: list[str], record: Record, names: TopicNames) -> Output:
+    """Give every tag of an image with its confidence; `tags` are those that it has now."""
+    upload, data = tagged.upload, tagged.upload.data
+    add_ons = {name: AddOnResult("complete", scores) for name, scores in tagged.scores.items()}
+    result = Categorization(
+        public_id=upload.public_id,
+        version=data.version,
+        user_id=data.user_id,
+        tenant=data.tenant,
+        uploaded_at=datetime.fromtimestamp(upload.at / 1000, UTC).isoformat().replace("+00:00", "Z"),
+        url=None if tagged.url.startswith("data:") else tagged.url,
+        bytes=tagged.size,
+        width=tagged.width,
+        height=tagged.height,
+        format=tagged.format,
+        etag=tagged.etag,
+        tags=tags,
+        info=Info(add_ons),
+        model=tagged.model,
+        timings_ms=tagged.timings,
+        cause=Cause(upload.source, upload.id, upload.type.value),
+        language=data.language,
+        notification_url=data.notification_url,
+        context=data.context,
+    )
+    model = f"{tagged.model.name}/{tagged.model.version}"
+    identity = result_id(CATEGORIZED, upload.source, upload.id, add_ons, model)
+    headers = event_headers(id=identity, source=f"tagstream:{names.app_id}", type=CATEGORIZED)
+    return Output(names.categorizations, _key(upload, record), msgspec.json.encode(result), headers)
+
+
+def tag_update_output(
+    upload: Upload, before: list[str], after: list[str], record: Record, names: TopicNames
+) -> Output:
+    """Give what came, what went, and the tags that the image has now."""
+    update = TagUpdate(
+        resources=[
+            ChangedResource(
+                public_id=upload.public_id,
+                added=[tag for tag in after if tag not in set(before)],
+                removed=[tag for tag in before if tag not in set(after)],
+                updated=[],
+            )
+        ],
+        tags=after,
+        cause=Cause(upload.source, upload.id, upload.type.value),
+    )
+    identity = result_id(TAGS_CHANGED, upload.source, upload.id, (), "")
+    headers = event_headers(id=identity, source=f"tagstream:{names.app_id}", type=TAGS_CHANGED)
+    return Output(names.tag_updates, _key(upload, record), msgspec.json.encode(update), headers)
+
+
+def _key(upload: Upload, record: Record) -> bytes:
+    return record.key if record.key is not None else upload.public_id.encode()

@@ -1,0 +1,153 @@
+"""The whole state in one worker: partitions that others own are followed by their changelogs.
+
+So any worker answers any question from memory, and a partition that moves here is already warm. What is
+read is committed; how far behind it is, `as_of` says.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from schemas.answers import PartitionState as Freshness
+from streams.changelogs import CHUNK, absorb, places_of
+from streams.kafka_connection import KafkaConnection
+from streams.partition_log import open_consumer
+from streams.state import PartitionState
+from streams.topics import TopicNames
+
+log = logging.getLogger(__name__)
+
+_FRESHNESS_INTERVAL = 1.0  # seconds between two looks at the ends of the logs
+_STALLED_AFTER = 5.0  # seconds without progress, while uploads wait
+
+
+class Replica:
+    """The states of all partitions. Those that were not taken by `take` are followed.
+
+    Attributes:
+        states: By partition.
+    """
+
+    def __init__(
+        self, connection: KafkaConnection, names: TopicNames, partitions: int, *, follows: bool
+    ) -> None:
+        self.states = {partition: PartitionState(partition) for partition in range(partitions)}
+        self.follows = follows
+        self._connection = connection
+        self._names = names
+        self._taken: set[int] = set()
+        self._changed = asyncio.Event()
+        self._ends: dict[int, int] = {}
+        self._progress: dict[int, tuple[int, float]] = {}
+
+    def take(self, partition: int) -> PartitionState:
+        """Stop following a partition and give its state: from now on the caller feeds it."""
+        self._taken.add(partition)
+        self._changed.set()
+        return self.states[partition]
+
+    def give_back(self, partition: int) -> None:
+        """Follow a partition again, from where its state is."""
+        self._taken.discard(partition)
+        if not self.follows:
+            self.states[partition].clear()
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Follow, for ever; a broker that is away is waited for."""
+        while True:
+            try:
+                consumer = open_consumer(self._connection)
+                await consumer.start()
+                try:
+                    async with asyncio.TaskGroup() as tasks:
+                        tasks.create_task(self._follow(consumer))
+                        tasks.create_task(self._watch(consumer))
+                finally:
+                    await consumer.stop()
+            except* KafkaError as errors:
+                log.warning("following is interrupted: %s", errors.exceptions[0])
+            await asyncio.sleep(_FRESHNESS_INTERVAL)
+
+    def as_of(self) -> list[Freshness]:
+        """Tell for each partition how far its state is."""
+        return [self._freshness(state) for state in self.states.values() if self._has(state.partition)]
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether every partition's state is here."""
+        return all(state.loaded for state in self.states.values())
+
+    @property
+    def behind(self) -> list[int]:
+        """Give the partitions whose uploads wait and make no progress, and those that are not loaded."""
+        now = time.monotonic()
+        return [
+            fresh.partition
+            for fresh in self.as_of()
+            if not fresh.ready or (fresh.lag and now - self._progress[fresh.partition][1] > _STALLED_AFTER)
+        ]
+
+    def _has(self, partition: int) -> bool:
+        return self.follows or partition in self._taken
+
+    def _freshness(self, state: PartitionState) -> Freshness:
+        end = self._ends.get(state.partition)
+        lag = None if end is None else max(end - state.next_offset, 0)
+        return Freshness(state.partition, state.loaded, state.next_offset, lag)
+
+    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
+        while True:
+            self._changed.clear()
+            followed = [state for number, state in self.states.items() if number not in self._taken]
+            if self.follows and followed:
+                await self._follow_these(consumer, followed)
+            else:
+                await self._changed.wait()
+
+    async def _follow_these(self, consumer: AIOKafkaConsumer, followed: list[PartitionState]) -> None:
+        places = places_of(self._names, followed)
+        starts = await consumer.beginning_offsets(list(places))
+        ends = await consumer.end_offsets(list(places))
+        if self._changed.is_set():
+            return
+        consumer.assign(list(places))
+        for place, (state, table) in places.items():
+            consumer.seek(place, max(state.positions[table], starts[place]))
+        while not self._changed.is_set():
+            batches = await consumer.getmany(timeout_ms=200, max_records=CHUNK)
+            for place, messages in batches.items():
+                state, table = places[place]
+                if state.partition not in self._taken:
+                    absorb(state, table, messages)
+            await self._note_loaded(consumer, places, ends)
+
+    async def _note_loaded(
+        self,
+        consumer: AIOKafkaConsumer,
+        places: dict[TopicPartition, tuple[PartitionState, str]],
+        ends: dict[TopicPartition, int],
+    ) -> None:
+        waiting = {state.partition for state, _ in places.values() if not state.loaded}
+        if not waiting:
+            return
+        for place, (state, _) in places.items():
+            if state.partition in waiting and await consumer.position(place) < ends[place]:
+                waiting.discard(state.partition)
+        for partition in waiting - self._taken:
+            self.states[partition].loaded = True
+
+    async def _watch(self, consumer: AIOKafkaConsumer) -> None:
+        places = [TopicPartition(self._names.uploads, partition) for partition in self.states]
+        while True:
+            with contextlib.suppress(KafkaError):
+                ends = await consumer.end_offsets(places)
+                self._ends = {place.partition: end for place, end in ends.items()}
+            for partition, state in self.states.items():
+                if self._progress.get(partition, (-1, 0.0))[0] != state.next_offset:
+                    self._progress[partition] = (state.next_offset, time.monotonic())
+            await asyncio.sleep(_FRESHNESS_INTERVAL)

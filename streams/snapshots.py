@@ -1,0 +1,139 @@
+"""Local copies of partition states, so that a restart need not read the whole changelogs.
+
+A snapshot is a cache, never the truth: it says up to which changelog offsets it holds, and everything
+after those is read from Kafka. One that is damaged, too old or of another incarnation is left aside.
+"""
+
+import asyncio
+import hashlib
+import logging
+import os
+import time
+from pathlib import Path
+
+import msgspec
+
+from streams.replica import Replica
+from streams.rows import TABLES
+from streams.state import PartitionState
+from streams.topics import TOMBSTONES_KEPT_MS
+
+log = logging.getLogger(__name__)
+
+_MAGIC = b"tagstream-snapshot-1\n"
+_DIGEST_BYTES = 32
+_MAX_AGE = 0.8 * TOMBSTONES_KEPT_MS / 1000  # seconds
+
+
+class _Snapshot(msgspec.Struct, frozen=True):
+    app_id: str
+    partition: int
+    saved_at: float
+    positions: dict[str, int]
+    rows: dict[str, dict[str, bytes]]
+
+
+class Snapshots:
+    """Snapshots of one application's partitions in a folder."""
+
+    def __init__(self, folder: Path, app_id: str) -> None:
+        self._folder = folder
+        self._app_id = app_id
+
+    def freeze(self, state: PartitionState) -> _Snapshot:
+        """Copy a state as it is now; quick, for the event loop."""
+        rows = {table: dict(rows) for table, rows in state.rows.items()}
+        return _Snapshot(self._app_id, state.partition, time.time(), dict(state.positions), rows)
+
+    def save(self, snapshot: _Snapshot) -> None:
+        """Write a copy so that a crash leaves the old file or the new one. For a thread.
+
+        Raises:
+            OSError: The folder cannot be written to.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        body = msgspec.msgpack.encode(snapshot)
+        path = self._path(snapshot.partition)
+        draft = path.with_suffix(".draft")
+        with draft.open("wb") as file:
+            file.write(_MAGIC + hashlib.sha256(body).digest() + body)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+
+    def load(self, partition: int) -> _Snapshot | None:
+        """Give the snapshot of a partition, if there is a usable one. For a thread."""
+        path = self._path(partition)
+        try:
+            snapshot = _decode(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
+            log.warning("snapshot %s is unusable, reading the changelogs instead: %s", path, error)
+            return None
+        if (snapshot.app_id, snapshot.partition) != (self._app_id, partition):
+            log.warning("snapshot %s is of %s, reading the changelogs instead", path, snapshot.app_id)
+            return None
+        if not 0 <= time.time() - snapshot.saved_at < _MAX_AGE:
+            log.warning("snapshot %s is too old, reading the changelogs instead", path)
+            return None
+        return snapshot
+
+    def _path(self, partition: int) -> Path:
+        return self._folder / f"{self._app_id}-{partition}.snapshot"
+
+
+def restore(snapshot: _Snapshot, state: PartitionState) -> None:
+    """Put a snapshot into an empty state."""
+    for table in TABLES:
+        for key, value in snapshot.rows[table].items():
+            state.apply(table, key, value)
+    state.positions = dict(snapshot.positions)
+
+
+class SnapshotKeeper:
+    """Restores a replica's states at start and saves them now and then."""
+
+    def __init__(self, replica: Replica, snapshots: Snapshots) -> None:
+        self._replica = replica
+        self._snapshots = snapshots
+        self._saved: dict[int, dict[str, int]] = {}
+
+    async def restore_all(self) -> None:
+        """Put what the folder has into the states, before anybody feeds them."""
+        for partition, state in self._replica.states.items():
+            snapshot = await asyncio.to_thread(self._snapshots.load, partition)
+            if snapshot is not None:
+                restore(snapshot, state)
+                self._saved[partition] = dict(state.positions)
+                log.info("partition %d: snapshot of %d images", partition, len(state.rows["images"]))
+
+    async def run(self, interval: float) -> None:
+        """Save every `interval` seconds, for ever."""
+        while True:
+            await asyncio.sleep(interval)
+            await self.save_all()
+
+    async def save_all(self) -> None:
+        """Save the states that changed since they were saved last."""
+        for partition, state in self._replica.states.items():
+            if not state.loaded or self._saved.get(partition) == state.positions:
+                continue
+            snapshot = self._snapshots.freeze(state)
+            try:
+                await asyncio.to_thread(self._snapshots.save, snapshot)
+            except OSError as error:
+                log.warning("cannot save a snapshot, a restart will take longer: %s", error)
+                return
+            self._saved[partition] = snapshot.positions
+
+
+def _decode(content: bytes) -> _Snapshot:
+    start = len(_MAGIC)
+    digest, body = content[start : start + _DIGEST_BYTES], content[start + _DIGEST_BYTES :]
+    if not content.startswith(_MAGIC) or hashlib.sha256(body).digest() != digest:
+        raise ValueError("its checksum does not match")
+    snapshot = msgspec.msgpack.decode(body, type=_Snapshot)
+    if snapshot.rows.keys() != set(TABLES) or snapshot.positions.keys() != set(TABLES):
+        raise ValueError("it has other tables")
+    return snapshot
