@@ -13,6 +13,7 @@ and however often a worker died. Group offsets travel along for lag monitors; no
 """
 
 import asyncio
+import re
 import time
 import uuid
 from collections import defaultdict
@@ -33,6 +34,7 @@ from streams.topics import MAX_RECORD_BYTES, TopicNames
 
 COMMIT_DEADLINE = 60.0  # seconds; past it the outcome is unknown
 _BATCH_BYTES = 1_000_000
+_LEADING_OFFSET = re.compile(rb'\{"o":(\d+)[,}]')
 _CHECKED = ("images", "trends", "interests")
 
 
@@ -157,6 +159,5 @@ class Ledger:
 
 def _source_offset(row: bytes) -> int:
     """Give a row's "o". It is written first, so that a million of them are checked in a second."""
-    if row.startswith(b'{"o":'):
-        return int(row[5 : row.index(b",")])
-    return int(orjson.loads(row)["o"])
+    found = _LEADING_OFFSET.match(row)
+    return int(found[1]) if found else int(orjson.loads(row)["o"])

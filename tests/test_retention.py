@@ -1,0 +1,93 @@
+import orjson
+from fakes import NAMES, done, record, tagged, upload
+
+from streams.changes import Changes
+from streams.folding import FoldRules, fold
+from streams.outcomes import Done
+from streams.retention import Retention, expired_rows
+from streams.rows import DAY_MS, InterestKey, TrendKey, bucket_start
+from streams.state import PartitionState
+
+HOUR_MS = 3_600_000
+RETENTION = Retention(minute=1 / 24, hour=2, day=10, interests=5)
+RULES = FoldRules(NAMES, RETENTION)
+
+
+def apply(state: PartitionState, event: Done) -> None:
+    changes = Changes(state.rows)
+    fold(changes, event, RULES)
+    for table, key, value in changes.encoded():
+        state.apply(table, key, value)
+
+
+def at_day(day: float, event_id: str, seen: float | None = None, **tags: float) -> Done:
+    event = upload(event_id, event_id, at=int(day * DAY_MS), user_id="u")
+    kafka_time = int((day if seen is None else seen) * DAY_MS)
+    return Done(record(int(event_id), timestamp=kafka_time), tagged(event, **tags))
+
+
+def windows(state: PartitionState) -> set[str]:
+    return {TrendKey.decode(key).window for key in state.rows["trends"]}
+
+
+def test_buckets_past_their_retention_are_found() -> None:
+    """Each window has its own; all-time totals stay, and so do buckets that still count."""
+    state = PartitionState(0)
+    apply(state, at_day(100, "1", koala=0.9))
+    apply(state, at_day(104, "2", tree=0.9))
+    keys = [TrendKey.decode(key) for table, key in expired_rows(RETENTION, state) if table == "trends"]
+    assert {(key.window, key.tag) for key in keys} == {("minute", "koala"), ("hour", "koala")}
+
+
+def test_a_bucket_counts_until_its_end_plus_retention() -> None:
+    """The bucket of 00:00-01:00 with two days of retention counts until 01:00 of the third day."""
+    assert RETENTION.keeps("hour", 0, 2 * DAY_MS + HOUR_MS - 1)
+    assert not RETENTION.keeps("hour", 0, 2 * DAY_MS + HOUR_MS)
+
+
+def test_a_late_event_counts_in_its_own_bucket() -> None:
+    """Event time decides, not arrival, as long as the bucket is kept."""
+    state = PartitionState(0)
+    apply(state, at_day(100, "1", koala=0.9))
+    apply(state, at_day(99, "2", seen=100, koala=0.9))
+    day = TrendKey("", "day", bucket_start("day", 99 * DAY_MS), "koala").encode()
+    assert orjson.loads(state.rows["trends"][day])["n"] == 1
+
+
+def test_an_event_that_is_too_late_is_counted_as_such() -> None:
+    """Buckets that are gone stay gone; the total knows the image, and `late` says what was dropped."""
+    state = PartitionState(0)
+    apply(state, at_day(100, "1", tree=0.9))
+    apply(state, at_day(50, "2", seen=100, koala=0.9))
+    koala = {key.window for key in map(TrendKey.decode, state.rows["trends"]) if key.tag == "koala"}
+    assert koala == {"all"}
+    assert state.late_dropped == 3
+    assert InterestKey("", "u", 50).encode() not in state.rows["interests"]
+
+
+def test_removing_from_a_bucket_that_is_gone_changes_nothing() -> None:
+    """An old image is deleted: only what still counts is taken back."""
+    state = PartitionState(0)
+    apply(state, at_day(100, "1", koala=0.9))
+    for table, key in expired_rows(RETENTION, state):
+        state.apply(table, key, None)
+    again = upload("1", "9", at=200 * DAY_MS)
+    apply(state, Done(record(9, timestamp=200 * DAY_MS), tagged(again, tree=0.9)))
+    assert "koala" not in {TrendKey.decode(key).tag for key in state.rows["trends"] if "all" in key}
+    assert windows(state) == {"all", "minute", "hour", "day"}
+
+
+def test_interests_past_their_retention_are_found() -> None:
+    """A user's tags of a day go when the day is too long ago."""
+    state = PartitionState(0)
+    apply(state, at_day(100, "1", koala=0.9))
+    apply(state, at_day(107, "2", koala=0.9))
+    gone = [
+        InterestKey.decode(key).day for table, key in expired_rows(RETENTION, state) if table == "interests"
+    ]
+    assert gone == [100]
+
+
+def test_done_helper_speaks_for_its_record() -> None:
+    """The stand-in keeps the offset that it was given."""
+    assert done(7, upload(), koala=0.9).record.offset == 7
