@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.answers import Health, Problem, TopTags
+from schemas.answers import ComparedTags, Health, Problem, RisingTags, TagList, TagSeries, TopTags
 from schemas.results import Categorization, TagUpdate
 from schemas.uploads import UploadData
 
@@ -18,6 +18,10 @@ PUBLISHED: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "categorization": ("Categorization", Categorization),
     "tag-update": ("Tag update", TagUpdate),
     "top-tags": ("Answer of GET /trends/top", TopTags),
+    "rising-tags": ("Answer of GET /trends/rising", RisingTags),
+    "tag-series": ("Answer of GET /trends/tags/{tag}", TagSeries),
+    "compared-tags": ("Answer of GET /trends/compare", ComparedTags),
+    "tag-list": ("Answer of GET /tags", TagList),
     "health": ("Answer of GET /healthz and /readyz", Health),
     "problem": ("Answer to a question that cannot be answered", Problem),
 }

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,21 @@ from jsonschema import Draft202012Validator, ValidationError
 
 import schemas
 from schemas.__main__ import FOLDER, main
-from schemas.answers import Health, PartitionState, Problem, TagCount, TopTags
+from schemas.answers import (
+    ComparedTag,
+    ComparedTags,
+    Health,
+    PartitionState,
+    Point,
+    Problem,
+    RisingTag,
+    RisingTags,
+    TagCount,
+    TagList,
+    TagSeries,
+    TopTags,
+    Window,
+)
 from schemas.errors import BadEventError
 from schemas.json_schemas import DIALECT, PUBLISHED, file_name, rendered
 from schemas.results import (
@@ -32,7 +47,10 @@ from schemas.results import (
 from schemas.uploads import Record, UploadData, UploadType, parse_upload
 
 README = (Path(schemas.__file__).parent / "README.md").read_text(encoding="utf-8")
-STATE = PartitionState(partition=0, ready=True, next_offset=12, lag=None)
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+STATE = PartitionState(partition=0, ready=True, next_offset=12, lag=None, event_time=NOON)
+DAY = Window("24h", NOON - timedelta(days=1), NOON)
+COMMON: dict[str, Any] = {"window": DAY, "as_of": [STATE], "complete": False, "behind": [1]}
 CAUSE = Cause("kafka:image.uploads", "image.uploads/0/5", "image.uploaded")
 WHOLE: dict[str, msgspec.Struct] = {
     "upload-event": UploadData(
@@ -78,7 +96,29 @@ WHOLE: dict[str, msgspec.Struct] = {
         tags=["koala"],
         cause=CAUSE,
     ),
-    "top-tags": TopTags("all", complete=False, as_of=[STATE], tags=[TagCount("koala", 3)]),
+    "top-tags": TopTags(**COMMON, tags=[TagCount("koala", 3, 2)], uploaders_error=0.033),
+    "rising-tags": RisingTags(
+        **COMMON,
+        baseline=DAY,
+        method="observed against expected",
+        half_life_seconds=14_400,
+        uploaders_error=0.033,
+        tags=[RisingTag("koala", observed=9, expected=1.5, score=37.5, recency=0.8, uploaders=6)],
+    ),
+    "tag-series": TagSeries(
+        **COMMON,
+        tag="koala",
+        step="hour",
+        points=[Point(NOON, 3)],
+        total=3,
+        by_add_on={"imagga_tagging": 2, "own": 1},
+        uploaders=2,
+        uploaders_error=0.033,
+        first_seen=NOON,
+        last_seen=NOON,
+    ),
+    "compared-tags": ComparedTags(**COMMON, b=DAY, tags=[ComparedTag("koala", a=3, b=2, ratio=1.5)]),
+    "tag-list": TagList(**COMMON, tags=[TagCount("koala", 3)], cursor="WyJrb2FsYSJd"),
     "health": Health("ready", [STATE]),
     "problem": Problem("invalid_limit", "limit '0': say a number from 1 to 1000"),
 }

@@ -1,0 +1,59 @@
+"""Whether the worker is alive, and whether it works on uploads."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from schemas.answers import Health, PartitionState
+from streams.api.routes import NoParameters, Reply, Route
+from streams.moments import moment
+from streams.unit import Unit
+
+
+class Worker(Protocol):
+    """Whose health it is: see `streams.worker.Worker`."""
+
+    @property
+    def status(self) -> str:
+        """Give what the worker does: starting, waiting for Kafka, ready, stopping."""
+
+    @property
+    def units(self) -> Mapping[int, Unit]:
+        """Give the partitions in work."""
+
+
+class HealthRoutes:
+    """Answers for one worker, also while Kafka is away."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def routes(self) -> list[Route]:
+        """Give the routes."""
+        return [
+            Route("/healthz", NoParameters, Health, self.healthz, needs_state=False),
+            Route("/readyz", NoParameters, Health, self.readyz, also={503: Health}, needs_state=False),
+        ]
+
+    async def healthz(self, _question: NoParameters) -> Health:
+        """Tell that the process and its event loop are alive."""
+        return self._health()
+
+    async def readyz(self, _question: NoParameters) -> Health | Reply:
+        """Tell whether uploads are being worked on: 200, or 503 with the reason in `status`."""
+        health = self._health()
+        loaded = all(state.ready for state in health.partitions)
+        if health.status == "ready" and not loaded:
+            health = Health("loading state", health.partitions)
+        return health if health.status == "ready" else Reply(health, 503)
+
+    def _health(self) -> Health:
+        units = self._worker.units
+        return Health(self._worker.status, [_state(unit) for _, unit in sorted(units.items())])
+
+
+def _state(unit: Unit) -> PartitionState:
+    state = unit.books.state
+    end = unit.source.end_offset if unit.source else None
+    lag = None if end is None else max(end - state.next_offset, 0)
+    at = None if state.event_time is None else moment(state.event_time)
+    return PartitionState(unit.partition, unit.ready.is_set(), state.next_offset, lag, at)

@@ -1,0 +1,15 @@
+"""Moments as answers give them."""
+
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LEAST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+_MOST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+
+
+def moment(at: int) -> datetime:
+    """Give the moment of a time in milliseconds; times beyond the calendar become its first or last moment.
+
+    A Kafka timestamp may be any number: whoever publishes the record sets it.
+    """
+    return _EPOCH + timedelta(milliseconds=min(max(at, _LEAST), _MOST))
