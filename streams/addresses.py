@@ -6,6 +6,7 @@ them, and every URL passes it first.
 """
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 from dataclasses import dataclass
@@ -17,6 +18,14 @@ from streams.errors import SettingsError, SourceBusyError, SourceGoneError
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+_NOT_PUBLIC: tuple[_Network, ...] = (  # some releases of Python call them global
+    ipaddress.IPv4Network("168.63.129.16/32"),  # Azure's services for the machine itself
+    ipaddress.IPv4Network("192.0.0.0/24"),  # protocol assignments, Oracle Cloud's metadata among them
+    ipaddress.IPv4Network("192.88.99.0/24"),  # relays of 6to4
+    ipaddress.IPv6Network("2001::/23"),  # protocol assignments, Teredo among them
+    ipaddress.IPv6Network("3fff::/20"),  # documentation
+)
 _WEB_PORTS = frozenset({80, 443})
 
 
@@ -65,6 +74,7 @@ class AddressPolicy:
         Raises:
             SourceGoneError: The address or its port is not allowed.
         """
+        host = host.rstrip(".")
         if self.allows_host(host, port):
             return
         literal = _literal(host)
@@ -81,12 +91,12 @@ def refused(host: str, port: int) -> SourceGoneError:
 def is_public(address: _Address) -> bool:
     """Tell whether an address is reachable from everywhere, also behind translation prefixes."""
     if isinstance(address, ipaddress.IPv6Address):
-        inner = [address.sixtofour, address.teredo[1] if address.teredo else None]
         if address in _NAT64:
-            inner.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        if any(hidden is not None and not is_public(hidden) for hidden in inner):
+            return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        if address not in _GLOBAL_UNICAST or (address.sixtofour and not is_public(address.sixtofour)):
             return False
-    return address.is_global and not address.is_multicast
+    listed = any(address in network for network in _NOT_PUBLIC)
+    return address.is_global and not address.is_multicast and not listed
 
 
 def _canonical(address: _Address) -> _Address:
@@ -96,10 +106,9 @@ def _canonical(address: _Address) -> _Address:
 
 def _literal(host: str) -> str | None:
     """Give the address that a host spells in any form that a resolver or the C library accepts."""
-    try:
-        return str(ipaddress.ip_address(host.partition("%")[0]))
-    except ValueError:
-        pass
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(host.partition("%")[0])
+        return host
     try:
         return socket.inet_ntoa(socket.inet_aton(host))  # decimal, octal, hex, short forms
     except (OSError, ValueError):
@@ -122,7 +131,7 @@ def _host_and_port(entry: str) -> tuple[str, int | None]:
         host, port = entry, ""
     else:
         host, _, port = entry.partition(":")
-    if port and not port.isdigit():
+    if port and not (port.isascii() and port.isdigit() and len(port) <= len("65535")):
         raise SettingsError(f"TAGSTREAM_ALLOW_SOURCES: {entry!r} has no numeric port; write host:8080")
     return host, int(port) if port else None
 
@@ -146,9 +155,9 @@ class CheckedResolver(AbstractResolver):
         try:
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
         except (OSError, UnicodeError) as error:
-            raise SourceBusyError("unknown_host", f"cannot resolve {host!r}: {error}") from error
+            raise SourceBusyError("unknown_host", f"cannot resolve {host[:253]!r}: {error}") from error
         addresses = [(str(entry[4][0]), entry[0]) for entry in found]
-        if not self._policy.allows_host(host, port):
+        if not self._policy.allows_host(host.rstrip("."), port):  # as in `check_host`
             for address, _ in addresses:
                 if not self._policy.allows_address(address, port):
                     raise refused(host, port)
