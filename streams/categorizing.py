@@ -113,8 +113,16 @@ class Categorizer:
         return msgspec.structs.replace(upload, add_ons=add_ons, auto_tagging=threshold)
 
     async def _fetch(self, url: str) -> Fetched:
+        try:
+            return await self._fetcher.fetch(url)
+        except SourceBusyError:
+            if self._rules.attempts == 1:
+                raise
+        return await self._fetch_again(url)
+
+    async def _fetch_again(self, url: str) -> Fetched:
         async for attempt in stamina.retry_context(
-            on=_backoff, attempts=self._rules.attempts, timeout=None, wait_initial=0.2, wait_max=MAX_WAIT
+            on=_backoff, attempts=self._rules.attempts - 1, timeout=None, wait_initial=0.2, wait_max=MAX_WAIT
         ):
             with attempt:
                 return await self._fetcher.fetch(url)

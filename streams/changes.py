@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from streams.outcomes import Output
+from streams.uploaders import Uploaders
 
 Row = dict[str, Any]
 PartitionRows = Mapping[str, Mapping[str, bytes]]  # table, key: the row as its changelog has it
@@ -25,7 +26,7 @@ class Changes:
         self.outputs: list[Output] = []
 
     def get(self, table: str, key: str) -> Row | None:
-        """Give a row, or None. Change it only by `put`."""
+        """Give a row, or None. Whoever changes it must `put` it."""
         place = (table, key)
         if place not in self._rows:
             encoded = self._committed[table].get(key)
@@ -45,4 +46,10 @@ class Changes:
         """Give table, key and encoded row of all that changed."""
         for table, key in self._written:
             row = self._rows[table, key]
-            yield table, key, None if row is None else orjson.dumps(row)
+            yield table, key, None if row is None else orjson.dumps(row, default=_encode)
+
+
+def _encode(value: object) -> str:
+    if isinstance(value, Uploaders):
+        return value.encoded()
+    raise TypeError(f"{type(value).__name__} cannot be in a row")

@@ -1,40 +1,53 @@
-"""What an image adds to the counts, and what it takes away again when it changes or goes."""
+"""What an image adds to the counts, and what it takes away again when it changes or goes.
 
-from collections import Counter
+An image with eight tags has a part in 32 counts. So rows are changed in place, and keys are put together
+here rather than by `TrendKey.encode`.
+"""
+
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from streams.changes import Changes, Row
 from streams.retention import Retention
 from streams.rows import ALL, DAY_MS, OFFSET_KEY, WINDOW_SECONDS, InterestKey, TrendKey, bucket_start
-from streams.uploaders import add_uploader
+from streams.uploaders import Uploaders
 
 WINDOWS = (ALL, *WINDOW_SECONDS)
+
+
+class _Bucket(NamedTuple):
+    window: str
+    start: int
 
 
 class _Share(NamedTuple):
     """An image's part in one count."""
 
-    window: str
-    start: int
-    sources: tuple[str, ...]
+    bucket: _Bucket
+    sources: list[str]
     user: str | None
+
+
+_NOTHING: Mapping[str, _Share] = {}
 
 
 def count(changes: Changes, old: Row | None, new: Row, offset: int, retention: Retention) -> None:
     """Move an image's tags from the buckets where they were to those where they are now."""
-    before = _shares(old) if old else {}
+    before = _shares(old) if old else _NOTHING
     after = _shares(new)
     mark = _mark(changes)
     late = 0
-    for key in before.keys() | after.keys():
-        taken, given = before.get(key), after.get(key)
-        share = given or taken
-        if taken == given or share is None:
+    for key, given in after.items():
+        taken = before.get(key)
+        if taken == given:
             continue
-        if retention.keeps(share.window, share.start, mark):
+        if retention.keeps(*given.bucket, mark):
             _shift(changes, key, taken, given, new["at"], offset)
-        elif given is not None:
+        else:
             late += 1
+    for key, taken in before.items():
+        if key not in after and retention.keeps(*taken.bucket, mark):
+            _shift(changes, key, taken, None, new["at"], offset)
     if late:
         meta = changes.get("meta", OFFSET_KEY) or {}
         changes.put("meta", OFFSET_KEY, {**meta, "late": meta.get("late", 0) + late})
@@ -42,38 +55,50 @@ def count(changes: Changes, old: Row | None, new: Row, offset: int, retention: R
 
 def _shares(row: Row) -> dict[str, _Share]:
     shares = {}
+    user = row["user"]
     for window in WINDOWS:
-        start = bucket_start(window, int(row["at"]))
+        bucket = _Bucket(window, bucket_start(window, int(row["at"])))
+        before, after = TrendKey(row["tenant"], *bucket, "\x00").encode().split("\x00")
         for tag, sources in zip(row["tags"], row["by"], strict=True):
-            key = TrendKey(row["tenant"], window, start, tag).encode()
-            shares[key] = _Share(window, start, tuple(sources), row["user"])
+            shares[before + tag + after] = _Share(bucket, sources, user)
     return shares
 
 
 def _shift(  # noqa: PLR0917 - one caller
     changes: Changes, key: str, taken: _Share | None, given: _Share | None, at: int, offset: int
 ) -> None:
-    row = changes.get("trends", key) or {"n": 0, "by": {}}
-    number = row["n"] + (given is not None) - (taken is not None)
-    if number <= 0:  # below zero only where a retention was lengthened meanwhile
-        changes.put("trends", key, None)
-        return
-    by: Counter[str] = Counter(row["by"])
-    by.update(given.sources if given else ())
-    by.subtract(taken.sources if taken else ())
-    new: Row = {"o": offset, "n": number, "by": {name: n for name, n in by.items() if n}}
-    for name in ("u", "first", "last"):
-        if name in row:
-            new[name] = row[name]
+    row = changes.get("trends", key) or {"o": offset, "n": 0, "by": {}}
+    row["o"] = offset
+    if taken is not None:
+        row["n"] -= 1
+        _take(row["by"], taken.sources)
     if given is not None:
-        _note(new, given, at)
-    changes.put("trends", key, new)
+        row["n"] += 1
+        _give(row["by"], given.sources)
+        _note(row, given, at)
+    # Below zero only where a retention was lengthened meanwhile.
+    changes.put("trends", key, row if row["n"] > 0 else None)
+
+
+def _take(counts: dict[str, int], names: list[str]) -> None:
+    for name in names:
+        left = counts.pop(name, 0) - 1
+        if left > 0:
+            counts[name] = left
+
+
+def _give(counts: dict[str, int], names: list[str]) -> None:
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
 
 
 def _note(row: Row, given: _Share, at: int) -> None:
     if given.user is not None:
-        row["u"] = add_uploader(row.get("u"), given.user)
-    if given.window == ALL:
+        uploaders = row.get("u")
+        if not isinstance(uploaders, Uploaders):
+            uploaders = row["u"] = Uploaders(uploaders)
+        uploaders.add(given.user)
+    if given.bucket.window == ALL:
         row["first"] = min(row.get("first", at), at)
         row["last"] = max(row.get("last", at), at)
 
@@ -84,14 +109,14 @@ def count_interests(changes: Changes, old: Row | None, new: Row, offset: int, re
     if old is not None and before == after and old["tags"] == new["tags"]:
         return
     mark = _mark(changes)
-    for place, tags, step in ((before, old["tags"] if old else [], -1), (after, new["tags"], 1)):
+    for place, tags, move in ((before, old["tags"] if old else [], _take), (after, new["tags"], _give)):
         if place is None or not tags or not retention.keeps_interests(place.day, mark):
             continue
-        counts: Counter[str] = Counter((changes.get("interests", place.encode()) or {"t": {}})["t"])
-        for tag in tags:
-            counts[tag] += step
-        kept = {tag: number for tag, number in counts.items() if number}
-        changes.put("interests", place.encode(), {"o": offset, "t": kept} if kept else None)
+        key = place.encode()
+        row = changes.get("interests", key) or {"o": offset, "t": {}}
+        row["o"] = offset
+        move(row["t"], tags)
+        changes.put("interests", key, row if row["t"] else None)
 
 
 def _interest(row: Row) -> InterestKey | None:

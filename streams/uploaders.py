@@ -4,7 +4,7 @@ With 2**10 registers the relative standard error is 3.3 %; a handful of uploader
 Sketches merge: the union of all partitions' sketches estimates the uploaders of the whole.
 """
 
-import base64
+import binascii
 from collections.abc import Iterable
 
 import datasketches
@@ -13,11 +13,19 @@ LG_REGISTERS = 10
 RELATIVE_STANDARD_ERROR = 0.033
 
 
-def add_uploader(encoded: str | None, user: str) -> str:
-    """Give the sketch with one more uploader."""
-    sketch = _decode(encoded) if encoded else datasketches.hll_sketch(LG_REGISTERS)
-    sketch.update(user)
-    return base64.b64encode(sketch.serialize_compact()).decode()
+class Uploaders:
+    """A sketch that is being added to; `encoded` gives it back as a row has it."""
+
+    def __init__(self, encoded: str | None = None) -> None:
+        self._sketch = _decode(encoded) if encoded else datasketches.hll_sketch(LG_REGISTERS)
+
+    def add(self, user: str) -> None:
+        """Add an uploader."""
+        self._sketch.update(user)
+
+    def encoded(self) -> str:
+        """Give the sketch as base64."""
+        return binascii.b2a_base64(self._sketch.serialize_compact(), newline=False).decode()
 
 
 def count_uploaders(encoded: Iterable[str]) -> int:
@@ -30,4 +38,4 @@ def count_uploaders(encoded: Iterable[str]) -> int:
 
 
 def _decode(encoded: str) -> datasketches.hll_sketch:
-    return datasketches.hll_sketch.deserialize(base64.b64decode(encoded))
+    return datasketches.hll_sketch.deserialize(binascii.a2b_base64(encoded))
