@@ -46,7 +46,13 @@ class Changes:
         """Give table, key and encoded row of all that changed."""
         for table, key in self._written:
             row = self._rows[table, key]
-            yield table, key, None if row is None else orjson.dumps(row, default=_encode)
+            yield table, key, None if row is None else encode_row(row)
+
+
+def encode_row(row: Row) -> bytes:
+    """Give a row as its changelog has it."""
+    # A copy, because orjson's bytes hold on to a buffer of 4 KiB each, and rows are kept.
+    return bytes(memoryview(orjson.dumps(row, default=_encode)))
 
 
 def _encode(value: object) -> str:
