@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LEAST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
-_MOST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+LEAST_MOMENT = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+MOST_MOMENT = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 
 
 def moment(at: int) -> datetime:
@@ -12,4 +12,4 @@ def moment(at: int) -> datetime:
 
     A Kafka timestamp may be any number: whoever publishes the record sets it.
     """
-    return _EPOCH + timedelta(milliseconds=min(max(at, _LEAST), _MOST))
+    return _EPOCH + timedelta(milliseconds=min(max(at, LEAST_MOMENT), MOST_MOMENT))

@@ -3,24 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 from schemas.answers import Window
 from streams.api.parameters import Kind
 from streams.moments import moment
 from streams.rows import ALL, WINDOW_SECONDS, bucket_start
+from streams.trend_buckets import ALL_TIME, Bucket
 
 MINUTE, HOUR, DAY = (WINDOW_SECONDS[step] for step in ("minute", "hour", "day"))
 ROLLING = {"1h": ("minute", 60), "24h": ("hour", 24), "7d": ("hour", 168), "30d": ("day", 30)}
 _LITERALS = {len("2026-11-24"): ("%Y-%m-%d", "day"), len("2026-11-24T10"): ("%Y-%m-%dT%H", "hour")}
-_FINER = {"minute": "minute", "hour": "minute", "day": "hour"}
-
-
-class Bucket(NamedTuple):
-    """A bucket of counts: its window (minute, hour, day or all) and its start in seconds."""
-
-    window: str
-    start: int
+_INNER = {"hour": "minute", "day": "hour"}  # steps of an hour, of a day
 
 
 @dataclass(frozen=True)
@@ -28,7 +21,7 @@ class Span:
     """A stretch of event time, in seconds since the epoch; `end` is the first second after it.
 
     Attributes:
-        step: The finest buckets that its edges need: minute, hour or day.
+        step: What it is told in where no step is asked for: minute, hour or day.
     """
 
     name: str
@@ -48,7 +41,7 @@ class Span:
 
     def buckets(self) -> list[Bucket]:
         """Give the fewest buckets that cover it exactly: whole days and hours where they fit."""
-        return [Bucket(ALL, 0)] if self.is_all else list(_cover(self.start, self.end))
+        return [ALL_TIME] if self.is_all else list(_cover(self.start, self.end))
 
     def steps(self, step: str) -> Iterator["Span"]:
         """Cut it at the multiples of a step; its edges may cut the first and the last shorter."""
@@ -61,9 +54,9 @@ class Span:
         return Span(self.name, self.start, max(min(self.end, int(now)), self.start + 1), self.step)
 
     def before(self, seconds: int, name: str, step: str) -> "Span":
-        """Give the stretch of so many seconds before it, begun at a multiple of its own step."""
+        """Give the stretch of so many seconds before it, begun earlier so as to start with a whole step."""
         length = WINDOW_SECONDS[step]
-        return Span(name, (self.start - seconds) // length * length, self.start, self.step)
+        return Span(name, (self.start - seconds) // length * length, self.start, step)
 
     def as_answered(self) -> Window:
         """Give it as answers do."""
@@ -99,7 +92,7 @@ class AskedWindow:
             end = bucket_start(step, int(now) * 1000) + WINDOW_SECONDS[step]
             return Span(self.name, end - number * WINDOW_SECONDS[step], end, step)
         start, step = _literal(self.name)
-        return Span(self.name, start, start + WINDOW_SECONDS[step], step)
+        return Span(self.name, start, start + WINDOW_SECONDS[step], _INNER[step])
 
 
 def _literal(text: str) -> tuple[int, str]:

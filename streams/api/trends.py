@@ -1,0 +1,201 @@
+"""Questions about trends: what is used most, what rises, how a tag went, what changed."""
+
+import asyncio
+from collections.abc import Callable
+
+from schemas.answers import (
+    ComparedTag,
+    ComparedTags,
+    Point,
+    RisingTag,
+    RisingTags,
+    TagCount,
+    TagList,
+    TagSeries,
+    TopTags,
+)
+from streams.api.baselines import baseline_of, blocks_of
+from streams.api.cursors import encode_cursor
+from streams.api.errors import BadQuestionError, UnknownError
+from streams.api.freshness import Freshness, provenance
+from streams.api.routes import Route
+from streams.api.trend_questions import (
+    PREVIOUS,
+    CompareQuestion,
+    RisingQuestion,
+    SeriesQuestion,
+    TagsQuestion,
+    TopQuestion,
+)
+from streams.api.windows import Span
+from streams.moments import moment
+from streams.rising import HALF_LIVES, METHOD, find_candidates, pick
+from streams.rows import WINDOW_SECONDS
+from streams.trend_index import TrendIndex
+from streams.uploaders import RELATIVE_STANDARD_ERROR
+
+Clock = Callable[[], float]  # seconds since the epoch
+MAX_POINTS = 1500
+
+
+class TrendRoutes:
+    """Answers from an index."""
+
+    def __init__(self, index: TrendIndex, freshness: Freshness, clock: Clock) -> None:
+        self._index = index
+        self._freshness = freshness
+        self._clock = clock
+
+    def routes(self) -> list[Route]:
+        """Give the routes."""
+        return [
+            Route("/trends/top", TopQuestion, TopTags, self.top),
+            Route("/trends/rising", RisingQuestion, RisingTags, self.rising),
+            Route("/trends/tags/{tag}", SeriesQuestion, TagSeries, self.series),
+            Route("/trends/compare", CompareQuestion, ComparedTags, self.compare),
+            Route("/tags", TagsQuestion, TagList, self.tags),
+        ]
+
+    async def top(self, question: TopQuestion) -> TopTags:
+        """Give the most used tags of a window.
+
+        `by=uses` counts images. `by=uploaders` counts distinct users, as a sketch estimates them:
+        `uploaders_error` is its relative standard error. Uploaders of images that were deleted or tagged anew
+        stay in the sketch, but no tag is given more uploaders than images.
+        """
+        trends, span = self._index.tenant(question.tenant), question.window.span(self._clock())
+        buckets, common = span.buckets(), provenance(self._freshness, span.as_answered())
+        counts = trends.counts(buckets, question.add_on)
+        if question.by == "uses":
+            ranked = trends.top(counts, question.limit)
+            return TopTags(**common, tags=[TagCount(tag.tag, tag.uses) for tag in ranked])
+        if question.add_on is not None:
+            message = "by='uploaders' cannot be had per add-on; leave add_on out, or say by=uses"
+            raise BadQuestionError("invalid_by", message)
+        ranked = await asyncio.to_thread(trends.top_by_uploaders, counts, buckets, question.limit)
+        tags = [TagCount(tag.tag, tag.uses, tag.uploaders) for tag in ranked]
+        return TopTags(**common, tags=tags, uploaders_error=RELATIVE_STANDARD_ERROR)
+
+    async def rising(self, question: RisingQuestion) -> RisingTags:
+        """Give the tags that are used more than their past lets expect.
+
+        score = (observed - expected)^2 / expected, as Mastodon's trends have it: the squared number of
+        standard deviations by which the window exceeds its expectation. `expected` is the baseline's count,
+        scaled to the part of the window that is over, plus one, so that a tag never seen before has an
+        expectation as well. A baseline that began before the first image does is cut to what there is.
+
+        Tags below `least_uses`, or below `least_uploaders` where uploaders are known, do not trend, nor do
+        those that do not exceed their expectation. Each use beyond it loses half of its weight per half-life,
+        a sixth of the window; `recency` is the share that is left. The order is by score times recency.
+        """
+        now, trends = self._clock(), self._index.tenant(question.tenant)
+        span = question.window.span(now)
+        baseline = baseline_of(span, question.baseline, now, trends.begin())
+        common = provenance(self._freshness, span.as_answered())
+        half_life = span.seconds // HALF_LIVES
+        candidates = find_candidates(
+            trends,
+            blocks_of(span.until(now), span.step),
+            (baseline.buckets(), baseline.seconds),
+            half_life=half_life,
+            least=question.least_uses,
+        )
+        found = await asyncio.to_thread(
+            pick, trends, candidates, span.buckets(), question.least_uploaders, question.limit
+        )
+        return RisingTags(
+            **common,
+            baseline=baseline.as_answered(),
+            method=METHOD,
+            half_life_seconds=half_life,
+            uploaders_error=RELATIVE_STANDARD_ERROR,
+            tags=[RisingTag(*rising) for rising in found],
+        )
+
+    async def series(self, question: SeriesQuestion) -> TagSeries:
+        """Give a tag's counts over time, and its totals in the window.
+
+        Points come for every step, also where nothing was counted. The window's edges may cut the first and
+        the last point. `window=all` has the days that are kept, the newest 1,500 at most; its totals hold
+        everything. `uploaders` are those of the whole window, estimated with the error that is stated.
+        """
+        trends, tag = self._index.tenant(question.tenant), question.tag
+        if not trends.knows(tag):
+            raise UnknownError(
+                "unknown_tag", f"no image has the tag {tag[:64]!r}; /tags lists those there are"
+            )
+        now = self._clock()
+        span = question.window.span(now)
+        step = question.step or span.step
+        steps = list(_told(span, trends.oldest(tag, "day"), now, step).steps(step))
+        first, last = trends.seen(tag)
+        buckets = span.buckets()
+        points = [Point(moment(part.start * 1000), trends.count(tag, part.buckets())) for part in steps]
+        total = trends.count(tag, buckets)
+        return TagSeries(
+            **provenance(self._freshness, span.as_answered()),
+            tag=tag,
+            step=step,
+            points=points,
+            total=total,
+            by_add_on=trends.by_add_on(tag, buckets),
+            uploaders=min(trends.uploaders(tag, buckets), total),
+            uploaders_error=RELATIVE_STANDARD_ERROR,
+            first_seen=None if first is None else moment(first),
+            last_seen=None if last is None else moment(last),
+        )
+
+    async def compare(self, question: CompareQuestion) -> ComparedTags:
+        """Put two windows side by side.
+
+        `ratio` is that of the images per hour, so that windows of different length compare. Of a window that
+        is not over, only the part that is over counts as time.
+        """
+        now, trends = self._clock(), self._index.tenant(question.tenant)
+        a = question.a.span(now)
+        b = a.before(a.seconds, PREVIOUS.name, a.step) if question.b == PREVIOUS else question.b.span(now)
+        counts_a, counts_b = trends.counts(a.buckets()), trends.counts(b.buckets())
+        scale = b.until(now).seconds / a.until(now).seconds
+        if question.tag:
+            rows = [
+                (tag, trends.count(tag, a.buckets()), trends.count(tag, b.buckets())) for tag in question.tag
+            ]
+        else:
+            places = trends.best(counts_a + counts_b, question.limit)
+            rows = [(trends.tags[place], int(counts_a[place]), int(counts_b[place])) for place in places]
+        return ComparedTags(
+            **provenance(self._freshness, a.as_answered()),
+            b=b.as_answered(),
+            tags=[
+                ComparedTag(tag, in_a, in_b, in_a / in_b * scale if in_b else None)
+                for tag, in_a, in_b in rows
+            ],
+        )
+
+    async def tags(self, question: TagsQuestion) -> TagList:
+        """List all tags that images have, by name, with all-time counts.
+
+        The cursor names the last tag of a page, so pages neither repeat nor skip a tag while counts change.
+        """
+        trends = self._index.tenant(question.tenant)
+        after = None if question.cursor is None else str(question.cursor[0])
+        found = trends.names(question.prefix, after, question.limit + 1)
+        page = found[: question.limit]
+        return TagList(
+            **provenance(self._freshness),
+            tags=[TagCount(tag.tag, tag.uses) for tag in page],
+            cursor=encode_cursor([page[-1].tag]) if len(found) > len(page) else None,
+        )
+
+
+def _told(span: Span, oldest: int | None, now: float, step: str) -> Span:
+    """Give the part of a window that a series tells point by point."""
+    length = WINDOW_SECONDS[step]
+    if span.is_all:
+        end = (int(now) // length + 1) * length
+        start = max(end if oldest is None else min(oldest, end), end - MAX_POINTS * length)
+        return Span(span.name, start, end, span.step)
+    if span.seconds > MAX_POINTS * length:
+        message = f"step {step!r} makes more than {MAX_POINTS} points of this window; say a longer step"
+        raise BadQuestionError("invalid_step", message)
+    return span
