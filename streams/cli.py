@@ -1,5 +1,6 @@
 """The `tagstream` command."""
 
+import logging
 from importlib import import_module
 
 import click
@@ -24,6 +25,8 @@ class _LazyCommands(click.Group):
 @click.version_option(package_name="tagstream")
 def main() -> None:
     """Tag the images that Kafka upload events name, and count the tags exactly."""
+    # Each retry of a download or a fetch; what comes of it is told by whoever asked for it.
+    logging.getLogger("stamina").setLevel(logging.ERROR)
 
 
 if __name__ == "__main__":
