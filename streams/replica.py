@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -15,8 +16,9 @@ from aiokafka.errors import KafkaError
 from schemas.answers import PartitionState as Freshness
 from streams.changelogs import CHUNK, absorb, places_of
 from streams.kafka_connection import KafkaConnection
+from streams.moments import moment
 from streams.partition_log import open_consumer
-from streams.state import PartitionState
+from streams.state import Listener, PartitionState
 from streams.topics import TopicNames
 
 log = logging.getLogger(__name__)
@@ -33,10 +35,18 @@ class Replica:
     """
 
     def __init__(
-        self, connection: KafkaConnection, names: TopicNames, partitions: int, *, follows: bool
+        self,
+        connection: KafkaConnection,
+        names: TopicNames,
+        partitions: int,
+        *,
+        follows: bool,
+        listeners: Sequence[Listener] = (),
     ) -> None:
         self.states = {partition: PartitionState(partition) for partition in range(partitions)}
         self.follows = follows
+        for state in self.states.values():
+            state.listeners += listeners
         self._connection = connection
         self._names = names
         self._taken: set[int] = set()
@@ -98,7 +108,8 @@ class Replica:
     def _freshness(self, state: PartitionState) -> Freshness:
         end = self._ends.get(state.partition)
         lag = None if end is None else max(end - state.next_offset, 0)
-        return Freshness(state.partition, state.loaded, state.next_offset, lag)
+        at = None if state.event_time is None else moment(state.event_time)
+        return Freshness(state.partition, state.loaded, state.next_offset, lag, at)
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         while True:

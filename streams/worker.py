@@ -17,6 +17,7 @@ from streams.categorizing import Categorizer, Rules
 from streams.fetching import Fetcher, FetchLimits
 from streams.folding import FoldRules, fold
 from streams.kafka_connection import KafkaConnection
+from streams.library import Library
 from streams.replica import Replica
 from streams.retention import Retention, expired_rows
 from streams.settings import Settings
@@ -57,6 +58,7 @@ class Worker:
         self.port = settings.web_port
         self._connection = connection
         self._app: Tagstream | None = None
+        self._library = Library(settings)
         self._stopping = asyncio.Event()
 
     @property
@@ -79,7 +81,8 @@ class Worker:
             OSError: The query API's address cannot be listened on.
         """
         async with contextlib.AsyncExitStack() as stack:
-            api = QueryApi(self)
+            closed = None if self.settings.queries else "this worker only tags; ask one with queries on"
+            api = QueryApi(self, self._library.routes(), closed=closed)
             self.port = await api.start(self.settings.web_host, self.settings.web_port)
             stack.push_async_callback(api.stop)
             log.info("query API on http://%s:%d", self.settings.web_host, self.port)
@@ -96,7 +99,14 @@ class Worker:
     async def _with_state(self, work: Work) -> None:
         settings = self.settings
         names = TopicNames.of(settings)
-        replica = Replica(self._connection, names, self.partitions or 0, follows=settings.queries)
+        replica = Replica(
+            self._connection,
+            names,
+            self.partitions or 0,
+            follows=settings.queries,
+            listeners=self._library.listeners if settings.queries else (),
+        )
+        self._library.freshness.source = replica
         keeper = SnapshotKeeper(replica, Snapshots(settings.data_dir / "state", settings.app_id))
         if settings.snapshot_interval:
             self.status = "loading snapshots"
