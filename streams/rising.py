@@ -21,7 +21,7 @@ of the window (four hours of a day): `recency` is the share of the surplus that 
 score times recency. All of it comes from the buckets: any worker gives the same answer, also after a restart.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -149,8 +149,7 @@ def pick(
     An image without a user has no uploader: where none is known, the uses alone decide.
     """
     found: list[Rising] = []
-    ranks = candidates.score * candidates.recency
-    for place in trends.best(ranks, len(ranks)):
+    for place in _in_order(trends, candidates.score * candidates.recency, 2 * limit):
         tag, observed = trends.tags[place], int(candidates.observed[place])
         if 0 < trends.uploaders(tag, [ALL_TIME]) < least:
             continue
@@ -162,3 +161,11 @@ def pick(
         if len(found) == limit:
             break
     return found
+
+
+def _in_order(trends: TenantTrends, ranks: Floats, number: int) -> Iterator[int]:
+    """Give places by descending rank, sorting no more of them than are taken."""
+    done = 0
+    while done < len(order := trends.best(ranks, number)):
+        yield from order[done:]
+        done, number = len(order), 4 * number

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from streams.rows import ALL
 
@@ -27,25 +28,32 @@ class CountRow(msgspec.Struct):
     by: dict[str, int] = {}
 
 
+NO_ROW = CountRow(0)
+
+
 class Tally:
     """Numbers by tag, a tag being its place in an array."""
 
-    __slots__ = ("array",)
+    __slots__ = ("_cells", "array")
 
     def __init__(self) -> None:
-        self.array = np.zeros(16, np.int32)
+        self._hold(np.zeros(16, np.int32))
 
     def add(self, tag: int, number: int) -> None:
         """Add to a tag's number."""
         if tag >= len(self.array):
             grown = np.zeros(int(tag * _GROWTH) + 1, np.int32)
             grown[: len(self.array)] = self.array
-            self.array = grown
-        self.array[tag] += number
+            self._hold(grown)
+        self._cells[tag] += number
 
     def get(self, tag: int) -> int:
         """Give a tag's number."""
-        return int(self.array[tag]) if tag < len(self.array) else 0
+        return self._cells[tag] if tag < len(self.array) else 0
+
+    def _hold(self, array: NDArray[np.int32]) -> None:
+        self.array = array
+        self._cells = memoryview(array.data)  # single cells are quicker to reach through it
 
 
 class BucketCounts:
@@ -58,13 +66,19 @@ class BucketCounts:
         self.uses = Tally()
         self.by: dict[str, Tally] = {}
 
-    def add(self, tag: int, row: CountRow, sign: int) -> None:
-        """Add a row's counts, or take them out with a sign of -1."""
-        self.uses.add(tag, sign * row.n)
-        for add_on, number in row.by.items():
-            if add_on not in self.by:
-                self.by[add_on] = Tally()
-            self.by[add_on].add(tag, sign * number)
+    def move(self, tag: int, old: CountRow, new: CountRow) -> None:
+        """Take a row's old counts out and put its new ones in."""
+        self.uses.add(tag, new.n - old.n)
+        for add_on in old.by.keys() | new.by.keys():
+            more = new.by.get(add_on, 0) - old.by.get(add_on, 0)
+            if more:
+                self._tally(add_on).add(tag, more)
+
+    def _tally(self, add_on: str) -> Tally:
+        tally = self.by.get(add_on)
+        if tally is None:
+            tally = self.by[add_on] = Tally()
+        return tally
 
     def tally(self, add_on: str | None) -> Tally | None:
         """Give the uses of an add-on, if it has any; None stands for all together."""

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.rows import TrendKey
-from streams.trend_buckets import ALL_TIME, Bucket, BucketCounts, CountRow
-from streams.uploaders import count_uploaders
+from streams.trend_buckets import ALL_TIME, NO_ROW, Bucket, BucketCounts, CountRow
+from streams.uploader_sketches import Rows, UploaderSketches
 
 Counts = NDArray[np.int64]
 _NO_TENANT = ""
@@ -30,17 +30,12 @@ class Ranked(NamedTuple):
     uploaders: int | None = None
 
 
-class _Uploaders(msgspec.Struct):
-    u: str | None = None
-
-
 class _Seen(msgspec.Struct):
     first: int | None = None
     last: int | None = None
 
 
 _read_row = msgspec.json.Decoder(CountRow).decode
-_read_uploaders = msgspec.json.Decoder(_Uploaders).decode
 _read_seen = msgspec.json.Decoder(_Seen).decode
 
 
@@ -48,7 +43,8 @@ class TrendIndex:
     """Counts of all tenants, over all partitions."""
 
     def __init__(self) -> None:
-        self._rows: dict[int, dict[str, bytes]] = {}
+        self._rows: dict[str, Rows] = {}
+        self._sketches = UploaderSketches(self._rows)
         self._tenants: dict[str, TenantTrends] = {}
 
     def changed(self, partition: int, table: str, key: str, old: bytes | None, new: bytes | None) -> None:
@@ -58,19 +54,24 @@ class TrendIndex:
         place = TrendKey.decode(key)
         trends = self._tenants.get(place.tenant)
         if trends is None:
-            trends = self._tenants[place.tenant] = TenantTrends(place.tenant, self._rows)
+            trends = self._tenants[place.tenant] = TenantTrends(place.tenant, self._sketches)
         trends.move(Bucket(place.window, place.start), place.tag, old, new)
-        rows = self._rows.setdefault(partition, {})
-        if new is not None:
-            rows[key] = new
+        self._keep(partition, key, new)
+        if trends.is_empty:
+            del self._tenants[place.tenant]
+
+    def _keep(self, partition: int, key: str, row: bytes | None) -> None:
+        rows = list(self._rows.get(key, ()))
+        rows += [None] * (partition + 1 - len(rows))
+        rows[partition] = row
+        if any(rows):
+            self._rows[key] = tuple(rows)
         else:
-            rows.pop(key, None)
-            if trends.is_empty:
-                del self._tenants[place.tenant]
+            self._rows.pop(key, None)
 
     def tenant(self, name: str = _NO_TENANT) -> "TenantTrends":
         """Give a tenant's counts; those of an unknown one are empty."""
-        return self._tenants.get(name) or TenantTrends(name, self._rows)
+        return self._tenants.get(name) or TenantTrends(name, self._sketches)
 
 
 class TenantTrends:
@@ -80,9 +81,9 @@ class TenantTrends:
     before, and look single rows up.
     """
 
-    def __init__(self, tenant: str, rows: dict[int, dict[str, bytes]]) -> None:
+    def __init__(self, tenant: str, sketches: UploaderSketches) -> None:
         self._tenant = tenant
-        self._rows = rows
+        self._sketches = sketches
         self._buckets: dict[Bucket, BucketCounts] = {}
         self._ids: dict[str, int] = {}
         self._sorted: list[str] = []
@@ -98,11 +99,11 @@ class TenantTrends:
         counts = self._buckets.get(bucket)
         if counts is None:
             counts = self._buckets[bucket] = BucketCounts()
-        number = self._number(tag)
-        if old is not None:
-            counts.add(number, _read_row(old), -1)
-        if new is not None:
-            counts.add(number, _read_row(new), +1)
+        counts.move(
+            self._number(tag),
+            _read_row(old) if old is not None else NO_ROW,
+            _read_row(new) if new is not None else NO_ROW,
+        )
         counts.rows += (new is not None) - (old is not None)
         if counts.rows == 0:
             del self._buckets[bucket]
@@ -152,7 +153,9 @@ class TenantTrends:
 
     def seen(self, tag: str) -> tuple[int | None, int | None]:
         """Give the earliest and the latest event time that was counted for a tag, in milliseconds."""
-        found = [_read_seen(row) for row in self._rows_of(tag, [ALL_TIME])]
+        [key] = self._keys(tag, [ALL_TIME])
+        rows = self._sketches.rows.get(key.encode(), ())
+        found = [_read_seen(row) for row in rows if row is not None]
         first = min((row.first for row in found if row.first is not None), default=None)
         return first, max((row.last for row in found if row.last is not None), default=None)
 
@@ -210,14 +213,10 @@ class TenantTrends:
 
     def uploaders(self, tag: str, buckets: Iterable[Bucket]) -> int:
         """Estimate a tag's distinct uploaders in buckets; 0: none is known. For any thread."""
-        sketches = (_read_uploaders(row).u for row in self._rows_of(tag, buckets))
-        return count_uploaders(sketch for sketch in sketches if sketch is not None)
+        return self._sketches.count(self._keys(tag, buckets))
 
-    def _rows_of(self, tag: str, buckets: Iterable[Bucket]) -> Iterator[bytes]:
-        partitions = list(self._rows.values())
-        for bucket in buckets:
-            key = TrendKey(self._tenant, bucket.window, bucket.start, tag).encode()
-            yield from filter(None, (rows.get(key) for rows in partitions))
+    def _keys(self, tag: str, buckets: Iterable[Bucket]) -> Iterator[TrendKey]:
+        return (TrendKey(self._tenant, bucket.window, bucket.start, tag) for bucket in buckets)
 
     def names(self, prefix: str, after: str | None, limit: int) -> list[Ranked]:
         """List tags that images have, by name, with all-time uses.

@@ -5,6 +5,8 @@ from streams.api.windows import DAY, ROLLING, AskedWindow, Span
 from streams.rising import Block
 from streams.rows import WINDOW_SECONDS
 
+_BLOCKS = 24  # at least, in a window: four in a half-life
+
 
 def baseline_of(window: Span, asked: AskedWindow | None, now: float, begin: int | None) -> Span:
     """Give the time before a window that it is held against.
@@ -38,11 +40,16 @@ def _default_baseline(window: Span) -> str:
     return "7d" if window.seconds <= DAY else "30d"
 
 
-def blocks_of(over: Span, step: str) -> list[Block]:
-    """Cut the part of a window that is over into steps; the buckets of the last one may reach beyond it."""
-    length = WINDOW_SECONDS[step]
+def blocks_of(window: Span, now: float) -> list[Block]:
+    """Cut the part of a window that is over into about thirty blocks of whole steps.
+
+    The last one ends now; its buckets may reach beyond, for the step under way.
+    """
+    over, length = window.until(now), WINDOW_SECONDS[window.step]
+    size = max(window.seconds // length // _BLOCKS, 1) * length
     blocks: list[Block] = []
-    for part in over.steps(step):
-        whole = Span(step, part.start // length * length, part.start // length * length + length, step)
-        blocks.append(Block(whole.buckets(), part.start, part.end))
+    for start in range(window.start, over.end, size):
+        end = min(start + size, over.end)
+        whole = Span(window.name, start, -(-end // length) * length, window.step)
+        blocks.append(Block(whole.buckets(), start, end))
     return blocks

@@ -95,7 +95,7 @@ class TrendRoutes:
         half_life = span.seconds // HALF_LIVES
         candidates = find_candidates(
             trends,
-            blocks_of(span.until(now), span.step),
+            blocks_of(span, now),
             (baseline.buckets(), baseline.seconds),
             half_life=half_life,
             least=question.least_uses,

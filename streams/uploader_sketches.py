@@ -1,0 +1,87 @@
+"""Distinct uploaders of a tag in many buckets: the rows' sketches, merged and remembered.
+
+Most buckets of a window are over and change no more, so what their partitions' sketches make together is
+kept. It is good only for the very rows that it was made from, which is checked at each use.
+"""
+
+import binascii
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from threading import Lock
+from typing import NamedTuple
+
+import datasketches
+import msgspec
+
+from streams.rows import TrendKey
+from streams.uploaders import LG_REGISTERS
+
+MAX_REMEMBERED = 30_000  # buckets of tags; a sketch takes 1 KiB at most
+
+
+Rows = tuple[bytes | None, ...]  # of one key, by partition
+
+
+class _Row(msgspec.Struct):
+    u: str | None = None
+
+
+class _Merged(NamedTuple):
+    rows: Rows
+    sketch: datasketches.hll_sketch | None
+
+
+_read = msgspec.json.Decoder(_Row).decode
+
+
+class UploaderSketches:
+    """The sketches in rows of `trends`, for any thread.
+
+    Attributes:
+        rows: By key.
+    """
+
+    def __init__(self, rows: Mapping[str, Rows]) -> None:
+        self.rows = rows
+        self._remembered: OrderedDict[str, _Merged] = OrderedDict()
+        self._lock = Lock()
+
+    def count(self, keys: Iterable[TrendKey]) -> int:
+        """Estimate the distinct uploaders of all these keys together; 0: none is known."""
+        union = datasketches.hll_union(LG_REGISTERS)
+        with self._lock:
+            for key in keys:
+                sketch = self._merged(key.encode())
+                if sketch is not None:
+                    union.update(sketch)
+        estimate: float = union.get_estimate()
+        return round(estimate)
+
+    def _merged(self, key: str) -> datasketches.hll_sketch | None:
+        rows = self.rows.get(key)
+        if rows is None:
+            return None
+        merged = self._remembered.get(key)
+        if merged is None or merged.rows is not rows:
+            merged = self._remembered[key] = _Merged(rows, _merge(rows))
+            if len(self._remembered) > MAX_REMEMBERED:
+                self._remembered.popitem(last=False)
+        else:
+            self._remembered.move_to_end(key)
+        return merged.sketch
+
+
+def _merge(rows: Rows) -> datasketches.hll_sketch | None:
+    encoded = [sketch for row in rows if row is not None and (sketch := _read(row).u) is not None]
+    if not encoded:
+        return None
+    if len(encoded) == 1:
+        return _decode(encoded[0])
+    union = datasketches.hll_union(LG_REGISTERS)
+    for sketch in encoded:
+        union.update(_decode(sketch))
+    return union.get_result()
+
+
+def _decode(encoded: str) -> datasketches.hll_sketch:
+    return datasketches.hll_sketch.deserialize(binascii.a2b_base64(encoded))
