@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check lock clean
+.PHONY: help run test chaos check lock clean
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ run: $(VENV)/.run ## sample photos through a broker and a worker, then stay up u
 
 test: $(VENV)/.dev ## the tests, against a real broker
 	$(BIN)/python -m pytest
+
+chaos: $(VENV)/.dev ## kill workers and the broker under load, then count (SECONDS= WORKERS= SEED= UPLOADS=)
+	@$(BIN)/python benchmarks/chaos.py
 
 check: $(VENV)/.dev ## lint, types and the walls between the packages
 	$(BIN)/ruff format --check .

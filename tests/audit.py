@@ -1,0 +1,237 @@
+"""An independent client's view of what workers did, against what the oracle says must have come of it."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import orjson
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from audit_answers import compare_answers
+from audit_tables import Findings, compare_tables, differing, read_tables
+from cluster import Cluster
+from oracle import MODEL, Partition, Photo, Source, result_identity
+
+from schemas.dead_letters import read_fault
+from schemas.results import CATEGORIZED, TAGS_CHANGED
+
+SHOWN = 10  # differences of one kind
+
+
+class Outcome(NamedTuple):
+    """Something that came out, or must: who caused it, and what it says."""
+
+    cause: tuple[Any, ...]
+    content: dict[str, Any]
+    place: str
+
+
+class Verdict(Findings):
+    """What the audit found.
+
+    Attributes:
+        lost: Outcomes that must be there and are not.
+        duplicates: Outcomes that are there and must not.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lost = self.duplicates = 0
+
+    @property
+    def exact(self) -> bool:
+        """Tell whether everything is as it must be."""
+        return not self.lost and not self.duplicates and not any(self.differences.values())
+
+    def lines(self) -> Iterable[str]:
+        """Give the report, the first few differences of each kind."""
+        yield "compared " + ", ".join(f"{number} {kind}" for kind, number in self.checked.items())
+        for kind, found in self.differences.items():
+            if found:
+                yield f"{kind}: {len(found)} differences"
+                yield from (f"  {line}" for line in found[:SHOWN])
+
+
+async def audit(
+    cluster: Cluster, look: Callable[[str], Photo], workers: Iterable[int], *, swept: bool
+) -> Verdict:
+    """Compare everything that a client can read with the oracle's view of the upload topic.
+
+    Args:
+        cluster: Whose topics; its workers have folded everything in.
+        look: Gives the tags behind a URL.
+        workers: Who must answer questions.
+        swept: Whether rows of expired buckets must be gone.
+    """
+    await until_settled(cluster)
+    verdict = Verdict()
+    partitions = await expectations(cluster, look)
+    await _compare_outcomes(cluster, partitions, verdict)
+    rows = await read_tables(cluster)
+    for number, partition in partitions.items():
+        compare_tables(number, partition, rows[number], verdict, swept=swept)
+    for worker in workers:
+        await compare_answers(cluster, worker, partitions, verdict)
+    return verdict
+
+
+async def until_settled(cluster: Cluster, seconds: float = 30) -> None:
+    """Wait until no transaction is open on any topic: then read_committed hides nothing."""
+    topics = list(cluster.names.configs)
+    places = [TopicPartition(topic, number) for topic in topics for number in range(cluster.partitions)]
+    async with asyncio.timeout(seconds):
+        while await _ends(cluster, places, "read_committed") != await _ends(
+            cluster, places, "read_uncommitted"
+        ):
+            await asyncio.sleep(0.2)
+
+
+async def _ends(cluster: Cluster, places: list[TopicPartition], isolation: str) -> dict[TopicPartition, int]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=cluster.bootstrap, isolation_level=isolation)
+    await consumer.start()
+    try:
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(places)
+        return ends
+    finally:
+        await consumer.stop()
+
+
+async def expectations(cluster: Cluster, look: Callable[[str], Photo]) -> dict[int, Partition]:
+    """Feed the oracle with the upload topic, partition by partition."""
+    partitions = {number: Partition(look) for number in range(cluster.partitions)}
+    for record in await cluster.read(cluster.names.uploads):
+        where = (record.topic, record.partition, record.offset, record.timestamp)
+        partitions[record.partition].apply(Source(*where, record.key, record.value, tuple(record.headers)))
+    return partitions
+
+
+async def _compare_outcomes(cluster: Cluster, partitions: dict[int, Partition], verdict: Verdict) -> None:
+    names = cluster.names
+    for kind, topic, expect, found in (
+        ("results", names.categorizations, _expected_results, _found_result),
+        ("tag-updates", names.tag_updates, _expected_updates, _found_update),
+        ("dead letters", names.dead_letters, _expected_letters, _found_letter),
+    ):
+        records: dict[int, list[Outcome]] = defaultdict(list)
+        for record in await cluster.read(topic):
+            records[record.partition].append(found(record))
+        for number, partition in partitions.items():
+            _compare_sequence(f"{kind} of partition {number}", expect(partition), records[number], verdict)
+            verdict.checked[kind] += len(records[number])
+    updates = await cluster.read(names.tag_updates)
+    _compare_fold(updates, partitions, verdict)
+
+
+def _compare_sequence(kind: str, expected: list[Outcome], found: list[Outcome], verdict: Verdict) -> None:
+    """Compare outcomes one by one, in order; count what is missing and what is too much."""
+    wanted = Counter(outcome.cause for outcome in expected)
+    came = Counter(outcome.cause for outcome in found)
+    verdict.lost += (wanted - came).total()
+    verdict.duplicates += (came - wanted).total()
+    lost, doubled = wanted - came, came - wanted
+    lines = verdict.differences[kind]
+    lines += [f"lost: {each.cause} of {each.place}" for each in expected if each.cause in lost]
+    lines += [f"too much: {each.cause} at {each.place}" for each in found if each.cause in doubled]
+    if lines:
+        return  # what follows would only repeat it
+    for must, is_ in zip(expected, found, strict=True):
+        if must.cause != is_.cause:
+            lines.append(f"order: {is_.cause} at {is_.place} where {must.cause} of {must.place} must be")
+        elif must.content != is_.content:
+            fields = differing(must.content, is_.content)
+            lines.append(f"{must.place}, read at {is_.place}: {fields}")
+
+
+def _expected_results(partition: Partition) -> list[Outcome]:
+    model = "/".join(MODEL)
+    return [
+        Outcome(
+            result.cause,
+            {
+                **result.content,
+                "ce_id": result_identity(CATEGORIZED, result.cause, result.content["categorization"], model),
+            },
+            f"upload {result.offset}",
+        )
+        for result in partition.results
+    ]
+
+
+def _found_result(record: ConsumerRecord) -> Outcome:
+    value = orjson.loads(record.value)
+    plain = ("public_id", "tags", "version", "user_id", "tenant", "cause", "model")
+    content = {name: value.get(name) for name in plain}
+    content["categorization"] = value["info"]["categorization"]
+    content["ce_id"] = dict(record.headers)["ce_id"].decode()
+    return Outcome((value["cause"]["source"], value["cause"]["id"]), content, f"offset {record.offset}")
+
+
+def _expected_updates(partition: Partition) -> list[Outcome]:
+    return [
+        Outcome(
+            update.cause,
+            {
+                "public_id": update.public_id,
+                "added": update.added,
+                "removed": update.removed,
+                "tags": update.tags,
+                "ce_id": result_identity(TAGS_CHANGED, update.cause, (), ""),
+            },
+            f"upload {update.offset}",
+        )
+        for update in partition.updates
+    ]
+
+
+def _found_update(record: ConsumerRecord) -> Outcome:
+    value = orjson.loads(record.value)
+    (resource,) = value["resources"]
+    content = {name: resource[name] for name in ("public_id", "added", "removed")}
+    content |= {"tags": value["tags"], "ce_id": dict(record.headers)["ce_id"].decode()}
+    return Outcome((value["cause"]["source"], value["cause"]["id"]), content, f"offset {record.offset}")
+
+
+def _expected_letters(partition: Partition) -> list[Outcome]:
+    return [
+        Outcome(
+            (letter.offset,),
+            {
+                "reason": letter.reason,
+                "stage": letter.stage,
+                "key": letter.key,
+                "value": letter.value,
+                "headers": letter.headers,
+            },
+            f"upload {letter.offset}",
+        )
+        for letter in partition.letters
+    ]
+
+
+def _found_letter(record: ConsumerRecord) -> Outcome:
+    ours = ("__connect.errors.", "tagstream.")
+    fault = read_fault(record.headers)
+    content = {"reason": fault.reason, "stage": fault.stage, "key": record.key, "value": record.value}
+    content["headers"] = tuple(pair for pair in record.headers if not pair[0].startswith(ours))
+    offset = int(dict(record.headers)["__connect.errors.offset"])
+    return Outcome((offset,), content, f"offset {record.offset}")
+
+
+def _compare_fold(updates: list[ConsumerRecord], partitions: dict[int, Partition], verdict: Verdict) -> None:
+    """Compare the fold of all tag-updates with the tags that images have; an update tells no tenant."""
+    tenants: dict[str, set[str]] = defaultdict(set)
+    tags: dict[str, set[str]] = {}
+    for partition in partitions.values():
+        for (tenant, name), image in partition.images.items():
+            tenants[name].add(tenant)
+            tags[name] = set(image.sources)
+    folded: dict[str, set[str]] = defaultdict(set)
+    for record in updates:
+        update = _found_update(record).content
+        folded[update["public_id"]] |= set(update["added"])
+        folded[update["public_id"]] -= set(update["removed"])
+    lines = verdict.differences["fold of tag-updates"]
+    for name in tags.keys() | folded.keys():
+        if len(tenants[name]) == 1 and folded[name] != tags[name]:
+            lines.append(f"{name} is {sorted(folded[name])}, must be {sorted(tags[name])}")
+        verdict.checked["images by tag-updates"] += len(tenants[name]) == 1

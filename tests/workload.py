@@ -1,0 +1,186 @@
+"""Upload events for chaos tests, from a seed: new images, re-tags, deletes, repeats, late and bad events.
+
+The stub tagger reads tags out of an image's bytes, so every event names the tags that it must lead to.
+Kafka timestamps and event times run through the last days, so that buckets expire on the way.
+"""
+
+import base64
+import random
+import urllib.parse
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+SPAN_MS = int(2.5 * DAY_MS)  # the minutes of the first day and a half are past their retention at the end
+TAGS = [f"tag{number}" for number in range(60)] + ["koala", "grüne wiese", "a:b", "tag, with comma"]
+ADD_ONS = (None, "imagga_tagging", "tagstream", ["tagstream", "imagga_tagging"], "imagga_tagging,tagstream")
+REPEATED_WITHIN = 7  # events of an image, within what its row remembers
+Headers = list[tuple[str, bytes]]
+
+
+class Message(NamedTuple):
+    """A record to be published."""
+
+    key: bytes
+    value: bytes
+    headers: Headers
+    timestamp: int
+
+
+@dataclass
+class _Past:
+    """What was published about an image."""
+
+    version: int | None = None
+    events: deque[Message] = field(default_factory=lambda: deque(maxlen=REPEATED_WITHIN))
+
+
+class Workload:
+    """So many messages, always the same ones for a seed.
+
+    Args:
+        seed: Of the dice.
+        size: Number of messages.
+        photo_host: Scheme, host and port of a server that answers as `photo_path` promises.
+        end: Kafka timestamp of the last message, in milliseconds.
+    """
+
+    def __init__(self, seed: int, size: int, photo_host: str, end: int) -> None:
+        self._dice = random.Random(seed)
+        self._size = size
+        self._photo_host = photo_host
+        self._end = end
+        self._pasts: dict[bytes, _Past] = {}
+        self._kinds = {
+            self._upload: 52,
+            self._repeat: 10,
+            self._update: 9,
+            self._delete: 7,
+            self._late: 6,
+            self._ancient: 3,
+            self._conflict: 6,
+            self._bad: 7,
+        }
+
+    def __iter__(self) -> Iterator[Message]:
+        makers, weights = list(self._kinds), list(self._kinds.values())
+        for number in range(self._size):
+            now = self._end - SPAN_MS + SPAN_MS * (number + 1) // self._size
+            key = f"image-{min(int(self._dice.expovariate(8 / self._size)), self._size // 4)}".encode()
+            (make,) = self._dice.choices(makers, weights)
+            yield make(number, key, now)
+
+    def _upload(self, number: int, key: bytes, now: int) -> Message:
+        return self._event(number, key, now, at=now - self._dice.choice((0, 1, 1, 2, 60)) * 60_000)
+
+    def _late(self, number: int, key: bytes, now: int) -> Message:
+        return self._event(number, key, now, at=now - self._dice.randint(4, 30) * HOUR_MS)
+
+    def _ancient(self, number: int, key: bytes, now: int) -> Message:
+        """Give an event that some of its buckets, or all, are too late for."""
+        return self._event(number, key, now, at=now - self._dice.choice((2, 33, 370, 900)) * DAY_MS)
+
+    def _conflict(self, number: int, key: bytes, now: int) -> Message:
+        """Give a version that is higher, equal or lower, independent of the event time."""
+        version = max((self._past(key).version or 3) + self._dice.randint(-2, 2), 0)
+        return self._event(
+            number, key, now, at=now - self._dice.randint(-3, 5) * HOUR_MS // 2, version=version
+        )
+
+    def _delete(self, number: int, key: bytes, now: int) -> Message:
+        return self._event(number, key, now, at=now, type="image.deleted", url=None)
+
+    def _update(self, number: int, key: bytes, now: int) -> Message:
+        """Give an update without a URL: the last known one counts, and without one it is a dead letter."""
+        return self._event(number, key, now, at=now, type="image.update", url=None)
+
+    def _repeat(self, number: int, key: bytes, now: int) -> Message:
+        # An update without a URL is not repeated: whether its URL is still known may have changed.
+        events = [event for event in self._past(key).events if b"image.update" not in event.value]
+        if not events:
+            return self._upload(number, key, now)
+        return self._dice.choice(events)._replace(timestamp=now)
+
+    def _event(self, number: int, key: bytes, now: int, *, at: int, **given: Any) -> Message:  # noqa: ANN401
+        dice = self._dice
+        data: dict[str, Any] = {
+            "public_id": key.decode(),
+            "url": self._url(),
+            "uploaded_at": datetime.fromtimestamp(at / 1000, UTC).isoformat(),
+            "auto_tagging": dice.choice((0.3, 0.5, "0.5", 0.9, None)),
+            "categorization": dice.choice(ADD_ONS),
+            "user_id": f"user-{int(dice.expovariate(0.05))}" if dice.random() < 0.8 else None,
+            "tenant": "acme" if dice.random() < 0.15 else None,
+            "tags": dice.sample(TAGS, dice.randint(0, 2)) if dice.random() < 0.2 else None,
+            "version": self._next_version(key) if dice.random() < 0.2 else None,
+            **given,
+        }
+        if at == now and dice.random() < 0.3:
+            del data["uploaded_at"]  # then the Kafka timestamp is the event time
+        data = {name: value for name, value in data.items() if value is not None}
+        past = self._past(key)
+        past.version = data.get("version", past.version)
+        message = self._enveloped(f"event-{number}", data)
+        message = Message(key, *message, now)
+        if "uploaded_at" in data:  # the repeat of another one would have another event time
+            past.events.append(message)
+        return message
+
+    def _enveloped(self, event_id: str, data: dict[str, Any]) -> tuple[bytes, Headers]:
+        """Give the value and the headers in one of the three encodings."""
+        encoding = self._dice.random()
+        if encoding < 0.7:
+            named = {"event_id": event_id} if encoding < 0.65 else {}
+            if not named:
+                data.pop("uploaded_at", None)
+            return orjson.dumps(data | named), [("trace", event_id.encode())]
+        kind = data.pop("type", "image.uploaded")
+        if encoding < 0.85:
+            envelope = {"specversion": "1.0", "id": event_id, "source": "/chaos", "type": kind, "data": data}
+            return orjson.dumps(envelope), [("content-type", b"application/cloudevents+json")]
+        attributes = {"specversion": "1.0", "id": event_id, "source": "/chaos", "type": kind}
+        return orjson.dumps(data), [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
+
+    def _bad(self, number: int, key: bytes, now: int) -> Message:
+        good = {"public_id": key.decode(), "url": "data:,%7B%7D", "event_id": f"event-{number}"}
+        values: list[tuple[bytes, Headers]] = [
+            (b"{not json", []),
+            (b"", []),
+            (orjson.dumps({**good, "url": None}), [("trace", b"bad")]),
+            (orjson.dumps({**good, "categorization": "no_such"}), []),
+            (orjson.dumps({**good, "auto_tagging": 1.5}), []),
+            (orjson.dumps({**good, "type": "image.painted"}), []),
+            (orjson.dumps({**good, "url": "data:text/plain,hello"}), []),
+            (orjson.dumps({**good, "url": f"{self._photo_host}/none"}), []),
+            (orjson.dumps({**good, "url": "http://127.0.0.1:1/refused"}), []),
+            (b"{}", [("ce_specversion", b"0.3"), ("ce_id", b"1")]),
+        ]
+        return Message(key, *self._dice.choice(values), now)
+
+    def _next_version(self, key: bytes) -> int:
+        return (self._past(key).version or 0) + 1
+
+    def _past(self, key: bytes) -> _Past:
+        return self._pasts.setdefault(key, _Past())
+
+    def _url(self) -> str:
+        chosen = {TAGS[min(int(self._dice.expovariate(0.08)), len(TAGS) - 1)] for _ in range(5)}
+        photo = orjson.dumps({tag: self._dice.randint(1, 100) / 100 for tag in sorted(chosen)})
+        if self._dice.random() < 0.15:
+            return f"{self._photo_host}{photo_path(photo)}"
+        return f"data:application/json,{urllib.parse.quote(photo)}"
+
+
+def photo_path(photo: bytes) -> str:
+    """Give the path under which a server must answer with these bytes."""
+    return f"/photo/{base64.urlsafe_b64encode(photo).decode()}"
+
+
+def photo_at(path: str) -> bytes | None:
+    """Give the bytes behind a path, or None where it is not there."""
+    return base64.urlsafe_b64decode(path.removeprefix("/photo/")) if path.startswith("/photo/") else None
