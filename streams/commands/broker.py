@@ -9,6 +9,7 @@ from types import FrameType
 import click
 
 from streams.broker import DEFAULT_DATA_DIR, DEFAULT_PORT, BrokerError, EmbeddedBroker
+from streams.commands.options import PORT
 from streams.logs import set_up_logs
 
 _NEXT = """\
@@ -26,7 +27,13 @@ class _StopRequested(BaseException):
 
 
 @click.command()
-@click.option("--port", default=DEFAULT_PORT, show_default=True, help="Port; another one where it is taken.")
+@click.option(
+    "--port",
+    type=PORT,
+    default=DEFAULT_PORT,
+    show_default=True,
+    help="Port; another one where it is taken. 0: any free one.",
+)
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
@@ -44,6 +51,8 @@ def broker(port: int, data_dir: Path, cache_dir: Path | None) -> None:
     """Run Apache Kafka on this machine, without Docker or an installed Java.
 
     It listens on 127.0.0.1 only. Ctrl-C and SIGTERM stop it cleanly.
+
+    Exit codes: 0 after a stop that was asked for, 1 when it cannot run.
     """
     set_up_logs("INFO", "auto")
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -7,11 +7,14 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 import click
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from streams.kafka_connection import KafkaConnection
 from streams.topics import TopicNames
 
 EXIT_UNUSABLE = 78  # sysexits' EX_CONFIG: something must be changed first
+PORT = click.IntRange(0, 65_535)
 Command = Callable[..., Any]
 
 
@@ -37,6 +40,28 @@ def connection_to(broker: str | None) -> KafkaConnection:
 def topic_names(app_id: str, topic_prefix: str) -> TopicNames:
     """Give the deployment's topics."""
     return TopicNames(app_id, topic_prefix)
+
+
+async def require_topics(connection: KafkaConnection, names: TopicNames) -> None:
+    """Make sure that a worker has been there: clients wait for a missing topic without a word.
+
+    Raises:
+        ValueError: The cluster cannot be reached, or lacks a topic.
+    """
+    admin = AIOKafkaAdminClient(**connection.aiokafka_options())
+    try:
+        await admin.start()
+        # All of them: asking for one by name would create it, with too few partitions, where brokers do that.
+        present = {topic["topic"] for topic in await admin.describe_topics() if topic["error_code"] == 0}
+    except KafkaError as error:
+        cure = "start a broker, or say where it is with --broker or KAFKA_BOOTSTRAP_SERVERS"
+        servers = connection.bootstrap_servers
+        raise ValueError(f"no Kafka at {servers} ({type(error).__name__}); {cure}") from error
+    finally:
+        await admin.close()
+    for name in (names.uploads, names.categorizations, names.tag_updates, names.dead_letters):
+        if name not in present:
+            raise ValueError(f"there is no topic {name!r}; start `tagstream worker`, which creates it")
 
 
 def give_up(command: str, error: BaseException | str) -> NoReturn:

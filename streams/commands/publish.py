@@ -12,7 +12,14 @@ from rich.console import Console
 from rich.progress import Progress
 
 from schemas.uploads import UploadData
-from streams.commands.options import connection_to, give_up, kafka_options, topic_names
+from streams.commands.options import (
+    PORT,
+    connection_to,
+    give_up,
+    kafka_options,
+    require_topics,
+    topic_names,
+)
 from streams.commands.rendering import results_table
 from streams.file_server import FileServer
 from streams.following import Followed
@@ -28,13 +35,19 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 @click.argument("sources", nargs=-1, required=True, metavar="FOLDER|FILE|URL…")
 @kafka_options
 @click.option(
-    "--auto-tagging", type=click.FloatRange(0, 1), default=0.4, show_default=True, help="Threshold."
+    "--auto-tagging",
+    type=click.FloatRange(0, 1),
+    default=0.4,
+    show_default=True,
+    help="Tags with more confidence than this are assigned.",
 )
 @click.option("--categorization", help="Add-ons to run, separated by commas.")
 @click.option("--user", help="Whose uploads these are.")
 @click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait for the results.")
 @click.option("--serve-host", default="127.0.0.1", show_default=True, help="Address that serves local files.")
-@click.option("--serve-port", default=PHOTO_PORT, show_default=True, help="Port that serves local files.")
+@click.option(
+    "--serve-port", type=PORT, default=PHOTO_PORT, show_default=True, help="Port that serves local files."
+)
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON per answer.")
 def publish(  # noqa: PLR0917 - click passes each option by name
     sources: tuple[str, ...],
@@ -92,6 +105,7 @@ async def _publish(  # noqa: PLR0917 - one caller
     timeout: float,  # noqa: ASYNC109 - passed on
     as_json: bool,  # noqa: FBT001 - passed on
 ) -> Publication:
+    await require_topics(connection, names)
     async with contextlib.AsyncExitStack() as stack:
         events = [_event(template, url.rstrip("/").rpartition("/")[2] or url, url) for url in urls]
         if files:

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from types import FrameType
 
 import click
 import httpx
@@ -16,7 +17,7 @@ from rich.table import Table
 
 from schemas.uploads import UploadData
 from streams.broker import EmbeddedBroker
-from streams.commands.options import connection_to, give_up, kafka_options, topic_names
+from streams.commands.options import PORT, connection_to, give_up, kafka_options, topic_names
 from streams.commands.publish import PHOTO_PORT
 from streams.commands.rendering import line, results_table
 from streams.file_server import FileServer
@@ -32,9 +33,27 @@ _ANSWER_DEADLINE = 60.0
 
 @click.command()
 @kafka_options
-@click.option("--data-dir", type=click.Path(path_type=Path), default=Path(".tagstream"), show_default=True)
-@click.option("--web-port", default=6066, show_default=True, help="Port of the query API.")
-@click.option("--photo-port", default=PHOTO_PORT, show_default=True, help="Port that serves the photos.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    default=Path(".tagstream"),
+    show_default=True,
+    help="Directory of the broker's data, the worker's files and its log.",
+)
+@click.option(
+    "--web-port",
+    type=PORT,
+    default=6066,
+    show_default=True,
+    help="Port of the query API; another one where it is taken.",
+)
+@click.option(
+    "--photo-port",
+    type=PORT,
+    default=PHOTO_PORT,
+    show_default=True,
+    help="Port that serves the photos; another one where it is taken.",
+)
 @click.option("--once", is_flag=True, help="Stop when the results are printed.")
 def run(  # noqa: PLR0917 - click passes each option by name
     broker: str | None,
@@ -48,10 +67,13 @@ def run(  # noqa: PLR0917 - click passes each option by name
     """Start a broker and a worker, tag the sample photos, and stay up until Ctrl-C.
 
     With --broker or KAFKA_BOOTSTRAP_SERVERS an existing cluster is used instead of the embedded broker.
+
+    Exit codes: 0 when the photos were tagged, 1 when one was not, 78 when something must be changed first.
     """
     console = Console()
-    data_dir.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, _interrupt)  # until asyncio has a say: stop the children, too
     try:
+        data_dir.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
             if not broker and not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
                 console.print("starting the embedded Kafka broker …")
@@ -63,6 +85,10 @@ def run(  # noqa: PLR0917 - click passes each option by name
     except (ValueError, OSError, KafkaError, RuntimeError) as error:
         give_up("run", error)
     sys.exit(code)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _free(port: int) -> int:
@@ -93,7 +119,7 @@ class _Show:
             photos = sorted(PHOTOS.glob("*.jpg"))
             async with FileServer(photos, "127.0.0.1", photo_port) as server:
                 publication = await self._publish(photos, server)
-            await self._print(publication, api)
+            await self._print(publication, api, photo_port)
             if not once:
                 await _until_signal()
         finally:
@@ -137,35 +163,49 @@ class _Show:
             on_answer=lambda answer: self._console.print(line(answer)),
         )
 
-    async def _print(self, publication: Publication, api: str) -> None:
+    async def _print(self, publication: Publication, api: str, photo_port: int) -> None:
         for update in publication.tag_updates:
             self._console.print(line(update))
         self._console.print(results_table(publication))
         async with httpx.AsyncClient(trust_env=False) as client:
             answer = (await client.get(f"{api}/trends/top", params={"limit": 8})).json()
-        trends = Table(title=f"{api}/trends/top", title_justify="left", title_style="dim")
+        self._console.print(f"{api}/trends/top", style="dim", highlight=False)
+        trends = Table()
         trends.add_column("tag")
         trends.add_column("images", justify="right")
         for row in answer["tags"]:
             trends.add_row(row["tag"], str(row["count"]))
         self._console.print(trends)
-        broker = self._connection.bootstrap_servers
+        flags = f"--broker {self._connection.bootstrap_servers}"
+        if self._names.prefix:
+            flags += f" --topic-prefix {self._names.prefix}"
+        serve = "" if photo_port == PHOTO_PORT else f" --serve-port {photo_port}"
         self._console.print(
             "\nTry next, in another terminal:\n"
-            f"  .venv/bin/tagstream tail --broker {broker}\n"
-            f"  .venv/bin/tagstream publish --broker {broker} YOUR_PHOTOS/\n"
+            f"  .venv/bin/tagstream tail {flags}\n"
+            f"  .venv/bin/tagstream publish {flags}{serve} YOUR_PHOTOS/\n"
             f"  curl '{api}/trends/top?limit=5'\n"
             f"Worker's log: {self._log_path}. Ctrl-C stops everything.",
             highlight=False,
+            soft_wrap=True,
         )
 
 
 async def _wait_until_ready(api: str, worker: Supervisor, log_path: Path) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(_READY_DEADLINE):
+    try:
+        async with asyncio.timeout(_READY_DEADLINE):
+            await _ready(api, worker, log_path)
+    except TimeoutError:
+        fault = f"the worker is not ready after {_READY_DEADLINE:.0f} s"
+        raise RuntimeError(f"{fault}; the end of {log_path}:\n{_last_lines(log_path)}") from None
+
+
+async def _ready(api: str, worker: Supervisor, log_path: Path) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client:
         while True:
             if worker.ended is not None:
-                tail = await asyncio.to_thread(_last_lines, log_path)
-                raise RuntimeError(f"the worker ended with {worker.ended}; the end of {log_path}:\n{tail}")
+                fault = f"the worker ended with {worker.ended}"
+                raise RuntimeError(f"{fault}; the end of {log_path}:\n{_last_lines(log_path)}")
             with contextlib.suppress(httpx.TransportError):
                 if (await client.get(f"{api}/readyz")).json()["partitions"]:
                     answer = await client.get(f"{api}/readyz")

@@ -8,7 +8,7 @@ import click
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
-from streams.commands.options import connection_to, give_up, kafka_options, topic_names
+from streams.commands.options import connection_to, give_up, kafka_options, require_topics, topic_names
 from streams.commands.rendering import line
 from streams.following import KINDS, Follower, Kind
 from streams.kafka_connection import KafkaConnection
@@ -30,16 +30,19 @@ def tail(  # noqa: PLR0917 - click passes each option by name
     limit: int | None,
     as_json: bool,  # noqa: FBT001 - a flag
 ) -> None:
-    """Show categorizations, tag-updates and dead letters as they come, until Ctrl-C."""
-    following = _tail(
-        connection_to(broker),
-        topic_names(app_id, topic_prefix),
-        kinds or KINDS,
-        from_beginning=from_beginning,
-        limit=limit,
-        as_json=as_json,
-    )
+    """Show categorizations, tag-updates and dead letters as they come, until Ctrl-C.
+
+    Exit codes: 0 after --limit or Ctrl-C, 78 when nothing can be read.
+    """
     try:
+        following = _tail(
+            connection_to(broker),
+            topic_names(app_id, topic_prefix),
+            kinds or KINDS,
+            from_beginning=from_beginning,
+            limit=limit,
+            as_json=as_json,
+        )
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(following)
     except (ValueError, OSError, KafkaError) as error:
@@ -57,6 +60,7 @@ async def _tail(
 ) -> None:
     console = Console(soft_wrap=True)
     count = 0
+    await require_topics(connection, names)
     async with Follower(connection, names, kinds, from_beginning=from_beginning) as follower:
         async for answer in follower.records():
             if as_json:

@@ -21,7 +21,8 @@ from streams.settings import Settings, kind_of, variable
 def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
     for item in reversed(fields(Settings)):
         flag = f"--{item.name.replace('_', '-')}"
-        text = f"{item.metadata['help']} [{variable(item.name)}; default: {item.default}]"
+        default = "empty" if item.default in {"", None} else item.default
+        text = f"{item.metadata['help']} [{variable(item.name)}; default: {default}]"
         command = click.option(flag, item.name, type=kind_of(item.name), default=None, help=text)(command)
     return command
 
