@@ -61,11 +61,11 @@ class TrendIndex:
             del self._tenants[place.tenant]
 
     def _keep(self, partition: int, key: str, row: bytes | None) -> None:
-        rows = list(self._rows.get(key, ()))
-        rows += [None] * (partition + 1 - len(rows))
-        rows[partition] = row
-        if any(rows):
-            self._rows[key] = tuple(rows)
+        held = self._rows.get(key, ())
+        before = held[:partition] + (None,) * (partition - len(held))
+        rows = (*before, row, *held[partition + 1 :])
+        if row is not None or any(rows):
+            self._rows[key] = rows
         else:
             self._rows.pop(key, None)
 

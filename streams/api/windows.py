@@ -1,5 +1,6 @@
 """Windows: stretches of event time that questions name, and the buckets that make them up."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from streams.trend_buckets import ALL_TIME, Bucket
 
 MINUTE, HOUR, DAY = (WINDOW_SECONDS[step] for step in ("minute", "hour", "day"))
 ROLLING = {"1h": ("minute", 60), "24h": ("hour", 24), "7d": ("hour", 168), "30d": ("day", 30)}
+_LITERAL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2})?$"
 _LITERALS = {len("2026-11-24"): ("%Y-%m-%d", "day"), len("2026-11-24T10"): ("%Y-%m-%dT%H", "hour")}
 _INNER = {"hour": "minute", "day": "hour"}  # steps of an hour, of a day
 
@@ -96,9 +98,9 @@ class AskedWindow:
 
 
 def _literal(text: str) -> tuple[int, str]:
-    form, step = _LITERALS.get(len(text), ("", ""))
-    if not form or not text.isascii():
+    if not re.fullmatch(_LITERAL, text):
         raise ValueError(text)
+    form, step = _LITERALS[len(text)]
     return int(datetime.strptime(text, form).replace(tzinfo=UTC).timestamp()), step
 
 
@@ -118,7 +120,7 @@ def window_kind(*, with_all: bool, words: tuple[str, ...] = ()) -> Kind[AskedWin
 
     schema = {
         "type": "string",
-        "anyOf": [{"enum": list(named)}, {"pattern": r"^\d{4}-\d{2}-\d{2}(T\d{2})?$"}],
+        "anyOf": [{"enum": list(named)}, {"pattern": _LITERAL}],
     }
     rule = f"one of {', '.join(named)}, or an hour or day in UTC such as 2026-11-24T10 or 2026-11-24"
     return Kind(parse, rule, "24h", schema)

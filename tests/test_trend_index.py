@@ -1,0 +1,368 @@
+"""Laws of the trend index: whatever changes it is fed, its answers equal a recount."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.api.baselines import baseline_of, blocks_of
+from streams.api.errors import BadQuestionError
+from streams.api.windows import AskedWindow, Span, window_kind
+from streams.rising import METHOD, expect, find_candidates, pick, score
+from streams.rows import ALL, WINDOW_SECONDS, TrendKey, bucket_start
+from streams.trend_buckets import ALL_TIME, Bucket
+from streams.trend_index import Ranked, TrendIndex
+from streams.uploaders import Uploaders
+
+NOON = 1_795_521_600  # 2026-11-24T12:00:00Z
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+
+Row = dict[str, Any]
+Rows = dict[tuple[int, str], Row]
+
+tags = st.sampled_from(["koala", "sea", "sky", "a:b", "Zoë"])
+places = st.builds(
+    TrendKey,
+    tenant=st.sampled_from(["", "acme"]),
+    window=st.sampled_from(["hour", "day"]),
+    start=st.sampled_from([0, DAY, 2 * DAY]),
+    tag=tags,
+)
+values = st.builds(
+    lambda by: {"o": 1, "n": sum(by.values()), "by": by},
+    st.dictionaries(st.sampled_from(["own", "imagga_tagging"]), st.integers(1, 9), min_size=1),
+)
+changes = st.lists(st.tuples(st.integers(0, 2), places, st.none() | values), max_size=60)
+
+
+def feed(index: TrendIndex, steps: Iterable[tuple[int, TrendKey, Row | None]]) -> Rows:
+    """Feed changes as a state does; give the rows that are left."""
+    rows: Rows = {}
+    for partition, place, new in steps:
+        old = rows.get((partition, place.encode()))
+        if old is None and new is None:
+            continue
+        encoded = [None if row is None else orjson.dumps(row) for row in (old, new)]
+        index.changed(partition, "trends", place.encode(), encoded[0], encoded[1])
+        if new is None:
+            del rows[partition, place.encode()]
+        else:
+            rows[partition, place.encode()] = new
+    return rows
+
+
+def recount(rows: Rows, tenant: str, buckets: list[Bucket], add_on: str | None = None) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for (_, key), row in rows.items():
+        place = TrendKey.decode(key)
+        if place.tenant == tenant and (place.window, place.start) in buckets:
+            total[place.tag] += row["n"] if add_on is None else row["by"].get(add_on, 0)
+    return +total
+
+
+@given(changes, st.sampled_from(["", "acme"]), st.sampled_from([None, "own", "imagga_tagging", "none"]))
+def test_counts_equal_a_recount(
+    steps: list[tuple[int, TrendKey, Row | None]], tenant: str, add_on: str | None
+) -> None:
+    """Any sequence of changed, new and removed rows leaves the counts of the rows that are left."""
+    index = TrendIndex()
+    rows = feed(index, steps)
+    buckets = [Bucket("hour", 0), Bucket("day", DAY), Bucket("day", 2 * DAY)]
+    trends = index.tenant(tenant)
+    wanted = recount(rows, tenant, buckets, add_on)
+    counts = trends.counts(buckets, add_on)
+    assert {tag: int(n) for tag, n in zip(trends.tags, counts, strict=True) if n} == wanted
+    for tag in trends.tags:
+        assert trends.count(tag, buckets) == recount(rows, tenant, buckets)[tag]
+        by = {name: recount(rows, tenant, buckets, name)[tag] for name in ("imagga_tagging", "own")}
+        assert trends.by_add_on(tag, buckets) == {name: n for name, n in by.items() if n}
+
+
+@given(changes, st.integers(1, 6))
+def test_top_equals_a_sort(steps: list[tuple[int, TrendKey, Row | None]], limit: int) -> None:
+    """The first of an order by count, then name; tags without images are not in it."""
+    index = TrendIndex()
+    rows = feed(index, steps)
+    buckets = [Bucket("hour", 0), Bucket("day", 0)]
+    trends = index.tenant("")
+    ordered = sorted(recount(rows, "", buckets).items(), key=lambda item: (-item[1], item[0]))
+    assert trends.top(trends.counts(buckets), limit) == [Ranked(*item) for item in ordered[:limit]]
+
+
+@given(changes, st.randoms(use_true_random=False))
+def test_the_order_of_partitions_and_keys_does_not_matter(
+    steps: list[tuple[int, TrendKey, Row | None]], random: Random
+) -> None:
+    """Rows that arrive in another order give the same answers."""
+    index, other = TrendIndex(), TrendIndex()
+    rows = feed(index, steps)
+    left = list(rows.items())
+    random.shuffle(left)
+    feed(other, [(partition, TrendKey.decode(key), row) for (partition, key), row in left])
+    buckets = [Bucket("hour", DAY), Bucket("day", DAY)]
+    for tenant in ("", "acme"):
+        one, two = index.tenant(tenant), other.tenant(tenant)
+        assert one.top(one.counts(buckets), 9) == two.top(two.counts(buckets), 9)
+        assert one.begin() == two.begin()
+
+
+@given(changes)
+def test_nothing_is_left_of_what_is_withdrawn(steps: list[tuple[int, TrendKey, Row | None]]) -> None:
+    """An index whose rows are all gone is empty: expired buckets cost nothing."""
+    index = TrendIndex()
+    rows = feed(index, steps)
+    for (partition, key), row in rows.items():
+        index.changed(partition, "trends", key, orjson.dumps(row), None)
+    assert (index._rows, index._tenants) == ({}, {})
+
+
+def test_other_tables_are_passed_over() -> None:
+    """Listeners hear of every table."""
+    index = TrendIndex()
+    index.changed(0, "images", "koala", None, b"{}")
+    assert index.tenant().is_empty
+
+
+@dataclass
+class World:
+    """Images, and the rows that they leave: a fold of the simplest kind."""
+
+    index: TrendIndex = field(default_factory=TrendIndex)
+    rows: Rows = field(default_factory=dict)
+    sketches: dict[tuple[int, str], Uploaders] = field(default_factory=dict)
+
+    def upload(self, tag: str, at: float, user: str | None = None, number: int = 1) -> None:
+        """Count images of a user at a moment in seconds, in the partition that the user falls to."""
+        partition, ms = len(user or "") % 3, int(at * 1000)
+        for window in (ALL, *WINDOW_SECONDS):
+            key = TrendKey("", window, bucket_start(window, ms), tag).encode()
+            old = self.rows.get((partition, key), {"n": 0, "by": {}})
+            new = {"o": 1, "n": old["n"] + number, "by": {"own": old["n"] + number}}
+            if user is not None:
+                sketch = self.sketches.setdefault((partition, key), Uploaders())
+                sketch.add(user)
+                new["u"] = sketch.encoded()
+            elif "u" in old:
+                new["u"] = old["u"]
+            if window == ALL:
+                new |= {"first": min(old.get("first", ms), ms), "last": max(old.get("last", ms), ms)}
+            encoded = orjson.dumps(old) if old["n"] else None
+            self.index.changed(partition, "trends", key, encoded, orjson.dumps(new))
+            self.rows[partition, key] = new
+
+
+moments = st.integers(NOON - 9 * DAY, NOON + HOUR)
+uploads = st.lists(st.tuples(tags, moments, st.none() | st.sampled_from(["ann", "bo", "chris"])), max_size=30)
+
+
+@given(uploads, st.sampled_from(["1h", "24h", "7d", "2026-11-24T11", "2026-11-23"]), st.integers(0, 2 * DAY))
+def test_windows_hold_what_happened_in_them(
+    images: list[tuple[str, int, str | None]], name: str, later: int
+) -> None:
+    """The counts of a window, made of days and hours and minutes, equal a recount of the images in it."""
+    world = World()
+    for tag, at, user in images:
+        world.upload(tag, at, user)
+    span = AskedWindow(name).span(NOON + later)
+    trends = world.index.tenant()
+    inside = [(tag, user) for tag, at, user in images if span.start <= at < span.end]
+    wanted = Counter(tag for tag, _ in inside)
+    counts = trends.counts(span.buckets())
+    assert {tag: int(n) for tag, n in zip(trends.tags, counts, strict=True) if n} == wanted
+    for tag in trends.tags:
+        users = {user for other, user in inside if other == tag and user}
+        assert trends.uploaders(tag, span.buckets()) == len(users)
+        for step in ("hour", "day"):
+            assert sum(trends.count(tag, part.buckets()) for part in span.steps(step)) == wanted[tag]
+
+
+@given(uploads, st.integers(1, 3))
+def test_top_by_uploaders_equals_a_full_walk(images: list[tuple[str, int, str | None]], limit: int) -> None:
+    """Stopping early loses no tag."""
+    world = World()
+    for tag, at, user in images:
+        world.upload(tag, at, user)
+    trends, buckets = world.index.tenant(), AskedWindow("7d").span(NOON).buckets()
+    counts = trends.counts(buckets)
+    everything = [
+        Ranked(tag, int(uses), trends.uploaders(tag, buckets))
+        for tag, uses in zip(trends.tags, counts, strict=True)
+    ]
+    ordered = sorted(
+        (tag for tag in everything if tag.uploaders), key=lambda tag: (-(tag.uploaders or 0), tag.tag)
+    )
+    assert trends.top_by_uploaders(counts, buckets, limit) == ordered[:limit]
+
+
+def test_uploaders_are_estimated_within_the_stated_error() -> None:
+    """2,000 users over three partitions, within three standard errors; new ones count at once."""
+    world = World()
+    for number in range(2000):
+        world.upload("koala", NOON - number % 5 * HOUR, f"user-{number:0{4 + number % 3}}")
+        if number in {10, 500}:
+            assert world.index.tenant().uploaders("koala", [ALL_TIME]) == pytest.approx(number + 1, rel=0.1)
+    buckets = AskedWindow("24h").span(NOON).buckets()
+    assert world.index.tenant().uploaders("koala", buckets) == pytest.approx(2000, rel=0.1)
+
+
+def test_first_and_last_seen() -> None:
+    """The earliest and the latest event time over all partitions; none for a tag that is unknown."""
+    world = World()
+    world.upload("sea", NOON - 50, "bo")
+    world.upload("sea", NOON - 10 * DAY, "ann")
+    assert world.index.tenant().seen("sea") == ((NOON - 10 * DAY) * 1000, (NOON - 50) * 1000)
+    assert world.index.tenant().seen("sky") == (None, None)
+
+
+@given(st.sets(tags), st.text("ako:Zs", max_size=2), st.integers(1, 3))
+def test_pages_of_names_hold_every_tag_once(present: set[str], prefix: str, limit: int) -> None:
+    """Page after page, by name, all the tags with the prefix."""
+    world = World()
+    for tag in present:
+        world.upload(tag, NOON)
+    found: list[str] = []
+    while page := world.index.tenant().names(prefix, found[-1] if found else None, limit):
+        found += [row.tag for row in page]
+    assert found == sorted(tag for tag in present if tag.startswith(prefix))
+
+
+@given(st.sampled_from(["1h", "24h", "7d", "30d"]), st.integers(0, 2**32))
+def test_a_rolling_window_includes_now(name: str, now: int) -> None:
+    """It ends with the bucket under way, is as long as it says, and its buckets follow on each other."""
+    span = AskedWindow(name).span(now)
+    assert span.start < now < span.end or span.end - now in range(1, WINDOW_SECONDS[span.step] + 1)
+    assert span.seconds == {"1h": HOUR, "24h": DAY, "7d": 7 * DAY, "30d": 30 * DAY}[name]
+    reached = span.start
+    for bucket in span.buckets():
+        assert bucket.start == reached
+        reached += WINDOW_SECONDS[bucket.window]
+    assert reached == span.end
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2h", "2026-11-24T24", "2026-13-01", "202\u0666-11-24", "all", "2026-11-24t10"]
+)
+def test_what_is_no_window(text: str) -> None:
+    """Neither a known name nor an hour or a day."""
+    with pytest.raises(ValueError):
+        window_kind(with_all=False).parse(text)
+
+
+def rising(world: World, window: str = "24h", baseline: str | None = None, **least: int) -> list[Any]:
+    """Give what rises at noon."""
+    trends, span = world.index.tenant(), AskedWindow(window).span(NOON)
+    held = baseline_of(span, AskedWindow(baseline) if baseline else None, NOON, trends.begin())
+    blocks = blocks_of(span, NOON)
+    found = find_candidates(
+        trends,
+        blocks,
+        (held.buckets(), held.seconds),
+        half_life=span.seconds / 6,
+        least=least.get("uses", 5),
+    )
+    return pick(trends, found, span.buckets(), least.get("uploaders", 3), 10)
+
+
+def crowd(world: World, tag: str, at: float, number: int) -> None:
+    """Let so many people upload one image each."""
+    for person in range(number):
+        world.upload(tag, at, f"person-{person:0{person % 3 + 2}}")
+
+
+def test_score_by_hand() -> None:
+    """70 images in 7 days let expect 10 + 1 in 24 hours; 22 make a score of 121 / 11."""
+    expected = expect(np.array([70]), 7 * DAY, DAY)
+    assert expected.tolist() == [11]
+    assert score(np.array([22]), expected, 5).tolist() == [11]
+
+
+def test_what_rises_comes_before_what_is_popular() -> None:
+    """A steady favourite does not rise; a tag that doubles and one that is new do."""
+    world = World()
+    for day in range(1, 8):
+        crowd(world, "sky", NOON - day * DAY - 3 * HOUR, 100)
+        crowd(world, "sea", NOON - day * DAY - 3 * HOUR, 10)
+    crowd(world, "sky", NOON - HOUR, 100)
+    crowd(world, "sea", NOON - HOUR, 30)
+    crowd(world, "aurora", NOON - HOUR, 12)
+    found = rising(world)
+    assert [(row.tag, row.observed, row.uploaders) for row in found] == [("aurora", 12, 12), ("sea", 30, 30)]
+    assert found[0].expected == 1
+    assert found[0].score == pytest.approx(121)
+    assert METHOD.startswith("(observed - expected)^2 / expected")
+
+
+def test_floors() -> None:
+    """Few images, or many of few people, are no trend; images without people are judged by their number."""
+    world = World()
+    world.upload("old", NOON - 8 * DAY, "ann")
+    crowd(world, "four", NOON - HOUR, 4)
+    world.upload("camera", NOON - HOUR, "ann", number=500)
+    world.upload("nobody", NOON - HOUR, None, number=6)
+    crowd(world, "five", NOON - HOUR, 5)
+    assert [row.tag for row in rising(world)] == ["nobody", "five"]
+    assert [row.tag for row in rising(world, uses=1, uploaders=1)] == ["camera", "nobody", "five", "four"]
+
+
+def test_a_burst_fades() -> None:
+    """Of two equal bursts the one now comes first; one a half-life ago counts half."""
+    world = World()
+    world.upload("old", NOON - 9 * DAY, "ann")
+    crowd(world, "early", NOON - 4 * HOUR - 1800, 20)
+    crowd(world, "late", NOON - 1800, 20)
+    late, early = rising(world)
+    assert (late.tag, early.tag) == ("late", "early")
+    assert late.score == early.score
+    assert early.recency / late.recency == pytest.approx(0.5)
+
+
+def test_a_young_state_is_held_against_what_there_is() -> None:
+    """Two days of history are two days, not seven with five empty ones; without history all is new."""
+    trends = World()
+    for hour in range(24, 24 + 48):
+        crowd(trends, "sky", NOON - hour * HOUR, 2)
+    crowd(trends, "sky", NOON - HOUR, 2 * 23)
+    assert rising(trends) == []
+    new = World()
+    crowd(new, "sky", NOON - HOUR, 6)
+    assert [row.expected for row in rising(new)] == [1]
+
+
+def test_baselines() -> None:
+    """So much time before the window, or an hour or a day that ends before it."""
+    window = Span("24h", NOON - DAY, NOON, "hour")
+    assert baseline_of(window, None, NOON, None).start == NOON - 8 * DAY
+    assert baseline_of(window, AskedWindow("24h"), NOON, None) == Span(
+        "24h", NOON - 2 * DAY, NOON - DAY, "hour"
+    )
+    assert baseline_of(window, AskedWindow("2026-11-22"), NOON, None).seconds == DAY
+    assert baseline_of(window, None, NOON, NOON - 3 * DAY).start == NOON - 3 * DAY
+    assert baseline_of(window, None, NOON, NOON).seconds == 0
+    with pytest.raises(BadQuestionError, match="'2026-11-23' must end before the window begins"):
+        baseline_of(window, AskedWindow("2026-11-23"), NOON, None)
+    hour = AskedWindow("1h").span(NOON + 90)
+    assert baseline_of(hour, None, NOON, None).start == NOON - 25 * HOUR  # a whole hour: minutes are not kept
+
+
+def test_blocks_make_up_the_window() -> None:
+    """They follow on each other from its start to now, and their buckets cover it without overlap."""
+    for name in ("1h", "24h", "7d", "30d", "2026-11-24", "2026-11-24T12", "2026-11-20"):
+        span = AskedWindow(name).span(NOON + 100)
+        blocks = blocks_of(span, NOON + 100)
+        assert len(blocks) <= 48
+        assert (blocks[0].start, blocks[-1].end) == (span.start, min(span.end, NOON + 100))
+        assert all(one.end == two.start for one, two in pairwise(blocks))
+        buckets = [bucket for block in blocks for bucket in block.buckets]
+        reached = span.start
+        for bucket in buckets:
+            assert bucket.start == reached
+            reached += WINDOW_SECONDS[bucket.window]
+        assert reached <= span.end
