@@ -29,6 +29,7 @@ _HELP = {
     "images": "State of each image: tags, scores, owner, event time, version, cause.",
     "trends": "Images per tag: all time, and by minute, hour and day of the event time.",
     "interests": "Images per tag of each user, by day of the event time.",
+    "retries": "Events whose source was busy, with the time at which they are tried again.",
     "meta": "@offset of each partition: how far its log is folded in.",
 }
 _FOR_EVER = 10**9  # seconds; Faust's consumer is paused on purpose and must not be taken for hung
@@ -93,7 +94,12 @@ class Tagstream(faust.App):  # type: ignore[misc]  # Faust is untyped here
 def create_app(settings: Settings, connection: KafkaConnection, replica: Replica, work: Work) -> Tagstream:
     """Wire the application; nothing runs yet."""
     names = TopicNames.of(settings)
-    pace = Pace(settings.max_in_flight, settings.max_transaction, settings.commit_interval)
+    pace = Pace(
+        max_in_flight=settings.max_in_flight,
+        max_transaction=settings.max_transaction,
+        commit_interval=settings.commit_interval,
+        max_retries=settings.max_retries,
+    )
 
     def new_unit(state: PartitionState) -> Unit:
         return Unit(

@@ -11,7 +11,6 @@ from typing import Protocol
 
 import msgspec
 import orjson
-import stamina
 
 from model import BadImageError
 from schemas.dead_letters import Fault
@@ -21,12 +20,12 @@ from schemas.uploads import Record, Upload, UploadType, parse_upload
 from streams.changes import PartitionRows
 from streams.errors import SourceBusyError, SourceGoneError
 from streams.fetching import Fetched
-from streams.outcomes import Deleted, Outcome, Rejected, Tagged
+from streams.outcomes import Deferred, Deleted, Outcome, Rejected, Tagged
 from streams.tagger_pool import TaggedImage
 
 log = logging.getLogger(__name__)
 
-MAX_WAIT = 30.0  # seconds between two attempts, also where a source asks for more
+SECOND_ATTEMPT_AFTER = 0.2  # seconds
 
 
 class Fetches(Protocol):
@@ -51,14 +50,12 @@ class Rules:
         models: The model behind each add-on that is offered.
         default_add_on: The add-on that runs where an event names none.
         auto_tagging: The threshold where an event names none.
-        attempts: Attempts before a busy source is given up.
         max_bytes_in_flight: Bytes of images in memory beyond which the next fetch waits.
     """
 
     models: dict[str, ModelInfo]
     default_add_on: str
     auto_tagging: float | None
-    attempts: int
     max_bytes_in_flight: int
 
 
@@ -96,7 +93,8 @@ class Categorizer:
         except (BadEventError, SourceGoneError, BadImageError) as error:
             return _rejected(error, error.code, stage, retryable=False)
         except SourceBusyError as error:
-            return _rejected(error, error.code, stage, retryable=True)
+            fault = _fault(error, error.code, stage, retryable=True)
+            return Deferred(fault, int(time.time() * 1000), error.retry_after)
         except Exception as error:  # a fault of ours must not block the partition: people decide
             log.exception("record %s/%d/%d failed", record.topic, record.partition, record.offset)
             return _rejected(error, "internal_error", stage, retryable=True)
@@ -113,20 +111,14 @@ class Categorizer:
         return msgspec.structs.replace(upload, add_ons=add_ons, auto_tagging=threshold)
 
     async def _fetch(self, url: str) -> Fetched:
+        """Fetch, and once more where the source only hiccuped; longer waits are the retries' business."""
         try:
             return await self._fetcher.fetch(url)
-        except SourceBusyError:
-            if self._rules.attempts == 1:
+        except SourceBusyError as error:
+            if error.code == "timeout" or error.retry_after is not None:
                 raise
-        return await self._fetch_again(url)
-
-    async def _fetch_again(self, url: str) -> Fetched:
-        async for attempt in stamina.retry_context(
-            on=_backoff, attempts=self._rules.attempts - 1, timeout=None, wait_initial=0.2, wait_max=MAX_WAIT
-        ):
-            with attempt:
-                return await self._fetcher.fetch(url)
-        raise AssertionError("unreachable: the last attempt raises")
+            await asyncio.sleep(SECOND_ATTEMPT_AFTER)
+            return await self._fetcher.fetch(url)
 
     def _tagged(
         self, upload: Upload, url: str, fetched: Fetched, image: TaggedImage, started: float
@@ -161,14 +153,12 @@ async def _known_url(upload: Upload, rows: PartitionRows, settled: Callable[[], 
     return url
 
 
-def _backoff(error: Exception) -> bool | float:
-    if not isinstance(error, SourceBusyError):
-        return False
-    return True if error.retry_after is None else min(error.retry_after, MAX_WAIT)
-
-
 def _rejected(error: Exception, code: str, stage: str, *, retryable: bool) -> Rejected:
-    return Rejected(Fault(code, stage, retryable, type(error).__name__, str(error) or repr(error)))
+    return Rejected(_fault(error, code, stage, retryable=retryable))
+
+
+def _fault(error: Exception, code: str, stage: str, *, retryable: bool) -> Fault:
+    return Fault(code, stage, retryable, type(error).__name__, str(error) or repr(error))
 
 
 class _Room:

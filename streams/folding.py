@@ -12,8 +12,9 @@ from schemas.uploads import MAX_TAGS, Record, Upload
 from streams.announcing import categorization_output, dead_letter_output, tag_update_output
 from streams.changes import Changes, Row
 from streams.counting import count, count_interests
-from streams.outcomes import Deleted, Done, Rejected, Tagged
+from streams.outcomes import Deferred, Deleted, Done, Rejected, Tagged
 from streams.retention import Retention
+from streams.retrying import RetryPolicy, defer
 from streams.rows import OFFSET_KEY, ImageKey
 from streams.topics import TopicNames
 
@@ -28,11 +29,17 @@ class FoldRules:
 
     names: TopicNames
     retention: Retention
+    retries: RetryPolicy
 
 
 def fold(changes: Changes, done: Done, rules: FoldRules) -> None:
     """Apply one event with its outcome."""
     _advance_clock(changes, done)
+    if isinstance(done.outcome, Deferred):
+        defer(changes, done.record, done.outcome, rules.retries, rules.names)
+        return
+    if changes.get("retries", str(done.record.offset)) is not None:
+        changes.put("retries", str(done.record.offset), None)
     match done.outcome:
         case Rejected(fault):
             changes.emit(dead_letter_output(done.record, fault, rules.names))
@@ -45,7 +52,7 @@ def fold(changes: Changes, done: Done, rules: FoldRules) -> None:
 def _advance_clock(changes: Changes, done: Done) -> None:
     meta = dict(changes.get("meta", OFFSET_KEY) or {})
     meta["mark"] = max(meta.get("mark", 0), done.record.timestamp)
-    if not isinstance(done.outcome, Rejected):
+    if isinstance(done.outcome, Tagged | Deleted):
         meta["at"] = max(meta.get("at", 0), done.outcome.upload.at)
     changes.put("meta", OFFSET_KEY, meta)
 

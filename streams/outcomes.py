@@ -37,13 +37,27 @@ class Deleted:
 
 
 @dataclass(frozen=True)
+class Deferred:
+    """The source was busy: the event is tried again later, and nothing waits for it.
+
+    Attributes:
+        at: When it failed, milliseconds since the epoch.
+        retry_after: Seconds that the source asked us to wait, if it did.
+    """
+
+    fault: Fault
+    at: int
+    retry_after: float | None
+
+
+@dataclass(frozen=True)
 class Rejected:
     """The event becomes a dead letter."""
 
     fault: Fault
 
 
-Outcome = Tagged | Deleted | Rejected
+Outcome = Tagged | Deleted | Deferred | Rejected
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,9 @@
     "u": sketch of the uploaders, base64, absent if none is known; all-time rows also have
     "first" and "last": earliest and latest event time ever counted, in ms}
 `interests`, by user and day of the event time: {"o", "t": {tag: images}}
+`retries`, by source offset: an event whose source was busy: {"o", "due": ms, "attempt": failures so far,
+    "since": ms of the first one, "reason", and the record: "topic", "ts", "key", "value", "headers",
+    bytes as base64}
 `meta`: "@offset": {"next": first offset that is not folded in, "mark": latest Kafka timestamp seen,
     "at": latest event time seen, "late": counts that came after their bucket's retention}
 
@@ -17,7 +20,7 @@ A bucket starts at a multiple of its window's length in UTC; its start is in sec
 
 from typing import NamedTuple
 
-TABLES = ("images", "trends", "interests", "meta")
+TABLES = ("images", "trends", "interests", "retries", "meta")
 OFFSET_KEY = "@offset"
 ALL = "all"
 WINDOW_SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}

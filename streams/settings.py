@@ -59,7 +59,18 @@ class Settings:
     fetch_concurrency: int = _setting(32, "Most fetches at once.", _at_least(1))
     fetch_per_host: int = _setting(8, "Most fetches at once from one host.", _at_least(1))
     fetch_timeout: float = _setting(20.0, "Deadline of one fetch, redirects included.", _at_least(0.1))
-    fetch_attempts: int = _setting(4, "Attempts before a busy source is given up.", _at_least(1))
+    retry_first: float = _setting(
+        1.0,
+        "About the wait before a busy source is asked again; each next one is twice as long.",
+        _at_least(0),
+    )
+    retry_longest: float = _setting(60.0, "Longest wait between two attempts.", _at_least(0))
+    retry_budget: float = _setting(
+        86_400.0, "Time after which an upload from a busy source is given up: a dead letter.", _at_least(0)
+    )
+    max_retries: int = _setting(
+        1000, "Most uploads per partition that wait for a retry; intake waits beyond.", _at_least(1)
+    )
     max_image_bytes: int = _setting(30_000_000, "Largest image that is fetched.", _at_least(1))
     max_bytes_in_flight: int = _setting(
         256_000_000, "Most bytes of images in memory; intake waits beyond.", _at_least(1)

@@ -43,7 +43,9 @@ class TopicNames:
         return f"{self.prefix}image.dead-letters"
 
     def changelog(self, table: str) -> str:
-        """Rows of a table, keyed, compacted. The name is the one that Faust gives."""
+        """Rows of a table, keyed, compacted. The name is the one that Faust gives, but for retries."""
+        if table == "retries":
+            return f"{self.prefix}image.retries"
         return f"{self.app_id}-{table}-changelog"
 
     @property

@@ -1,7 +1,8 @@
 """The unit of work: one owned partition of the upload topic, from its log to its transactions.
 
 Records are worked on concurrently and applied in offset order. While one transaction commits, the
-next records are already being fetched, decoded and inferred.
+next records are already being fetched, decoded and inferred. A record whose source is busy leaves that
+order: it becomes a row of `retries`, and is worked on again, beside the others, when it is due.
 """
 
 import asyncio
@@ -17,11 +18,14 @@ from schemas.uploads import Record
 from streams.changes import Changes, PartitionRows
 from streams.errors import InvariantError
 from streams.outcomes import Done, Outcome
+from streams.retrying import RetrySchedule, record_of
 from streams.state import PartitionState
 
 log = logging.getLogger(__name__)
 
 SWEPT_PER_TRANSACTION = 200
+MAX_RETRIES_IN_WORK = 16
+_POLL = 0.2  # seconds between two looks at what is due
 
 
 class Source(Protocol):
@@ -78,15 +82,17 @@ class Pace:
         max_transaction: Most records in one transaction.
         commit_interval: Seconds between two transactions under load; a lone record does not wait.
         sweep_interval: Seconds between two searches for rows that no longer count.
+        max_retries: Most records that wait for a retry; intake waits beyond.
     """
 
     max_in_flight: int = 64
     max_transaction: int = 100
     commit_interval: float = 0.0
     sweep_interval: float = 60.0
+    max_retries: int = 1000
 
 
-@dataclass
+@dataclass(eq=False)
 class _Entry:
     record: Record
     outcome: asyncio.Task[Outcome]
@@ -117,6 +123,9 @@ class Unit:
         self._pace = pace
         self._slots = asyncio.Semaphore(pace.max_in_flight)
         self._entries: deque[_Entry] = deque()
+        self._schedule = RetrySchedule()
+        self._retry_slots = asyncio.Semaphore(MAX_RETRIES_IN_WORK)
+        self._retries: list[_Entry] = []
         self._arrived = asyncio.Event()
         self._expired: list[tuple[str, str]] = []
         self._last_commit = 0.0
@@ -150,18 +159,22 @@ class Unit:
     async def _run(self) -> None:
         try:
             await self.books.open()
+            self._schedule_retries()
             log.info("partition %d: %s", self.partition, self._loaded())
             async with self._open_source() as self.source, asyncio.TaskGroup() as tasks:
                 self.ready.set()
                 tasks.create_task(self._read(self.source))
+                tasks.create_task(self._retry_for_ever())
                 tasks.create_task(self._commit_for_ever())
                 tasks.create_task(self._sweep_for_ever())
         except Exception as error:  # whatever it was: loading anew gives the truth
             log.critical("partition %d failed", self.partition, exc_info=error)
             self._work.doom(f"partition {self.partition}: {_innermost(error)!r}")
         finally:
-            for entry in self._entries:
+            for entry in (*self._entries, *self._retries):
                 entry.outcome.cancel()
+            if self._schedule.changed in self.books.state.listeners:
+                self.books.state.listeners.remove(self._schedule.changed)
             await self.books.close()
 
     def _loaded(self) -> str:
@@ -176,33 +189,64 @@ class Unit:
             if record.offset <= last:
                 raise InvariantError(f"offset {record.offset} after {last}")
             last = record.offset
+            await self._room_for_retries()
             await self._slots.acquire()
-            applied = self._begin(record, applied)
+            entry = self._begin(record, applied)
+            self._entries.append(entry)
+            applied = entry.applied
 
-    def _begin(self, record: Record, previous: asyncio.Event) -> asyncio.Event:
+    def _begin(self, record: Record, previous: asyncio.Event) -> _Entry:
         outcome = asyncio.create_task(self._work.compute(record, self.books.state.rows, previous.wait))
-        entry = _Entry(record, outcome, asyncio.Event())
-        self._entries.append(entry)
-        self._arrived.set()
-        return entry.applied
+        outcome.add_done_callback(lambda _: self._arrived.set())
+        return _Entry(record, outcome, asyncio.Event())
+
+    def _schedule_retries(self) -> None:
+        for key, row in self.books.state.rows["retries"].items():
+            self._schedule.changed(self.partition, "retries", key, None, row)
+        self.books.state.listeners.append(self._schedule.changed)
+
+    async def _room_for_retries(self) -> None:
+        if len(self._schedule) < self._pace.max_retries:
+            return
+        log.warning(
+            "partition %d: intake waits, %d uploads wait for busy sources",
+            self.partition,
+            len(self._schedule),
+        )
+        while len(self._schedule) >= self._pace.max_retries:  # noqa: ASYNC110 - it shrinks by commits only
+            await asyncio.sleep(_POLL)
+
+    async def _retry_for_ever(self) -> None:
+        nothing_before = asyncio.Event()
+        nothing_before.set()
+        while True:
+            key = self._schedule.take_due(int(time.time() * 1000))
+            if key is None:
+                await asyncio.sleep(_POLL)
+                continue
+            await self._retry_slots.acquire()
+            record = record_of(self.books.state.rows["retries"][key], self.partition)
+            self._retries.append(self._begin(record, nothing_before))
 
     async def _commit_for_ever(self) -> None:
         while True:
-            await self._first_is_done()
+            await self._something_to_commit()
             await self._keep_pace()
             await self._may_commit.wait()
             self._idle.clear()
             try:
-                await self._commit(self._take_done())
+                await self._commit(self._take_done(), self._take_retried())
             finally:
                 self._idle.set()
 
-    async def _first_is_done(self) -> None:
-        while not self._entries and not self._expired:
+    async def _something_to_commit(self) -> None:
+        while True:
             self._arrived.clear()
+            if self._expired or (self._entries and self._entries[0].outcome.done()):
+                return
+            if any(entry.outcome.done() for entry in self._retries):
+                return
             await self._arrived.wait()
-        if self._entries:
-            await asyncio.wait({self._entries[0].outcome})
 
     async def _keep_pace(self) -> None:
         """Let more outcomes gather, unless enough have or the last transaction is long past."""
@@ -217,18 +261,25 @@ class Unit:
             taken.append(self._entries.popleft())
         return taken
 
-    async def _commit(self, entries: list[_Entry]) -> None:
+    def _take_retried(self) -> list[_Entry]:
+        taken = [entry for entry in self._retries if entry.outcome.done()]
+        self._retries = [entry for entry in self._retries if entry not in taken]
+        return taken
+
+    async def _commit(self, entries: list[_Entry], retried: list[_Entry]) -> None:
         state = self.books.state
         changes = Changes(state.rows)
         for table, key in self._expired[:SWEPT_PER_TRANSACTION]:
             changes.put(table, key, None)
         del self._expired[:SWEPT_PER_TRANSACTION]
-        for entry in entries:
+        for entry in (*retried, *entries):
             self._work.fold(changes, Done(entry.record, entry.outcome.result()))
         await self.books.commit(changes, entries[-1].record.offset + 1 if entries else state.next_offset)
         for entry in entries:
             entry.applied.set()
             self._slots.release()
+        for _ in retried:
+            self._retry_slots.release()
 
     async def _sweep_for_ever(self) -> None:
         while True:

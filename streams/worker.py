@@ -14,12 +14,14 @@ from streams import stub_tagger
 from streams.addresses import AddressPolicy
 from streams.app import Tagstream, create_app
 from streams.categorizing import Categorizer, Rules
+from streams.circuits import GuardedFetcher
 from streams.fetching import Fetcher, FetchLimits
 from streams.folding import FoldRules, fold
 from streams.kafka_connection import KafkaConnection
 from streams.library import Library
 from streams.replica import Replica
 from streams.retention import Retention, expired_rows
+from streams.retrying import RetryPolicy
 from streams.settings import Settings
 from streams.snapshots import SnapshotKeeper, Snapshots
 from streams.stub_tagger import StubTagger
@@ -167,16 +169,16 @@ class Worker:
             models=models,
             default_add_on=settings.categorization,
             auto_tagging=settings.auto_tagging,
-            attempts=settings.fetch_attempts,
             max_bytes_in_flight=settings.max_bytes_in_flight,
         )
-        categorizer = Categorizer(fetcher, pool, rules)
+        categorizer = Categorizer(GuardedFetcher(fetcher), pool, rules)
         retention = Retention(
             settings.keep_minutes, settings.keep_hours, settings.keep_days, settings.keep_interests
         )
+        retries = RetryPolicy(settings.retry_first, settings.retry_longest, settings.retry_budget)
         return Work(
             compute=categorizer.outcome,
-            fold=functools.partial(fold, rules=FoldRules(TopicNames.of(settings), retention)),
+            fold=functools.partial(fold, rules=FoldRules(TopicNames.of(settings), retention, retries)),
             expired=functools.partial(expired_rows, retention),
             doom=doom,
         )

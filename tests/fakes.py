@@ -12,12 +12,13 @@ from streams.changes import Changes
 from streams.folding import FoldRules
 from streams.outcomes import Deleted, Done, Tagged
 from streams.retention import Retention
+from streams.retrying import RetryPolicy
 from streams.rows import OFFSET_KEY
 from streams.state import PartitionState
 from streams.topics import TopicNames
 
 NAMES = TopicNames("app")
-RULES = FoldRules(NAMES, Retention(minute=1, hour=31, day=800, interests=365))
+RULES = FoldRules(NAMES, Retention(minute=1, hour=31, day=800, interests=365), RetryPolicy())
 
 
 def record(

@@ -1,10 +1,12 @@
 """The pipeline as its users run it: real broker, real HTTP server, real JPEGs, real model, real processes."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from cluster import Cluster
 
 from model import Tagger
@@ -26,7 +28,7 @@ async def photos() -> AsyncIterator[FileServer]:
 
 @pytest.fixture
 async def cluster(kafka: str, unique: str, tmp_path: Path, photos: FileServer) -> AsyncIterator[Cluster]:
-    allowed = {"TAGSTREAM_ALLOW_SOURCES": f"127.0.0.1:{photos.port}", "TAGSTREAM_FETCH_ATTEMPTS": "2"}
+    allowed = {"TAGSTREAM_ALLOW_SOURCES": f"127.0.0.1:{photos.port}"}
     cluster = Cluster(kafka, unique, tmp_path, environment=allowed)
     try:
         yield cluster
@@ -227,3 +229,36 @@ async def test_a_graceful_stop_under_load_leaves_no_trace(
     await cluster.start(0)
     await cluster.until_folded(300)
     await assert_exact(cluster, events, expected_tags)
+
+
+async def test_a_busy_source_delays_nobody_else(cluster: Cluster, photos: FileServer) -> None:
+    """A source that answers 503 for a while: its upload waits aside, those behind it do not, none is lost."""
+    answers = [503, 503, 503]
+
+    async def flapping(_request: web.Request) -> web.StreamResponse:
+        if answers:
+            return web.Response(status=answers.pop())
+        return web.FileResponse(PHOTOS[0])
+
+    app = web.Application()
+    app.router.add_get("/busy.jpg", flapping)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    cluster.environment["TAGSTREAM_ALLOW_SOURCES"] += f",127.0.0.1:{port}"
+    cluster.environment["TAGSTREAM_RETRY_FIRST"] = "0.5"
+    await cluster.start(0)
+    await cluster.until_ready([0])
+    key = b"same-partition"
+    busy = b'{"public_id":"busy","url":"http://127.0.0.1:%d/busy.jpg"}' % port
+    good = b'{"public_id":"good","url":"%s"}' % photos.url(1).encode()
+    await cluster.publish_raw([(key, busy, []), (key, good, [])])
+    await cluster.until_folded(2)
+    async with asyncio.timeout(20):
+        while len(results := await cluster.results()) < 2:
+            await asyncio.sleep(0.1)
+    await runner.cleanup()
+    assert [result["public_id"] for result in results] == ["good", "busy"]
+    assert await cluster.read(cluster.names.dead_letters) == []
+    assert await cluster.table("retries") == {}

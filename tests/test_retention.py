@@ -5,12 +5,13 @@ from streams.changes import Changes
 from streams.folding import FoldRules, fold
 from streams.outcomes import Done
 from streams.retention import Retention, expired_rows
+from streams.retrying import RetryPolicy
 from streams.rows import DAY_MS, InterestKey, TrendKey, bucket_start
 from streams.state import PartitionState
 
 HOUR_MS = 3_600_000
 RETENTION = Retention(minute=1 / 24, hour=2, day=10, interests=5)
-RULES = FoldRules(NAMES, RETENTION)
+RULES = FoldRules(NAMES, RETENTION, RetryPolicy())
 
 
 def apply(state: PartitionState, event: Done) -> None:

@@ -15,7 +15,7 @@ def state_with(images: int, partition: int = 2) -> PartitionState:
     for number in range(images):
         state.apply("images", f"img{number}", b'{"o":%d}' % number)
     state.apply("meta", "@offset", b'{"next":%d}' % images)
-    state.positions = {"images": images, "trends": 0, "interests": 0, "meta": 1}
+    state.positions |= {"images": images, "meta": 1}
     state.loaded = True
     return state
 

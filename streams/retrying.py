@@ -1,0 +1,127 @@
+"""Events whose source was busy: kept as rows, tried again when they are due, given up in the end.
+
+The row is written in the transaction that takes the event off the log, and removed in the one that holds
+its outcome. So a retry is as exact as everything else, and no partition waits for a slow source.
+"""
+
+import base64
+import hashlib
+import heapq
+from dataclasses import dataclass
+
+import orjson
+
+from schemas.uploads import Record
+from streams.announcing import dead_letter_output
+from streams.changes import Changes, Row
+from streams.outcomes import Deferred
+from streams.topics import TopicNames
+
+_MAX_ASKED = 3600.0  # seconds that a source may make us wait
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Exponential backoff with jitter, inside a budget. All in seconds.
+
+    Attributes:
+        first: About how long the first wait is; each next one is twice as long.
+        longest: No wait is longer, unless the source asks for it.
+        budget: How long after its first failure an event is given up.
+    """
+
+    first: float = 1.0
+    longest: float = 60.0
+    budget: float = 86_400.0
+
+    def wait(self, offset: int, attempt: int) -> float:
+        """Give the wait after so many failures: half of it fixed, half by chance.
+
+        The chance is drawn from offset and attempt, so that a replay decides alike.
+        """
+        whole = min(self.first * 2.0 ** min(attempt - 1, 32), self.longest)
+        digest = hashlib.sha256(f"{offset}/{attempt}".encode()).digest()
+        return whole * (0.5 + digest[0] / 512)
+
+
+def defer(
+    changes: Changes, record: Record, deferred: Deferred, policy: RetryPolicy, names: TopicNames
+) -> None:
+    """Keep an event for later, or give it up when its budget is spent."""
+    key = str(record.offset)
+    row = changes.get("retries", key) or _row_of(record, deferred)
+    if deferred.at - row["since"] > policy.budget * 1000:
+        changes.put("retries", key, None)
+        changes.emit(dead_letter_output(record, deferred.fault, names))
+        return
+    attempt = row["attempt"] + 1
+    wait = max(policy.wait(record.offset, attempt), min(deferred.retry_after or 0, _MAX_ASKED))
+    due = deferred.at + int(wait * 1000)
+    changes.put("retries", key, row | {"due": due, "attempt": attempt, "reason": deferred.fault.reason})
+
+
+def _row_of(record: Record, deferred: Deferred) -> Row:
+    return {
+        "o": record.offset,
+        "due": deferred.at,
+        "attempt": 0,
+        "since": deferred.at,
+        "reason": deferred.fault.reason,
+        "topic": record.topic,
+        "ts": record.timestamp,
+        "key": _encode(record.key),
+        "value": _encode(record.value),
+        "headers": [[name, _encode(content)] for name, content in record.headers],
+    }
+
+
+def record_of(encoded: bytes, partition: int) -> Record:
+    """Give back the record that a row was made of."""
+    row = orjson.loads(encoded)
+    return Record(
+        topic=row["topic"],
+        partition=partition,
+        offset=row["o"],
+        timestamp=row["ts"],
+        key=_decode(row["key"]),
+        value=_decode(row["value"]),
+        headers=[(name, _decode(content)) for name, content in row["headers"]],
+    )
+
+
+def _encode(content: bytes | None) -> str | None:
+    return None if content is None else base64.b64encode(content).decode()
+
+
+def _decode(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text)
+
+
+class RetrySchedule:
+    """Which rows are due when. Fed by the changes of a partition's rows."""
+
+    def __init__(self) -> None:
+        self._due: dict[str, int] = {}
+        self._heap: list[tuple[int, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def changed(self, _partition: int, table: str, key: str, _old: bytes | None, new: bytes | None) -> None:
+        """Take note of a change of a row."""
+        if table != "retries":
+            return
+        if new is None:
+            self._due.pop(key, None)
+            return
+        due = int(orjson.loads(new)["due"])
+        self._due[key] = due
+        heapq.heappush(self._heap, (due, key))
+
+    def take_due(self, now: int) -> str | None:
+        """Give the key of a row that is due at `now` (milliseconds) and was not given since it changed."""
+        while self._heap and self._heap[0][0] <= now:
+            due, key = heapq.heappop(self._heap)
+            if self._due.get(key) == due:
+                return key
+        return None

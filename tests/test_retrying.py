@@ -1,0 +1,107 @@
+import orjson
+from fakes import NAMES, RULES, done, record, upload
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.dead_letters import Fault, read_fault
+from schemas.uploads import Record
+from streams.changes import Changes
+from streams.folding import fold
+from streams.outcomes import Deferred, Done, Output
+from streams.retrying import RetryPolicy, RetrySchedule, record_of
+from streams.state import PartitionState
+
+FAULT = Fault("http_503", "fetch", True, "SourceBusyError", "status 503")
+
+
+def apply(state: PartitionState, event: Done) -> list[Output]:
+    changes = Changes(state.rows)
+    fold(changes, event, RULES)
+    for table, key, value in changes.encoded():
+        state.apply(table, key, value)
+    return changes.outputs
+
+
+def busy(original: Record, at: int, retry_after: float | None = None) -> Done:
+    return Done(original, Deferred(FAULT, at, retry_after))
+
+
+@given(
+    st.binary(max_size=50) | st.none(), st.binary(max_size=200), st.lists(st.tuples(st.text(), st.binary()))
+)
+def test_the_record_comes_back_as_it_was(
+    key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]
+) -> None:
+    """Law: whatever the bytes, a record that waited is the record that was published."""
+    state = PartitionState(0)
+    original = record(5, value, key, headers=headers)
+    apply(state, busy(original, 1000))
+    assert record_of(state.rows["retries"]["5"], 0) == original
+
+
+def test_waits_grow_to_a_limit_and_differ() -> None:
+    """Each wait is about twice the one before; events of one outage do not come back together."""
+    policy = RetryPolicy(first=1, longest=60)
+    waits = [policy.wait(0, attempt) for attempt in range(1, 12)]
+    assert all(0.5 <= wait <= 60 for wait in waits)
+    assert waits[5] > waits[0]
+    assert len({policy.wait(offset, 1) for offset in range(100)}) > 50
+    assert policy.wait(7, 3) == policy.wait(7, 3)
+
+
+def test_a_busy_source_costs_no_dead_letter_and_no_count() -> None:
+    """The event waits in `retries`; when it works out, its row is gone and its tags are counted."""
+    state = PartitionState(0)
+    assert apply(state, busy(record(3), 1000)) == []
+    assert apply(state, busy(record(3), 2000)) == []
+    assert orjson.loads(state.rows["retries"]["3"])["attempt"] == 2
+    outputs = apply(state, done(3, upload(), koala=0.9))
+    assert state.rows["retries"] == {}
+    assert NAMES.categorizations in {output.topic for output in outputs}
+
+
+def test_a_source_that_asks_for_time_gets_it() -> None:
+    """Retry-After is honoured where it is longer than our own wait, up to an hour."""
+    state = PartitionState(0)
+    apply(state, busy(record(1), 0, retry_after=120))
+    assert orjson.loads(state.rows["retries"]["1"])["due"] == 120_000
+    apply(state, busy(record(2), 0, retry_after=1e9))
+    assert orjson.loads(state.rows["retries"]["2"])["due"] == 3_600_000
+
+
+def test_a_spent_budget_gives_a_retryable_dead_letter() -> None:
+    """After a day of failures people decide; the letter says that trying again may help."""
+    state = PartitionState(0)
+    apply(state, busy(record(3), 0))
+    (letter,) = apply(state, busy(record(3), 86_400_001))
+    assert letter.topic == NAMES.dead_letters
+    assert read_fault(letter.headers) == FAULT
+    assert state.rows["retries"] == {}
+
+
+def test_a_retry_never_overtakes_a_newer_event() -> None:
+    """The image was uploaded anew while the old event waited: the old one gets its result, no more."""
+    state = PartitionState(0)
+    old, new = upload(event_id="old", at=1_000_000), upload(event_id="new", at=2_000_000)
+    apply(state, busy(record(1), 0))
+    apply(state, done(2, new, sky=0.9))
+    outputs = apply(state, done(1, old, koala=0.9))
+    assert orjson.loads(state.rows["images"]["img"])["tags"] == ["sky"]
+    assert [output.topic for output in outputs] == [NAMES.categorizations]
+
+
+def test_the_schedule_gives_each_row_once_when_it_is_due() -> None:
+    """A row that was put off again is due later; one that is gone is never due."""
+    schedule = RetrySchedule()
+    schedule.changed(0, "retries", "a", None, b'{"due":100}')
+    schedule.changed(0, "retries", "b", None, b'{"due":50}')
+    schedule.changed(0, "retries", "c", None, b'{"due":60}')
+    schedule.changed(0, "retries", "c", b"{}", None)
+    schedule.changed(0, "images", "d", None, b'{"due":1}')
+    assert schedule.take_due(10) is None
+    assert schedule.take_due(99) == "b"
+    assert schedule.take_due(99) is None
+    schedule.changed(0, "retries", "a", b"{}", b'{"due":300}')
+    assert schedule.take_due(299) is None
+    assert schedule.take_due(300) == "a"
+    assert len(schedule) == 2
