@@ -123,14 +123,14 @@ class TenantTrends:
             buckets: What to sum.
             add_on: Count only the images whose tag is from it; None: all.
         """
-        total = np.zeros(len(self.tags), np.int64)
+        total = np.zeros(len(self.tags), np.int32)  # as the tallies: to sum two types takes three times as long
         for bucket in buckets:
             counts = self._buckets.get(bucket)
             tally = counts.tally(add_on) if counts else None
             if tally is not None:
                 array = tally.array[: len(total)]
                 total[: len(array)] += array
-        return total
+        return total.astype(np.int64)
 
     def count(self, tag: str, buckets: Iterable[Bucket]) -> int:
         """Count a tag's uses in buckets."""
