@@ -93,7 +93,7 @@ def is_public(address: _Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         if address in _NAT64:
             return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        if address not in _GLOBAL_UNICAST or (address.sixtofour and not is_public(address.sixtofour)):
+        if address not in _GLOBAL_UNICAST or address.sixtofour:  # 6to4 is deprecated by RFC 7526
             return False
     listed = any(address in network for network in _NOT_PUBLIC)
     return address.is_global and not address.is_multicast and not listed
