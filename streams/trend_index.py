@@ -123,7 +123,7 @@ class TenantTrends:
             buckets: What to sum.
             add_on: Count only the images whose tag is from it; None: all.
         """
-        total = np.zeros(len(self.tags), np.int32)  # as the tallies: to sum two types takes three times as long
+        total = np.zeros(len(self.tags), np.int32)  # the tallies' type: summing two takes thrice as long
         for bucket in buckets:
             counts = self._buckets.get(bucket)
             tally = counts.tally(add_on) if counts else None

@@ -181,6 +181,17 @@ async def test_series(client: TestClient[Any, Any]) -> None:
     assert everything["window"] == {"name": "all", "start": None, "end": None}
 
 
+async def test_series_of_what_is_kept(client: TestClient[Any, Any], index: TrendIndex) -> None:
+    """Where minutes have expired, hours are told; to ask for minutes is 404, not a row of zeros."""
+    key = TrendKey("", "minute", bucket_start("minute", (NOW - HOUR) * 1000), "koala").encode()
+    index.changed((NOW - HOUR) % 2, "trends", key, b'{"o":1,"n":6,"by":{"imagga_tagging":6}}', None)
+    answer = await get(client, "/trends/tags/koala?window=2026-11-24T11")
+    assert answer["step"] == "hour"
+    assert answer["points"] == [{"start": "2026-11-24T11:00:00Z", "count": 6}]
+    refused = await get(client, "/trends/tags/koala?window=2026-11-24T11&step=minute", 404)
+    assert refused["error"] == "not_kept"
+
+
 async def test_a_tag_with_a_slash(client: TestClient[Any, Any]) -> None:
     """Any tag can be asked for, escaped."""
     answer = await get(client, f"/trends/tags/{quote('sky/cloud', safe='')}?window=7d")

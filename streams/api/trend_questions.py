@@ -66,7 +66,7 @@ class SeriesQuestion:
         str | None,
         Parameter(
             one_of("minute", "hour", "day"),
-            "Length of a point. Absent: minutes of an hour, hours of up to a week, days of more.",
+            "Length of a point. Absent: minutes of an hour, hours of up to a week, days of more, if kept.",
         ),
     ]
     tenant: Tenant

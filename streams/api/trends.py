@@ -31,7 +31,7 @@ from streams.api.windows import Span
 from streams.moments import moment
 from streams.rising import HALF_LIVES, METHOD, find_candidates, pick
 from streams.rows import WINDOW_SECONDS
-from streams.trend_index import TrendIndex
+from streams.trend_index import TenantTrends, TrendIndex
 from streams.uploaders import RELATIVE_STANDARD_ERROR
 
 Clock = Callable[[], float]  # seconds since the epoch
@@ -116,22 +116,20 @@ class TrendRoutes:
         """Give a tag's counts over time, and its totals in the window.
 
         Points come for every step, also where nothing was counted. The window's edges may cut the first and
-        the last point. `window=all` has the days that are kept, the newest 1,500 at most; its totals hold
-        everything. `uploaders` are those of the whole window, estimated with the error that is stated.
+        the last point. Where no step is asked for, it is the finest that is still kept. `window=all` has the
+        days that are kept, the newest 1,500 at most; its totals hold everything. `uploaders` are those of the
+        whole window, estimated with the error that is stated.
         """
         trends, tag = self._index.tenant(question.tenant), question.tag
         if not trends.knows(tag):
             raise UnknownError(
                 "unknown_tag", f"no image has the tag {tag[:64]!r}; /tags lists those there are"
             )
-        now = self._clock()
-        span = question.window.span(now)
-        step = question.step or span.step
-        steps = list(_told(span, trends.oldest(tag, "day"), now, step).steps(step))
-        first, last = trends.seen(tag)
+        span = question.window.span(self._clock())
         buckets = span.buckets()
-        points = [Point(moment(part.start * 1000), trends.count(tag, part.buckets())) for part in steps]
         total = trends.count(tag, buckets)
+        step, points = self._points(trends, question, span, total)
+        first, last = trends.seen(tag)
         return TagSeries(
             **provenance(self._freshness, span.as_answered()),
             tag=tag,
@@ -144,6 +142,20 @@ class TrendRoutes:
             first_seen=None if first is None else moment(first),
             last_seen=None if last is None else moment(last),
         )
+
+    def _points(
+        self, trends: TenantTrends, question: SeriesQuestion, span: Span, total: int
+    ) -> tuple[str, list[Point]]:
+        """Give the points of a series, and their step: the finest that is kept, unless one is asked for."""
+        tag, oldest, now = question.tag, trends.oldest(question.tag, "day"), self._clock()
+        steps = list(WINDOW_SECONDS)
+        for step in [question.step] if question.step else steps[steps.index(span.step) :]:
+            parts = _told(span, oldest, now, step).steps(step)
+            points = [Point(moment(part.start * 1000), trends.count(tag, part.buckets())) for part in parts]
+            if span.is_all or sum(point.count for point in points) == total:
+                return step, points
+        message = f"counts by {question.step} are no longer kept for all of this window; say a longer step"
+        raise UnknownError("not_kept", message)
 
     async def compare(self, question: CompareQuestion) -> ComparedTags:
         """Put two windows side by side.
