@@ -1,0 +1,99 @@
+"""Answers about images and the tags that come together on them."""
+
+from typing import Annotated
+
+import msgspec
+
+from schemas.answers import Answer, Moment
+from schemas.results import Cause, ModelInfo, ScoredTag
+
+Meta = msgspec.Meta
+
+
+class FoundImage(msgspec.Struct, frozen=True):
+    """An image that matches."""
+
+    public_id: str
+    uploaded_at: Annotated[Moment, Meta(description="Event time of its upload.")]
+    user_id: str | None
+    url: Annotated[str | None, Meta(description="Where it was fetched; null where that is not kept.")]
+    confidence: Annotated[
+        float | None,
+        Meta(
+            description="That of the wanted tags: the weakest of `tag` and `all`, the best of `any`, "
+            "whichever is less; null where none is wanted."
+        ),
+    ]
+    tags: Annotated[
+        list[ScoredTag],
+        Meta(description="All its tags; confidence: the highest of any add-on, 1 if it came with the image."),
+    ]
+
+
+class FoundImages(Answer, frozen=True, kw_only=True):
+    """Images that match a tag expression."""
+
+    total: Annotated[int, Meta(description="Images that match, on all pages together.")]
+    images: Annotated[list[FoundImage], Meta(description="In the order asked for, equal ones by public id.")]
+    cursor: Annotated[str | None, Meta(description="Say it to get the next images; null: there are none.")]
+
+
+class AssignedTag(msgspec.Struct, frozen=True):
+    """A tag that an image has."""
+
+    tag: str
+    sources: Annotated[
+        list[str], Meta(description="The add-ons that gave it; `own`: it came with the image.")
+    ]
+
+
+class TagChange(msgspec.Struct, frozen=True):
+    """A change of an image's tags."""
+
+    at: Annotated[Moment, Meta(description="Event time of its cause.")]
+    cause: Cause
+    model: Annotated[ModelInfo | None, Meta(description="The model that tagged; null for a deletion.")]
+    added: list[str]
+    removed: list[str]
+
+
+class ImageState(Answer, frozen=True, kw_only=True):
+    """What is known of an image."""
+
+    public_id: Annotated[str, Meta(description="As it was asked for.")]
+    user_id: Annotated[str | None, Meta(description="Whose upload it is.")]
+    uploaded_at: Annotated[Moment, Meta(description="Event time of the event that made this state.")]
+    version: Annotated[int | None, Meta(description="The version that its event named.")]
+    url: Annotated[str | None, Meta(description="Where it was fetched; null where that is not kept.")]
+    deleted: Annotated[bool, Meta(description="Whether it was deleted; its history stays.")]
+    tags: Annotated[list[AssignedTag], Meta(description="Its tags.")]
+    scores: Annotated[
+        dict[str, list[ScoredTag]],
+        Meta(description="What each add-on said last, below the threshold too; best first."),
+    ]
+    model: Annotated[ModelInfo | None, Meta(description="The model behind `scores`; null for a deletion.")]
+    cause: Annotated[Cause, Meta(description="The event that made this state.")]
+    partition: Annotated[int, Meta(description="The source partition that has it.")]
+    history: Annotated[list[TagChange], Meta(description="The last changes of its tags, oldest first.")]
+
+
+class RelatedTag(msgspec.Struct, frozen=True):
+    """A tag that comes together with the one asked about."""
+
+    tag: str
+    both: Annotated[int, Meta(description="Images that have both.")]
+    support: Annotated[float, Meta(description="Their share of all images.")]
+    confidence: Annotated[float, Meta(description="Their share of the images that have the tag asked about.")]
+    lift: Annotated[
+        float,
+        Meta(description="How many times more often it is on those images than on images in general."),
+    ]
+
+
+class RelatedTags(Answer, frozen=True, kw_only=True):
+    """Tags that come together with a tag."""
+
+    tag: Annotated[str, Meta(description="As it was asked for.")]
+    images: Annotated[int, Meta(description="Images that have it.")]
+    all_images: Annotated[int, Meta(description="Images altogether.")]
+    related: Annotated[list[RelatedTag], Meta(description="In the order asked for.")]

@@ -1,0 +1,215 @@
+"""Questions about users: what they are interested in, who shares that, and what they may like."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from schemas.answers_users import FeedImage, Interest, SimilarUser, SimilarUsers, UserFeed, UserInterests
+from streams import user_index
+from streams.api.errors import UnknownError
+from streams.api.freshness import Freshness, provenance
+from streams.api.images import scored
+from streams.api.parameters import NAME, Limit, Parameter, Tenant, number
+from streams.api.routes import Route
+from streams.feed import CANDIDATES, TOP_TAGS, Match, feed
+from streams.image_index import ImageIndex
+from streams.image_rows import State, find_url
+from streams.moments import moment
+from streams.rows import ImageKey
+from streams.similar_users import Neighbours
+from streams.user_index import UserIndex
+
+Clock = Callable[[], float]  # seconds since the epoch
+MAX_SEEN = 100
+SHARED_TAGS = 10
+DAY_SECONDS = 86_400
+MAX_AGE = 60.0  # seconds
+COSINE = "cosine of the decayed tag profiles"
+MATCHING = (
+    "sum over an image's tags of the user's share times the tag's confidence; candidates are the "
+    f"{CANDIDATES} newest images of each of the user's {TOP_TAGS} strongest tags"
+)
+
+User = Annotated[str, Parameter(NAME, "Whose interests.", required=True)]
+HalfLife = Annotated[
+    float | None,
+    Parameter(
+        number(0.01, 3650), "Days in which an image loses half of its weight. Absent: as the worker is set."
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterestsQuestion:
+    """Parameters of `GET /users/{user_id}/interests`."""
+
+    user_id: User
+    half_life_days: HalfLife
+    limit: Limit
+    tenant: Tenant
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarQuestion:
+    """Parameters of `GET /users/{user_id}/similar`."""
+
+    user_id: User
+    limit: Limit
+    tenant: Tenant
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedQuestion:
+    """Parameters of `GET /users/{user_id}/feed`."""
+
+    user_id: User
+    half_life_days: HalfLife
+    seen: Annotated[
+        tuple[str, ...],
+        Parameter(NAME, "Public id of an image that the user has seen; it is left out.", most=MAX_SEEN),
+    ]
+    limit: Limit
+    tenant: Tenant
+
+
+class UserRoutes:
+    """Answers from the two indexes."""
+
+    def __init__(
+        self,
+        users: UserIndex,
+        images: ImageIndex,
+        states: Mapping[int, State],
+        freshness: Freshness,
+        clock: Clock,
+        *,
+        half_life_days: float = user_index.HALF_LIFE_DAYS,
+        max_age: float = MAX_AGE,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            users: Interests.
+            images: The library.
+            states: Rows by partition; those that the library is fed from.
+            freshness: How fresh they are.
+            clock: Gives the present moment.
+            half_life_days: Where a question names none.
+            max_age: Seconds after which the profiles behind `similar` are read anew.
+        """
+        self._users = users
+        self._images = images
+        self._states = states
+        self._freshness = freshness
+        self._clock = clock
+        self._half_life_days = half_life_days
+        self._max_age = max_age
+        self._neighbours: dict[str, Neighbours] = {}
+
+    def routes(self) -> list[Route]:
+        """Give the routes."""
+        return [
+            Route("/users/{user_id}/interests", InterestsQuestion, UserInterests, self.interests),
+            Route("/users/{user_id}/similar", SimilarQuestion, SimilarUsers, self.similar),
+            Route("/users/{user_id}/feed", FeedQuestion, UserFeed, self.feed),
+        ]
+
+    async def interests(self, question: InterestsQuestion) -> UserInterests:
+        """Give the tags of a user's images, recent ones counting more.
+
+        A tag weighs the sum, over its images, of 2 to the power of -(age in days / half-life).
+        """
+        common = provenance(self._freshness)
+        half_life_days = question.half_life_days or self._half_life_days
+        found = await self._interests(question.tenant, question.user_id, half_life_days)
+        total = sum(interest.weight for interest in found) or 1.0
+        return UserInterests(
+            **common,
+            user_id=question.user_id,
+            half_life_days=half_life_days,
+            total_tags=len(found),
+            interests=[
+                Interest(each.tag, each.weight, each.weight / total, each.images)
+                for each in found[: question.limit]
+            ],
+        )
+
+    async def similar(self, question: SimilarQuestion) -> SimilarUsers:
+        """Give the users who share a user's interests.
+
+        The score is the cosine of the two decayed tag profiles: 1 for the same interests in the same
+        proportion, 0 for none in common. The profile of the user who is asked about is of now; the others'
+        are of `profiles_as_of`, read anew about once a minute while somebody asks.
+        """
+        tenant, user, common = question.tenant, question.user_id, provenance(self._freshness)
+        weights = {
+            interest.tag: interest.weight
+            for interest in await self._interests(tenant, user, self._half_life_days)
+        }
+        now = self._clock()
+        around = await self._neighbours_of(tenant).neighbourhood(now)
+        found = await asyncio.to_thread(
+            around.similar, weights, user=user, limit=question.limit, tags=SHARED_TAGS
+        )
+        return SimilarUsers(
+            **common,
+            user_id=user,
+            method=COSINE,
+            half_life_days=self._half_life_days,
+            profiles_as_of=moment(int(around.made_at * 1000)),
+            profiles_age_seconds=round(max(now - around.made_at, 0.0), 3),
+            users=[SimilarUser(*each) for each in found],
+        )
+
+    async def feed(self, question: FeedQuestion) -> UserFeed:
+        """Give images of others that match a user's interests.
+
+        The worker does not know what was shown to whom: say in `seen` what is not wanted again.
+        """
+        tenant, user, common = question.tenant, question.user_id, provenance(self._freshness)
+        half_life_days = question.half_life_days or self._half_life_days
+        found = await self._interests(tenant, user, half_life_days)
+        total = sum(interest.weight for interest in found) or 1.0
+        matches = await asyncio.to_thread(
+            feed,
+            self._images.view(tenant),
+            {interest.tag: interest.weight / total for interest in found},
+            user=user,
+            limit=question.limit,
+            seen={ImageKey(tenant, public_id).encode() for public_id in question.seen},
+        )
+        return UserFeed(
+            **common,
+            user_id=user,
+            method=MATCHING,
+            half_life_days=half_life_days,
+            images=[self._feed_image(match) for match in matches],
+        )
+
+    async def _interests(self, tenant: str, user: str, half_life_days: float) -> list[user_index.Interest]:
+        if not self._users.knows(tenant, user):
+            message = f"no image with tags is by the user {user[:64]!r}, or all are beyond their retention"
+            raise UnknownError("unknown_user", message)
+        today = int(self._clock() // DAY_SECONDS)
+        return await asyncio.to_thread(
+            self._users.interests, tenant, user, now_day=today, half_life_days=half_life_days
+        )
+
+    def _neighbours_of(self, tenant: str) -> Neighbours:
+        if tenant not in self._neighbours:
+            self._neighbours[tenant] = Neighbours(
+                self._users, tenant, half_life_days=self._half_life_days, max_age=self._max_age
+            )
+        return self._neighbours[tenant]
+
+    def _feed_image(self, match: Match) -> FeedImage:
+        return FeedImage(
+            public_id=ImageKey.decode(match.key).public_id,
+            uploaded_at=moment(match.at),
+            user_id=match.user,
+            url=find_url(self._states, match.partition, match.key),
+            score=match.score,
+            because=match.because,
+            tags=scored(match.tags),
+        )

@@ -1,0 +1,144 @@
+"""The images of one tenant in columns, so that questions about a million of them take milliseconds.
+
+Every state of an image has a slot. A slot is written once: an image that changes gets a new one, and its old
+slot dies. When it died, in ticks, is kept; so a reader that remembers how many slots and ticks there were
+sees one consistent state for as long as it likes, without a copy and while the library goes on: see
+`streams.image_view`. The dead are buried by `streams.compaction`.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from streams.columns import Column
+from streams.numbering import Names
+from streams.postings import Postings
+
+CONFIDENCE_STEPS = 10_000  # confidences are kept in 1/10,000
+ALIVE = 2**32 - 1  # the time of death of slots that live
+NOBODY = -1
+
+
+class Image(NamedTuple):
+    """What is searched about an image.
+
+    Attributes:
+        at: Event time in milliseconds, within the calendar.
+        tags: Tag and confidence, the latter in 1/10,000 and at least 1.
+    """
+
+    at: int
+    user: str | None
+    tags: Sequence[tuple[str, int]]
+
+
+class Library:
+    """One tenant's images.
+
+    Attributes:
+        slots: By partition and row key, the live slot.
+        keys: Row key by slot.
+        first: By slot, where its tags begin in `tag_ids` and `confidences`; the next slot's begin where
+            they end.
+        counts: By tag, how many live images have it.
+        tick: How many slots have died.
+    """
+
+    def __init__(self) -> None:
+        self.slots: dict[int, dict[str, int]] = {}
+        self.keys: list[str] = []
+        self.tags = Names()
+        self.users = Names()
+        self.at = Column.empty(np.int64)
+        self.owner = Column.empty(np.int32)
+        self.partition = Column.empty(np.int32)
+        self.death = Column.empty(np.uint32)
+        self.first = Column.empty(np.uint32)
+        self.first.append(0)
+        self.tag_ids = Column.empty(np.uint32)
+        self.confidences = Column.empty(np.uint16)
+        self.postings: list[Postings] = []
+        self.counts = Column.empty(np.int32)
+        self.tick = 0
+
+    @property
+    def live(self) -> int:
+        """Give the number of images."""
+        return len(self.keys) - self.tick
+
+    def put(self, partition: int, key: str, image: Image | None) -> None:
+        """Set an image to its present state; None removes it."""
+        slots = self.slots.setdefault(partition, {})
+        old = slots.get(key)
+        if old is not None:
+            if image is not None and self._image(old) == image:
+                return
+            del slots[key]
+            self.kill(old)
+        if image is not None:
+            slots[key] = self._append(partition, key, image)
+
+    def kill(self, slot: int) -> None:
+        """Let a slot die."""
+        self.death[slot] = self.tick
+        self.tick += 1
+        counts = self.counts.view()
+        counts[self.tag_ids.view()[self.first[slot] : self.first[slot + 1]]] -= 1
+
+    def adopt(self, other: "Library", slot: int) -> None:
+        """Take over a live image of another library of the same tenant."""
+        self.put(other.partition[slot], other.keys[slot], other._image(slot))  # noqa: SLF001 - one of us
+
+    @property
+    def nbytes(self) -> int:
+        """Give the memory that the columns take; names, keys and dictionaries come on top."""
+        columns: list[Column | Postings] = [
+            self.at,
+            self.owner,
+            self.partition,
+            self.death,
+            self.first,
+            self.tag_ids,
+            self.confidences,
+        ]
+        return sum(part.nbytes for part in [*columns, *self.postings])
+
+    def _append(self, partition: int, key: str, image: Image) -> int:
+        slot = len(self.keys)
+        self.at.append(image.at)
+        self.owner.append(NOBODY if image.user is None else self.users.number(image.user))
+        self.partition.append(partition)
+        self.death.append(ALIVE)
+        self._append_tags(slot, image.tags)
+        self.keys.append(key)  # last: a slot that has a key is complete
+        return slot
+
+    def _append_tags(self, slot: int, tags: Sequence[tuple[str, int]]) -> None:
+        numbers = [self._tag(tag) for tag, _ in tags]
+        confidences = [confidence for _, confidence in tags]
+        self.tag_ids.extend(numbers)
+        self.confidences.extend(confidences)
+        self.first.append(self.tag_ids.size)
+        postings = self.postings
+        for number, confidence in zip(numbers, confidences, strict=True):
+            postings[number].append(slot, confidence)
+        self.counts.view()[numbers] += 1  # a tag comes once per image
+
+    def _tag(self, tag: str) -> int:
+        number = self.tags.number(tag)
+        if number == len(self.postings):
+            self.postings.append(Postings.empty())
+            self.counts.append(0)
+        return number
+
+    def _image(self, slot: int) -> Image:
+        begin, end = self.first[slot], self.first[slot + 1]
+        names = self.tags.names
+        tags = zip(
+            (names[number] for number in self.tag_ids.view()[begin:end]),
+            self.confidences.view()[begin:end].tolist(),
+            strict=True,
+        )
+        owner = self.owner[slot]
+        return Image(self.at[slot], None if owner == NOBODY else self.users.names[owner], list(tags))

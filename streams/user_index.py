@@ -1,0 +1,105 @@
+"""What users are interested in: the tags of their images, recent ones counting more.
+
+`changed` belongs to the event loop's thread and takes microseconds: rows are kept as they are, and read when
+somebody asks. It knows neither Kafka nor HTTP, and reads no clock.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from streams.rows import InterestKey
+
+TABLE = "interests"
+HALF_LIFE_DAYS = 14.0
+_PARTITION_BITS = 24  # of a place; the day is above them
+
+
+class _Row(msgspec.Struct):
+    t: dict[str, int]
+
+
+class Interest(NamedTuple):
+    """A user's interest in a tag; `images` are counted as they are, in `weight` they decay."""
+
+    tag: str
+    weight: float
+    images: int
+
+
+_decode = msgspec.json.Decoder(_Row).decode
+Rows = dict[int, bytes]  # by place: the day, and the partition that counted it
+
+
+class UserIndex:
+    """The interests of all users of all tenants; the rows of all partitions together."""
+
+    def __init__(self) -> None:
+        self._users: dict[str, dict[str, Rows]] = {}
+        self._touched: dict[str, set[str]] = {}
+
+    def changed(self, partition: int, table: str, key: str, _old: bytes | None, new: bytes | None) -> None:
+        """Take in the change of a row; a listener of `streams.state.PartitionState`."""
+        if table != TABLE:
+            return
+        tenant, user, day = InterestKey.decode(key)
+        users = self._users.setdefault(tenant, {})
+        place = day << _PARTITION_BITS | partition
+        if new is not None:
+            users.setdefault(user, {})[place] = new
+        elif user in users:
+            users[user].pop(place, None)
+            if not users[user]:
+                del users[user]
+        self._touched.setdefault(tenant, set()).add(user)
+
+    def knows(self, tenant: str, user: str) -> bool:
+        """Tell whether a user has interests."""
+        return user in self._users.get(tenant, {})
+
+    def interests(self, tenant: str, user: str, *, now_day: int, half_life_days: float) -> list[Interest]:
+        """Give a user's interests, strongest first, equal ones by tag.
+
+        A tag weighs the sum, over the days, of its images times 2 ** (-age in days / half-life); days that
+        are still to come count like today.
+
+        Args:
+            tenant: Whose user it is.
+            user: Who; unknown ones have no interests.
+            now_day: Today, in days since the epoch.
+            half_life_days: In which an image loses half of its weight.
+        """
+        weights: dict[str, float] = {}
+        images: dict[str, int] = {}
+        for day, tags in read_days(self._users.get(tenant, {}).get(user, {})):
+            factor = decay(max(now_day - day, 0), half_life_days)
+            for tag, count in tags.items():
+                weights[tag] = weights.get(tag, 0.0) + count * factor
+                images[tag] = images.get(tag, 0) + count
+        found = [Interest(tag, weight, images[tag]) for tag, weight in weights.items()]
+        return sorted(found, key=lambda interest: (-interest.weight, interest.tag))
+
+    def take_touched(self, tenant: str) -> dict[str, Rows]:
+        """Give the rows of the users that changed since this was asked last; no rows: the user has gone."""
+        users = self._users.get(tenant, {})
+        return {user: users.get(user, {}) for user in self._touched.pop(tenant, set())}
+
+    def touch(self, tenant: str, users: Iterable[str]) -> None:
+        """Let users count as changed."""
+        self._touched.setdefault(tenant, set()).update(users)
+
+    def is_touched(self, tenant: str) -> bool:
+        """Tell whether users changed since their rows were taken last."""
+        return bool(self._touched.get(tenant))
+
+
+def read_days(rows: Rows) -> Iterable[tuple[int, dict[str, int]]]:
+    """Give the images by tag of each day; a day comes once per partition. Safe in any thread."""
+    for place, row in list(rows.items()):
+        yield place >> _PARTITION_BITS, _decode(row).t
+
+
+def decay(age_days: int, half_life_days: float) -> float:
+    """Give what is left of a weight of 1."""
+    return float(2.0 ** -min(age_days / half_life_days, 1100.0))  # beyond that nothing is left
