@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from schemas.answers import ComparedTags, Health, Problem, RisingTags, TagList, TagSeries, TopTags
+from schemas.answers_images import FoundImages, ImageState, RelatedTags
+from schemas.answers_users import SimilarUsers, UserFeed, UserInterests
 from schemas.results import Categorization, TagUpdate
 from schemas.uploads import UploadData
 
@@ -22,6 +24,12 @@ PUBLISHED: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "tag-series": ("Answer of GET /trends/tags/{tag}", TagSeries),
     "compared-tags": ("Answer of GET /trends/compare", ComparedTags),
     "tag-list": ("Answer of GET /tags", TagList),
+    "related-tags": ("Answer of GET /trends/tags/{tag}/related", RelatedTags),
+    "found-images": ("Answer of GET /images", FoundImages),
+    "image-state": ("Answer of GET /images/{public_id}", ImageState),
+    "user-interests": ("Answer of GET /users/{user_id}/interests", UserInterests),
+    "similar-users": ("Answer of GET /users/{user_id}/similar", SimilarUsers),
+    "user-feed": ("Answer of GET /users/{user_id}/feed", UserFeed),
     "health": ("Answer of GET /healthz and /readyz", Health),
     "problem": ("Answer to a question that cannot be answered", Problem),
 }

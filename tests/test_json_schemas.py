@@ -31,6 +31,16 @@ from schemas.answers import (
     TopTags,
     Window,
 )
+from schemas.answers_images import (
+    AssignedTag,
+    FoundImage,
+    FoundImages,
+    ImageState,
+    RelatedTag,
+    RelatedTags,
+    TagChange,
+)
+from schemas.answers_users import FeedImage, Interest, SimilarUser, SimilarUsers, UserFeed, UserInterests
 from schemas.errors import BadEventError
 from schemas.json_schemas import DIALECT, PUBLISHED, file_name, rendered
 from schemas.results import (
@@ -119,6 +129,76 @@ WHOLE: dict[str, msgspec.Struct] = {
     ),
     "compared-tags": ComparedTags(**COMMON, b=DAY, tags=[ComparedTag("koala", a=3, b=2, ratio=1.5)]),
     "tag-list": TagList(**COMMON, tags=[TagCount("koala", 3)], cursor="WyJrb2FsYSJd"),
+    "related-tags": RelatedTags(
+        **COMMON,
+        tag="koala",
+        images=4,
+        all_images=10,
+        related=[RelatedTag("tree", both=3, support=0.3, confidence=0.75, lift=1.5)],
+    ),
+    "found-images": FoundImages(
+        **COMMON,
+        total=1,
+        images=[
+            FoundImage(
+                public_id="zoo",
+                uploaded_at=NOON,
+                user_id="u1",
+                url="https://example.com/koala.jpg",
+                confidence=0.951,
+                tags=[ScoredTag("koala", 0.951)],
+            )
+        ],
+        cursor="WyJrb2FsYSJd",
+    ),
+    "image-state": ImageState(
+        **COMMON,
+        public_id="zoo",
+        user_id="u1",
+        uploaded_at=NOON,
+        version=1719307544,
+        url="https://example.com/koala.jpg",
+        deleted=False,
+        tags=[AssignedTag("koala", ["imagga_tagging"])],
+        scores={"imagga_tagging": [ScoredTag("koala", 0.951)]},
+        model=ModelInfo("lite2", "1"),
+        cause=CAUSE,
+        partition=0,
+        history=[TagChange(NOON, CAUSE, ModelInfo("lite2", "1"), added=["koala"], removed=[])],
+    ),
+    "user-interests": UserInterests(
+        **COMMON,
+        user_id="u1",
+        half_life_days=14,
+        total_tags=1,
+        interests=[Interest("koala", weight=1.5, share=1.0, images=2)],
+    ),
+    "similar-users": SimilarUsers(
+        **COMMON,
+        user_id="u1",
+        method="cosine",
+        half_life_days=14,
+        profiles_as_of=NOON,
+        profiles_age_seconds=12.5,
+        users=[SimilarUser("u2", score=0.9, shared_tags=["koala"])],
+    ),
+    "user-feed": UserFeed(
+        **COMMON,
+        user_id="u1",
+        method="weight times confidence",
+        half_life_days=14,
+        images=[
+            FeedImage(
+                public_id="zoo",
+                uploaded_at=NOON,
+                user_id="u2",
+                url=None,
+                score=0.9,
+                because=["koala"],
+                tags=[ScoredTag("koala", 0.951)],
+            )
+        ],
+    ),
     "health": Health("ready", [STATE]),
     "problem": Problem("invalid_limit", "limit '0': say a number from 1 to 1000"),
 }
