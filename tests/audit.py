@@ -11,6 +11,7 @@ from audit_answers import compare_answers
 from audit_tables import Findings, compare_tables, differing, read_tables
 from cluster import Cluster
 from oracle import MODEL, Partition, Photo, Source, result_identity
+from workload import BUSY
 
 from schemas.dead_letters import read_fault
 from schemas.results import CATEGORIZED, TAGS_CHANGED
@@ -134,12 +135,19 @@ def _compare_sequence(kind: str, expected: list[Outcome], found: list[Outcome], 
     lines += [f"too much: {each.cause} at {each.place}" for each in found if each.cause in doubled]
     if lines:
         return  # what follows would only repeat it
-    for must, is_ in zip(expected, found, strict=True):
+    late = {outcome.cause for outcome in expected if outcome.content.get("public_id", "").startswith(BUSY)}
+    for must, is_ in zip(_in_order(expected, late), _in_order(found, late), strict=True):
         if must.cause != is_.cause:
             lines.append(f"order: {is_.cause} at {is_.place} where {must.cause} of {must.place} must be")
         elif must.content != is_.content:
             fields = differing(must.content, is_.content)
             lines.append(f"{must.place}, read at {is_.place}: {fields}")
+
+
+def _in_order(outcomes: list[Outcome], late: set[tuple[Any, ...]]) -> list[Outcome]:
+    """Put those behind that come later than the place of their upload says: by cause."""
+    waited = sorted((outcome for outcome in outcomes if outcome.cause in late), key=lambda each: each.cause)
+    return [outcome for outcome in outcomes if outcome.cause not in late] + waited
 
 
 def _expected_results(partition: Partition) -> list[Outcome]:

@@ -71,6 +71,7 @@ def compare_tables(
         for key, row in rows[table].items():
             if row["o"] >= expected.next:
                 findings.check("positions", f"{where}: {table} {key!r} ahead", f"< {expected.next}", row["o"])
+    findings.check("waiting retries", where, [], list(rows["retries"]))
     _compare_images(where, expected, rows["images"], findings)
     _compare_trends(where, expected, _kept_trends(expected, rows["trends"], swept=swept), findings)
     _compare_interests(where, expected, _kept_interests(expected, rows["interests"], swept=swept), findings)

@@ -87,26 +87,26 @@ class Chaos:
         Raises:
             TimeoutError: Workers did not become ready, or did not work off the uploads.
         """
-        async with photo_server() as host:
-            self._cluster.environment = _environment(host)
+        async with PhotoServer().run() as hosts:
+            self._cluster.environment = _environment(hosts)
             for worker in range(self._plan.workers):
                 await self._cluster.start(worker)
             keepers = [asyncio.create_task(self._keep(worker)) for worker in range(self._plan.workers)]
             reporter = asyncio.create_task(self._report())
             try:
                 await self._cluster.until_ready(range(self._plan.workers))
-                await self._under_fire(host)
+                await self._under_fire(hosts)
                 await self._drain()
-                return await self._audit(host)
+                return await self._audit(hosts[0])
             finally:
                 for task in (*keepers, reporter):
                     task.cancel()
                 await asyncio.gather(*keepers, reporter, return_exceptions=True)
                 await self._cluster.close()
 
-    async def _under_fire(self, host: str) -> None:
-        workload = Workload(self._plan.seed, self._plan.uploads, host, int(time.time() * 1000))
-        plan = self._plan
+    async def _under_fire(self, hosts: list[str]) -> None:
+        plan, now = self._plan, int(time.time() * 1000)
+        workload = Workload(plan.seed, plan.uploads, hosts[0], now, hosts[1:])
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._publish(list(workload)))
             tasks.create_task(self._repeatedly(plan.kills, self._kill_worker))
@@ -152,6 +152,7 @@ class Chaos:
         self.broker_kills += 1
         self._note("kill -9 of the broker")
         await asyncio.to_thread(self._broker.kill)
+        await asyncio.sleep(self._dice.choice((0, 0, 3)))
         await asyncio.to_thread(self._broker.start)
         self._note("the broker is back")
 
@@ -211,6 +212,9 @@ class Chaos:
         async with asyncio.timeout(DRAIN_SECONDS):
             while self._folded.total < self.published:
                 await asyncio.sleep(0.3)
+            self._note("waiting for the retries of busy sources")
+            while await self._cluster.table("retries"):
+                await asyncio.sleep(0.5)
         if self._plan.sweep:
             self._note("waiting until expired rows are swept")
             await asyncio.sleep(SWEEP_SECONDS + 5)
@@ -227,9 +231,13 @@ class Chaos:
     async def _report(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._folded.run())
+            told = ""
             while True:
                 await asyncio.sleep(5)
-                self._note(f"published {self.published}, folded {self._folded.total}")
+                news = f"published {self.published}, folded {self._folded.total}"
+                if news != told:
+                    self._note(news)
+                told = news
 
     def _note(self, text: str) -> None:
         self._say(f"{time.monotonic() - self._started:6.1f} s  {text}")
@@ -277,29 +285,39 @@ def _slice(messages: list[Message], number: int, parts: int) -> list[Message]:
     return messages[len(messages) * number // parts : len(messages) * (number + 1) // parts]
 
 
-def _environment(host: str) -> dict[str, str]:
+def _environment(hosts: list[str]) -> dict[str, str]:
     return {
         "TAGSTREAM_TAGGER": "stub",
-        "TAGSTREAM_ALLOW_SOURCES": host.removeprefix("http://"),
+        "TAGSTREAM_ALLOW_SOURCES": ",".join(host.removeprefix("http://") for host in hosts),
         "TAGSTREAM_FETCH_TIMEOUT": "60",  # a frozen worker's fetches must not time out: that is a dead letter
         "TAGSTREAM_SNAPSHOT_INTERVAL": "3",  # so that restarts begin from all kinds of snapshots
     }
 
 
-@contextlib.asynccontextmanager
-async def photo_server() -> AsyncIterator[str]:
-    """Serve the photos of a workload; give scheme, host and port."""
+class PhotoServer:
+    """Serves the photos of a workload on several ports; on all but the first, each at the second request."""
 
-    async def photo(request: web.Request) -> web.Response:
+    def __init__(self, busy_ports: int = 4) -> None:
+        self._ports = 1 + busy_ports
+        self._asked: set[str] = set()
+
+    @contextlib.asynccontextmanager
+    async def run(self) -> AsyncIterator[list[str]]:
+        """Serve; give scheme, host and port of each."""
+        app = web.Application()
+        app.router.add_get("/{path:.*}", self._answer)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        try:
+            for _ in range(self._ports):
+                await web.TCPSite(runner, "127.0.0.1", 0).start()
+            yield [f"http://127.0.0.1:{address[1]}" for address in runner.addresses]
+        finally:
+            await runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        if request.query_string and request.query_string not in self._asked:
+            self._asked.add(request.query_string)
+            return web.Response(status=503, headers={"retry-after": "1"})
         content = photo_at(request.path)
         return web.Response(body=content) if content is not None else web.Response(status=404)
-
-    app = web.Application()
-    app.router.add_get("/{path:.*}", photo)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()

@@ -390,8 +390,8 @@ def look_at(url: str, photo_host: str) -> Photo:
     address, _, path = url.partition(",")
     if address.startswith("data:"):
         content = urllib.parse.unquote_to_bytes(path)
-    elif url.startswith(f"{photo_host}/photo/"):
-        content = base64.urlsafe_b64decode(url.rpartition("/")[2])
+    elif "/photo/" in url:
+        content = base64.urlsafe_b64decode(url.rpartition("/")[2].partition("?")[0])
     else:
         raise BadEvent("http_404" if url.startswith(photo_host) else "refused_address", "fetch")
     try:

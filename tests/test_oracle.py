@@ -20,11 +20,13 @@ from streams.fetching import Fetched
 from streams.folding import FoldRules, fold
 from streams.outcomes import Done
 from streams.retention import Retention
+from streams.retrying import RetryPolicy
 from streams.rows import ImageKey
 from streams.state import PartitionState
 from streams.stub_tagger import StubTagger
 
 HOST = "http://photos.test:80"
+BUSY_HOST = "http://busy.test:80"
 NOW = 1_790_000_000_000 // DAY_MS * DAY_MS + DAY_MS // 2
 LOOK = partial(look_at, photo_host=HOST)
 
@@ -106,7 +108,7 @@ def run(size: int = 3000) -> tuple[list[Source], Partition]:
     """Give a workload as one partition's log, and what must come of it."""
     log = [
         Source("t", 0, offset, message.timestamp, message.key, message.value, tuple(message.headers))
-        for offset, message in enumerate(Workload(3, size, HOST, NOW))
+        for offset, message in enumerate(Workload(3, size, HOST, NOW, [BUSY_HOST]))
     ]
     partition = Partition(LOOK)
     for source in log:
@@ -142,8 +144,8 @@ def test_a_workload_has_everything_that_may_go_wrong() -> None:
 
 def test_a_workload_is_the_same_for_the_same_seed() -> None:
     """A fault can be looked for again."""
-    assert list(Workload(1, 300, HOST, NOW)) == list(Workload(1, 300, HOST, NOW))
-    assert list(Workload(1, 300, HOST, NOW)) != list(Workload(2, 300, HOST, NOW))
+    assert list(Workload(1, 300, HOST, NOW, [BUSY_HOST])) == list(Workload(1, 300, HOST, NOW, [BUSY_HOST]))
+    assert list(Workload(1, 300, HOST, NOW, [BUSY_HOST])) != list(Workload(2, 300, HOST, NOW, [BUSY_HOST]))
 
 
 class Photos:
@@ -166,10 +168,10 @@ async def fold_all(log: list[Source]) -> PartitionState:
     """Give the rows that the product makes of a log, without Kafka."""
     state = PartitionState(0)
     rules = Rules(
-        dict.fromkeys(("imagga_tagging", "tagstream"), ModelInfo("stub", "1")), "imagga_tagging", None, 1, 1
+        dict.fromkeys(("imagga_tagging", "tagstream"), ModelInfo("stub", "1")), "imagga_tagging", None, 1
     )
     categorizer = Categorizer(Photos(), StubTagger(), rules)
-    fold_rules = FoldRules(NAMES, Retention(1, 31, 800, 365))
+    fold_rules = FoldRules(NAMES, Retention(1, 31, 800, 365), RetryPolicy())
     for source in log:
         record = Record(**source._asdict())
         outcome = await categorizer.outcome(record, state.rows, _settled)

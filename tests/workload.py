@@ -8,7 +8,7 @@ import base64
 import random
 import urllib.parse
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 SPAN_MS = int(2.5 * DAY_MS)  # the minutes of the first day and a half are past their retention at the end
 TAGS = [f"tag{number}" for number in range(60)] + ["koala", "grüne wiese", "a:b", "tag, with comma"]
 ADD_ONS = (None, "imagga_tagging", "tagstream", ["tagstream", "imagga_tagging"], "imagga_tagging,tagstream")
+BUSY = "busy-"  # begins the name of an image whose source asks to come again later; its only event
 REPEATED_WITHIN = 7  # events of an image, within what its row remembers
 Headers = list[tuple[str, bytes]]
 
@@ -47,13 +48,15 @@ class Workload:
         seed: Of the dice.
         size: Number of messages.
         photo_host: Scheme, host and port of a server that answers as `photo_path` promises.
+        busy_hosts: Likewise, of servers that answer each request for a new path with 503 at first.
         end: Kafka timestamp of the last message, in milliseconds.
     """
 
-    def __init__(self, seed: int, size: int, photo_host: str, end: int) -> None:
+    def __init__(self, seed: int, size: int, photo_host: str, end: int, busy_hosts: Sequence[str]) -> None:
         self._dice = random.Random(seed)
         self._size = size
         self._photo_host = photo_host
+        self._busy_hosts = busy_hosts
         self._end = end
         self._pasts: dict[bytes, _Past] = {}
         self._kinds = {
@@ -65,6 +68,7 @@ class Workload:
             self._ancient: 3,
             self._conflict: 6,
             self._bad: 7,
+            self._busy: 1,
         }
 
     def __iter__(self) -> Iterator[Message]:
@@ -106,6 +110,12 @@ class Workload:
             return self._upload(number, key, now)
         return self._dice.choice(events)._replace(timestamp=now)
 
+    def _busy(self, number: int, _key: bytes, now: int) -> Message:
+        """Give an event that is worked on later. The time of its image does not expire meanwhile."""
+        key = f"{BUSY}{number}"
+        url = f"{self._dice.choice(self._busy_hosts)}{photo_path(self._photo())}?{key}"
+        return self._event(number, key.encode(), now, at=self._end, url=url, tenant=None)
+
     def _event(self, number: int, key: bytes, now: int, *, at: int, **given: Any) -> Message:  # noqa: ANN401
         dice = self._dice
         data: dict[str, Any] = {
@@ -135,10 +145,12 @@ class Workload:
         """Give the value and the headers in one of the three encodings."""
         encoding = self._dice.random()
         if encoding < 0.7:
-            named = {"event_id": event_id} if encoding < 0.65 else {}
+            named = encoding < 0.65 or data["public_id"].startswith(BUSY)
             if not named:
                 data.pop("uploaded_at", None)
-            return orjson.dumps(data | named), [("trace", event_id.encode())]
+            return orjson.dumps(data | ({"event_id": event_id} if named else {})), [
+                ("trace", event_id.encode())
+            ]
         kind = data.pop("type", "image.uploaded")
         if encoding < 0.85:
             envelope = {"specversion": "1.0", "id": event_id, "source": "/chaos", "type": kind, "data": data}
@@ -169,11 +181,14 @@ class Workload:
         return self._pasts.setdefault(key, _Past())
 
     def _url(self) -> str:
-        chosen = {TAGS[min(int(self._dice.expovariate(0.08)), len(TAGS) - 1)] for _ in range(5)}
-        photo = orjson.dumps({tag: self._dice.randint(1, 100) / 100 for tag in sorted(chosen)})
+        photo = self._photo()
         if self._dice.random() < 0.15:
             return f"{self._photo_host}{photo_path(photo)}"
         return f"data:application/json,{urllib.parse.quote(photo)}"
+
+    def _photo(self) -> bytes:
+        chosen = {TAGS[min(int(self._dice.expovariate(0.08)), len(TAGS) - 1)] for _ in range(5)}
+        return orjson.dumps({tag: self._dice.randint(1, 100) / 100 for tag in sorted(chosen)})
 
 
 def photo_path(photo: bytes) -> str:
