@@ -22,7 +22,7 @@ class Changes:
     def __init__(self, committed: PartitionRows) -> None:
         self._committed = committed
         self._rows: dict[tuple[str, str], Row | None] = {}
-        self._written: set[tuple[str, str]] = set()
+        self.written: set[tuple[str, str]] = set()
         self.outputs: list[Output] = []
 
     def get(self, table: str, key: str) -> Row | None:
@@ -36,7 +36,7 @@ class Changes:
     def put(self, table: str, key: str, row: Row | None) -> None:
         """Set a row; None removes it."""
         self._rows[table, key] = row
-        self._written.add((table, key))
+        self.written.add((table, key))
 
     def emit(self, output: Output) -> None:
         """Send a record with this transaction."""
@@ -44,7 +44,7 @@ class Changes:
 
     def encoded(self) -> Iterator[tuple[str, str, bytes | None]]:
         """Give table, key and encoded row of all that changed."""
-        for table, key in self._written:
+        for table, key in self.written:
             row = self._rows[table, key]
             yield table, key, None if row is None else encode_row(row)
 

@@ -60,8 +60,8 @@ class Follower:
         self._consumer: AIOKafkaConsumer = open_consumer(connection)
 
     async def __aenter__(self) -> Self:
-        await self._consumer.start()
         try:
+            await self._consumer.start()
             places = await self._places()
             offsets = await (
                 self._consumer.beginning_offsets(places)
@@ -82,10 +82,24 @@ class Follower:
     async def records(self) -> AsyncIterator[Followed]:
         """Give the records as they come, for ever."""
         while True:
-            batches = await self._consumer.getmany(timeout_ms=500)
-            for place, messages in batches.items():
-                for message in messages:
-                    yield _followed(self._kinds[place.topic], message.key, message.value, message.headers)
+            for followed in await self._next(500):
+                yield followed
+
+    async def rest(self) -> AsyncIterator[Followed]:
+        """Give the records that are there by now."""
+        places = list(self._consumer.assignment())
+        ends = await self._consumer.end_offsets(places)
+        while [place for place in places if await self._consumer.position(place) < ends[place]]:
+            for followed in await self._next(100):
+                yield followed
+
+    async def _next(self, timeout_ms: int) -> list[Followed]:
+        batches = await self._consumer.getmany(timeout_ms=timeout_ms)
+        return [
+            _followed(self._kinds[place.topic], message.key, message.value, message.headers)
+            for place, messages in batches.items()
+            for message in messages
+        ]
 
     async def _places(self) -> list[TopicPartition]:
         places = []

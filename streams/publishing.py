@@ -105,4 +105,6 @@ async def _answers(follower: Follower, publication: Publication) -> AsyncIterato
         if publication.take(answer):
             yield answer
         if not publication.waiting:
-            return
+            break
+    async for answer in follower.rest():  # the tag-updates of the last answers, in the same transactions
+        publication.take(answer)

@@ -24,6 +24,7 @@ from streams.topics import TopicNames
 log = logging.getLogger(__name__)
 
 _FRESHNESS_INTERVAL = 1.0  # seconds between two looks at the ends of the logs
+_TELL_INTERVAL = 0.1  # seconds between two looks for states that were loaded
 _STALLED_AFTER = 5.0  # seconds without progress, while uploads wait
 
 
@@ -77,6 +78,7 @@ class Replica:
                     async with asyncio.TaskGroup() as tasks:
                         tasks.create_task(self._follow(consumer))
                         tasks.create_task(self._watch(consumer))
+                        tasks.create_task(self._tell())
                 finally:
                     await consumer.stop()
             except* KafkaError as errors:
@@ -90,7 +92,7 @@ class Replica:
     @property
     def complete(self) -> bool:
         """Tell whether every partition's state is here."""
-        return all(state.loaded for state in self.states.values())
+        return all(state.told for state in self.states.values())
 
     @property
     def behind(self) -> list[int]:
@@ -109,7 +111,7 @@ class Replica:
         end = self._ends.get(state.partition)
         lag = None if end is None else max(end - state.next_offset, 0)
         at = None if state.event_time is None else moment(state.event_time)
-        return Freshness(state.partition, state.loaded, state.next_offset, lag, at)
+        return Freshness(state.partition, state.told, state.next_offset, lag, at)
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         while True:
@@ -151,6 +153,14 @@ class Replica:
                 waiting.discard(state.partition)
         for partition in waiting - self._taken:
             self.states[partition].loaded = True
+
+    async def _tell(self) -> None:
+        """Build the indexes of what has been loaded."""
+        while True:
+            for state in self.states.values():
+                if state.loaded and not state.told:
+                    await state.tell_all()
+            await asyncio.sleep(_TELL_INTERVAL)
 
     async def _watch(self, consumer: AIOKafkaConsumer) -> None:
         places = [TopicPartition(self._names.uploads, partition) for partition in self.states]

@@ -98,7 +98,7 @@ def _decode(text: str | None) -> bytes | None:
 
 
 class RetrySchedule:
-    """Which rows are due when. Fed by the changes of a partition's rows."""
+    """Which rows of `retries` are due when."""
 
     def __init__(self) -> None:
         self._due: dict[str, int] = {}
@@ -107,14 +107,12 @@ class RetrySchedule:
     def __len__(self) -> int:
         return len(self._due)
 
-    def changed(self, _partition: int, table: str, key: str, _old: bytes | None, new: bytes | None) -> None:
-        """Take note of a change of a row."""
-        if table != "retries":
-            return
-        if new is None:
+    def note(self, key: str, row: bytes | None) -> None:
+        """Take note of a row as it is now; None: it is gone."""
+        if row is None:
             self._due.pop(key, None)
             return
-        due = int(orjson.loads(new)["due"])
+        due = int(orjson.loads(row)["due"])
         self._due[key] = due
         heapq.heappush(self._heap, (due, key))
 

@@ -15,6 +15,8 @@ from typing import Any
 from streams.errors import SettingsError
 
 PREFIX = "TAGSTREAM_"
+LAST_PORT = 65_535
+_KINDS = {int: "a whole number such as 4", float: "a number such as 0.5", Path: "a path"}
 DEFAULT_ADD_ONS = "tagstream,imagga_tagging"
 _DATA_DIR = Path(".tagstream")
 
@@ -25,6 +27,10 @@ def _setting(default: Any, description: str, check: Callable[[Any], str | None] 
 
 def _at_least(least: float) -> Callable[[Any], str | None]:
     return lambda value: None if value >= least else f"must be at least {least}"
+
+
+def _port(value: int) -> str | None:
+    return None if 0 <= value <= LAST_PORT else f"must lie between 0 and {LAST_PORT}"
 
 
 def _tagger(value: str) -> str | None:
@@ -95,7 +101,7 @@ class Settings:
     max_in_flight: int = _setting(64, "Most events in work per partition.", _at_least(1))
     max_transaction: int = _setting(100, "Most events in one transaction.", _at_least(1))
     web_host: str = _setting("127.0.0.1", "Address that the query API listens on.")
-    web_port: int = _setting(6066, "Port that the query API listens on. 0: any free one.", _at_least(0))
+    web_port: int = _setting(6066, "Port that the query API listens on. 0: any free one.", _port)
     data_dir: Path = _setting(_DATA_DIR, "Directory of this worker's own files.")
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR.")
     log_format: str = _setting("auto", "console, json, or auto: console on a terminal, json elsewhere.")
@@ -106,6 +112,9 @@ class Settings:
             fault = check(getattr(self, item.name)) if check else None
             if fault:
                 raise SettingsError(f"{variable(item.name)}={getattr(self, item.name)!r} {fault}")
+        if not self.keep_minutes <= self.keep_hours <= self.keep_days:
+            names = "TAGSTREAM_KEEP_MINUTES, _HOURS and _DAYS"
+            raise SettingsError(f"{names} must not shrink: a day's count stands in for its hours and minutes")
         if self.categorization not in self.model_folders:
             offered = ", ".join(self.model_folders)
             message = f"{variable('categorization')}={self.categorization!r} is no add-on; offered: {offered}"
@@ -173,7 +182,7 @@ def _convert(name: str, kind: object, text: str) -> object:
     try:
         return target(text)
     except ValueError:
-        raise SettingsError(f"{variable(name)}={text!r} is no {target.__name__}") from None
+        raise SettingsError(f"{variable(name)}={text!r}: say {_KINDS[target]}") from None
 
 
 def _flag(name: str, text: str) -> bool:

@@ -57,6 +57,7 @@ class TopicNames:
             "cleanup.policy": "compact",
             "min.cleanable.dirty.ratio": "0.1",
             "delete.retention.ms": str(TOMBSTONES_KEPT_MS),
+            "segment.bytes": str(64 * 1024 * 1024),  # what is in the newest segment is not compacted
         } | size
         events = (self.uploads, self.categorizations, self.tag_updates, self.dead_letters)
         changelogs = {self.changelog(table): compacted for table in TABLES}

@@ -173,8 +173,6 @@ class Unit:
         finally:
             for entry in (*self._entries, *self._retries):
                 entry.outcome.cancel()
-            if self._schedule.changed in self.books.state.listeners:
-                self.books.state.listeners.remove(self._schedule.changed)
             await self.books.close()
 
     def _loaded(self) -> str:
@@ -202,8 +200,7 @@ class Unit:
 
     def _schedule_retries(self) -> None:
         for key, row in self.books.state.rows["retries"].items():
-            self._schedule.changed(self.partition, "retries", key, None, row)
-        self.books.state.listeners.append(self._schedule.changed)
+            self._schedule.note(key, row)
 
     async def _room_for_retries(self) -> None:
         if len(self._schedule) < self._pace.max_retries:
@@ -275,6 +272,9 @@ class Unit:
         for entry in (*retried, *entries):
             self._work.fold(changes, Done(entry.record, entry.outcome.result()))
         await self.books.commit(changes, entries[-1].record.offset + 1 if entries else state.next_offset)
+        for table, key in changes.written:
+            if table == "retries":
+                self._schedule.note(key, state.rows["retries"].get(key))
         for entry in entries:
             entry.applied.set()
             self._slots.release()

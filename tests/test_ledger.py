@@ -139,6 +139,7 @@ async def test_a_warm_state_reads_only_what_is_new(kafka: str, names: TopicNames
     warm = PartitionState(0)
     await catch_up(KafkaConnection(kafka), names, warm)
     seen: list[str] = []
+    await warm.tell_all()
     warm.listeners.append(lambda _partition, table, key, _old, _new: seen.append(f"{table}/{key}"))
     await write(books, "b", 1)
     await catch_up(KafkaConnection(kafka), names, warm)

@@ -93,15 +93,14 @@ def test_a_retry_never_overtakes_a_newer_event() -> None:
 def test_the_schedule_gives_each_row_once_when_it_is_due() -> None:
     """A row that was put off again is due later; one that is gone is never due."""
     schedule = RetrySchedule()
-    schedule.changed(0, "retries", "a", None, b'{"due":100}')
-    schedule.changed(0, "retries", "b", None, b'{"due":50}')
-    schedule.changed(0, "retries", "c", None, b'{"due":60}')
-    schedule.changed(0, "retries", "c", b"{}", None)
-    schedule.changed(0, "images", "d", None, b'{"due":1}')
+    schedule.note("a", b'{"due":100}')
+    schedule.note("b", b'{"due":50}')
+    schedule.note("c", b'{"due":60}')
+    schedule.note("c", None)
     assert schedule.take_due(10) is None
     assert schedule.take_due(99) == "b"
     assert schedule.take_due(99) is None
-    schedule.changed(0, "retries", "a", b"{}", b'{"due":300}')
+    schedule.note("a", b'{"due":300}')
     assert schedule.take_due(299) is None
     assert schedule.take_due(300) == "a"
     assert len(schedule) == 2

@@ -1,0 +1,220 @@
+"""Fill a deployment and measure it: upload rate, CPU, restart with and without local state, query latency.
+
+    python -m benchmarks.load --images 1000000
+
+Everything is the real worker on a real broker; only the tagger is the stub, whose "image" names its tags. Tags
+follow a Zipf law with exponent 1 over `--tags` names, eight per image without repeats; users are drawn
+with a Zipf law with exponent 0.5; event times are spread evenly over the last seven days.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import statistics
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import quote
+
+import httpx
+import msgspec
+import numpy as np
+from aiokafka import AIOKafkaProducer
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from cluster import Cluster
+
+from schemas.uploads import UploadData
+from streams.broker import EmbeddedBroker
+
+WEEK_MS = 7 * 86_400_000
+CHUNK = 5000
+
+
+def uploads(options: argparse.Namespace) -> Iterator[UploadData]:
+    """Give the stream of uploads, the same for the same seed."""
+    chance = np.random.default_rng(options.seed)
+    tags = 1 / np.arange(1, options.tags + 1)
+    users = 1 / np.sqrt(np.arange(1, options.users + 1))
+    now = int(time.time() * 1000)
+    made = 0
+    while made < options.images:
+        size = min(CHUNK, options.images - made)
+        picked = chance.choice(options.tags, (size, 16), p=tags / tags.sum())
+        owners = chance.choice(options.users, size, p=users / users.sum())
+        ages = chance.integers(0, WEEK_MS, size)
+        for row in range(size):
+            names = {f"tag{number}": 0.9 for number in islice(dict.fromkeys(picked[row].tolist()), 8)}
+            yield UploadData(
+                public_id=f"image-{made + row}",
+                url="data:application/json," + quote(json.dumps(names, separators=(",", ":"))),
+                user_id=f"user{owners[row]}",
+                uploaded_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime((now - int(ages[row])) / 1000)),
+                auto_tagging=0.5,
+            )
+        made += size
+
+
+async def publish(cluster: Cluster, events: Iterator[UploadData]) -> None:
+    """Publish with bounded memory."""
+    producer = AIOKafkaProducer(bootstrap_servers=cluster.bootstrap, linger_ms=20, compression_type="gzip")
+    await producer.start()
+    try:
+        while chunk := list(islice(events, CHUNK)):
+            sends = [
+                await producer.send(
+                    cluster.names.uploads, msgspec.json.encode(event), (event.public_id or "").encode()
+                )
+                for event in chunk
+            ]
+            await asyncio.gather(*sends)
+    finally:
+        await producer.stop()
+
+
+def cpu_seconds(pid: int) -> float:
+    """Give the CPU time of a process, from Linux's /proc."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def resident_mb(pid: int) -> float:
+    """Give the memory of a process in MB."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * 4096 / 1e6
+
+
+async def folded(cluster: Cluster, worker: int) -> int:
+    """Give how many uploads a worker has folded in, as it says itself."""
+    states = (await cluster.get(worker, "/readyz"))["partitions"]
+    return sum(state["next_offset"] for state in states)
+
+
+async def fill(cluster: Cluster, options: argparse.Namespace) -> dict[str, float]:
+    """Publish everything and let one worker fold it in."""
+    await cluster.start(0)
+    await cluster.until_ready([0])
+    pid = cluster.processes[0].pid
+    before, started = cpu_seconds(pid), time.monotonic()
+    publishing = asyncio.create_task(publish(cluster, uploads(options)))
+    while (done := await folded(cluster, 0)) < options.images:
+        rate = done / (time.monotonic() - started)
+        print(f"\r{done:>9} of {options.images} uploads, {rate:.0f}/s ", end="", file=sys.stderr, flush=True)
+        await asyncio.sleep(1)
+    await publishing
+    seconds, cpu = time.monotonic() - started, cpu_seconds(pid) - before
+    print(file=sys.stderr)
+    return {
+        "uploads_per_second": options.images / seconds,
+        "cpu_us_per_upload": cpu / options.images * 1e6,
+        "uploads_per_cpu_second": options.images / cpu,
+        "worker_rss_mb": resident_mb(pid),
+    }
+
+
+async def restart(cluster: Cluster, workers: int) -> float:
+    """Start the workers; give the seconds until every one of them has the whole state."""
+    started = time.monotonic()
+    for worker in range(workers):
+        await cluster.start(worker)
+    async with asyncio.timeout(900):
+        while True:
+            try:
+                answers = [await cluster.get(worker, "/trends/top?limit=1") for worker in range(workers)]
+                if all(answer.get("complete") for answer in answers):
+                    return time.monotonic() - started
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.25)
+
+
+QUERIES = {
+    "top": "/trends/top?window=24h&limit=20",
+    "top_all": "/trends/top?window=all&limit=20",
+    "rising": "/trends/rising?window=24h",
+    "series": "/trends/tags/tag{tag}?window=7d",
+    "images": "/images?tag=tag{tag}&limit=20",
+    "interests": "/users/user{user}/interests",
+    "similar": "/users/user{user}/similar",
+}
+
+
+async def latencies(
+    cluster: Cluster, workers: int, options: argparse.Namespace
+) -> dict[str, dict[str, float]]:
+    """Ask each worker in turn, one question at a time; milliseconds as the client sees them."""
+    dice = random.Random(options.seed)
+    found = {}
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+        for name, path in QUERIES.items():
+            times = []
+            for number in range(options.questions):
+                tag, user = int(options.tags ** dice.random()) - 1, dice.randrange(options.users)
+                url = f"http://127.0.0.1:{cluster.ports[number % workers]}" + path.format(tag=tag, user=user)
+                started = time.perf_counter()
+                answer = await client.get(url)
+                times.append((time.perf_counter() - started) * 1000)
+                if answer.status_code not in (200, 404):
+                    raise RuntimeError(f"{url}: {answer.status_code} {answer.text[:200]}")
+            cuts = statistics.quantiles(times, n=100)
+            found[name] = {"p50_ms": cuts[49], "p99_ms": cuts[98]}
+            print(f"{name:<10} p50 {cuts[49]:7.2f} ms   p99 {cuts[98]:7.2f} ms")
+    return found
+
+
+async def run(options: argparse.Namespace, bootstrap: str, folder: Path) -> dict[str, object]:
+    """Fill, restart, ask."""
+    cluster = Cluster(bootstrap, f"load-{uuid.uuid4().hex[:8]}", folder, partitions=options.partitions)
+    cluster.environment = {
+        "TAGSTREAM_TAGGER": "stub",
+        "TAGSTREAM_QUERIES": "false",
+        "TAGSTREAM_SNAPSHOT_INTERVAL": "0",
+    }
+    try:
+        report: dict[str, object] = {"images": options.images, "fill": await fill(cluster, options)}
+        print(json.dumps(report))
+        await cluster.stop(0)
+        cluster.environment |= {"TAGSTREAM_QUERIES": "true", "TAGSTREAM_SNAPSHOT_INTERVAL": "86400"}
+        report["seconds_without_local_state"] = await restart(cluster, options.workers)
+        print(
+            f"ready without local state: {report['seconds_without_local_state']:.1f} s ({options.workers} workers)"
+        )
+        report["worker_rss_mb"] = [resident_mb(process.pid) for process in cluster.processes.values()]
+        report["latency"] = await latencies(cluster, options.workers, options)
+        for worker in range(options.workers):
+            await cluster.stop(worker)
+        report["seconds_with_local_state"] = await restart(cluster, options.workers)
+        print(
+            f"ready with local state: {report['seconds_with_local_state']:.1f} s ({options.workers} workers)"
+        )
+        return report
+    finally:
+        await cluster.close()
+
+
+def main() -> None:
+    """Read the command line and run; the last line is the report as JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--images", type=int, default=1_000_000)
+    parser.add_argument("--tags", type=int, default=10_000)
+    parser.add_argument("--users", type=int, default=100_000)
+    parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--partitions", type=int, default=4)
+    parser.add_argument("--questions", type=int, default=600)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    with TemporaryDirectory() as folder, EmbeddedBroker(Path(folder) / "kafka", 0) as broker:
+        report = asyncio.run(run(options, broker.bootstrap_servers, Path(folder)))
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()
