@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -16,6 +16,7 @@ from streams.related_tags import BY_BOTH, BY_LIFT
 
 MAX_TAGS = 20
 _MAX_RANK = 2**63
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -30,7 +31,7 @@ def _moment(text: str) -> int:
         raise ValueError(text)
     moment = datetime.fromisoformat(text)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return int(moment.timestamp() * 1000)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 NAMES = Kind(
