@@ -5,7 +5,7 @@ from importlib import import_module
 
 import click
 
-COMMANDS = ("run", "worker", "broker", "publish", "tail")
+COMMANDS = ("run", "worker", "broker", "publish", "tail", "trends", "images", "users")
 
 
 class _LazyCommands(click.Group):
