@@ -14,6 +14,7 @@ import msgspec
 from schemas.cloudevents import Envelope, Headers, open_envelope
 from schemas.errors import BadEventError
 from schemas.names import MAX_NAME, Name, check_visible
+from schemas.origins import Origin, Place, read_origin
 
 MAX_TAGS = 1000  # Cloudinary's limit per image
 MAX_EVENT_BYTES = 1_048_576  # Kafka's own default limit of a record
@@ -155,13 +156,14 @@ def parse_upload(record: Record) -> Upload:
     _check_passed_on(data)
     upload_type = _type_of(envelope, data)
     _check_url(upload_type, data)
-    source, event_id = _identity(envelope, data, record)
+    origin = _origin(record)
+    source, event_id = _identity(envelope, data, origin.place)
     return Upload(
         source=source,
         id=event_id,
         type=upload_type,
         public_id=_public_id(data, record.key),
-        at=_event_time(data.uploaded_at or envelope.time, record.timestamp),
+        at=_event_time(data.uploaded_at or envelope.time, origin.at),
         data=data,
         add_ons=_add_ons(data.categorization),
         auto_tagging=_threshold(data.auto_tagging),
@@ -240,11 +242,16 @@ def _check_url(upload_type: UploadType, data: UploadData) -> None:
         raise BadEventError("invalid_event", "field `url` is missing: an image.uploaded event needs it")
 
 
-def _identity(envelope: Envelope, data: UploadData, record: Record) -> tuple[str, str]:
+def _origin(record: Record) -> Origin:
+    """Give where and when the event was published first: a replay is the event that it replays."""
+    place = Place(record.topic, record.partition, record.offset)
+    return read_origin(record.headers) or Origin(place, record.timestamp)
+
+
+def _identity(envelope: Envelope, data: UploadData, place: Place) -> tuple[str, str]:
     if envelope.source is not None and envelope.id is not None:
         return envelope.source, envelope.id
-    place = f"{record.topic}/{record.partition}/{record.offset}"
-    return f"kafka:{record.topic}", data.event_id or place
+    return f"kafka:{place.topic}", data.event_id or str(place)
 
 
 def _public_id(data: UploadData, key: bytes | None) -> str:

@@ -1,0 +1,62 @@
+"""Where a replayed event came from: headers that let it keep its identity and its time.
+
+A dead letter that is published again has a new place in the topic and a new Kafka timestamp. Its headers
+name the first ones, so that a plain JSON event without `event_id` or `uploaded_at` stays the same event.
+They give a publisher no power that `event_id` and `uploaded_at` do not give as well.
+"""
+
+import re
+
+import msgspec
+
+from schemas.cloudevents import Headers
+
+REPLAY_OF = "tagstream.replay-of"
+REPLAY_TIME = "tagstream.replay-time"
+REPLAY_LETTER = "tagstream.replay-letter"
+
+REPLAY_HEADERS = {
+    REPLAY_OF: "Place of the original record, `topic/partition/offset`: what identifies a plain JSON event.",
+    REPLAY_TIME: "Its time, in milliseconds since the epoch: the event time where the event tells none.",
+    REPLAY_LETTER: "Place of the dead letter that was replayed.",
+}
+
+_PLACE = re.compile(r"([A-Za-z0-9._-]{1,249})/(0|[1-9][0-9]{0,9})/(0|[1-9][0-9]{0,18})")
+_TIME = re.compile(r"0|-?[1-9][0-9]{0,18}")
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a record is in Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Place | None":
+        """Read `topic/partition/offset` in the one way in which it is written; None: it is no such text."""
+        found = _PLACE.fullmatch(text)
+        return cls(found[1], int(found[2]), int(found[3])) if found else None
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where and when an event was first published. `at` is in milliseconds since the epoch."""
+
+    place: Place
+    at: int
+
+
+def read_origin(headers: Headers) -> Origin | None:
+    """Read the origin that a replay states; None where there is none, or none that can be read."""
+    texts = header_texts([header for header in headers if header[0] in REPLAY_HEADERS])
+    place = Place.parse(texts.get(REPLAY_OF, ""))
+    time = texts.get(REPLAY_TIME, "")
+    return Origin(place, int(time)) if place and _TIME.fullmatch(time) else None
+
+
+def header_texts(headers: Headers) -> dict[str, str]:
+    """Give the headers as texts; of several with one name the last counts."""
+    return {name: (content or b"").decode(errors="replace") for name, content in headers}

@@ -1,0 +1,55 @@
+"""Replays: a dead letter becomes the record that it was, with headers that say what it is a replay of."""
+
+from schemas.cloudevents import Headers
+from schemas.dead_letters import FAULT_HEADERS
+from schemas.origins import (
+    REPLAY_HEADERS,
+    REPLAY_LETTER,
+    REPLAY_OF,
+    REPLAY_TIME,
+    Origin,
+    Place,
+    header_texts,
+    read_origin,
+)
+from schemas.uploads import Record
+
+_OURS = frozenset({*FAULT_HEADERS, *REPLAY_HEADERS})
+
+
+def failed_place(headers: Headers) -> Place | None:
+    """Give the place of the record that failed; None where the letter is none of ours."""
+    texts = header_texts(headers)
+    if texts.get("__connect.errors.class.name") != "tagstream":
+        return None
+    parts = (texts.get(f"__connect.errors.{part}", "") for part in ("topic", "partition", "offset"))
+    return Place.parse("/".join(parts))
+
+
+def original_headers(headers: Headers) -> list[tuple[str, bytes | None]]:
+    """Give the headers without the explanation of a fault and without those of an earlier replay."""
+    return [(name, content) for name, content in headers if name not in _OURS]
+
+
+def replay_headers(letter: Record, failed: Place) -> list[tuple[str, bytes | None]]:
+    """Give the original headers, followed by those that say what is replayed.
+
+    The letter of an event that was replayed before keeps that event's first place and time.
+
+    Args:
+        letter: The dead letter.
+        failed: The place of the record that it is about, from `failed_place`.
+    """
+    origin = read_origin(letter.headers) or Origin(failed, letter.timestamp)
+    stated = {
+        REPLAY_OF: str(origin.place),
+        REPLAY_TIME: str(origin.at),
+        REPLAY_LETTER: str(Place(letter.topic, letter.partition, letter.offset)),
+    }
+    return [*original_headers(letter.headers), *((name, text.encode()) for name, text in stated.items())]
+
+
+def replayed_letter(headers: Headers) -> Place | None:
+    """Give the place of the dead letter that a record is a replay of; None: it is no replay."""
+    texts = header_texts([header for header in headers if header[0] == REPLAY_LETTER])
+    return Place.parse(texts.get(REPLAY_LETTER, ""))
