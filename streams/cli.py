@@ -5,7 +5,7 @@ from importlib import import_module
 
 import click
 
-COMMANDS = ("run", "worker", "broker", "publish", "tail", "trends", "images", "users")
+COMMANDS = ("run", "worker", "broker", "publish", "tail", "dead-letters", "trends", "images", "users")
 
 
 class _LazyCommands(click.Group):
@@ -17,7 +17,8 @@ class _LazyCommands(click.Group):
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"streams.commands.{name}"), name)
+        module = name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"streams.commands.{module}"), module)
         return command
 
 

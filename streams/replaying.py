@@ -1,7 +1,6 @@
 """Publishing dead letters again: the records that they were, each to the partition where it was."""
 
 import asyncio
-import contextlib
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
@@ -52,9 +51,12 @@ class Replayer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        with contextlib.suppress(TimeoutError):  # it would wait for ever for a broker that is gone
+        try:
             async with asyncio.timeout(_GOODBYE):
                 await self._producer.stop()
+        except TimeoutError:  # a broker that is gone: it would wait for ever, and send when nobody expects it
+            await self._producer._sender.close()  # noqa: SLF001 - what `stop` was about to do
+            await self._producer.client.close()
 
     async def replay(self, letters: AsyncIterator[Letter]) -> None:
         """Publish letters again, in their order; a chunk is acknowledged before the next one is read.

@@ -1,5 +1,7 @@
 """A stretch of a topic that has an end: what was committed between a moment and now, oldest first."""
 
+import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
@@ -37,7 +39,7 @@ async def measure(connection: KafkaConnection, topic: str, since: int | None = N
         topic: A topic that exists.
         since: Milliseconds since the epoch; records before are left out. None: from the beginning.
     """
-    async with open_consumer(connection) as consumer:
+    async with _consumer(connection) as consumer:
         await consumer._client.add_topic(topic)  # noqa: SLF001 - no public call loads one topic's metadata
         places = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
         ends = await consumer.end_offsets(places)
@@ -63,10 +65,27 @@ async def read(connection: KafkaConnection, span: TopicSpan) -> AsyncGenerator[R
     Raises:
         KafkaTimeoutError: The cluster stopped answering.
     """
-    async with open_consumer(connection) as consumer:
+    async with _consumer(connection) as consumer:
         merge = _Merge(consumer, span)
         while (record := await merge.next()) is not None:
             yield record
+
+
+@contextlib.asynccontextmanager
+async def _consumer(connection: KafkaConnection) -> AsyncGenerator[AIOKafkaConsumer, None]:
+    consumer = open_consumer(connection)
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        try:
+            await consumer.stop()
+        except asyncio.CancelledError:
+            # Without a broker it raises what it cancelled itself, and leaves its connections open.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            await consumer._client.close()  # noqa: SLF001 - what `stop` was about to do
 
 
 class _Merge:

@@ -6,12 +6,15 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from pathlib import Path
 
 import click
 import pytest
 from aiohttp import web
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from cluster import Cluster
 from fakes import NAMES, RULES, done, record
 from hypothesis import given
@@ -23,13 +26,19 @@ from schemas.origins import REPLAY_HEADERS, REPLAY_OF, REPLAY_TIME, Origin, Plac
 from schemas.reasons import HTTP, REASONS, reason_of
 from schemas.replays import failed_place, original_headers, replay_headers, replayed_letter
 from schemas.uploads import Record, Upload, parse_upload
+from streams.broker import EmbeddedBroker
 from streams.changes import Changes
 from streams.commands.letter_filters import Moment
 from streams.commands.letter_views import as_json, explanation, line, shown
+from streams.dead_letter_box import DeadLetterBox, choose
 from streams.folding import fold
+from streams.kafka_connection import KafkaConnection
 from streams.letters import Letter, ReplayedLetters, Selection
+from streams.replaying import Replayer
+from streams.settings import Settings
 from streams.state import PartitionState
-from streams.topic_span import TopicSpan
+from streams.topic_admin import ensure_topics
+from streams.topic_span import TopicSpan, measure, read
 
 ROOT = Path(__file__).parents[1]
 BUSY = Fault("http_503", "fetch", retryable=True, error="SourceBusyError", message="status 503")
@@ -469,3 +478,60 @@ async def until_settled(cluster: Cluster) -> None:
     uploads = await cluster.read(cluster.names.uploads)
     ends = {message.partition: message.offset + 1 for message in uploads}
     await cluster.until_folded(sum(ends.values()))
+
+
+@pytest.mark.kafka
+async def test_a_replay_that_is_cut_short_can_be_completed(
+    new_broker: Callable[[], EmbeddedBroker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker dies in the middle: what was sent is known, and --new-only sends just the rest."""
+    monkeypatch.setattr("streams.replaying.DEADLINE", 5.0)
+    broker = new_broker()
+    await asyncio.to_thread(broker.start)
+    connection = KafkaConnection(broker.bootstrap_servers)
+    await ensure_topics(connection, Settings(partitions=2))
+    await publish_letters(connection, 1200)
+    letters = (await choose(await DeadLetterBox.open(connection, NAMES), Selection())).letters()
+    replayer = Replayer(connection, NAMES.uploads)
+    with pytest.raises(KafkaError):
+        async with replayer, aclosing(letters), aclosing(with_a_kill(letters, broker, after=700)) as cut:
+            await replayer.replay(cut)
+    assert (replayer.sent, replayer.in_doubt) == (500, 500)
+
+    await asyncio.to_thread(broker.start)
+    connection = KafkaConnection(broker.bootstrap_servers)
+    box = await DeadLetterBox.open(connection, NAMES)
+    rest = await choose(box, Selection(), new_only=True)
+    assert len(rest) == 700
+    async with Replayer(connection, NAMES.uploads) as again, aclosing(rest.letters()) as remaining:
+        await again.replay(remaining)
+    assert (again.sent, again.in_doubt, again.foreign) == (700, 0, 0)
+    assert len(await choose(box, Selection(), new_only=True)) == 0
+    async with aclosing(read(connection, await measure(connection, NAMES.uploads))) as uploads:
+        found = Counter([str(replayed_letter(upload.headers)) async for upload in uploads])
+    assert len(found) == found.total() == 1200
+
+
+async def publish_letters(connection: KafkaConnection, count: int) -> None:
+    async with AIOKafkaProducer(**connection.aiokafka_options(), linger_ms=20) as producer:
+        sends = []
+        for number in range(count):
+            partition = number % 2
+            failed = record(number, EVENT, partition=partition)
+            headers = dead_letter_headers(failed, BUSY)
+            sends.append(
+                await producer.send(NAMES.dead_letters, EVENT, b"k", partition=partition, headers=headers)
+            )
+        await asyncio.gather(*sends)
+
+
+async def with_a_kill(
+    letters: AsyncGenerator[Letter, None], broker: EmbeddedBroker, after: int
+) -> AsyncGenerator[Letter, None]:
+    """Give the letters that were read before and after a kill of the broker."""
+    number = 0
+    async for found in letters:
+        number += 1
+        if number == after:
+            await asyncio.to_thread(broker.kill)
+        yield found
