@@ -38,6 +38,7 @@ class UserIndex:
     def __init__(self) -> None:
         self._users: dict[str, dict[str, Rows]] = {}
         self._touched: dict[str, set[str]] = {}
+        self._places: dict[int, int] = {}
 
     def changed(self, partition: int, table: str, key: str, _old: bytes | None, new: bytes | None) -> None:
         """Take in the change of a row; a listener of `streams.state.PartitionState`."""
@@ -46,6 +47,7 @@ class UserIndex:
         tenant, user, day = InterestKey.decode(key)
         users = self._users.setdefault(tenant, {})
         place = day << _PARTITION_BITS | partition
+        place = self._places.setdefault(place, place)  # one number for all users, not one each
         if new is not None:
             users.setdefault(user, {})[place] = new
         elif user in users:
