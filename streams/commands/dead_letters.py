@@ -138,7 +138,9 @@ def replay(  # noqa: PLR0917 - click passes each option by name
     selection = Selection(**which, places=frozenset(places))
     chosen = _run(_choose(connection, names, selection, new_only=new_only, limit=limit))
     _summarize(_console(), chosen)
-    if dry_run or not len(chosen):
+    if not len(chosen):
+        return
+    if dry_run:
         click.echo(f"{len(chosen):,} events would be published to {names.uploads}")
         return
     if not yes:
@@ -223,4 +225,5 @@ def _progress() -> Progress:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
+        disable=not sys.stderr.isatty(),
     )
