@@ -268,7 +268,7 @@ async def test_overview(api: str, world: World) -> None:
     assert "koala 7 ████████████████████ ▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▅▅▅▅█▅▁" in shown
     assert "zoo 1 ██▉ ▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁█▁▁" in shown
     assert "Rising tags, 24h: 2026-11-23 13:00 to 2026-11-24 13:00 UTC" in shown
-    assert "tree 6 1.0 25.0 62% 3 ████████████████████ ▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁██████▁" in shown
+    assert "tree 6 1.0 25.0 62% 3 ▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁██████▁" in shown
     assert [request.query_string for request in world.asked[:2]] == ["limit=10", "limit=10"]
 
 
@@ -307,12 +307,28 @@ async def test_rising(api: str) -> None:
 async def test_show(api: str) -> None:
     """A row per day with its hours in their places, totals, the split by add-on."""
     result = await say(api, "trends", "show", "koala", "--window", "7d")
-    assert "2026-11-22        1   ▁▁▁▁▁▁▁▁▁▁▁▁▅▁▁▁▁▁▁▁▁▁▁▁" in result.stdout
-    assert "2026-11-17        0                ▁▁▁▁▁▁▁▁▁▁▁" in result.stdout
+    assert "2026-11-22       1  ▁▁▁▁▁▁▁▁▁▁▁▁▅▁▁▁▁▁▁▁▁▁▁▁" in result.stdout
+    assert "2026-11-17       0               ▁▁▁▁▁▁▁▁▁▁▁" in result.stdout
     assert "8 images by about 4 uploaders; from imagga_tagging 8" in result.stdout
     assert "first seen 2026-11-22 12:00, last seen 2026-11-24 11:00 UTC" in result.stdout
     everything = await lines(api, "trends", "show", "koala", "--window", "all")
     assert "2026-11 8 ▂▁█" in everything
+    minutes = await lines(api, "trends", "show", "koala", "--window", "2026-11-24T10")
+    assert minutes[3:5] == [f"2026-11-24 10:00 2 █{'▁' * 29}", f"2026-11-24 10:30 0 {'▁' * 30}"]
+
+
+@pytest.mark.parametrize("width", [80, 60])
+async def test_narrow_terminals(api: str, width: int) -> None:
+    """Charts give way: no line is wider than the terminal, and no figure or name is cut."""
+    for words, needed in (
+        ("trends", "holiday 4 "),
+        ("trends compare", "koala 7 "),
+        ("images", "koala-0 2026-11-24 "),
+    ):
+        environment = {"TAGSTREAM_API": api, "COLUMNS": str(width)}
+        result = await asyncio.to_thread(CliRunner().invoke, main, words.split(), env=environment)
+        assert max(map(len, result.stdout.splitlines())) <= width
+        assert any(" ".join(line.split()).startswith(needed) for line in result.stdout.splitlines())
 
 
 async def test_compare(api: str) -> None:

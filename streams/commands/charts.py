@@ -1,10 +1,14 @@
 """Figures and names as a terminal shows them: sparklines, bars, tables. Nothing here asks or prints."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -58,6 +62,33 @@ def bar(value: float, top: float, width: int = BAR_WIDTH) -> str:
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
+@dataclass(frozen=True)
+class Chart:
+    """A drawing that takes the room that there is, up to its width."""
+
+    draw: Callable[[int], str]
+    width: int
+    style: str = ""
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it."""
+        yield Text(self.draw(min(self.width, options.max_width)), style=self.style)
+
+    def __rich_measure__(self, _console: Console, options: ConsoleOptions) -> Measurement:
+        """Tell how much room it takes."""
+        return Measurement(1, min(self.width, options.max_width))
+
+
+def bar_of(value: float, top: float, style: str = "cyan", width: int = BAR_WIDTH) -> Chart:
+    """Give a bar as a table's cell."""
+    return Chart(partial(bar, value, top), width, style)
+
+
+def sparkline_of(counts: Sequence[float]) -> Chart:
+    """Give a sparkline as a table's cell."""
+    return Chart(partial(sparkline, counts), SPARKLINE_WIDTH)
+
+
 def printable(text: str) -> str:
     """Give text from strangers without what commands a terminal."""
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
@@ -96,7 +127,7 @@ def table(*columns: str, right: Iterable[str] = (), whole: Iterable[str] = ()) -
         right: Columns of figures.
         whole: Columns that are never broken into lines.
     """
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for place, column in enumerate(columns):
         figures = column in set(right)
         made.add_column(

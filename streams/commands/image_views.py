@@ -8,7 +8,7 @@ from rich.text import Text
 
 from schemas.answers_images import FoundImages, ImageState, RelatedTags, TagChange
 from schemas.results import ScoredTag
-from streams.commands.charts import bar, counted, name, number, printable, share, table, when
+from streams.commands.charts import bar_of, counted, name, number, printable, share, table, when
 from streams.commands.framing import framed, more, window_text
 
 SHOWN_TAGS = 8
@@ -82,7 +82,7 @@ def _facts(answer: ImageState) -> Table:
 
 def _scores(answer: ImageState) -> Table:
     sources = {tag.tag: tag.sources for tag in answer.tags}
-    rows = table("add-on", "tag", "confidence", "", "assigned", right=("confidence",), whole=("",))
+    rows = table("add-on", "tag", "confidence", "", "assigned", right=("confidence",))
     for add_on, scores in answer.scores.items():
         for place, score in enumerate(scores):
             assigned = add_on in sources.get(score.tag, ())
@@ -90,7 +90,7 @@ def _scores(answer: ImageState) -> Table:
                 name(add_on if place == 0 else ""),
                 name(score.tag, "bold green" if assigned else ""),
                 f"{score.confidence:.2f}",
-                Text(bar(score.confidence, 1), style="cyan"),
+                bar_of(score.confidence, 1),
                 "yes" if assigned else "",
             )
     return rows
@@ -121,5 +121,5 @@ def related_view(answer: RelatedTags) -> RenderableType:
     top = max(tag.lift for tag in answer.related)
     for tag in answer.related:
         figures = (number(tag.both), share(tag.support), share(tag.confidence), f"{tag.lift:,.2f}")
-        rows.add_row(name(tag.tag), *figures, Text(bar(tag.lift, top), style="cyan"))
+        rows.add_row(name(tag.tag), *figures, bar_of(tag.lift, top))
     return framed(title, rows, answer)

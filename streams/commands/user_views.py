@@ -4,7 +4,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from schemas.answers_users import SimilarUsers, UserFeed, UserInterests
-from streams.commands.charts import bar, counted, name, number, printable, share, table, when
+from streams.commands.charts import bar_of, counted, name, number, printable, share, table, when
 from streams.commands.framing import framed
 from streams.commands.image_views import scored_text
 
@@ -18,7 +18,7 @@ def interests_view(answer: UserInterests) -> RenderableType:
     top = max((each.weight for each in answer.interests), default=0)
     for each in answer.interests:
         figures = (number(each.images), f"{each.weight:.2f}", share(each.share))
-        rows.add_row(name(each.tag), *figures, Text(bar(each.weight, top), style="cyan"))
+        rows.add_row(name(each.tag), *figures, bar_of(each.weight, top))
     return framed(title, rows, answer, f"{tags}; {_half_life(answer.half_life_days)}")
 
 
@@ -29,10 +29,10 @@ def similar_view(answer: SimilarUsers) -> RenderableType:
     notes = (f"score: {printable(answer.method)}; {_half_life(answer.half_life_days)}; {age}",)
     if not answer.users:
         return framed(title, None, answer, "nobody shares a tag", *notes)
-    rows = table("user", "score", "", "shared tags", right=("score",), whole=("",))
+    rows = table("user", "score", "", "shared tags", right=("score",))
     for each in answer.users:
         shared = name(", ".join(each.shared_tags))
-        rows.add_row(name(each.user_id), f"{each.score:.3f}", Text(bar(each.score, 1), style="cyan"), shared)
+        rows.add_row(name(each.user_id), f"{each.score:.3f}", bar_of(each.score, 1), shared)
     return framed(title, rows, answer, *notes)
 
 
@@ -43,11 +43,11 @@ def feed_view(answer: UserFeed) -> RenderableType:
     if not answer.images:
         return framed(title, None, answer, "no image of somebody else has a tag that this user likes", *notes)
     rows = table(
-        "image", "uploaded (UTC)", "user", "score", "", "tags", right=("score",), whole=("uploaded (UTC)", "")
+        "image", "uploaded (UTC)", "user", "score", "", "tags", right=("score",), whole=("uploaded (UTC)",)
     )
     top = max(image.score for image in answer.images)
     for image in answer.images:
-        drawn = Text(bar(image.score, top, 10), style="cyan")
+        drawn = bar_of(image.score, top, width=10)
         tags = scored_text(image.tags, image.because)
         uploaded, user = when(image.uploaded_at), name(image.user_id)
         rows.add_row(name(image.public_id), uploaded, user, f"{image.score:.3f}", drawn, tags)
