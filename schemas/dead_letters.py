@@ -22,6 +22,7 @@ FAULT_HEADERS = {
     f"{_CONNECT}exception.class.name": "Name of the error's class.",
     f"{_CONNECT}exception.message": f"The error in words, at most {MAX_MESSAGE} characters.",
     "tagstream.reason": "The fault as a short code, for machines.",
+    "tagstream.timestamp": "Kafka's timestamp of the original record, milliseconds since the epoch.",
     "tagstream.retryable": "`true` where publishing the event again may help, otherwise `false`.",
 }
 
@@ -59,6 +60,7 @@ def dead_letter_headers(record: Record, fault: Fault) -> list[tuple[str, Any]]:
         f"{_CONNECT}exception.class.name": fault.error,
         f"{_CONNECT}exception.message": fault.message[:MAX_MESSAGE],
         "tagstream.reason": fault.reason,
+        "tagstream.timestamp": str(record.timestamp),
         "tagstream.retryable": "true" if fault.retryable else "false",
     }
     original = [(name, content) for name, content in record.headers if name not in explained]

@@ -43,6 +43,7 @@ def test_original_headers_come_first_and_untouched() -> None:
         "__connect.errors.exception.class.name": b"BadEventError",
         "__connect.errors.exception.message": b"field `url` is missing",
         "tagstream.reason": b"invalid_event",
+        "tagstream.timestamp": b"0",
         "tagstream.retryable": b"false",
     }
 
