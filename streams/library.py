@@ -3,25 +3,50 @@
 import time
 
 from streams.api.freshness import LateFreshness
+from streams.api.images import ImageRoutes
 from streams.api.routes import Route
 from streams.api.trends import TrendRoutes
+from streams.api.users import UserRoutes
+from streams.image_index import ImageIndex
+from streams.replica import Replica
 from streams.settings import Settings
+from streams.state import PartitionState
 from streams.trend_index import TrendIndex
+from streams.user_index import UserIndex
+
+_COMPACTION_INTERVAL = 10.0  # seconds between two looks whether the images need compaction
 
 
 class Library:
     """The indexes over all partitions' rows.
 
     Attributes:
-        freshness: How far the rows are; its source is set when the partitions are known.
+        freshness: How far the rows are; its source is set by `follow`.
         listeners: What must be told of each change of a row.
     """
 
-    def __init__(self, _settings: Settings) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.freshness = LateFreshness()
-        self._trends = TrendIndex()
-        self.listeners = [self._trends.changed]
+        self._half_life = settings.half_life
+        self._states = dict[int, PartitionState]()
+        self._trends, self._images, self._users = TrendIndex(), ImageIndex(), UserIndex()
+        self.listeners = [self._trends.changed, self._images.changed, self._users.changed]
+
+    def follow(self, replica: Replica) -> None:
+        """Answer from these states, now that the partitions are known."""
+        self._states.update(replica.states)
+        self.freshness.source = replica
 
     def routes(self) -> list[Route]:
         """Give the routes that ask about the state."""
-        return TrendRoutes(self._trends, self.freshness, time.time).routes()
+        states, fresh, clock = self._states, self.freshness, time.time
+        users = UserRoutes(self._users, self._images, states, fresh, clock, half_life_days=self._half_life)
+        return [
+            *TrendRoutes(self._trends, fresh, clock).routes(),
+            *ImageRoutes(self._images, states, fresh).routes(),
+            *users.routes(),
+        ]
+
+    async def keep_compact(self) -> None:
+        """Bury what is dead in the indexes, for ever."""
+        await self._images.keep_compact(_COMPACTION_INTERVAL)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable
 from model import Tagger
 from schemas.results import ModelInfo
 from streams import stub_tagger
+from streams.access.guard import Guard
 from streams.addresses import AddressPolicy
 from streams.app import Tagstream, create_app
 from streams.categorizing import Categorizer, Rules
@@ -79,12 +80,12 @@ class Worker:
         Raises:
             ManifestError: A model folder cannot be used.
             TopicsError: The cluster's topics do not fit the settings.
-            SettingsError: The allowed sources cannot be read.
+            SettingsError: The allowed sources cannot be read, or nobody said who may ask.
             OSError: The query API's address cannot be listened on.
         """
         async with contextlib.AsyncExitStack() as stack:
             closed = None if self.settings.queries else "this worker only tags; ask one with queries on"
-            api = QueryApi(self, self._library.routes(), closed=closed)
+            api = QueryApi(self, self._library.routes(), guard=Guard.of(self.settings), closed=closed)
             self.port = await api.start(self.settings.web_host, self.settings.web_port)
             stack.push_async_callback(api.stop)
             log.info("query API on http://%s:%d", self.settings.web_host, self.port)
@@ -108,12 +109,12 @@ class Worker:
             follows=settings.queries,
             listeners=self._library.listeners if settings.queries else (),
         )
-        self._library.freshness.source = replica
+        self._library.follow(replica)
         keeper = SnapshotKeeper(replica, Snapshots(settings.data_dir / "state", settings.app_id))
         if settings.snapshot_interval:
             self.status = "loading snapshots"
             await keeper.restore_all()
-        background = [asyncio.create_task(replica.run())]
+        background = [asyncio.create_task(replica.run()), asyncio.create_task(self._library.keep_compact())]
         if settings.snapshot_interval:
             background.append(asyncio.create_task(keeper.run(settings.snapshot_interval)))
         for task in background:
