@@ -5,7 +5,18 @@ from importlib import import_module
 
 import click
 
-COMMANDS = ("run", "worker", "broker", "publish", "tail", "dead-letters", "trends", "images", "users")
+COMMANDS = (
+    "run",
+    "worker",
+    "broker",
+    "publish",
+    "tail",
+    "dead-letters",
+    "trends",
+    "images",
+    "users",
+    "token",
+)
 
 
 class _LazyCommands(click.Group):

@@ -102,6 +102,23 @@ class Settings:
     max_transaction: int = _setting(100, "Most events in one transaction.", _at_least(1))
     web_host: str = _setting("127.0.0.1", "Address that the query API listens on.")
     web_port: int = _setting(6066, "Port that the query API listens on. 0: any free one.", _port)
+    web_names: str = _setting(
+        "", "Host names under which it may be asked besides localhost, separated by commas."
+    )
+    tokens: Path | None = _setting(
+        None, "File of the tokens that may ask; `tagstream token new` makes one. Empty: none is needed."
+    )
+    open_api: bool = _setting(
+        False, "Whether anybody may ask, without a token, on an address that others reach."
+    )
+    rate_limit: float = _setting(
+        200.0, "Questions per second of one token, or of one address. 0: no limit.", _at_least(0)
+    )
+    rate_burst: int = _setting(1000, "Questions that may come at once within that.", _at_least(1))
+    max_queries: int = _setting(
+        8, "Most questions in work; four times as many wait, others are told to come back.", _at_least(1)
+    )
+    query_timeout: float = _setting(10.0, "Time after which a question is given up.", _at_least(0.1))
     data_dir: Path = _setting(_DATA_DIR, "Directory of this worker's own files.")
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR.")
     log_format: str = _setting("auto", "console, json, or auto: console on a terminal, json elsewhere.")

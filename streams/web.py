@@ -1,14 +1,20 @@
 """HTTP for the query API. It answers from its first second, also while Kafka is away."""
 
+import contextlib
+import functools
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import msgspec
 from aiohttp import web
 
 from schemas.answers import Problem
+from streams.access.callers import Caller
+from streams.access.connections import QueryServer
+from streams.access.guard import Guard
+from streams.access.refusals import RefusalError
 from streams.api.errors import QuestionError, UnavailableError
-from streams.api.health import HealthRoutes, Worker
+from streams.api.health import HealthRoutes, Worker, for_strangers
 from streams.api.openapi import openapi_document
 from streams.api.routes import Reply, Route
 
@@ -30,22 +36,33 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class QueryApi:
     """Serves the routes; start it with `start`, end it with `stop`."""
 
-    def __init__(self, worker: Worker, routes: Iterable[Route] = (), *, closed: str | None = None) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        routes: Iterable[Route] = (),
+        *,
+        guard: Guard | None = None,
+        closed: str | None = None,
+    ) -> None:
         """Make the server.
 
         Args:
             worker: Whose health is told.
             routes: What else is served.
+            guard: Who may ask; None: anybody on this machine.
             closed: Why no question about the state is answered here; None: they are.
         """
         self.routes = [*HealthRoutes(worker).routes(), *routes]
+        self._guard = guard or Guard()
         self._closed = closed
         self._document = msgspec.json.encode(openapi_document(self.routes))
-        app = web.Application(middlewares=[_explain], client_max_size=64 * 1024)
+        app = web.Application(middlewares=[self._explain], client_max_size=64 * 1024)
         app.router.add_get("/openapi.json", self._openapi)
         for route in self.routes:
             app.router.add_get(route.path, self._serve(route))
-        self._runner = web.AppRunner(app, access_log=None, max_line_size=_LINE_LIMIT)
+        app.on_cleanup.append(self._end_work)
+        self._runner = web.AppRunner(app)
+        self._stack = contextlib.AsyncExitStack()
 
     @property
     def app(self) -> web.Application:
@@ -59,28 +76,73 @@ class QueryApi:
             OSError: The address cannot be listened on.
         """
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
-        address = self._runner.addresses[0]
-        return int(address[1])
+        self._stack.push_async_callback(self._runner.cleanup)
+        assert self._runner.server is not None  # noqa: S101 - set up just now
+        server = QueryServer(self._runner.server, _no_http, access_log=None, max_line_size=_LINE_LIMIT)
+        runner = web.ServerRunner(await self._stack.enter_async_context(server), shutdown_timeout=5.0)
+        await runner.setup()
+        self._stack.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, host, port).start()
+        return int(runner.addresses[0][1])
 
     async def stop(self) -> None:
         """Stop listening."""
-        await self._runner.cleanup()
+        await self._stack.aclose()
 
     def _serve(self, route: Route) -> Handler:
+        answers = self._answer_anybody if route.open else self._answer_caller
+
         async def handler(request: web.Request) -> web.Response:
-            if route.needs_state and self._closed is not None:
-                raise UnavailableError("queries_off", self._closed)
-            answer = await route.handler(route.read(_given(request)))
-            if isinstance(answer, Reply):
-                return _json(answer.answer, answer.status)
-            return _json(answer)
+            answer = await answers(route, request)
+            return _json(answer.answer, answer.status) if isinstance(answer, Reply) else _json(answer)
 
         return handler
 
-    async def _openapi(self, _request: web.Request) -> web.Response:
+    async def _answer_caller(self, route: Route, request: web.Request) -> msgspec.Struct | Reply:
+        caller, given = self._admit(request), _given(request)
+        caller.require(route.scope)
+        if route.needs_state and self._closed is not None:
+            raise UnavailableError("queries_off", self._closed)
+        question = route.read(caller.with_tenant(given) if "tenant" in route.parameters else given)
+        caller.require_tenant(getattr(question, "tenant", None))
+        return await self._guard.gate.run(functools.partial(route.handler, question))
+
+    async def _answer_anybody(self, route: Route, request: web.Request) -> msgspec.Struct | Reply:
+        answer = await route.handler(route.read(_given(request)))
+        known = self._guard.recognize(_all(request, "Authorization")) is not None
+        return answer if known else for_strangers(answer)
+
+    async def _openapi(self, request: web.Request) -> web.Response:
+        self._guard.count(None, request.remote or "")
         return web.Response(body=self._document, content_type="application/json", headers=_HEADERS)
+
+    def _admit(self, request: web.Request) -> Caller:
+        return self._guard.admit(_all(request, "Authorization"), request.remote or "")
+
+    async def _end_work(self, _app: web.Application) -> None:
+        await self._guard.gate.close()
+
+    @web.middleware
+    async def _explain(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if len(request.raw_path) > MAX_TARGET:
+            return _json(Problem("too_long", f"path and query exceed {MAX_TARGET} bytes; ask for less"), 414)
+        try:
+            self._guard.check_host(_all(request, "Host"))
+            if request.match_info.http_exception is not None:
+                self._admit(request)  # whoever looks for routes is counted as well
+            return await handler(request)
+        except QuestionError as error:
+            headers = error.headers if isinstance(error, RefusalError) else {}
+            return _json(Problem(error.code, str(error)), error.status, headers)
+        except web.HTTPException as error:
+            return _refusal(request, error)
+        except Exception:
+            log.exception("%s failed", request.path)
+            return _json(Problem("internal_error", "see the worker's log"), 500)
+
+
+def _all(request: web.Request, header: str) -> Sequence[str]:
+    return request.headers.getall(header, ())
 
 
 def _given(request: web.Request) -> dict[str, list[str]]:
@@ -89,24 +151,10 @@ def _given(request: web.Request) -> dict[str, list[str]]:
     return given
 
 
-def _json(answer: msgspec.Struct, status: int = 200) -> web.Response:
+def _json(answer: msgspec.Struct, status: int = 200, more: Mapping[str, str] = _HEADERS) -> web.Response:
     body = msgspec.json.encode(answer)
-    return web.Response(body=body, status=status, content_type="application/json", headers=_HEADERS)
-
-
-@web.middleware
-async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse:
-    if len(request.raw_path) > MAX_TARGET:
-        return _json(Problem("too_long", f"path and query exceed {MAX_TARGET} bytes; ask for less"), 414)
-    try:
-        return await handler(request)
-    except QuestionError as error:
-        return _json(Problem(error.code, str(error)), error.status)
-    except web.HTTPException as error:
-        return _refusal(request, error)
-    except Exception:
-        log.exception("%s failed", request.path)
-        return _json(Problem("internal_error", "see the worker's log"), 500)
+    headers = {**_HEADERS, **more}
+    return web.Response(body=body, status=status, content_type="application/json", headers=headers)
 
 
 def _refusal(request: web.Request, error: web.HTTPException) -> web.Response:
@@ -114,7 +162,10 @@ def _refusal(request: web.Request, error: web.HTTPException) -> web.Response:
         404: f"no route {request.path[:64]!r}; /openapi.json lists them",
         405: f"{request.method[:16]} is not answered here; use GET or HEAD",
     }
-    response = _json(Problem(f"http_{error.status}", reasons.get(error.status, error.reason)), error.status)
-    if "Allow" in error.headers:
-        response.headers["Allow"] = error.headers["Allow"]
-    return response
+    allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+    reason = reasons.get(error.status, error.reason)
+    return _json(Problem(f"http_{error.status}", reason), error.status, allow)
+
+
+def _no_http(status: int) -> web.Response:
+    return _json(Problem(f"http_{status}", "this is no HTTP request that is understood here"), status)

@@ -418,7 +418,7 @@ class Fuzzing:
         if self._port is None:
             self._api, self._port = api, await api.start("127.0.0.1", 0)
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        writer.write(f"{method} {target} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n".encode())
+        writer.write(f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
         writer.close()
         await writer.wait_closed()

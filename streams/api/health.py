@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+import msgspec
+
 from schemas.answers import Health, PartitionState
 from streams.api.routes import NoParameters, Reply, Route
 from streams.moments import moment
@@ -30,8 +32,8 @@ class HealthRoutes:
     def routes(self) -> list[Route]:
         """Give the routes."""
         return [
-            Route("/healthz", NoParameters, Health, self.healthz, needs_state=False),
-            Route("/readyz", NoParameters, Health, self.readyz, also={503: Health}, needs_state=False),
+            Route("/healthz", NoParameters, Health, self.healthz, needs_state=False, open=True),
+            Route("/readyz", NoParameters, Health, self.readyz, {503: Health}, needs_state=False, open=True),
         ]
 
     async def healthz(self, _question: NoParameters) -> Health:
@@ -49,6 +51,13 @@ class HealthRoutes:
     def _health(self) -> Health:
         units = self._worker.units
         return Health(self._worker.status, [_state(unit) for _, unit in sorted(units.items())])
+
+
+def for_strangers(answer: msgspec.Struct | Reply) -> msgspec.Struct | Reply:
+    """Give what somebody without a token is told: of the health, the status alone."""
+    told = answer.answer if isinstance(answer, Reply) else answer
+    told = Health(told.status, []) if isinstance(told, Health) else told
+    return Reply(told, answer.status) if isinstance(answer, Reply) else told
 
 
 def _state(unit: Unit) -> PartitionState:

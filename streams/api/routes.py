@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from streams.access.callers import Scope
 from streams.api.parameters import Parameter, parameters_of, read_question, wire_name
 
 
@@ -36,6 +37,8 @@ class Route:
         handler: Takes the question and gives the answer, or a `Reply`; its docstring is the documentation.
         also: Types of answers that come with other statuses, besides problems.
         needs_state: Whether it asks about the state that the worker follows.
+        scope: What a caller must be allowed to.
+        open: Whether strangers are answered, too, where callers need a token; they are told less.
     """
 
     path: str
@@ -44,6 +47,8 @@ class Route:
     handler: Callable[[Any], Awaitable[msgspec.Struct | Reply]]
     also: Mapping[int, type[msgspec.Struct]] = field(default_factory=dict)
     needs_state: bool = True
+    scope: Scope = Scope.READ
+    open: bool = False
 
     @functools.cached_property
     def parameters(self) -> dict[str, Parameter]:
