@@ -8,7 +8,10 @@ import compose_spec
 import pytest
 import yaml
 
+from streams.access.guard import Guard
+from streams.access.refusals import RefusalError
 from streams.cli import COMMANDS
+from streams.errors import SettingsError
 from streams.kafka_connection import VARIABLES
 from streams.kafka_jars import KAFKA_VERSION
 from streams.settings import PREFIX, Settings, variable
@@ -72,6 +75,20 @@ def test_only_this_machine_reaches_the_services() -> None:
     ports = [*KAFKA["ports"], *WORKER["ports"]]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_the_worker_says_that_anybody_may_ask() -> None:
+    """It listens beyond its container, so it would not start without; Docker and other services reach it."""
+    environment = WORKER["environment"]
+    guard = Guard.of(Settings.from_mapping(environment))
+    port = Settings().web_port
+    for host in ("localhost", "127.0.0.1", f"127.0.0.1:{port}", f"worker:{port}", "172.18.0.3"):
+        guard.check_host([host])
+    with pytest.raises(RefusalError, match="evil"):
+        guard.check_host(["evil.example"])
+    closed = {name: value for name, value in environment.items() if name != "TAGSTREAM_OPEN_API"}
+    with pytest.raises(SettingsError, match="TAGSTREAM_OPEN_API=true"):
+        Guard.of(Settings.from_mapping(closed))
 
 
 def test_kafkas_listeners_fit_together() -> None:

@@ -14,8 +14,17 @@ from streams.api.routes import Route
 _REFERENCE = "#/components/schemas/{name}"
 _PROBLEMS = {
     400: "A parameter breaks its rule; the reason names value, rule and cure.",
+    401: "A token is needed, and there is none or none that is known.",
+    403: "The token is not for this, or not for this tenant.",
     404: "What is asked about is not known.",
-    503: "This worker does not follow the state, or not yet.",
+    421: "The request is for a host name that this is not.",
+    429: "Too many questions; `Retry-After` says when to ask again.",
+    503: "This worker does not follow the state, or not yet, or has too much to do; see `Retry-After`.",
+}
+_BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A token of `tagstream token new`. Where the operator names no tokens, none is needed.",
 }
 
 
@@ -38,7 +47,7 @@ def openapi_document(routes: Iterable[Route]) -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "paths": {route.path: {"get": _operation(route, schemas)} for route in routes},
-        "components": {"schemas": parts},
+        "components": {"schemas": parts, "securitySchemes": {"bearer": _BEARER}},
     }
 
 
@@ -56,6 +65,8 @@ def _operation(route: Route, schemas: dict[type[msgspec.Struct], dict[str, Any]]
             for status, kind in _answers(route).items()
         },
     }
+    # Without a token as well: where none is needed, or where strangers are told less.
+    operation["security"] = [{"bearer": [] if route.open else [str(route.scope)]}, {}]
     if route.description:
         operation["description"] = route.description
     for status, meaning in _problems(route).items():
@@ -68,8 +79,10 @@ def _answers(route: Route) -> dict[int, type[msgspec.Struct]]:
 
 
 def _problems(route: Route) -> dict[int, str]:
-    apply = {400: True, 404: bool(route.path_parameters), 503: route.needs_state}
-    return {status: meaning for status, meaning in _PROBLEMS.items() if apply[status]}
+    left_out = set() if route.path_parameters else {404}
+    if route.open:
+        left_out |= {401, 403, 429, 503}
+    return {status: meaning for status, meaning in _PROBLEMS.items() if status not in left_out}
 
 
 def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
