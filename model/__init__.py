@@ -1,6 +1,7 @@
 """Bytes in, tags out: decode, resize, infer, name. No Kafka, no HTTP."""
 
-from model.decode import BadImageError, DecodedImage, decode
+from model.decode import DecodedImage, decode
+from model.errors import BadImageError
 from model.manifest import ManifestError
 from model.tagger import DEFAULT_ARTIFACT, Tagger
 from model.vocabulary import Tag

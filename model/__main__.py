@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.decode import BadImageError
+from model.errors import BadImageError
 from model.manifest import ManifestError
 from model.tagger import Tagger
 

@@ -3,36 +3,48 @@
 Every image is squashed to ``size`` x ``size``: the models here keep more of their accuracy on a squashed
 image than on a centre crop. JPEG files are decoded at a reduced scale (Pillow's *draft*), which makes a
 12-megapixel photo about seven times cheaper.
+
+Only the parser that the first bytes call for sees a file, and only after the checks of `model.limits`,
+`model.headers` and `model.tiff_directory`.
 """
 
 from __future__ import annotations
 
 import re
+import struct
 import warnings
 from dataclasses import dataclass
-from io import BytesIO
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import AvifImagePlugin, ExifTags, Image, UnidentifiedImageError, features
 from PIL.JpegImagePlugin import JpegImageFile
 
-from model.sniff import lacks_bytes, named_format, progressive_scans
+from model.errors import BadImageError, too_large
+from model.headers import check_jpeg_header, jpeg_scans, without_texts
+from model.limits import (
+    MAX_DECODING_BYTES,
+    MAX_PIXELS,
+    CountedFile,
+    DecodingMemory,
+    check_pixels,
+    check_scans,
+    decoding_bytes,
+)
+from model.pixels import square
+from model.sniff import lacks_bytes, named_format
+from model.tiff_directory import check_tiff
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_SHORT_NAMES = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tiff"}
+if features.check("avif"):
+    _SHORT_NAMES["AVIF"] = "avif"
+
+FORMATS = tuple(_SHORT_NAMES)
 """What is decoded, in Pillow's names. Not MPO: its parser raises KeyError on unknown data."""
 
-MAX_PIXELS = 50_000_000
-"""Width times height above which an image is refused before its pixels get any memory."""
-
-MAX_SCANS = 200
-"""Scans of a progressive JPEG above which it is refused; encoders write about ten."""
-
-_TINY = 1e-12
-_SHORT_NAMES = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tiff"}
 _SWAPPED = {5, 6, 7, 8}
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -43,22 +55,13 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_MEMORY = DecodingMemory(MAX_DECODING_BYTES)
 
-# Once, at import: changing the filters around each call would race between threads.
+# Once, at import: changing them around each call would race between threads.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # a stranger's EXIF is no news
 warnings.simplefilter("error", Image.DecompressionBombWarning)
-
-
-class BadImageError(ValueError):
-    """The bytes are no image that can be tagged; the same bytes will fail again.
-
-    Attributes:
-        code: ``not_an_image``, ``unsupported_format``, ``truncated``, ``too_many_pixels`` or ``corrupt``.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # there is a thread per core already
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class DecodedImage:
         pixels: uint8, shape (size, size, 3), RGB.
         width: Of the whole image, after its EXIF orientation.
         height: Likewise.
-        format: ``jpg``, ``png``, ``webp``, ``gif``, ``bmp`` or ``tiff``.
+        format: ``jpg``, ``png``, ``webp``, ``gif``, ``bmp``, ``tiff`` or ``avif``.
     """
 
     pixels: NDArray[np.uint8]
@@ -81,7 +84,8 @@ class DecodedImage:
 def decode(data: bytes, size: int) -> DecodedImage:
     """Decode the first frame of an image, upright, as RGB on white, squashed to a square.
 
-    Safe to call from several threads; Pillow releases the GIL while it decodes and resizes.
+    Safe to call from several threads; Pillow releases the GIL while it decodes and resizes. All of them
+    together use little more than ``MAX_DECODING_BYTES``: some wait where many large images come at once.
 
     Args:
         data: A whole image file.
@@ -90,51 +94,58 @@ def decode(data: bytes, size: int) -> DecodedImage:
     Raises:
         BadImageError: The bytes are refused; its ``code`` says why.
     """
-    with _open(data) as image:
-        try:
-            return _upright_square(image, size)
-        except Exception as error:  # Pillow's decoders raise many kinds on hostile data
-            raise _broken(error, data) from error
-
-
-def _open(data: bytes) -> Image.Image:
-    if (scans := progressive_scans(data)) > MAX_SCANS:
-        rule = f"at most {MAX_SCANS} are decoded, as each costs a pass over the image"
-        raise BadImageError("corrupt", f"the JPEG data has {scans} scans: {rule}; save it again")
+    kind = named_format(data)
+    if kind not in FORMATS:
+        raise _foreign(data, kind)
     try:
-        image = _parse_header(data)
+        scans = _check_structure(data, kind)
+        with _opened(data, kind) as image:
+            check_pixels(image)
+            return _upright_square(image, size, scans)
+    except BadImageError:
+        raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         found = re.search(r"\((\d+) pixels\)", str(error))
-        raise _too_large(f"{int(found[1]):,} pixels" if found else str(error)) from error
-    except UnidentifiedImageError as error:
-        raise _unidentified(data) from error
-    except Exception as error:  # Pillow's parsers raise many kinds on hostile headers
+        raise too_large(
+            f"{int(found[1]):,} pixels" if found else str(error), f"{MAX_PIXELS:,} pixels"
+        ) from error
+    except Exception as error:  # Pillow's parsers and decoders raise many kinds on hostile data
         raise _broken(error, data) from error
-    if image.width * image.height > MAX_PIXELS:
-        raise _too_large(f"{image.width} x {image.height} pixels")
-    return image
 
 
-def _parse_header(data: bytes) -> Image.Image:
-    if data.startswith(b"\xff\xd8\xff"):
+def _check_structure(data: bytes, kind: str) -> int:
+    """Refuse what would cost the parser too much; give the number of a JPEG's scans."""
+    if kind == "JPEG":
+        check_jpeg_header(data)
+        return jpeg_scans(data)
+    if kind == "TIFF":
+        check_tiff(data)
+    return 1
+
+
+def _opened(data: bytes, kind: str) -> Image.Image:
+    if kind == "JPEG":
         # Image.open would hand a multi-picture JPEG to the MPO parser; its first picture is a plain JPEG.
-        return JpegImageFile(BytesIO(data))
-    return Image.open(BytesIO(data), formats=FORMATS)
+        return JpegImageFile(CountedFile(data, kind))
+    file = CountedFile(without_texts(data) if kind == "PNG" else data, kind)
+    return Image.open(file, formats=(kind,))
 
 
-def _upright_square(image: Image.Image, size: int) -> DecodedImage:
+def _upright_square(image: Image.Image, size: int, scans: int) -> DecodedImage:
     width, height = image.size
+    check_scans(scans, width * height)
     image.draft(None, (size, size))
-    image.load()
-    if image.format == "TIFF":
-        width, height = image.size  # Pillow turns TIFF files upright while it loads them
+    with _MEMORY.reserved(decoding_bytes(image, width * height, scans)):
+        image.load()
+        if image.format == "TIFF":
+            width, height = image.size  # Pillow turns TIFF files upright while it loads them
+        small = square(image, size)
     orientation = _orientation(image)
-    square = _flatten(_eight_bits(image, size), size)
     if orientation in _TRANSPOSE:
-        square = square.transpose(_TRANSPOSE[orientation])
+        small = small.transpose(_TRANSPOSE[orientation])
     if orientation in _SWAPPED:
         width, height = height, width
-    return DecodedImage(np.asarray(square), width, height, _SHORT_NAMES[image.format or "JPEG"])
+    return DecodedImage(np.asarray(small), width, height, _SHORT_NAMES[image.format or "JPEG"])
 
 
 def _orientation(image: Image.Image) -> int:
@@ -145,59 +156,17 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) else 1
 
 
-def _eight_bits(image: Image.Image, size: int) -> Image.Image:
-    """Bring 16-bit, 32-bit and floating-point grey to 8 bits and the wanted size; the rest passes."""
-    if image.mode not in {"I", "F"} and not image.mode.startswith("I;16"):
-        return image
-    wide = image.convert("F")
-    found = (0.0, 65535.0) if image.mode.startswith("I;16") else wide.getextrema()
-    low, high = cast("tuple[float, float]", found)  # one band, one pair
-    values = np.asarray(_squash(wide, size))
-    scaled = (values - low) * (255.0 / max(high - low, _TINY))
-    return Image.fromarray(np.nan_to_num(scaled).clip(0, 255).astype(np.uint8))
-
-
-def _flatten(image: Image.Image, size: int) -> Image.Image:
-    """Lay transparency over white; CMYK, palettes and grey become RGB.
-
-    Transparent images are squashed first, with their colours multiplied by their alpha so that hidden ones do
-    not bleed: at full size the layers of a large one would take most of a gigabyte.
-    """
-    if not image.has_transparency_data:
-        return _squash(image if image.mode == "RGB" else image.convert("RGB"), size)
-    layer = image if image.mode == "RGBA" else image.convert("RGBA")
-    small = _squash(layer.convert("RGBa"), size).convert("RGBA")
-    paper = Image.new("RGBA", small.size, "white")
-    paper.alpha_composite(small)
-    return paper.convert("RGB")
-
-
-def _squash(image: Image.Image, size: int) -> Image.Image:
-    return image.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
-
-
-def _too_large(found: str) -> BadImageError:
-    return BadImageError(
-        "too_many_pixels",
-        f"the image is too large ({found}): at most {MAX_PIXELS:,} pixels are decoded; scale it down first",
-    )
-
-
-def _unidentified(data: bytes) -> BadImageError:
-    known = named_format(data)
+def _foreign(data: bytes, kind: str | None) -> BadImageError:
     cure = f"send one of {', '.join(_SHORT_NAMES.values())}"
-    if known is None:
+    if kind is None:
         head = data[:8].hex(" ") or "no bytes"
         return BadImageError("not_an_image", f"no image format starts with {head}: {cure}")
-    if known in FORMATS:
-        return _broken(SyntaxError(), data)
-    return BadImageError("unsupported_format", f"{known} files are not decoded: {cure}")
+    return BadImageError("unsupported_format", f"{kind} files are not decoded: {cure}")
 
 
 def _broken(error: BaseException, data: bytes) -> BadImageError:
-    reason = (
-        "its header cannot be read" if isinstance(error, SyntaxError) else str(error) or type(error).__name__
-    )
+    unread = isinstance(error, SyntaxError | UnidentifiedImageError | struct.error)
+    reason = "its header cannot be read" if unread else str(error) or type(error).__name__
     short = isinstance(error, EOFError) or "truncated" in reason.lower() or lacks_bytes(data)
     return BadImageError(
         "truncated" if short else "corrupt",

@@ -9,6 +9,7 @@ _PREFIXES = (
     (b"BM", "BMP"),
     (b"II*\0", "TIFF"),
     (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
     (b"8BPS", "PSD"),
     (b"%PDF", "PDF"),
     (b"%!PS", "PostScript"),
@@ -25,9 +26,10 @@ _BRANDS = {
     b"avis": "AVIF",
     b"heic": "HEIC",
     b"heix": "HEIC",
-    b"mif1": "HEIF",
+    b"mif1": "HEIF",  # any codec: the other brands tell
     b"msf1": "HEIF",
 }
+_BRANDS_WINDOW = 64
 _SVG_WINDOW = 512
 
 
@@ -39,17 +41,22 @@ def named_format(data: bytes) -> str | None:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
     if data[4:8] == b"ftyp":
-        return _BRANDS.get(data[8:12], "MP4 video")
+        return _named_brand(data)
     if b"<svg" in data[:_SVG_WINDOW]:
         return "SVG"
     return next((name for prefix, name in _PREFIXES if data.startswith(prefix)), None)
 
 
+def _named_brand(data: bytes) -> str:
+    brands = [data[8:12], *(data[at : at + 4] for at in range(16, _boxed(data), 4))]
+    names = [_BRANDS[brand] for brand in brands if brand in _BRANDS]
+    return next((name for name in names if name != "HEIF"), names[0] if names else "MP4 video")
+
+
+def _boxed(data: bytes) -> int:
+    return min(int.from_bytes(data[:4], "big"), _BRANDS_WINDOW, len(data))
+
+
 def lacks_bytes(data: bytes) -> bool:
     """Whether a WebP file is shorter than its own header says; Pillow's message does not tell."""
     return data[:4] == b"RIFF" and int.from_bytes(data[4:8], "little") + 8 > len(data)
-
-
-def progressive_scans(data: bytes) -> int:
-    """Count the scans of a JPEG file; compressed data holds no FF DA that could be mistaken for one."""
-    return data.count(b"\xff\xda") if data.startswith(b"\xff\xd8\xff") else 0

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import queue
 import struct
+import threading
+import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -12,11 +15,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
 from model import BadImageError, decode
+from model.limits import DecodingMemory
+from model.pixels import square
 
 PHOTO = Path(__file__).parents[1] / "streams" / "photos" / "koala.jpg"
+needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow was built without AVIF")
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
@@ -43,10 +49,13 @@ def quarters() -> Image.Image:
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"), ("GIF", "gif"), ("BMP", "bmp"), ("TIFF", "tiff")],
-)
+    [
+        ("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"), ("GIF", "gif"), ("BMP", "bmp"), ("TIFF", "tiff"),
+        pytest.param("AVIF", "avif", marks=needs_avif),
+    ],
+)  # fmt: skip
 def test_formats(quarters: Image.Image, kind: str, name: str) -> None:
-    """Six formats are decoded to a square of RGB, and told by Cloudinary's names."""
+    """Seven formats are decoded to a square of RGB, and told by Cloudinary's names."""
     decoded = decode(encoded(quarters, kind), 32)
     assert (decoded.format, decoded.width, decoded.height) == (name, 60, 40)
     assert decoded.pixels.shape == (32, 32, 3)
@@ -54,7 +63,7 @@ def test_formats(quarters: Image.Image, kind: str, name: str) -> None:
     assert np.allclose(decoded.pixels[4, 4], RED, atol=24)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", pytest.param("AVIF", marks=needs_avif)])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation(quarters: Image.Image, kind: str, orientation: int) -> None:
     """Whatever way a camera was held, the picture comes out upright, with the size that people see."""
@@ -158,21 +167,21 @@ def test_damaged_exif_costs_nothing(quarters: Image.Image) -> None:
     assert decode(data, 32).width == 60
 
 
-def header_of_png(width: int, height: int) -> bytes:
-    """A PNG that announces a size and then holds next to nothing."""
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
-    body = b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks
-    )
-    return b"\x89PNG\r\n\x1a\n" + body
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width: int, height: int, *chunks: bytes, pixels: bytes = b"") -> bytes:
+    """A grey PNG with these chunks before its pixels."""
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    tail = chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + head + b"".join(chunks) + tail
 
 
 @pytest.mark.parametrize("side", [7_100, 10_000, 40_000, 2_000_000])
 def test_bomb(side: int) -> None:
     """An image of more than 50 megapixels is refused by its header, before its pixels get memory."""
-    error = refused(header_of_png(side, side))
+    error = refused(png(side, side))
     assert error.code == "too_many_pixels"
     assert "at most 50,000,000 pixels" in str(error)
 
@@ -187,6 +196,210 @@ def test_a_flood_of_scans() -> None:
     assert "at most 200" in str(error)
 
 
+def test_scans_of_a_large_image() -> None:
+    """Fewer scans than that are enough where each is a pass over many pixels."""
+    data = encoded(Image.new("RGB", (4000, 4000), RED), "JPEG", progressive=True)
+    at = data.rindex(b"\xff\xda")
+    assert "at most 56" in str(refused(data[:at] + data[at:-2] * 60 + data[-2:]))
+
+
+def test_a_film_behind_a_photo() -> None:
+    """What phones append to a photo may look like scans by chance: it does not count."""
+    trailer = b"\xff\xda\0\x02film" * 500
+    assert decode(PHOTO.read_bytes() + trailer, 32).format == "jpg"
+
+
+SMALL = Image.new("RGB", (8, 8), RED)
+FEW, MANY = 100_000, 3_000_000
+
+
+@pytest.mark.parametrize(
+    ("stuffing", "found"),
+    [
+        (b"\xff\xfe\0\x02" * FEW, "a flood of segments"),
+        (b"\xff" * MANY, "bytes between its segments"),
+        (b"\xff\xfe\0\x02" + b"\0" * MANY, "bytes between its segments"),
+        (b"\xff\xd0" * MANY, "bytes between its segments"),
+        ((b"\xff\xe1\xff\xffExif\0\0" + bytes(65527)) * 20, "bytes of EXIF data"),
+        ((b"\xff\xed\xff\xff" + bytes(65533)) * 130, "a header of"),
+    ],
+)
+def test_a_flood_before_the_pixels(stuffing: bytes, found: str) -> None:
+    """A JPEG whose header would keep the parser busy for seconds is refused at once."""
+    data = encoded(SMALL, "JPEG")
+    error = refused(data[:2] + stuffing + data[2:])
+    assert error.code == "corrupt"
+    assert found in str(error)
+
+
+def test_a_flood_without_end() -> None:
+    """It needs no pixels to be refused."""
+    assert "between its segments" in str(refused(b"\xff\xd8" + b"\xff" * MANY))
+
+
+def test_a_flood_of_chunks() -> None:
+    """A PNG of a hundred thousand empty chunks is refused, before and after its pixels."""
+    data = encoded(SMALL, "PNG")
+    at = data.index(b"IDAT") - 4
+    for stuffed in (
+        data[:at] + chunk(b"abCd", b"") * FEW + data[at:],
+        data[:-12] + chunk(b"IDAT", b"") * FEW,
+    ):
+        assert "a flood of chunks" in str(refused(stuffed))
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(50_000_000))) * 5,
+        chunk(b"iTXt", b"Comment\0\1\0\0\0" + zlib.compress(bytes(50_000_000))),
+        chunk(b"iCCP", b"Profile\0\0" + zlib.compress(bytes(900_000))) * 5_000,
+        chunk(b"iCCP", b"Profile\0\7damaged"),
+    ],
+)
+def test_bombs_in_texts_and_profiles(bomb: bytes) -> None:
+    """Nobody looks at them, so that they stay packed and do not cost an image its tags."""
+    started = time.process_time()
+    assert decode(png(2, 2, bomb, pixels=bytes(6)), 32).width == 2
+    assert time.process_time() - started < 0.5
+
+
+TURNED = b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x12\0\x03\0\0\0\1\0\6" + bytes(6)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation='6'/>".replace(b"'", b'"')),
+        chunk(
+            b"zTXt",
+            b"Raw profile type exif\0\0" + zlib.compress(b"\nexif\n 32\n%s\n" % TURNED.hex().encode()),
+        ),
+    ],
+)
+def test_texts_that_tell_the_orientation(text: bytes) -> None:
+    """Two kinds of text are looked at: they may say which way is up."""
+    decoded = decode(png(4, 2, chunk(b"tEXt", b"Comment\0x"), text, pixels=bytes(10)), 32)
+    assert (decoded.width, decoded.height) == (2, 4)
+
+
+@pytest.mark.parametrize("piece", [b"\x01a", b"\xffa" + bytes(254)])
+def test_a_flood_of_blocks(piece: bytes) -> None:
+    """A GIF with megabytes of comment before its picture is refused."""
+    data = encoded(SMALL, "GIF")
+    at = 13 + (3 << (data[10] & 7) + 1)
+    assert "a flood of small pieces" in str(refused(data[:at] + b"!\xfe" + piece * FEW + b"\0" + data[at:]))
+
+
+def tiff(*entries: tuple[int, int, int, bytes], big: bool = False) -> bytes:
+    """A TIFF of one directory, its values behind it."""
+    head = b"II+\0\x08\0\0\0" + struct.pack("<Q", 16) if big else b"II*\0" + struct.pack("<I", 8)
+    count, entry, room = ("<Q", "<HHQ", 8) if big else ("<H", "<HHI", 4)
+    at = len(head) + struct.calcsize(count) + (struct.calcsize(entry) + room) * len(entries) + room
+    directory, values = struct.pack(count, len(entries)), b""
+    for tag, kind, many, value in entries:
+        place = value if len(value) <= room else (at + len(values)).to_bytes(room, "little")
+        directory += struct.pack(entry, tag, kind, many) + place.ljust(room, b"\0")
+        values += value if len(value) > room else b""
+    return head + directory + bytes(room) + values
+
+
+def grey(width: int, height: int) -> list[tuple[int, int, int, bytes]]:
+    sides = [(256, 4, 1, struct.pack("<I", width)), (257, 4, 1, struct.pack("<I", height))]
+    return [*sides, (258, 3, 1, b"\x08\0"), (262, 3, 1, b"\1\0"), (277, 3, 1, b"\1\0")]
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize(
+    ("entries", "found"),
+    [
+        ([(273, 4, MANY, bytes(4 * MANY)), (278, 4, 1, b"\1")], "values in its directories"),
+        ([(273, 1, MANY, bytes(MANY)), (278, 4, 1, b"\1")], "strips or tiles"),
+        ([(273, 4, FEW, bytes(4 * FEW)), (278, 4, 1, b"\1")], "strips or tiles"),
+        ([(282, 5, MANY, b"\1\0\0\0" * 2 * MANY)], "values in its directories"),
+        ([(700 + tag, 3, 1, b"\1") for tag in range(5_000)], "a directory of"),
+        ([(322, 4, 1, b"\0\0\1"), (323, 4, 1, b"\0\0\1"), (324, 4, 1, b"\x08")], "pixels in tiles of"),
+        ([(322, 4, 1, b"\1"), (322, 4, 1, b"\0\0\1")], "more than once"),
+    ],
+)
+def test_a_directory_that_explodes(
+    entries: list[tuple[int, int, int, bytes]], found: str, *, big: bool
+) -> None:
+    """A TIFF directory that would become gigabytes of objects is refused before it is unpacked."""
+    error = refused(tiff(*grey(100, 100), *entries, big=big))
+    assert error.code == "corrupt"
+    assert found in str(error)
+
+
+def test_a_directory_that_hangs_on_another() -> None:
+    """EXIF directories are unpacked as well, so that their values count too; loops end."""
+    inner = struct.pack("<HHHII", 1, 282, 5, 1_000_000, 8) + bytes(4)
+    data = tiff(*grey(8, 8), (34665, 4, 1, struct.pack("<I", 98)), (273, 4, 1, b"\x08"))
+    assert "values in its directories" in str(refused(data + inner))
+    looped = tiff(*grey(8, 8), (34665, 4, 1, b"\x08"), (273, 4, 1, b"\x08"))
+    assert outcome(looped) in {"decoded", *CODES}
+
+
+def test_run_lengths_have_a_lower_limit() -> None:
+    """Pillow decodes run-length encoded BMP in Python, so that only small ones are taken."""
+    sizes = struct.pack("<IiiHHIIiiII", 40, 3000, 2000, 1, 8, 1, 4, 1, 1, 256, 256)
+    data = b"BM" + struct.pack("<IHHI", 0, 0, 0, 1078) + sizes + bytes(range(256)) * 4 + b"\0\0\0\1"
+    assert "4,000,000 pixels of run-length encoded BMP files" in str(refused(data))
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "TIFF", pytest.param("AVIF", marks=needs_avif)])
+def test_formats_that_are_copied_have_a_lower_limit(kind: str) -> None:
+    """Decoders that keep several copies of the pixels get half as many."""
+    options = {"WEBP": {"method": 0}, "AVIF": {"speed": 10}, "TIFF": {"compression": "tiff_lzw"}}[kind]
+    data = encoded(Image.new("L", (6000, 5000)), kind, **options)
+    assert f"25,000,000 pixels of {kind} files" in str(refused(data))
+
+
+def test_a_very_long_image() -> None:
+    """Rows cost memory of their own, so that sides have a limit."""
+    assert "65,535 pixels a side" in str(refused(png(1, 70_000, pixels=bytes(140_000))))
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "I;16"])
+def test_bands_look_like_the_whole(mode: str) -> None:
+    """Large images are converted band by band, with the same pixels as in one piece."""
+    ramp = Image.linear_gradient("L").resize((1501, 1999))
+    image = (
+        ramp.convert("I").point(lambda value: value * 257).convert("I;16")
+        if mode == "I;16"
+        else ramp.convert(mode)
+    )
+    if mode in {"LA", "RGBA"}:
+        image.putalpha(ramp.transpose(Image.Transpose.ROTATE_90).resize(image.size))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("model.pixels._BAND_PIXELS", 10**9)
+        whole = np.asarray(square(image, 100))
+    assert (np.asarray(square(image, 100)) == whole).all()
+
+
+def test_large_images_take_turns() -> None:
+    """Threads decode large images at the same time as far as memory allows; small ones never wait."""
+    memory = DecodingMemory(10_000_000)
+    entered: queue.SimpleQueue[str] = queue.SimpleQueue()
+    leave = threading.Event()
+
+    def hold(name: str, size: int) -> None:
+        with memory.reserved(size):
+            entered.put(name)
+            leave.wait(10)
+
+    with ThreadPoolExecutor(4) as pool:
+        pool.submit(hold, "first", 6_000_000)
+        assert entered.get(timeout=5) == "first"
+        pool.submit(hold, "second", 600_000_000)
+        pool.submit(hold, "small", 1_000_000)
+        assert entered.get(timeout=5) == "small"
+        with pytest.raises(queue.Empty):
+            entered.get(timeout=0.1)
+        leave.set()
+        assert entered.get(timeout=5) == "second"
+
+
 @pytest.mark.parametrize("data", [b"", b"\0", b"hello, world", b"<html>404</html>", b"{}" * 100])
 def test_not_an_image(data: bytes) -> None:
     """Text and nothing are told from images, with what would be accepted."""
@@ -199,7 +412,9 @@ def test_not_an_image(data: bytes) -> None:
     ("data", "name"),
     [
         (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
-        (b"\0\0\0\x18ftypavif\0\0\0\0", "AVIF"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC"),
+        (b"\0\0\0\x14ftypmif1\0\0\0\0", "HEIF"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0", "MP4 video"),
         (b"%PDF-1.7\n", "PDF"),
         (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
         (b"8BPS\0\1", "PSD"),
@@ -230,7 +445,17 @@ def test_threads_give_equal_pixels() -> None:
 
 
 CODES = {"not_an_image", "unsupported_format", "truncated", "too_many_pixels", "corrupt"}
-HEADS = [b"", b"\xff\xd8\xff", b"GIF89a", b"II*\0", b"BM", b"\x89PNG\r\n\x1a\n"]
+HEADS = [
+    b"",
+    b"\xff\xd8\xff",
+    b"II+\0\x08\0\0\0",
+    b"RIFF\0\0\0\0WEBPVP8L",
+    b"\0\0\0\x18ftypavif",
+    b"GIF89a",
+    b"II*\0",
+    b"BM",
+    b"\x89PNG\r\n\x1a\n",
+]
 
 
 def outcome(data: bytes) -> str:

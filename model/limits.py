@@ -1,0 +1,136 @@
+"""What an image may cost. Checked against its headers, before a decoder or its pixels get any memory.
+
+Where Pillow parses in Python, a hostile file can make it loop for a minute or build gigabytes of objects from
+30 MB; where it decodes in C, memory follows from the pixels alone. The measurements behind each number are
+printed by `benchmarks/decoding.py`.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from model.errors import too_large, too_much
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PIL import Image
+
+MAX_PIXELS = 50_000_000
+"""Width times height above which an image is refused."""
+
+MAX_PIXELS_COPIED = 25_000_000
+"""The same for WebP, AVIF and TIFF, whose decoders keep several copies of the pixels."""
+
+MAX_PIXELS_RLE = 4_000_000
+"""The same for run-length encoded BMP, which Pillow decodes in Python."""
+
+MAX_SIDE = 65_535
+"""Longest side: a JPEG's limit. Pillow keeps a pointer per row, which costs more than a narrow row."""
+
+MAX_SCANS = 200
+"""Scans of a progressive JPEG above which it is refused; encoders write about ten."""
+
+MAX_SCANNED_PIXELS = 900_000_000
+"""Scans times pixels: each scan is a pass over the image."""
+
+MAX_DECODING_BYTES = 400_000_000
+"""Memory that all threads together may use for images that are not small; the next one waits."""
+
+_SMALL = 4_000_000
+_COPIED = {"WEBP", "AVIF", "TIFF"}
+_BYTES_PER_PIXEL = {"GIF": 2, "WEBP": 16, "AVIF": 16, "TIFF": 16}
+_RLE = {1, 2}
+_READS = {"GIF": 50_000, "BMP": 1_000_000}
+
+
+def check_pixels(image: Image.Image) -> None:
+    """Refuse an image by its size.
+
+    Raises:
+        BadImageError: ``too_many_pixels``.
+    """
+    width, height = image.size
+    limit, kind = MAX_PIXELS, ""
+    if image.format in _COPIED:
+        limit, kind = MAX_PIXELS_COPIED, f" of {image.format} files"
+    elif image.format == "BMP" and image.info.get("compression") in _RLE:
+        limit, kind = MAX_PIXELS_RLE, " of run-length encoded BMP files"
+    if width * height > limit:
+        raise too_large(f"{width} x {height} pixels", f"{limit:,} pixels{kind}")
+    if max(width, height) > MAX_SIDE:
+        raise too_large(f"{width} x {height} pixels", f"{MAX_SIDE:,} pixels a side")
+
+
+def check_scans(scans: int, pixels: int) -> None:
+    """Refuse a JPEG whose scans cost too much time.
+
+    Raises:
+        BadImageError: ``corrupt``.
+    """
+    limit = min(MAX_SCANS, max(MAX_SCANNED_PIXELS // max(pixels, 1), 1))
+    if scans > limit:
+        raise too_much(f"{scans} scans, each a pass over {pixels:,} pixels", str(limit))
+
+
+def decoding_bytes(image: Image.Image, pixels: int, scans: int) -> int:
+    """Estimate, from above, the memory that decoding takes.
+
+    Args:
+        image: Its size is the one that it will be decoded at.
+        pixels: Of the whole image.
+        scans: Of a JPEG; where there is more than one, all coefficients are kept (two bytes each).
+    """
+    decoded = image.width * image.height * _BYTES_PER_PIXEL.get(image.format or "", 4)
+    return decoded + (pixels * 2 * len(image.getbands()) if scans > 1 else 0)
+
+
+class CountedFile(BytesIO):
+    """An image file that a parser written in Python may read only so often.
+
+    Raises:
+        BadImageError: In `read`: ``corrupt``.
+    """
+
+    def __init__(self, data: bytes, kind: str | None) -> None:
+        super().__init__(data)
+        self._limit = self._left = _READS.get(kind or "", -1)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read, as `BytesIO` does."""
+        if self._left == 0:
+            raise too_much("a flood of small pieces", f"{self._limit:,}")
+        self._left -= 1
+        return super().read(size)
+
+
+class DecodingMemory:
+    """Lets threads decode large images at the same time only as far as memory allows; small ones pass."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._used = 0
+        self._turn = (
+            threading.Lock()
+        )  # the next in line waits alone, so a large image is not overtaken for ever
+        self._freed = threading.Condition()
+
+    @contextmanager
+    def reserved(self, size: int) -> Iterator[None]:
+        """Wait until so many bytes are free, and hold them."""
+        if size <= _SMALL:
+            yield
+            return
+        size = min(size, self._limit)
+        with self._turn, self._freed:
+            self._freed.wait_for(lambda: self._used + size <= self._limit)
+            self._used += size
+        try:
+            yield
+        finally:
+            with self._freed:
+                self._used -= size
+                self._freed.notify()
