@@ -317,6 +317,15 @@ async def test_show(api: str) -> None:
     assert minutes[3:5] == [f"2026-11-24 10:00 2 █{'▁' * 29}", f"2026-11-24 10:30 0 {'▁' * 30}"]
 
 
+@pytest.mark.parametrize("width", [1, 10])
+async def test_hopeless_terminals(api: str, width: int) -> None:
+    """Unreadable, but no traceback."""
+    environment = {"TAGSTREAM_API": api, "COLUMNS": str(width)}
+    for words in ("trends", "trends show koala", "images", "users ann"):
+        result = await asyncio.to_thread(CliRunner().invoke, main, words.split(), env=environment)
+        assert result.exit_code == 0, result.exception
+
+
 @pytest.mark.parametrize("width", [80, 60])
 async def test_narrow_terminals(api: str, width: int) -> None:
     """Charts give way: no line is wider than the terminal, and no figure or name is cut."""
@@ -574,9 +583,10 @@ def test_what_a_client_keeps_to_itself() -> None:
             78,
             "(401: expired); say one with --token",
         ),
+        (web.json_response({"error": "e", "reason": "not your tenant"}, status=403), 1, ": not your tenant"),
         (web.Response(status=403), 78, "does not let you in (403); say one with --token or TAGSTREAM_TOKEN"),
     ],
-    ids=["html", "other JSON", "gateway", "redirect", "closed", "token", "forbidden"],
+    ids=["html", "other JSON", "gateway", "redirect", "closed", "token", "tenant", "forbidden"],
 )
 async def test_other_answers(answer: web.Response, code: int, said: str) -> None:
     """Whatever listens there: no traceback, a line that tells what came back."""

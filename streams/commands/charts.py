@@ -72,7 +72,7 @@ class Chart:
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it."""
-        yield Text(self.draw(min(self.width, options.max_width)), style=self.style)
+        yield Text(self.draw(max(min(self.width, options.max_width), 1)), style=self.style)
 
     def __rich_measure__(self, _console: Console, options: ConsoleOptions) -> Measurement:
         """Tell how much room it takes."""

@@ -111,12 +111,14 @@ class QueryClient:
             reason = msgspec.json.decode(response.content, type=Problem).reason
         except (msgspec.MsgspecError, UnicodeDecodeError):
             reason = None
+        if reason is not None and response.status_code != HTTPStatus.UNAUTHORIZED:
+            return RefusedError(reason)
         if response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             said = f": {reason}" if reason else ""
             return NoAnswerError(
                 f"{self.url} does not let you in ({response.status_code}{said}); {_TOKEN_CURE}"
             )
-        return self._stranger(response) if reason is None else RefusedError(reason)
+        return self._stranger(response)
 
     def _stranger(self, response: httpx.Response) -> NoAnswerError:
         kind = response.headers.get("content-type", "no content type")

@@ -22,7 +22,7 @@ from streams.api.trend_questions import (
 )
 from streams.commands.asking import Asking, DefaultGroup, Given, asks
 from streams.commands.image_views import related_view
-from streams.commands.query_client import RefusedError
+from streams.commands.query_client import NoAnswerError
 from streams.commands.trend_views import compare_view, rising_view, series_view, tags_view, top_view
 
 MOST_SERIES = 40  # questions that sparklines may cost; a longer table has none
@@ -123,7 +123,7 @@ def _series(asking: Asking, tags: Iterable[str]) -> dict[str, list[int]]:
     def ask(tag: str) -> list[int]:
         try:
             received = asking.get("/trends/tags/{tag}", TagSeries, {**about, "tag": [tag]})
-        except RefusedError:  # its last image went since
+        except NoAnswerError:  # its last image went since, or these are too many questions at once
             return []
         return [point.count for point in received.answer.points]
 
