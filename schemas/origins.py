@@ -53,8 +53,13 @@ def read_origin(headers: Headers) -> Origin | None:
     """Read the origin that a replay states; None where there is none, or none that can be read."""
     texts = header_texts([header for header in headers if header[0] in REPLAY_HEADERS])
     place = Place.parse(texts.get(REPLAY_OF, ""))
-    time = texts.get(REPLAY_TIME, "")
-    return Origin(place, int(time)) if place and _TIME.fullmatch(time) else None
+    time = read_time(texts.get(REPLAY_TIME, ""))
+    return Origin(place, time) if place and time is not None else None
+
+
+def read_time(text: str) -> int | None:
+    """Read milliseconds since the epoch; None: it is no such text."""
+    return int(text) if _TIME.fullmatch(text) else None
 
 
 def header_texts(headers: Headers) -> dict[str, str]:

@@ -11,6 +11,7 @@ from schemas.origins import (
     Place,
     header_texts,
     read_origin,
+    read_time,
 )
 from schemas.uploads import Record
 
@@ -40,13 +41,19 @@ def replay_headers(letter: Record, failed: Place) -> list[tuple[str, bytes | Non
         letter: The dead letter.
         failed: The place of the record that it is about, from `failed_place`.
     """
-    origin = read_origin(letter.headers) or Origin(failed, letter.timestamp)
+    origin = read_origin(letter.headers) or Origin(failed, _published_at(letter))
     stated = {
         REPLAY_OF: str(origin.place),
         REPLAY_TIME: str(origin.at),
         REPLAY_LETTER: str(Place(letter.topic, letter.partition, letter.offset)),
     }
     return [*original_headers(letter.headers), *((name, text.encode()) for name, text in stated.items())]
+
+
+def _published_at(letter: Record) -> int:
+    """Give the original record's time; letters of older versions do not tell it, and were written later."""
+    time = read_time(header_texts(letter.headers).get("tagstream.timestamp", ""))
+    return letter.timestamp if time is None else time
 
 
 def replayed_letter(headers: Headers) -> Place | None:
