@@ -45,7 +45,6 @@ from streams.web import QueryApi
 NOW = 1_795_521_600  # 2026-11-24T12:00:00Z
 HOUR = 3600
 NOBODY = "http://127.0.0.1:1"  # nothing listens there
-OWN = {"version", "token", "json", "help"}
 
 
 @dataclass
