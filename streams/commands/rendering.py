@@ -6,6 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from streams.commands.charts import printable
 from streams.following import Followed
 from streams.publishing import Publication
 
@@ -19,7 +20,7 @@ def tags_text(categorization: Mapping[str, Any], limit: int = SHOWN_TAGS) -> Tex
     for add_on in categorization["info"]["categorization"].values():
         for score in add_on["data"][:limit]:
             style = "bold green" if score["tag"] in assigned else "dim"
-            text.append(f"{score['tag']} {score['confidence']:.2f}  ", style=style)
+            text.append(f"{printable(score['tag'])} {score['confidence']:.2f}  ", style=style)
         break  # the first add-on: `--json` has them all
     return text
 
@@ -34,11 +35,13 @@ def results_table(publication: Publication) -> Table:
     for name, answer in sorted(publication.categorizations.items()):
         value, times = answer.value, answer.value["timings_ms"]
         spent = " + ".join(f"{times[part]:.0f}" for part in ("fetch", "decode", "inference"))
-        table.add_row(name, f"{value['width']}x{value['height']}", tags_text(value), f"{spent} ms")
+        table.add_row(
+            Text(printable(name)), f"{value['width']}x{value['height']}", tags_text(value), f"{spent} ms"
+        )
     for name, answer in sorted(publication.dead_letters.items()):
-        table.add_row(name, "", fault_text(answer))
+        table.add_row(Text(printable(name)), "", fault_text(answer))
     for name in sorted(publication.waiting.values()):
-        table.add_row(name, "", Text("no answer yet", style="yellow"))
+        table.add_row(Text(printable(name)), "", Text("no answer yet", style="yellow"))
     return table
 
 
@@ -47,20 +50,20 @@ def fault_text(letter: Followed) -> Text:
     fault = letter.fault
     if fault is None:
         return Text()
-    return Text(f"dead letter: {fault.reason} ({fault.message})", style="red")
+    return Text(f"dead letter: {fault.reason} ({printable(fault.message)})", style="red")
 
 
 def line(answer: Followed) -> Text:
     """Give one line for one record, as `tagstream tail` prints it."""
     text = Text(f"{answer.kind:<15}", style="cyan")
     if answer.kind == "dead-letter":
-        return text.append(f"{answer.key}  ", style="bold").append_text(fault_text(answer))
+        return text.append(f"{printable(answer.key)}  ", style="bold").append_text(fault_text(answer))
     if answer.kind == "categorization":
-        return text.append(f"{answer.value['public_id']}  ", style="bold").append_text(
+        return text.append(f"{printable(answer.value['public_id'])}  ", style="bold").append_text(
             tags_text(answer.value)
         )
     for resource in answer.value["resources"]:
-        text.append(f"{resource['public_id']}  ", style="bold")
-        text.append("".join(f"+{tag} " for tag in resource["added"]), style="green")
-        text.append("".join(f"-{tag} " for tag in resource["removed"]), style="red")
-    return text.append(f"= {', '.join(answer.value['tags'])}", style="dim")
+        text.append(f"{printable(resource['public_id'])}  ", style="bold")
+        text.append("".join(f"+{printable(tag)} " for tag in resource["added"]), style="green")
+        text.append("".join(f"-{printable(tag)} " for tag in resource["removed"]), style="red")
+    return text.append(f"= {', '.join(map(shown, answer.value['tags']))}", style="dim")
