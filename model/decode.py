@@ -93,6 +93,7 @@ def decode(data: bytes, size: int) -> DecodedImage:
 
     Raises:
         BadImageError: The bytes are refused; its ``code`` says why.
+        MemoryError: The process is out of memory; the image may be good.
     """
     kind = named_format(data)
     if kind not in FORMATS:
@@ -102,7 +103,7 @@ def decode(data: bytes, size: int) -> DecodedImage:
         with _opened(data, kind) as image:
             check_pixels(image)
             return _upright_square(image, size, scans)
-    except BadImageError:
+    except (BadImageError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         found = re.search(r"\((\d+) pixels\)", str(error))

@@ -5,6 +5,7 @@ Pillow and ONNX Runtime release the GIL, so the event loop goes on meanwhile.
 """
 
 import asyncio
+import logging
 import queue
 import threading
 import time
@@ -15,7 +16,10 @@ import numpy as np
 
 from model import DecodedImage, Tag, Tagger, decode
 
+log = logging.getLogger(__name__)
+
 _STOP = None
+_LONGEST_GATHERING = 0.1  # seconds; decoding a full batch of photos takes a quarter of it
 
 
 @dataclass(frozen=True)
@@ -75,36 +79,51 @@ class TaggerPool:
 
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not _STOP:
-            batch = [job]
-            stop = False
-            while len(batch) < self._max_batch and not stop:
-                try:
-                    more = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-                if more is _STOP:
-                    stop = True
-                else:
-                    batch.append(more)
-            self._tag_batch(batch)
-            if stop:
+            if self._gather(job):
                 return
 
-    def _tag_batch(self, jobs: list[_Job]) -> None:
-        decoded = [job for job in jobs if self._decode(job)]
-        if not decoded:
-            return
+    def _gather(self, job: _Job) -> bool:
+        """Decode what waits and tag it as one batch; give whether to stop.
+
+        An image is taken off the queue only when the one before it is decoded: a slow one holds up no other
+        than those that this thread has decoded already, and those not for long.
+        """
+        decoded: list[_Job] = []
+        more: _Job | None = job
+        deadline = time.monotonic() + _LONGEST_GATHERING
+        while more is not _STOP:
+            if self._decode(more):
+                decoded.append(more)
+            if len(decoded) == self._max_batch or time.monotonic() > deadline:
+                break
+            try:
+                more = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+        if decoded:
+            self._tag_decoded(decoded)
+        return more is _STOP
+
+    def _tag_decoded(self, decoded: list[_Job]) -> None:
         started = time.perf_counter()
         try:
             found = self._infer(decoded)
         except Exception as error:  # noqa: BLE001 - the waiting tasks decide what a failed model means
-            for job in decoded:
-                _answer(job, error)
+            self._tag_alone(decoded, error)
             return
         share = (time.perf_counter() - started) * 1000 / len(decoded)
         for job, tags in zip(decoded, found, strict=True):
             image = next(iter(job.images.values()))
             _answer(job, TaggedImage(image.width, image.height, image.format, tags, job.decode_ms, share))
+
+    def _tag_alone(self, jobs: list[_Job], error: Exception) -> None:
+        """Try each image of a failed batch alone, so that none costs the others their tags."""
+        if len(jobs) == 1:
+            _answer(jobs[0], error)
+            return
+        log.warning("a batch of %d images failed, trying each alone: %s", len(jobs), error)
+        for job in jobs:
+            self._tag_decoded([job])
 
     def _decode(self, job: _Job) -> bool:
         started = time.perf_counter()

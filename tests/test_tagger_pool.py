@@ -1,0 +1,150 @@
+"""Threads that decode and infer: batches, their failures, and slow images."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from model import BadImageError, Tag, decode
+from streams import tagger_pool
+from streams.tagger_pool import TaggerPool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+PHOTOS = sorted((Path(__file__).parents[1] / "streams" / "photos").glob("*.jpg"))
+POISON, GOOD = PHOTOS[0].read_bytes(), [path.read_bytes() for path in PHOTOS[1:6]]
+
+
+class FussyTagger:
+    """Fails on every batch that holds the poisonous image, and on what it is told to."""
+
+    input_size = 32
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.entered = threading.Event()
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.fails_at: set[int] = set()
+        self.poison: NDArray[np.uint8] | None = None
+
+    def tag_pixels(self, batch: NDArray[np.uint8]) -> list[list[Tag]]:
+        self.batches.append(len(batch))
+        self.entered.set()
+        self.go_on.wait(10)
+        if len(self.batches) in self.fails_at:
+            raise RuntimeError("a hiccup")
+        if self.poison is not None and any((pixels == self.poison).all() for pixels in batch):
+            raise RuntimeError("poisoned")
+        return [[Tag("seen", 1.0, 1.0)] for _ in batch]
+
+
+@pytest.fixture
+def fussy() -> FussyTagger:
+    return FussyTagger()
+
+
+@pytest.fixture
+def pool(fussy: FussyTagger) -> Iterator[TaggerPool]:
+    pool = TaggerPool({"a": fussy}, threads=1, max_batch=8)  # type: ignore[dict-item]
+    pool.start()
+    yield pool
+    fussy.go_on.set()
+    pool.stop()
+
+
+async def crowd(pool: TaggerPool, fussy: FussyTagger, images: list[bytes]) -> list[object]:
+    """Have these images wait together while the only thread is busy."""
+    fussy.go_on.clear()
+    first = asyncio.create_task(pool.tag(GOOD[0], ["a"]))
+    await asyncio.to_thread(fussy.entered.wait, 10)
+    tasks = [asyncio.create_task(pool.tag(data, ["a"])) for data in images]
+    await asyncio.sleep(0.05)
+    fussy.go_on.set()
+    await first
+    return list(await asyncio.gather(*tasks, return_exceptions=True))
+
+
+def poison(fussy: FussyTagger) -> None:
+    fussy.poison = decode(POISON, 32).pixels
+
+
+async def test_a_crowd_leaves_in_batches(pool: TaggerPool, fussy: FussyTagger) -> None:
+    """A lone image leaves at once; those that wait meanwhile leave together."""
+    await crowd(pool, fussy, GOOD)
+    assert fussy.batches == [1, len(GOOD)]
+
+
+async def test_one_image_cannot_fail_its_batch(pool: TaggerPool, fussy: FussyTagger) -> None:
+    """Where a batch fails, each of its images is tried once more alone: only the culprit fails."""
+    poison(fussy)
+    answers = await crowd(pool, fussy, [*GOOD[:2], POISON, *GOOD[2:]])
+    assert [type(answer).__name__ for answer in answers] == [
+        *["TaggedImage"] * 2,
+        "RuntimeError",
+        *["TaggedImage"] * 3,
+    ]
+    assert fussy.batches == [1, 6, *[1] * 6]
+
+
+async def test_a_hiccup_costs_nothing(pool: TaggerPool, fussy: FussyTagger) -> None:
+    """A batch that failed through no image's fault is tagged by the second attempts."""
+    fussy.fails_at = {2}
+    answers = await crowd(pool, fussy, GOOD)
+    assert [type(answer).__name__ for answer in answers] == ["TaggedImage"] * len(GOOD)
+
+
+async def test_a_lone_image_fails_at_once(pool: TaggerPool, fussy: FussyTagger) -> None:
+    """A failed batch of one was an attempt alone already."""
+    poison(fussy)
+    with pytest.raises(RuntimeError, match="poisoned"):
+        await pool.tag(POISON, ["a"])
+    assert fussy.batches == [1]
+
+
+async def test_a_bad_image_is_not_in_the_batch(pool: TaggerPool, fussy: FussyTagger) -> None:
+    """An image that cannot be decoded is answered by itself; its neighbours are tagged together."""
+    answers = await crowd(pool, fussy, [GOOD[0], b"no image", GOOD[1]])
+    assert isinstance(answers[1], BadImageError)
+    assert fussy.batches == [1, 2]
+
+
+async def test_a_slow_image_does_not_hold_up_those_behind_it(
+    fussy: FussyTagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one thread decodes a slow image, the other takes what waits behind it."""
+    release = threading.Event()
+
+    def slow_decode(data: bytes, size: int) -> object:
+        if data == POISON:
+            release.wait(10)
+        return decode(data, size)
+
+    monkeypatch.setattr(tagger_pool, "decode", slow_decode)
+    pool = TaggerPool({"a": fussy}, threads=2, max_batch=8)  # type: ignore[dict-item]
+    pool.start()
+    slow = asyncio.create_task(pool.tag(POISON, ["a"]))
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(pool.tag(data, ["a"]) for data in GOOD))
+    assert not slow.done()
+    release.set()
+    assert (await slow).tags["a"]
+    pool.stop()
+
+
+async def test_stop_finishes_what_was_begun(fussy: FussyTagger) -> None:
+    """Images that wait when the pool is stopped are still answered."""
+    pool = TaggerPool({"a": fussy}, threads=2, max_batch=2)  # type: ignore[dict-item]
+    pool.start()
+    tasks = [asyncio.create_task(pool.tag(data, ["a"])) for data in GOOD]
+    await asyncio.sleep(0)
+    await asyncio.to_thread(pool.stop)
+    assert len(await asyncio.gather(*tasks)) == len(GOOD)
