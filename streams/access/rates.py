@@ -48,7 +48,9 @@ class Rates:
             self._full_at.popitem(last=False)
         return 0.0
 
-    def __len__(self) -> int:
+    @property
+    def buckets(self) -> int:
+        """Give the number of buckets that are kept."""
         return len(self._full_at)
 
 

@@ -111,14 +111,17 @@ def read_tokens(path: Path) -> Tokens:
         SettingsError: It cannot be read, others can read it, or its content is wrong.
     """
     try:
-        # Without waiting for the other end of a pipe.
-        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:  # noqa: PTH123
+        with open(path, "rb", opener=_open_at_once) as file:
             status = os.fstat(file.fileno())
             _check_file(path, status)
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise SettingsError(f"{path}: the tokens cannot be read ({error.strerror}); {_NEW}") from None
     return Tokens(_callers(path, content), signature_of(status))
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe may have nobody at its other end
 
 
 def signature_of(status: os.stat_result) -> tuple[int, ...]:
