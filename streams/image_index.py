@@ -88,13 +88,18 @@ def searched(row: bytes) -> Image | None:
     image = _decode(row)
     if image.deleted:
         return None
-    best: dict[str, float] = {}
-    for scores in image.scores.values():
-        for tag, confidence in scores:
-            if confidence > best.get(tag, -1.0):
-                best[tag] = confidence
+    best = _best_scores(list(image.scores.values()))
     tags = [
         (tag, CONFIDENCE_STEPS if OWN in sources else max(1, round(best.get(tag, 1.0) * CONFIDENCE_STEPS)))
         for tag, sources in zip(image.tags, image.by, strict=True)
     ]
     return Image(min(max(image.at, EARLIEST), LATEST), image.user, tags)
+
+
+def _best_scores(add_ons: list[list[tuple[str, float]]]) -> dict[str, float]:
+    """Give the highest score of each tag; an add-on names a tag once."""
+    best = dict(add_ons[0]) if add_ons else {}
+    for scores in add_ons[1:]:
+        for tag, confidence in scores:
+            best[tag] = max(confidence, best.get(tag, 0.0))
+    return best

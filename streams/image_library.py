@@ -115,7 +115,8 @@ class Library:
         return slot
 
     def _append_tags(self, slot: int, tags: Sequence[tuple[str, int]]) -> None:
-        numbers = [self._tag(tag) for tag, _ in tags]
+        known = self.tags.ids
+        numbers = [known[tag] if tag in known else self._new_tag(tag) for tag, _ in tags]
         confidences = [confidence for _, confidence in tags]
         self.tag_ids.extend(numbers)
         self.confidences.extend(confidences)
@@ -125,12 +126,10 @@ class Library:
             postings[number].append(slot, confidence)
         self.counts.view()[numbers] += 1  # a tag comes once per image
 
-    def _tag(self, tag: str) -> int:
-        number = self.tags.number(tag)
-        if number == len(self.postings):
-            self.postings.append(Postings.empty())
-            self.counts.append(0)
-        return number
+    def _new_tag(self, tag: str) -> int:
+        self.postings.append(Postings.empty())
+        self.counts.append(0)
+        return self.tags.number(tag)
 
     def _image(self, slot: int) -> Image:
         begin, end = self.first[slot], self.first[slot + 1]

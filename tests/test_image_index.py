@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from image_rows import deleted_row, image_row
 
 from streams.compaction import LEAST_DEAD, Compaction, is_due
-from streams.feed import feed
+from streams.feed import CANDIDATES, feed
 from streams.image_index import ImageIndex
 from streams.image_search import CONFIDENT, NEWEST, ImageQuery, Page, Place, nth_greatest, search
 from streams.related_tags import BY_BOTH, BY_LIFT, related_tags
@@ -180,6 +180,7 @@ def test_a_view_stands_still(before: list[Change], after: list[Change], query: I
     apply(index, rows, after)
     compacted(index)
     assert places(search(view, query, limit=99)) == expected
+    assert all(len(view.postings(tag)[0]) <= view.size for tag in range(len(view.counts)))
     assert related_tags(view, "sea", limit=9) == related
 
 
@@ -292,6 +293,26 @@ def test_nth_greatest_of_many(order: str, number: int) -> None:
     elif order == "spikes":  # great values just where the sample looks
         values = np.where(values % 98 == 0, 10**6 + values, values)
     assert nth_greatest(values, number) == np.sort(values)[-number]
+
+
+def test_feed_looks_at_the_newest_images_of_a_tag() -> None:
+    """Of a tag with many images the newest are candidates, however the older ones would score."""
+    index = ImageIndex()
+    for number in range(CANDIDATES + 50):
+        row = image_row({"sea": 0.5 if number >= 50 else 1.0}, user="bob", at=number)
+        index.changed(0, "images", f"i{number:03}", None, row)
+    found = feed(index.view(""), {"sea": 1.0}, user="ann", limit=1000)
+    assert [match.at for match in found] == list(range(CANDIDATES + 49, 49, -1))
+    found = feed(index.view(""), {"sea": 1.0}, user="ann", limit=1, seen={"i249", "i248"})
+    assert [match.at for match in found] == [49]
+
+
+def test_a_moment_with_many_images() -> None:
+    """Where more images than candidates are of one moment, as many are taken as there may be."""
+    index = ImageIndex()
+    for number in range(2 * CANDIDATES):
+        index.changed(0, "images", str(number), None, image_row({"sea": 0.5}, user="bob", at=7))
+    assert len(feed(index.view(""), {"sea": 1.0}, user="ann", limit=1000)) == CANDIDATES
 
 
 def test_a_rewritten_row_costs_nothing() -> None:
