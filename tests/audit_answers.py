@@ -52,11 +52,13 @@ async def compare_answers(cluster: Cluster, worker: int, partitions: Partitions,
 
 async def _until_caught_up(cluster: Cluster, worker: int, positions: dict[int, int]) -> dict[int, int]:
     told: dict[int, int] = {}
+    complete = False
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_PATIENCE):
-            while told != positions:
+            while told != positions or not complete:
                 answer = await _get(cluster, worker, "/trends/top?window=all")
                 told = {state["partition"]: state["next_offset"] for state in answer.get("as_of", ())}
+                complete = answer.get("complete", False) and not answer["behind"]
                 await asyncio.sleep(0.2)
     await asyncio.sleep(1)  # a follower may know a position a moment before the counts that belong to it
     return told
