@@ -66,4 +66,4 @@ def line(answer: Followed) -> Text:
         text.append(f"{printable(resource['public_id'])}  ", style="bold")
         text.append("".join(f"+{printable(tag)} " for tag in resource["added"]), style="green")
         text.append("".join(f"-{printable(tag)} " for tag in resource["removed"]), style="red")
-    return text.append(f"= {', '.join(map(shown, answer.value['tags']))}", style="dim")
+    return text.append(f"= {', '.join(map(printable, answer.value['tags']))}", style="dim")
