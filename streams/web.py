@@ -63,11 +63,17 @@ class QueryApi:
         app.on_cleanup.append(self._end_work)
         self._runner = web.AppRunner(app)
         self._stack = contextlib.AsyncExitStack()
+        self._server: QueryServer | None = None
 
     @property
     def app(self) -> web.Application:
         """Give the application, for a test's own server."""
         return self._runner.app
+
+    @property
+    def connections(self) -> int:
+        """Give the number of open connections."""
+        return len(self._server.open) if self._server else 0
 
     async def start(self, host: str, port: int) -> int:
         """Listen; give the port.
@@ -79,7 +85,8 @@ class QueryApi:
         self._stack.push_async_callback(self._runner.cleanup)
         assert self._runner.server is not None  # noqa: S101 - set up just now
         server = QueryServer(self._runner.server, _no_http, access_log=None, max_line_size=_LINE_LIMIT)
-        runner = web.ServerRunner(await self._stack.enter_async_context(server), shutdown_timeout=5.0)
+        self._server = await self._stack.enter_async_context(server)
+        runner = web.ServerRunner(server, shutdown_timeout=5.0)
         await runner.setup()
         self._stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, host, port).start()
