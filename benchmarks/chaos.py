@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from chaos import Chaos, Plan
+from chaos import Chaos, Plan, steady_port
 
 from streams.broker import EmbeddedBroker
 
@@ -45,7 +45,7 @@ async def main(chosen: Plan, folder: Path) -> int:
     """Run the chaos; give the exit status."""
     started = time.monotonic()
     print(f"{chosen}\nlogs and data in {folder}", flush=True)
-    with EmbeddedBroker(folder / "kafka", 0) as broker:
+    with EmbeddedBroker(folder / "kafka", steady_port()) as broker:
         chaos = Chaos(chosen, broker, folder, lambda text: print(text, flush=True))
         verdict = await chaos.run()
     for line in verdict.lines():

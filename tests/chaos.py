@@ -8,6 +8,7 @@ import contextlib
 import functools
 import random
 import signal
+import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -79,6 +80,7 @@ class Chaos:
         self._started = time.monotonic()
         self._cluster = Cluster(broker.bootstrap_servers, f"chaos-{uuid.uuid4().hex[:8]}", folder)
         self._cluster.partitions = plan.partitions
+        self._cluster.ports = {worker: steady_port() for worker in range(plan.workers)}
         self._folded = Folded(self._cluster)
 
     async def run(self) -> Verdict:
@@ -293,6 +295,14 @@ def _environment(hosts: list[str]) -> dict[str, str]:
         "TAGSTREAM_FETCH_TIMEOUT": "60",  # a frozen worker's fetches must not time out: that is a dead letter
         "TAGSTREAM_SNAPSHOT_INTERVAL": "3",  # so that restarts begin from all kinds of snapshots
     }
+
+
+def steady_port() -> int:
+    """Give a free port that no outgoing connection is given while its owner is down: see RFC 6056."""
+    while True:
+        port = random.randint(15_000, 30_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class PhotoServer:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from chaos import Chaos, Plan
+from chaos import Chaos, Plan, steady_port
 
 from streams.broker import EmbeddedBroker
 
@@ -13,6 +13,7 @@ pytestmark = pytest.mark.kafka
 SHORT = Plan(seed=7, uploads=4000, seconds=20, kills=5, frozen=9, sweep=False)
 
 
+@pytest.mark.timeout(600)
 async def test_kills_lose_nothing_and_double_nothing(
     new_broker: Callable[[], EmbeddedBroker], tmp_path: Path
 ) -> None:
@@ -22,6 +23,7 @@ async def test_kills_lose_nothing_and_double_nothing(
     window, every interest, and the answers of each worker. `make chaos` does the same for longer.
     """
     broker = new_broker()
+    broker.port = steady_port()
     broker.start()
     chaos = Chaos(SHORT, broker, tmp_path)
     verdict = await chaos.run()
