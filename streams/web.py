@@ -4,6 +4,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import cast
 
 import msgspec
 from aiohttp import web
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 MAX_TARGET = 8192  # bytes of path and query
 _LINE_LIMIT = 2 * MAX_TARGET  # beyond it aiohttp refuses by itself, in plain text
+_STOP_DEADLINE = 5.0  # seconds that a stop waits for answers under way
 _HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -81,16 +83,19 @@ class QueryApi:
         Raises:
             OSError: The address cannot be listened on.
         """
-        await self._runner.setup()
-        self._stack.push_async_callback(self._runner.cleanup)
-        assert self._runner.server is not None  # noqa: S101 - set up just now
-        server = QueryServer(self._runner.server, _no_http, access_log=None, max_line_size=_LINE_LIMIT)
-        self._server = await self._stack.enter_async_context(server)
-        runner = web.ServerRunner(server, shutdown_timeout=5.0)
-        await runner.setup()
-        self._stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, host, port).start()
-        return int(runner.addresses[0][1])
+        async with contextlib.AsyncExitStack() as stack:
+            await self._runner.setup()
+            stack.push_async_callback(self._runner.cleanup)
+            app = cast("web.Server", self._runner.server)
+            server = QueryServer(app, _no_http, access_log=None, max_line_size=_LINE_LIMIT)
+            runner = web.ServerRunner(
+                await stack.enter_async_context(server), shutdown_timeout=_STOP_DEADLINE
+            )
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, host, port, backlog=server.most).start()
+            self._server, self._stack = server, stack.pop_all()
+            return int(runner.addresses[0][1])
 
     async def stop(self) -> None:
         """Stop listening."""

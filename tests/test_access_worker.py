@@ -202,3 +202,22 @@ async def test_a_worker_on_loopback_answers_no_foreign_page(kafka: str, unique: 
         assert listening_ports(cluster.processes[0].pid) == {cluster.ports[0]}
     finally:
         await cluster.close()
+
+
+@pytest.mark.kafka
+async def test_run_shows_its_photos_with_a_token(kafka: str, unique: str, tmp_path: Path) -> None:
+    """`tagstream run` where tokens are needed takes one from TAGSTREAM_TOKEN, or says so."""
+    tokens = write(tmp_path / "tokens.toml", "")
+    words = ("run", "--once", "--broker", kafka, "--app-id", unique, "--topic-prefix", f"{unique}.")
+    more = (
+        "--data-dir",
+        str(tmp_path / "data"),
+        "--web-port",
+        str(free_port()),
+        "--photo-port",
+        str(free_port()),
+    )
+    code, said = await end_of(*words, *more, TAGSTREAM_TOKENS=str(tokens))
+    assert (code, "say one in TAGSTREAM_TOKEN" in said) == (78, True)
+    code, said = await end_of(*words, *more, TAGSTREAM_TOKENS=str(tokens), TAGSTREAM_TOKEN="ts_")  # noqa: S106
+    assert (code, "mammal" in said) == (0, True), said

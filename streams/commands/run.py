@@ -70,6 +70,8 @@ def run(  # noqa: PLR0917 - click passes each option by name
 
     Exit codes: 0 when the photos were tagged, 1 when one was not, 78 when something must be changed first.
     """
+    if os.environ.get("TAGSTREAM_TOKENS") and not os.environ.get("TAGSTREAM_TOKEN"):
+        give_up("run", "TAGSTREAM_TOKENS says that a token is needed: say one in TAGSTREAM_TOKEN")
     console = Console()
     signal.signal(signal.SIGTERM, _interrupt)  # until asyncio has a say: stop the children, too
     try:
@@ -167,7 +169,7 @@ class _Show:
         for update in publication.tag_updates:
             self._console.print(line(update))
         self._console.print(results_table(publication))
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with _asking() as client:
             answer = (await client.get(f"{api}/trends/top", params={"limit": 8})).json()
         self._console.print(f"{api}/trends/top", style="dim", highlight=False)
         trends = Table()
@@ -201,7 +203,7 @@ async def _wait_until_ready(api: str, worker: Supervisor, log_path: Path) -> Non
 
 
 async def _ready(api: str, worker: Supervisor, log_path: Path) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with _asking() as client:
         while True:
             if worker.ended is not None:
                 fault = f"the worker ended with {worker.ended}"
@@ -212,6 +214,11 @@ async def _ready(api: str, worker: Supervisor, log_path: Path) -> None:
                     if answer.status_code == httpx.codes.OK:
                         return
             await asyncio.sleep(0.1)
+
+
+def _asking() -> httpx.AsyncClient:
+    token = os.environ.get("TAGSTREAM_TOKEN")
+    return httpx.AsyncClient(trust_env=False, headers={"authorization": f"Bearer {token}"} if token else None)
 
 
 def _last_lines(path: Path) -> str:
