@@ -79,7 +79,7 @@ class Cluster:
     async def stop(self, worker: int) -> int:
         """Ask a worker to stop; give its exit code."""
         self.signal(worker, signal.SIGTERM)
-        return await asyncio.wait_for(self.processes[worker].wait(), 30)
+        return await asyncio.wait_for(self.processes[worker].wait(), 120)
 
     async def close(self) -> None:
         for worker, process in self.processes.items():
