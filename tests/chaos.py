@@ -169,6 +169,8 @@ class Chaos:
             elif code == EXIT_DOOMED:
                 self.dooms += 1
                 self._note(f"worker {worker} ended itself: {self._last_critical(worker)}")
+            elif code == -signal.SIGKILL:  # by hand, or for want of memory: one more kill to survive
+                self._note(f"somebody else killed worker {worker}")
             else:
                 log = self._cluster.log_path(worker)
                 self.unexpected.append(f"worker {worker} ended with {code}; see {log}")
