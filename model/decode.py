@@ -22,6 +22,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from model.errors import BadImageError, too_large
 from model.headers import check_jpeg_header, jpeg_scans, without_texts
+from model.libtiff import silence
 from model.limits import (
     MAX_DECODING_BYTES,
     MAX_PIXELS,
@@ -62,6 +63,7 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # a st
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # there is a thread per core already
+silence()
 
 
 @dataclass(frozen=True, slots=True)

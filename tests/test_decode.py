@@ -340,6 +340,14 @@ def test_a_directory_that_hangs_on_another() -> None:
     assert outcome(looped) in {"decoded", *CODES}
 
 
+def test_libtiff_keeps_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    """A damaged fax does not write a line per row to the worker's log."""
+    data = bytearray(encoded(Image.linear_gradient("L").convert("1"), "TIFF", compression="group4"))
+    data[200:2000:7] = bytes(len(range(200, 2000, 7)))
+    outcome(bytes(data))
+    assert capfd.readouterr().err == ""
+
+
 def test_run_lengths_have_a_lower_limit() -> None:
     """Pillow decodes run-length encoded BMP in Python, so that only small ones are taken."""
     sizes = struct.pack("<IiiHHIIiiII", 40, 3000, 2000, 1, 8, 1, 4, 1, 1, 256, 256)
