@@ -160,6 +160,7 @@ class Replica:
             for state in self.states.values():
                 if state.loaded and not state.told:
                     await state.tell_all()
+                    gc.freeze()  # rows and indexes stay: a full collection need not visit them each time
             await asyncio.sleep(_TELL_INTERVAL)
 
     async def _watch(self, consumer: AIOKafkaConsumer) -> None:
