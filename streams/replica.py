@@ -5,6 +5,7 @@ read is committed; how far behind it is, `as_of` says.
 """
 
 import asyncio
+import gc
 import contextlib
 import logging
 import time
