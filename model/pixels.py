@@ -36,7 +36,8 @@ def _eight_bits(image: Image.Image, size: int) -> Image.Image:
     if not image.mode.startswith("I;16"):
         low, high = cast("tuple[float, float]", image.getextrema())  # one band, one pair
     values = np.asarray(_squash(image, size, lambda band: band.convert("F")))
-    scaled = (values - low) * (255.0 / max(high - low, _TINY))
+    with np.errstate(all="ignore"):  # infinities and numbers near them: any grey will do
+        scaled = (values - low) * (255.0 / max(high - low, _TINY))
     return Image.fromarray(np.nan_to_num(scaled).clip(0, 255).astype(np.uint8))
 
 

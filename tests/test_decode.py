@@ -105,6 +105,14 @@ def test_floating_point() -> None:
     assert abs(float(pixels.mean()) - 127.5) < 2
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), 3.4e38, float("nan")])
+def test_absurd_floating_point(value: float) -> None:
+    """Infinities and what is next to them give some grey, and no warning."""
+    ramp = np.linspace(-1, 1, 64 * 64, dtype=np.float32).reshape(64, 64)
+    ramp[3, 3], ramp[4, 4] = value, -value
+    assert decode(encoded(Image.fromarray(ramp), "TIFF"), 32).format == "tiff"
+
+
 def test_alpha_is_laid_on_white() -> None:
     """Transparent pixels show white paper, not the colour that was hidden under them."""
     data = encoded(Image.new("RGBA", (40, 40), (0, 0, 0, 0)), "PNG")
