@@ -5,8 +5,8 @@ read is committed; how far behind it is, `as_of` says.
 """
 
 import asyncio
-import gc
 import contextlib
+import gc
 import logging
 import time
 from collections.abc import Sequence
