@@ -2,8 +2,8 @@
 
     python benchmarks/corpus.py FOLDER ...
 
-Broker, worker and HTTP server are real; with KAFKA_BOOTSTRAP_SERVERS a running broker is taken. The last line is
-for machines; the exit status is 0 only if nothing crashed or stalled, every file got a result or a dead
+Broker, worker and HTTP server are real; with KAFKA_BOOTSTRAP_SERVERS a running broker is taken. The last line
+is for machines; the exit status is 0 only if nothing crashed or stalled, every file got a result or a dead
 letter that names a fault of the file, and every photo got its tags.
 """
 
@@ -120,7 +120,7 @@ class Report:
         elif record.fault is None:
             self.reasons[int(number)] = f"tagged {value['format']}"
             self.tagged += 1
-            milliseconds = value["timings"]["decode_ms"]
+            milliseconds = value["timings_ms"]["decode"]
             self.slowest = max(self.slowest, (milliseconds, str(self.files[int(number)])))
         else:
             self.reasons[int(number)] = record.fault.reason
