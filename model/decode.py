@@ -20,6 +20,7 @@ import numpy as np
 from PIL import AvifImagePlugin, ExifTags, Image, UnidentifiedImageError, features
 from PIL.JpegImagePlugin import JpegImageFile
 
+from model.allocator import return_large_blocks
 from model.errors import BadImageError, too_large
 from model.headers import check_jpeg_header, jpeg_scans, without_texts
 from model.libtiff import silence
@@ -64,6 +65,7 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # there is a thread per core already
 silence()
+return_large_blocks()
 
 
 @dataclass(frozen=True, slots=True)

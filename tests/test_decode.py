@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import queue
 import struct
+import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -346,6 +348,30 @@ def test_a_directory_that_hangs_on_another() -> None:
     assert "values in its directories" in str(refused(data + inner))
     looped = tiff(*grey(8, 8), (34665, 4, 1, b"\x08"), (273, 4, 1, b"\x08"))
     assert outcome(looped) in {"decoded", *CODES}
+
+
+FREED = """
+import pathlib, sys, threading
+from model import decode
+data = sys.stdin.buffer.read()
+def resident():
+    return int(pathlib.Path("/proc/self/status").read_text().partition("VmRSS:")[2].split()[0]) // 1000
+before = resident()
+for _ in range(3):
+    thread = threading.Thread(target=decode, args=(data, 32))
+    thread.start()
+    thread.join()
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_memory_is_given_back() -> None:
+    """A thread that decoded large images does not keep their memory."""
+    data = encoded(Image.new("LA", (5000, 5000)), "PNG", compress_level=1)
+    command = [sys.executable, "-c", FREED]
+    done = subprocess.run(command, input=data, capture_output=True, check=True)
+    assert int(done.stdout) < 30
 
 
 def test_libtiff_keeps_quiet(capfd: pytest.CaptureFixture[str]) -> None:
