@@ -79,13 +79,13 @@ def scans(side: int, count: int) -> bytes:
 def tiff(*entries: Entry, data: bytes = b"") -> bytes:
     """A TIFF of one directory, its values and data behind it. `data` starts where an offset of 0 is given."""
     at = 14 + 12 * len(entries)
-    size = at + sum(len(value) for *_, value in entries if len(value) > 4)  # noqa: PLR2004 - a TIFF's slot
+    size = at + sum(len(value) for *_, value in entries if len(value) > 4)
     directory, values = struct.pack("<H", len(entries)), b""
     for tag, kind, count, value in sorted(entries):
         inside = struct.pack("<I", size) if value == b"DATA" else value
-        place = inside if len(inside) <= 4 else struct.pack("<I", at + len(values))  # noqa: PLR2004
+        place = inside if len(inside) <= 4 else struct.pack("<I", at + len(values))
         directory += struct.pack("<HHI", tag, kind, count) + place.ljust(4, b"\0")
-        values += b"" if len(inside) <= 4 else inside  # noqa: PLR2004
+        values += b"" if len(inside) <= 4 else inside
     return b"II*\0\x08\0\0\0" + directory + bytes(4) + values + data
 
 

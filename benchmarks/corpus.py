@@ -233,7 +233,7 @@ class Run:
     def _sample_memory(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             status = Path(f"/proc/{self._cluster.processes[0].pid}/status").read_text("ascii", "replace")
-            peak = int(status.partition("VmHWM:")[2].split("kB")[0]) / 1000
+            peak = int(status.partition("VmHWM:")[2].split("kB")[0]) / 1024
             self._report.peak_rss_mb = max(self._report.peak_rss_mb, peak)
 
 

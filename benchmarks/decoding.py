@@ -114,7 +114,7 @@ def _peak(*, reset: bool = False) -> float:
     if reset:
         Path("/proc/self/clear_refs").write_text("5")
     status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1000
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def run(todo: list[Case], originals: dict[str, bytes], seed: int, tally: Tally) -> None:

@@ -173,7 +173,7 @@ def mutated(originals: dict[str, bytes], number: int, seed: int = SEED) -> tuple
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         if data:
             data = chance.choice(MUTATORS)(data, chance, originals[chance.choice(list(originals))])
-    if name.endswith("png") and chance.random() < 0.8:  # noqa: PLR2004 - some with wrong checksums
+    if name.endswith("png") and chance.random() < 0.8:
         data = mend(data)
     return f"{number:06d}-{name}", bytes(data)
 

@@ -109,6 +109,9 @@ class TagUpdate(msgspec.Struct, frozen=True, kw_only=True):
     resources: Annotated[list[ChangedResource], msgspec.Meta(description="One image.")]
     tags: Annotated[list[str], msgspec.Meta(description="What the image is tagged with now.")]
     cause: Cause
+    tenant: Annotated[
+        str | msgspec.UnsetType, msgspec.Meta(description="Of the image; absent where it has none.")
+    ] = msgspec.UNSET
     notification_type: Literal["resource_tags_changed"] = "resource_tags_changed"
 
 

@@ -73,6 +73,7 @@ def tag_update_output(
         ],
         tags=after,
         cause=Cause(upload.source, upload.id, upload.type.value),
+        tenant=upload.data.tenant or msgspec.UNSET,
     )
     identity = result_id(TAGS_CHANGED, upload.source, upload.id, (), "")
     headers = event_headers(id=identity, source=f"tagstream:{names.app_id}", type=TAGS_CHANGED)

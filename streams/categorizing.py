@@ -21,6 +21,7 @@ from streams.changes import PartitionRows
 from streams.errors import SourceBusyError, SourceGoneError
 from streams.fetching import Fetched
 from streams.outcomes import Deferred, Deleted, Outcome, Rejected, Tagged
+from streams.rows import ImageKey
 from streams.tagger_pool import TaggedImage
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ class Categorizer:
         """
         stage = "parse"
         started = time.perf_counter()
+        upload: Upload | None = None
         try:
             upload = self._read(record)
             if upload.type is UploadType.DELETED:
@@ -91,13 +93,13 @@ class Categorizer:
                 image = await self._tagger.tag(fetched.data, upload.add_ons)
                 return self._tagged(upload, url, fetched, image, started)
         except (BadEventError, SourceGoneError, BadImageError) as error:
-            return _rejected(error, error.code, stage, retryable=False)
+            return Rejected(_fault(error, error.code, stage, retryable=False), upload)
         except SourceBusyError as error:
             fault = _fault(error, error.code, stage, retryable=True)
             return Deferred(fault, int(time.time() * 1000), error.retry_after)
         except Exception as error:  # a fault of ours must not block the partition: people decide
             log.exception("record %s/%d/%d failed", record.topic, record.partition, record.offset)
-            return _rejected(error, "internal_error", stage, retryable=True)
+            return Rejected(_fault(error, "internal_error", stage, retryable=True), upload)
 
     def _read(self, record: Record) -> Upload:
         upload = parse_upload(record)
@@ -145,16 +147,12 @@ class Categorizer:
 
 async def _known_url(upload: Upload, rows: PartitionRows, settled: Callable[[], Awaitable[object]]) -> str:
     await settled()
-    encoded = rows["images"].get(upload.public_id)
+    encoded = rows["images"].get(ImageKey(upload.data.tenant or "", upload.public_id).encode())
     url: str | None = orjson.loads(encoded)["url"] if encoded else None
     if url is None:
         message = f"image {upload.public_id[:64]!r} is not known; give its `url`"
         raise BadEventError("unknown_image", message)
     return url
-
-
-def _rejected(error: Exception, code: str, stage: str, *, retryable: bool) -> Rejected:
-    return Rejected(_fault(error, code, stage, retryable=retryable))
 
 
 def _fault(error: Exception, code: str, stage: str, *, retryable: bool) -> Fault:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from streams.errors import SourceBusyError
+from streams.errors import SourceBusyError, SourceGoneError
 from streams.fetching import Fetched
 
 log = logging.getLogger(__name__)
@@ -64,6 +64,12 @@ class GuardedFetcher:
             fetched = await self._fetcher.fetch(url)
         except SourceBusyError as error:
             self._failed(host, error)
+            raise
+        except SourceGoneError as error:
+            if error.code.startswith("http_"):  # it answers
+                self._answered(host)
+            else:
+                self._circuits.get(host, _Circuit()).probing = False
             raise
         except BaseException:
             self._circuits.get(host, _Circuit()).probing = False

@@ -26,6 +26,7 @@ class _Share(NamedTuple):
     bucket: _Bucket
     sources: list[str]
     user: str | None
+    seen: int  # event time, where the count remembers the first and the last one; else 0
 
 
 _NOTHING: Mapping[str, _Share] = {}
@@ -58,9 +59,10 @@ def _shares(row: Row) -> dict[str, _Share]:
     user = row["user"]
     for window in WINDOWS:
         bucket = _Bucket(window, bucket_start(window, int(row["at"])))
+        seen = int(row["at"]) if window == ALL else 0
         before, after = TrendKey(row["tenant"], *bucket, "\x00").encode().split("\x00")
         for tag, sources in zip(row["tags"], row["by"], strict=True):
-            shares[before + tag + after] = _Share(bucket, sources, user)
+            shares[before + tag + after] = _Share(bucket, sources, user, seen)
     return shares
 
 

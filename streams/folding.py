@@ -41,8 +41,9 @@ def fold(changes: Changes, done: Done, rules: FoldRules) -> None:
     if changes.get("retries", str(done.record.offset)) is not None:
         changes.put("retries", str(done.record.offset), None)
     match done.outcome:
-        case Rejected(fault):
-            changes.emit(dead_letter_output(done.record, fault, rules.names))
+        case Rejected(fault, upload):
+            if upload is None or not _is_repeat(changes.get("images", _image_key(upload)), upload):
+                changes.emit(dead_letter_output(done.record, fault, rules.names))
         case Tagged() as tagged:
             _apply(changes, tagged.upload, tagged, done.record, rules)
         case Deleted(upload):
@@ -58,10 +59,10 @@ def _advance_clock(changes: Changes, done: Done) -> None:
 
 
 def _apply(changes: Changes, upload: Upload, tagged: Tagged | None, record: Record, rules: FoldRules) -> None:
-    key = ImageKey(upload.data.tenant or "", upload.public_id).encode()
+    key = _image_key(upload)
     old = changes.get("images", key)
-    if old is not None and event_key(upload) in old["ids"]:
-        return  # delivered twice
+    if _is_repeat(old, upload):
+        return
     if old is not None and is_stale(upload, old):
         new = {**old, "o": record.offset, "ids": _ids(old, upload)}
     else:
@@ -74,6 +75,15 @@ def _apply(changes: Changes, upload: Upload, tagged: Tagged | None, record: Reco
     before = old["tags"] if old else []
     if set(before) != set(new["tags"]):
         changes.emit(tag_update_output(upload, before, new["tags"], record, rules.names))
+
+
+def _image_key(upload: Upload) -> str:
+    return ImageKey(upload.data.tenant or "", upload.public_id).encode()
+
+
+def _is_repeat(row: Row | None, upload: Upload) -> bool:
+    """Tell whether the event was delivered before, and took effect then."""
+    return row is not None and event_key(upload) in row["ids"]
 
 
 def event_key(upload: Upload) -> str:

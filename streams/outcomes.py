@@ -52,9 +52,14 @@ class Deferred:
 
 @dataclass(frozen=True)
 class Rejected:
-    """The event becomes a dead letter."""
+    """The event becomes a dead letter, unless it turns out to be a repeat.
+
+    Attributes:
+        upload: What could be read of it.
+    """
 
     fault: Fault
+    upload: Upload | None = None
 
 
 Outcome = Tagged | Deleted | Deferred | Rejected

@@ -105,6 +105,7 @@ WHOLE: dict[str, msgspec.Struct] = {
         resources=[ChangedResource(public_id="koala", added=["koala"], removed=["bear"], updated=[])],
         tags=["koala"],
         cause=CAUSE,
+        tenant="acme",
     ),
     "top-tags": TopTags(**COMMON, tags=[TagCount("koala", 3, 2)], uploaders_error=0.033),
     "rising-tags": RisingTags(

@@ -12,8 +12,8 @@ The token, shown this once:
   {token}
 
 Clients send it as `Authorization: Bearer …`, our commands with --token or TAGSTREAM_TOKEN.
-The lines on standard output belong into the file that the workers' TAGSTREAM_TOKENS names (chmod 600); running
-workers read it again by themselves.
+The lines on standard output belong into the file that the workers' TAGSTREAM_TOKENS names (chmod 600);
+running workers read it again by themselves.
 """
 
 
