@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help run test chaos check lock clean
+.PHONY: help run test chaos corpus check lock clean
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ test: $(VENV)/.dev ## the tests, against a real broker
 
 chaos: $(VENV)/.dev ## kill workers and the broker under load, then count (SECONDS= WORKERS= SEED= UPLOADS=)
 	@$(BIN)/python benchmarks/chaos.py
+
+corpus: $(VENV)/.dev ## send hostile images through the pipeline, a good one behind each (DIR= a folder of them)
+	@$(BIN)/python benchmarks/corpus.py $(if $(DIR),"$(DIR)",$(error name a folder of images: make corpus DIR=...))
 
 check: $(VENV)/.dev ## lint, types and the walls between the packages
 	$(BIN)/ruff format --check .

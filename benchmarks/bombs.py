@@ -30,9 +30,9 @@ def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def packed_zeros(size: int) -> bytes:
+def packed_zeros(size: int, level: int = 1) -> bytes:
     """Compress zeros without having them in memory."""
-    packer, piece = zlib.compressobj(9), bytes(MEGABYTE)
+    packer, piece = zlib.compressobj(level), bytes(MEGABYTE)
     whole, rest = divmod(size, MEGABYTE)
     return b"".join(
         [*(packer.compress(piece) for _ in range(whole)), packer.compress(bytes(rest)), packer.flush()]
@@ -155,7 +155,7 @@ def bmp(width: int, height: int, bits: int, compression: int, data: bytes) -> by
 def text(kind: bytes, size: int, count: int = 1) -> bytes:
     """Compressed chunks of zeros."""
     heads = {b"zTXt": b"Comment\0\0", b"iTXt": b"Comment\0\1\0\0\0", b"iCCP": b"Profile\0\0"}
-    return chunk(kind, heads[kind] + packed_zeros(size)) * count
+    return chunk(kind, heads[kind] + packed_zeros(size, 9 if count > 1 else 1)) * count
 
 
 def large(kind: str, mode: str, side: int, **options: object) -> bytes:

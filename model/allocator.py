@@ -10,14 +10,16 @@ import contextlib
 import ctypes
 import sys
 
-_M_MMAP_THRESHOLD = -3
-_LARGE = 4 << 20  # what decoding a photo takes is smaller, and goes on being reused
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_LARGE = 4 << 20  # what decoding a photo takes is smaller, and goes on being reused:
+_KEPT = 32 << 20  # without this, glibc would give back even that
 
 
 def return_large_blocks() -> bool:
-    """Set the limit, for the whole process; give whether it was taken (other C libraries know none)."""
+    """Set the limits, for the whole process; give whether they were taken (other C libraries know none)."""
     if sys.platform != "linux":
         return False
     with contextlib.suppress(OSError, AttributeError):
-        return bool(ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE))
+        mallopt = ctypes.CDLL(None).mallopt
+        return bool(mallopt(_M_MMAP_THRESHOLD, _LARGE) and mallopt(_M_TRIM_THRESHOLD, _KEPT))
     return False
