@@ -93,13 +93,13 @@ class Categorizer:
                 image = await self._tagger.tag(fetched.data, upload.add_ons)
                 return self._tagged(upload, url, fetched, image, started)
         except (BadEventError, SourceGoneError, BadImageError) as error:
-            return Rejected(_fault(error, error.code, stage, retryable=False), upload)
+            return _rejected(error, error.code, stage, upload, retryable=False)
         except SourceBusyError as error:
             fault = _fault(error, error.code, stage, retryable=True)
             return Deferred(fault, int(time.time() * 1000), error.retry_after)
         except Exception as error:  # a fault of ours must not block the partition: people decide
             log.exception("record %s/%d/%d failed", record.topic, record.partition, record.offset)
-            return Rejected(_fault(error, "internal_error", stage, retryable=True), upload)
+            return _rejected(error, "internal_error", stage, upload, retryable=True)
 
     def _read(self, record: Record) -> Upload:
         upload = parse_upload(record)
@@ -153,6 +153,10 @@ async def _known_url(upload: Upload, rows: PartitionRows, settled: Callable[[], 
         message = f"image {upload.public_id[:64]!r} is not known; give its `url`"
         raise BadEventError("unknown_image", message)
     return url
+
+
+def _rejected(error: Exception, code: str, stage: str, upload: Upload | None, *, retryable: bool) -> Rejected:
+    return Rejected(_fault(error, code, stage, retryable=retryable), upload)
 
 
 def _fault(error: Exception, code: str, stage: str, *, retryable: bool) -> Fault:
