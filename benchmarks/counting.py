@@ -19,9 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
-from cluster import Cluster
-
-from benchmarks.load import cpu_seconds, folded
+from benchmarks.load import Cluster, cpu_seconds, folded
 from schemas.uploads import UploadData
 from streams.broker import EmbeddedBroker
 
