@@ -99,23 +99,31 @@ def decode(data: bytes, size: int) -> DecodedImage:
         BadImageError: The bytes are refused; its ``code`` says why.
         MemoryError: The process is out of memory; the image may be good.
     """
+    found = _decoded_or_refused(data, size)
+    if isinstance(found, BadImageError):
+        raise found
+    return found
+
+
+def _decoded_or_refused(data: bytes, size: int) -> DecodedImage | BadImageError:
+    """Return a refusal, with neither traceback nor cause: their frames would keep all pixels in memory."""
     kind = named_format(data)
     if kind not in FORMATS:
-        raise _foreign(data, kind)
+        return _foreign(data, kind)
     try:
         scans = _check_structure(data, kind)
         with _opened(data, kind) as image:
             check_pixels(image)
             return _upright_square(image, size, scans)
-    except (BadImageError, MemoryError):
+    except BadImageError as error:
+        return BadImageError(error.code, str(error))
+    except MemoryError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         found = re.search(r"\((\d+) pixels\)", str(error))
-        raise too_large(
-            f"{int(found[1]):,} pixels" if found else str(error), f"{MAX_PIXELS:,} pixels"
-        ) from error
-    except Exception as error:  # Pillow's parsers and decoders raise many kinds on hostile data
-        raise _broken(error, data) from error
+        return too_large(f"{int(found[1]):,} pixels" if found else str(error), f"{MAX_PIXELS:,} pixels")
+    except Exception as error:  # noqa: BLE001 - Pillow's parsers and decoders raise many kinds on hostile data
+        return _broken(error, data)
 
 
 def _check_structure(data: bytes, kind: str) -> int:
@@ -141,16 +149,25 @@ def _upright_square(image: Image.Image, size: int, scans: int) -> DecodedImage:
     check_scans(scans, width * height)
     image.draft(None, (size, size))
     with _MEMORY.reserved(decoding_bytes(image, width * height, scans)):
-        image.load()
-        if image.format == "TIFF":
-            width, height = image.size  # Pillow turns TIFF files upright while it loads them
-        small = square(image, size)
-    orientation = _orientation(image)
+        try:
+            image.load()
+            if image.format == "TIFF":
+                width, height = image.size  # Pillow turns TIFF files upright while it loads them
+            orientation = _orientation(image)
+            small = square(image, size)
+        finally:
+            _free(image)
     if orientation in _TRANSPOSE:
         small = small.transpose(_TRANSPOSE[orientation])
     if orientation in _SWAPPED:
         width, height = height, width
     return DecodedImage(np.asarray(small), width, height, _SHORT_NAMES[image.format or "JPEG"])
+
+
+def _free(image: Image.Image) -> None:
+    """Let go of the pixels, and of those that a decoder keeps, while they are accounted for."""
+    image.close()
+    image.__dict__.pop("_decoder", None)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -348,6 +349,17 @@ def test_a_directory_that_hangs_on_another() -> None:
     assert "values in its directories" in str(refused(data + inner))
     looped = tiff(*grey(8, 8), (34665, 4, 1, b"\x08"), (273, 4, 1, b"\x08"))
     assert outcome(looped) in {"decoded", *CODES}
+
+
+def test_a_refusal_keeps_nothing() -> None:
+    """Who keeps an error does not keep the pixels that were decoded before it, nor Pillow's frames."""
+    with Image.open(PHOTO) as photo:
+        data = encoded(photo, "PNG")
+    for refusal in (refused(data[: len(data) // 2]), refused(png(10_000, 10_000)), refused(b"?")):
+        assert refusal.__cause__ is None
+        assert refusal.__context__ is None
+        frames = [frame.name for frame in traceback.extract_tb(refusal.__traceback__)]
+        assert frames == ["refused", "decode"]
 
 
 FREED = """
