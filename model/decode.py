@@ -31,6 +31,7 @@ from model.limits import (
     DecodingMemory,
     check_pixels,
     check_scans,
+    coefficient_bytes,
     decoding_bytes,
 )
 from model.pixels import square
@@ -129,8 +130,7 @@ def _decoded_or_refused(data: bytes, size: int) -> DecodedImage | BadImageError:
 def _check_structure(data: bytes, kind: str) -> int:
     """Refuse what would cost the parser too much; give the number of a JPEG's scans."""
     if kind == "JPEG":
-        check_jpeg_header(data)
-        return jpeg_scans(data)
+        return jpeg_scans(data) if check_jpeg_header(data) else 1
     if kind == "TIFF":
         check_tiff(data)
     return 1
@@ -146,9 +146,12 @@ def _opened(data: bytes, kind: str) -> Image.Image:
 
 def _upright_square(image: Image.Image, size: int, scans: int) -> DecodedImage:
     width, height = image.size
-    check_scans(scans, width * height)
+    kept = 0
+    if isinstance(image, JpegImageFile):
+        check_scans(image, scans)
+        kept = coefficient_bytes(image, scans)
     image.draft(None, (size, size))
-    with _MEMORY.reserved(decoding_bytes(image, width * height, scans)):
+    with _MEMORY.reserved(kept + decoding_bytes(image)):
         try:
             image.load()
             if image.format == "TIFF":

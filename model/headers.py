@@ -24,6 +24,8 @@ MAX_CHUNKS = 20_000
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 _BARE = {0xC8, 0xD9, *range(0xF0, 0xFE)}  # no segment follows
 _EOI, _SOS, _APP1 = 0xD9, 0xDA, 0xE1
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _FEW_SCANS = 12
 
 _CHUNK = struct.Struct(">I4s")
@@ -31,19 +33,27 @@ _TEXTS = {b"iCCP", b"iTXt", b"tEXt", b"zTXt"}
 _ORIENTATIONS = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
 
 
-def check_jpeg_header(data: bytes) -> None:
+def check_jpeg_header(data: bytes) -> bool:
     """Refuse a JPEG with a flood of segments, of filling or of EXIF data before its first scan.
+
+    Returns:
+        Whether it takes several scans: it is progressive, or its first scan lacks a colour.
 
     Raises:
         BadImageError: ``corrupt``.
     """
-    junk = exif = at = 0
+    junk = exif = at = colours = 0
+    several = False
     for marker, start, end in _segments(data):
         junk += start - at
         at = end
         if marker == _APP1 and data.startswith(b"Exif\0\0", start + 4):
             exif += end - start
+        if marker in _FRAMES:
+            colours = max(colours, *data[start + 9 : start + 10], 0)
+            several |= marker in _PROGRESSIVE
         if marker == _SOS:
+            several |= data[start + 4 : start + 5] < bytes([colours])
             break
     else:
         junk += len(data) - at
@@ -53,10 +63,11 @@ def check_jpeg_header(data: bytes) -> None:
         raise too_much(f"{exif:,} bytes of EXIF data", f"{MAX_EXIF:,}")
     if at - junk > MAX_JPEG_HEADER:
         raise too_much(f"a header of {at:,} bytes", f"{MAX_JPEG_HEADER:,}")
+    return several
 
 
 def jpeg_scans(data: bytes) -> int:
-    """Count the scans of a JPEG file.
+    """Count the scans of a JPEG file that has several.
 
     Their markers are counted first, which is fast and from above: what follows the picture's end (a second
     picture, a film) may hold some by chance. Only where there are many, the segments are gone through.

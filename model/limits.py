@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from PIL import Image
+    from PIL.JpegImagePlugin import JpegImageFile
 
 MAX_PIXELS = 50_000_000
 """Width times height above which an image is refused."""
 
-MAX_PIXELS_COPIED = 25_000_000
-"""The same for WebP, AVIF and TIFF, whose decoders keep several copies of the pixels."""
+MAX_PIXELS_COPIED = {"WEBP": 16_000_000, "AVIF": 16_000_000, "TIFF": 25_000_000}
+"""The same for formats whose decoders keep several copies of the pixels."""
 
 MAX_PIXELS_RLE = 4_000_000
 """The same for run-length encoded BMP, which Pillow decodes in Python."""
@@ -37,12 +38,15 @@ MAX_SCANS = 200
 MAX_SCANNED_PIXELS = 900_000_000
 """Scans times pixels: each scan is a pass over the image."""
 
-MAX_DECODING_BYTES = 400_000_000
-"""Memory that all threads together may use for images that are not small; the next one waits."""
+MAX_DECODING_BYTES = 256_000_000
+"""Memory that all threads together may use for images that are not small; the next one waits.
+
+No image gets more: a progressive JPEG, all of whose coefficients are kept, has a lower limit where its
+colours are not subsampled.
+"""
 
 _SMALL = 4_000_000
-_COPIED = {"WEBP", "AVIF", "TIFF"}
-_BYTES_PER_PIXEL = {"GIF": 2, "WEBP": 16, "AVIF": 16, "TIFF": 16}
+_BYTES_PER_PIXEL = {"GIF": 2, "WEBP": 16, "AVIF": 16, "TIFF": 10}
 _RLE = {1, 2}
 _READS = {"GIF": 50_000, "BMP": 1_000_000}
 
@@ -55,8 +59,8 @@ def check_pixels(image: Image.Image) -> None:
     """
     width, height = image.size
     limit, kind = MAX_PIXELS, ""
-    if image.format in _COPIED:
-        limit, kind = MAX_PIXELS_COPIED, f" of {image.format} files"
+    if image.format in MAX_PIXELS_COPIED:
+        limit, kind = MAX_PIXELS_COPIED[image.format], f" of {image.format} files"
     elif image.format == "BMP" and image.info.get("compression") in _RLE:
         limit, kind = MAX_PIXELS_RLE, " of run-length encoded BMP files"
     if width * height > limit:
@@ -65,27 +69,34 @@ def check_pixels(image: Image.Image) -> None:
         raise too_large(f"{width} x {height} pixels", f"{MAX_SIDE:,} pixels a side")
 
 
-def check_scans(scans: int, pixels: int) -> None:
-    """Refuse a JPEG whose scans cost too much time.
+def check_scans(image: JpegImageFile, scans: int) -> None:
+    """Refuse a JPEG whose scans cost too much time, or whose coefficients too much memory.
 
     Raises:
-        BadImageError: ``corrupt``.
+        BadImageError: ``corrupt`` or ``too_many_pixels``.
     """
+    pixels = image.width * image.height
     limit = min(MAX_SCANS, max(MAX_SCANNED_PIXELS // max(pixels, 1), 1))
     if scans > limit:
         raise too_much(f"{scans} scans, each a pass over {pixels:,} pixels", str(limit))
+    if (size := coefficient_bytes(image, scans)) > MAX_DECODING_BYTES:
+        most = f"{MAX_DECODING_BYTES * pixels // size:,} pixels of progressive JPEG files with such colours"
+        raise too_large(f"{image.width} x {image.height} pixels", most)
 
 
-def decoding_bytes(image: Image.Image, pixels: int, scans: int) -> int:
-    """Estimate, from above, the memory that decoding takes.
+def coefficient_bytes(image: JpegImageFile, scans: int) -> int:
+    """Give the memory of a JPEG's coefficients: all are kept, two bytes each, where scans refine them."""
+    if scans <= 1:
+        return 0
+    layers = [(across, down) for _, across, down, _ in image.layer]
+    widest, highest = (max(1, *(factors[side] for factors in layers), 1) for side in (0, 1))
+    blocks = sum(max(across, 1) * max(down, 1) for across, down in layers)
+    return 2 * image.width * image.height * blocks // (widest * highest)
 
-    Args:
-        image: Its size is the one that it will be decoded at.
-        pixels: Of the whole image.
-        scans: Of a JPEG; where there is more than one, all coefficients are kept (two bytes each).
-    """
-    decoded = image.width * image.height * _BYTES_PER_PIXEL.get(image.format or "", 4)
-    return decoded + (pixels * 2 * len(image.getbands()) if scans > 1 else 0)
+
+def decoding_bytes(image: Image.Image) -> int:
+    """Estimate, from above, the memory that the pixels take while they are decoded."""
+    return image.width * image.height * _BYTES_PER_PIXEL.get(image.format or "", 4)
 
 
 class CountedFile(BytesIO):

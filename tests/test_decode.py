@@ -21,11 +21,13 @@ from hypothesis import strategies as st
 from PIL import Image, features
 
 from model import BadImageError, decode
+from model.headers import check_jpeg_header
 from model.limits import DecodingMemory
 from model.pixels import square
 
 PHOTO = Path(__file__).parents[1] / "streams" / "photos" / "koala.jpg"
 needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow was built without AVIF")
+SMALL = Image.new("RGB", (8, 8), (255, 0, 0))
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
@@ -220,7 +222,6 @@ def test_a_film_behind_a_photo() -> None:
     assert decode(PHOTO.read_bytes() + trailer, 32).format == "jpg"
 
 
-SMALL = Image.new("RGB", (8, 8), RED)
 FEW, MANY = 100_000, 3_000_000
 
 
@@ -401,12 +402,35 @@ def test_run_lengths_have_a_lower_limit() -> None:
     assert "4,000,000 pixels of run-length encoded BMP files" in str(refused(data))
 
 
-@pytest.mark.parametrize("kind", ["WEBP", "TIFF", pytest.param("AVIF", marks=needs_avif)])
-def test_formats_that_are_copied_have_a_lower_limit(kind: str) -> None:
-    """Decoders that keep several copies of the pixels get half as many."""
+@pytest.mark.parametrize(
+    ("kind", "limit"),
+    [("WEBP", "16,000,000"), ("TIFF", "25,000,000"), pytest.param("AVIF", "16,000,000", marks=needs_avif)],
+)
+def test_formats_that_are_copied_have_a_lower_limit(kind: str, limit: str) -> None:
+    """Decoders that keep several copies of the pixels get fewer."""
     options = {"WEBP": {"method": 0}, "AVIF": {"speed": 10}, "TIFF": {"compression": "tiff_lzw"}}[kind]
     data = encoded(Image.new("L", (6000, 5000)), kind, **options)
-    assert f"25,000,000 pixels of {kind} files" in str(refused(data))
+    assert f"{limit} pixels of {kind} files" in str(refused(data))
+
+
+def test_coefficients_that_are_kept_have_a_lower_limit() -> None:
+    """A progressive JPEG keeps all its coefficients, the more of them the less its colours are subsampled."""
+    image = Image.new("RGB", (7000, 7000), RED)
+    error = refused(encoded(image, "JPEG", progressive=True, subsampling="4:4:4"))
+    assert error.code == "too_many_pixels"
+    assert "at most 42,666,666 pixels of progressive JPEG files" in str(error)
+    assert decode(encoded(image, "JPEG", progressive=True, subsampling="4:2:0"), 32).width == 7000
+    baseline = encoded(image, "JPEG", subsampling="4:4:4", exif=b"Exif\0\0" + encoded(SMALL, "JPEG"))
+    assert decode(baseline, 32).width == 7000  # the scan of its thumbnail does not count
+
+
+def test_scans_of_single_colours() -> None:
+    """A JPEG that is not progressive keeps its coefficients as well, if its first scan lacks a colour."""
+    data = bytearray(encoded(SMALL, "JPEG"))
+    assert not check_jpeg_header(bytes(data))
+    data[data.index(b"\xff\xda") + 4] = 1
+    assert check_jpeg_header(bytes(data))
+    assert check_jpeg_header(encoded(SMALL, "JPEG", progressive=True))
 
 
 def test_a_very_long_image() -> None:
