@@ -72,7 +72,7 @@ async def test_a_new_owner_fences_the_old_one(kafka: str, names: TopicNames) -> 
     zombie = await opened(kafka, names)
     await write(zombie, "a", 0)
     owner = await opened(kafka, names)
-    with pytest.raises(KafkaError):
+    with pytest.raises(ProducerFenced):
         await write(zombie, "zombie", 1, outputs=3)
     await write(owner, "b", 1)
     fresh = await opened(kafka, names)
