@@ -26,6 +26,7 @@ from streams.settings import Settings, variable
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+SETTINGS = (ROOT / "docs" / "settings.md").read_text("utf-8")
 PHOTOS = sorted(path.stem for path in (ROOT / "streams" / "photos").glob("*.jpg"))
 SCHEMAS = {
     path.name.removesuffix(".schema.json"): json.loads(path.read_text("utf-8"))
@@ -78,7 +79,7 @@ def shown_default(value: object) -> str:
 def test_settings_are_those_of_the_code() -> None:
     """Every setting with its default and its sentence, and none that does not exist."""
     documented: dict[str, tuple[str, str]] = {}
-    for names, defaults, meaning in table_rows(section("Settings")):
+    for names, defaults, meaning in table_rows(SETTINGS):
         shown = re.findall(r"`([^`]*)`|(empty)", defaults)
         for name, (value, empty) in zip(re.findall(r"`(\w+)`", names), shown, strict=True):
             documented[name] = ("" if empty else value, meaning)
@@ -90,12 +91,12 @@ def test_settings_are_those_of_the_code() -> None:
 
 
 def test_variables_are_known() -> None:
-    """Every variable that is named exists, and those of the connection are all named."""
+    """Every variable that is named exists, and those of the connection are all in the list of settings."""
     known = {*VARIABLES.values(), *(variable(item.name) for item in fields(Settings))}
-    named = set(re.findall(r"\b(?:TAGSTREAM|KAFKA)_[A-Z_]+\b", README))
-    assert named <= known
-    assert set(VARIABLES.values()) <= named
-    assert f"`KAFKA_BOOTSTRAP_SERVERS` (default `{DEFAULT_BOOTSTRAP_SERVERS}`" in README
+    for text in (README, SETTINGS):
+        assert set(re.findall(r"\b(?:TAGSTREAM|KAFKA)_[A-Z_]+\b", text)) <= known
+        assert f"`KAFKA_BOOTSTRAP_SERVERS` (default `{DEFAULT_BOOTSTRAP_SERVERS}`" in text
+    assert set(VARIABLES.values()) <= set(re.findall(r"\bKAFKA_[A-Z_]+\b", SETTINGS))
 
 
 def schema_of(example: dict[str, Any]) -> str:
