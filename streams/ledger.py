@@ -21,6 +21,7 @@ from collections.abc import Iterable
 
 import orjson
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
 from streams.changelogs import catch_up
@@ -112,13 +113,16 @@ class Ledger:
     async def _send(self, producer: AIOKafkaProducer, batches: dict[str, list[Output]]) -> dict[str, int]:
         """Send everything and wait for it; give each topic's next offset.
 
-        A commit would succeed even where a send failed: so every one of them is awaited here.
+        A commit would succeed even where a send failed: so every one of them is awaited here. Where a newer
+        owner has fenced us, several fail at once and in their own words; the fence is the reason to give.
         """
         now = int(time.time() * 1000)
-        sent = await asyncio.gather(
-            *(self._send_topic(producer, name, batches[name], now) for name in batches)
-        )
-        return dict(zip(batches, sent, strict=True))
+        sends = (self._send_topic(producer, name, batches[name], now) for name in batches)
+        sent = await asyncio.gather(*sends, return_exceptions=True)
+        failures = [outcome for outcome in sent if isinstance(outcome, BaseException)]
+        if failures:
+            raise next((failure for failure in failures if isinstance(failure, ProducerFenced)), failures[0])
+        return {name: offset for name, offset in zip(batches, sent, strict=True) if isinstance(offset, int)}
 
     async def _send_topic(
         self, producer: AIOKafkaProducer, topic: str, outputs: list[Output], now: int
