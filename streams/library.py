@@ -1,5 +1,6 @@
 """What this worker knows in memory, and the routes that answer from it."""
 
+import asyncio
 import time
 
 from streams.api.freshness import LateFreshness
@@ -10,6 +11,7 @@ from streams.api.users import UserRoutes
 from streams.image_index import ImageIndex
 from streams.replica import Replica
 from streams.settings import Settings
+from streams.similar_users import AllNeighbours
 from streams.state import PartitionState
 from streams.trend_index import TrendIndex
 from streams.user_index import UserIndex
@@ -30,6 +32,7 @@ class Library:
         self._half_life = settings.half_life
         self._states = dict[int, PartitionState]()
         self._trends, self._images, self._users = TrendIndex(), ImageIndex(), UserIndex()
+        self._neighbours = AllNeighbours(self._users, time.time, settings.half_life)
         self.listeners = [self._trends.changed, self._images.changed, self._users.changed]
 
     def follow(self, replica: Replica) -> None:
@@ -40,13 +43,26 @@ class Library:
     def routes(self) -> list[Route]:
         """Give the routes that ask about the state."""
         states, fresh, clock = self._states, self.freshness, time.time
-        users = UserRoutes(self._users, self._images, states, fresh, clock, half_life_days=self._half_life)
+        users = UserRoutes(
+            self._neighbours,
+            self._images,
+            states,
+            fresh,
+            clock,
+            half_life_days=self._half_life,
+        )
         return [
             *TrendRoutes(self._trends, fresh, clock).routes(),
             *ImageRoutes(self._images, states, fresh).routes(),
             *users.routes(),
         ]
 
-    async def keep_compact(self) -> None:
-        """Bury what is dead in the indexes, for ever."""
-        await self._images.keep_compact(_COMPACTION_INTERVAL)
+    async def prepare(self) -> None:
+        """Make what is made of the indexes, once they know every row."""
+        await self._neighbours.refresh()
+
+    async def keep_up(self) -> None:
+        """Bury what is dead in the indexes, and make anew what is made of them, for ever."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._images.keep_compact(_COMPACTION_INTERVAL))
+            tasks.create_task(self._neighbours.keep_fresh())

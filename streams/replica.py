@@ -9,7 +9,7 @@ import contextlib
 import gc
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -44,11 +44,24 @@ class Replica:
         *,
         follows: bool,
         listeners: Sequence[Listener] = (),
+        prepare: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """Make the states, empty.
+
+        Args:
+            connection: Where the changelogs are.
+            names: What they are called.
+            partitions: How many partitions there are.
+            follows: Whether partitions that were not taken are followed.
+            listeners: Told of every change of a row.
+            prepare: Called once the listeners know every row, before that is called complete.
+        """
         self.states = {partition: PartitionState(partition) for partition in range(partitions)}
         self.follows = follows
         for state in self.states.values():
             state.listeners += listeners
+        self._prepare = prepare
+        self._prepared = prepare is None
         self._connection = connection
         self._names = names
         self._taken: set[int] = set()
@@ -92,8 +105,8 @@ class Replica:
 
     @property
     def complete(self) -> bool:
-        """Tell whether every partition's state is here."""
-        return all(state.told for state in self.states.values())
+        """Tell whether every partition's state is here, and answers are made of it."""
+        return self._prepared and self._told_all
 
     @property
     def behind(self) -> list[int]:
@@ -104,6 +117,10 @@ class Replica:
             for fresh in self.as_of()
             if not fresh.ready or (fresh.lag and now - self._progress[fresh.partition][1] > _STALLED_AFTER)
         ]
+
+    @property
+    def _told_all(self) -> bool:
+        return all(state.told for state in self.states.values())
 
     def _has(self, partition: int) -> bool:
         return self.follows or partition in self._taken
@@ -162,6 +179,9 @@ class Replica:
                 if state.loaded and not state.told:
                     await state.tell_all()
                     gc.freeze()  # rows and indexes stay: a full collection need not visit them each time
+            if self._prepare is not None and not self._prepared and self._told_all:
+                await self._prepare()
+                self._prepared = True
             await asyncio.sleep(_TELL_INTERVAL)
 
     async def _watch(self, consumer: AIOKafkaConsumer) -> None:

@@ -4,19 +4,23 @@
 somebody asks. It knows neither Kafka nor HTTP, and reads no clock.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from streams.rows import InterestKey
 
 TABLE = "interests"
 HALF_LIFE_DAYS = 14.0
 _PARTITION_BITS = 24  # of a place; the day is above them
+_NOTHING_LEFT = 1100.0  # half-lives
 
 
-class _Row(msgspec.Struct):
+class _Row(msgspec.Struct, gc=False):
     t: dict[str, int]
 
 
@@ -30,6 +34,14 @@ class Interest(NamedTuple):
 
 _decode = msgspec.json.Decoder(_Row).decode
 Rows = dict[int, bytes]  # by place: the day, and the partition that counted it
+
+
+class Tags(NamedTuple):
+    """What rows of several users say: of each row its user's place, its day, and images by tag."""
+
+    owners: NDArray[np.int64]
+    days: NDArray[np.int64]
+    counts: list[dict[str, int]]
 
 
 class UserIndex:
@@ -82,18 +94,26 @@ class UserIndex:
         found = [Interest(tag, weight, images[tag]) for tag, weight in weights.items()]
         return sorted(found, key=lambda interest: (-interest.weight, interest.tag))
 
-    def take_touched(self, tenant: str) -> dict[str, Rows]:
-        """Give the rows of the users that changed since this was asked last; no rows: the user has gone."""
-        users = self._users.get(tenant, {})
-        return {user: users.get(user, {}) for user in self._touched.pop(tenant, set())}
+    def rows(self, tenant: str, users: Iterable[str]) -> dict[str, Rows]:
+        """Give the rows of users as they are now and will be; no rows: the user has gone."""
+        known = self._users.get(tenant, {})
+        return {user: known.get(user, {}) for user in users}
+
+    def take_touched(self, tenant: str) -> set[str]:
+        """Give the users that changed since this was asked last."""
+        return self._touched.pop(tenant, set())
 
     def touch(self, tenant: str, users: Iterable[str]) -> None:
         """Let users count as changed."""
         self._touched.setdefault(tenant, set()).update(users)
 
     def is_touched(self, tenant: str) -> bool:
-        """Tell whether users changed since their rows were taken last."""
-        return bool(self._touched.get(tenant))
+        """Tell whether users changed since they were taken last."""
+        return tenant in self._touched
+
+    def touched_tenants(self) -> list[str]:
+        """Give the tenants whose users changed since they were taken last."""
+        return list(self._touched)
 
 
 def read_days(rows: Rows) -> Iterable[tuple[int, dict[str, int]]]:
@@ -102,6 +122,21 @@ def read_days(rows: Rows) -> Iterable[tuple[int, dict[str, int]]]:
         yield place >> _PARTITION_BITS, _decode(row).t
 
 
+def read_tags(users: Mapping[str, Rows]) -> Tags:
+    """Read the rows of many users. Safe in any thread; rows without tags are left out."""
+    held = [dict(rows) for rows in users.values()]  # copied at one go each: rows come and go meanwhile
+    counts = [_decode(row).t for row in chain.from_iterable(map(dict.values, held))]
+    places = np.fromiter(chain.from_iterable(held), np.int64, len(counts))
+    owners = np.repeat(np.arange(len(held)), [*map(len, held)])
+    some = np.fromiter(map(bool, counts), np.bool_, len(counts))
+    return Tags(owners[some], places[some] >> _PARTITION_BITS, [*filter(None, counts)])
+
+
 def decay(age_days: int, half_life_days: float) -> float:
     """Give what is left of a weight of 1."""
-    return float(2.0 ** -min(age_days / half_life_days, 1100.0))  # beyond that nothing is left
+    return float(2.0 ** -min(age_days / half_life_days, _NOTHING_LEFT))
+
+
+def decays(ages: NDArray[np.int64], half_life_days: float) -> NDArray[np.float64]:
+    """Give what is left of weights of 1, by their ages in days."""
+    return np.exp2(-np.minimum(ages / half_life_days, _NOTHING_LEFT))

@@ -108,13 +108,14 @@ class Worker:
             self.partitions or 0,
             follows=settings.queries,
             listeners=self._library.listeners if settings.queries else (),
+            prepare=self._library.prepare,
         )
         self._library.follow(replica)
         keeper = SnapshotKeeper(replica, Snapshots(settings.data_dir / "state", settings.app_id))
         if settings.snapshot_interval:
             self.status = "loading snapshots"
             await keeper.restore_all()
-        background = [asyncio.create_task(replica.run()), asyncio.create_task(self._library.keep_compact())]
+        background = [asyncio.create_task(replica.run()), asyncio.create_task(self._library.keep_up())]
         if settings.snapshot_interval:
             background.append(asyncio.create_task(keeper.run(settings.snapshot_interval)))
         for task in background:

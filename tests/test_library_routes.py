@@ -16,6 +16,7 @@ from streams.api.images import ImageRoutes
 from streams.api.users import UserRoutes
 from streams.image_index import ImageIndex
 from streams.rows import DAY_MS, ImageKey, InterestKey
+from streams.similar_users import AllNeighbours
 from streams.state import PartitionState
 from streams.user_index import UserIndex
 from streams.web import QueryApi
@@ -49,12 +50,13 @@ class Library:
     def __init__(self) -> None:
         images, users = ImageIndex(), UserIndex()
         self.now = float(TODAY * DAY)
+        neighbours = AllNeighbours(users, lambda: self.now)
         self.states = {number: PartitionState(number) for number in (0, 1)}
         for state in self.states.values():
             state.listeners += [images.changed, users.changed]
         routes = [
             *ImageRoutes(images, self.states, Fresh()).routes(),
-            *UserRoutes(users, images, self.states, Fresh(), lambda: self.now, max_age=60).routes(),
+            *UserRoutes(neighbours, images, self.states, Fresh(), lambda: self.now).routes(),
         ]
         self.client = TestClient(TestServer(QueryApi(Idle(), routes).app))
 

@@ -38,6 +38,7 @@ from streams.folding import fold
 from streams.image_index import ImageIndex
 from streams.outcomes import Deleted, Done
 from streams.rows import TABLES
+from streams.similar_users import AllNeighbours
 from streams.trend_index import TrendIndex
 from streams.user_index import UserIndex
 from streams.web import QueryApi
@@ -82,10 +83,11 @@ class World:
         self.rows: dict[str, dict[str, bytes]] = {table: {} for table in TABLES}
         trends, images, users = TrendIndex(), ImageIndex(), UserIndex()
         self._indexes = (trends, images, users)
+        everybody = AllNeighbours(users, lambda: NOW)
         self.routes: list[Route] = [
             *TrendRoutes(trends, self.fresh, lambda: NOW).routes(),
             *ImageRoutes(images, {0: self}, self.fresh).routes(),
-            *UserRoutes(users, images, {0: self}, self.fresh, lambda: NOW).routes(),
+            *UserRoutes(everybody, images, {0: self}, self.fresh, lambda: NOW).routes(),
         ]
         self.asked: list[web.Request] = []
         self._events = 0

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.neighbourhood import Neighbourhood, SimilarUser, gathered, read_profiles
+from streams.numbering import Names
 from streams.rows import InterestKey
-from streams.similar_users import Neighbourhood, Neighbours, SimilarUser
+from streams.similar_users import AllNeighbours, Neighbours
 from streams.user_index import UserIndex
 
 TAGS = ("sea", "sky", "dog", "cat", "koala")
@@ -91,11 +93,12 @@ def test_interests_are_a_decayed_sum(steps: list[Change], tenant: str, user: str
 def test_similarity_is_the_cosine_of_dense_vectors(rounds: list[list[Change]], user: str, limit: int) -> None:
     """However the matrix came about, scores are cosines, and the best come first."""
     index, rows = UserIndex(), {}
-    neighbours = Neighbours(index, "", half_life_days=HALF_LIFE, max_age=0.0)
-    around = Neighbourhood.empty(NOW)
+    vocabulary, around = Names(), Neighbourhood.empty(NOW)
     for steps in rounds:
         apply(index, rows, steps)
-        around = neighbours.remade(around, index.take_touched(""), NOW)
+        touched = frozenset(index.take_touched(""))
+        fresh = read_profiles(index.rows("", touched), vocabulary, TODAY, HALF_LIFE)
+        around = gathered([around.without(touched), fresh], vocabulary, NOW)
     interests = index.interests("", user, now_day=TODAY, half_life_days=HALF_LIFE)
     found = around.similar({it.tag: it.weight for it in interests}, user=user, limit=limit, tags=10)
     own = dense(naive(rows, user))
@@ -112,14 +115,9 @@ def test_similarity_is_the_cosine_of_dense_vectors(rounds: list[list[Change]], u
     assert found == sorted(found, key=lambda it: (-it.score, it.user))
 
 
-async def ask(neighbours: Neighbours, index: UserIndex, user: str, limit: int) -> list[SimilarUser]:
-    """Ask until the matrix is as new as the index."""
-    around = await neighbours.neighbourhood(NOW)
-    if index.is_touched(""):
-        await neighbours.neighbourhood(around.made_at + 1e6)
-    if neighbours._making is not None:
-        await neighbours._making
-    around = await neighbours.neighbourhood(around.made_at)
+async def ask(index: UserIndex, user: str, limit: int = 5) -> list[SimilarUser]:
+    """Ask when the matrix is as new as the index."""
+    around = await Neighbours(index, "", HALF_LIFE).refresh(NOW)
     interests = index.interests("", user, now_day=TODAY, half_life_days=HALF_LIFE)
     return around.similar({it.tag: it.weight for it in interests}, user=user, limit=limit, tags=10)
 
@@ -133,7 +131,7 @@ def fed(*users: tuple[str, dict[str, int]]) -> UserIndex:
 async def test_shared_tags_are_those_that_count() -> None:
     """Tags of both are named, those that add most to the score first."""
     index = fed(("ann", {"sea": 5, "sky": 3, "dog": 1}), ("bob", {"sea": 1, "sky": 9, "cat": 4}))
-    [bob] = await ask(Neighbours(index, "", half_life_days=14, max_age=60), index, "ann", 5)
+    [bob] = await ask(index, "ann")
     assert (bob.user, bob.shared) == ("bob", ["sky", "sea"])
 
 
@@ -144,55 +142,72 @@ async def test_profiles_decay_alike() -> None:
     apply(
         index, {}, [Change(0, InterestKey("", name, day), {"sea": 2, "sky": 1}) for name, day in days.items()]
     )
-    found = await ask(Neighbours(index, "", half_life_days=14, max_age=60), index, "ann", 5)
-    assert [(it.user, it.score) for it in found] == [("bob", 1.0), ("cem", 1.0)]
+    assert [(it.user, it.score) for it in await ask(index, "ann")] == [("bob", 1.0), ("cem", 1.0)]
 
 
-async def test_old_profiles_are_given_until_new_ones_are_made() -> None:
-    """A matrix that is too old still answers, and says when it was made; the next question gets a new one."""
+async def test_the_old_profiles_answer_while_new_ones_are_made() -> None:
+    """A making in the background holds no question up, and then its profiles are given."""
     index = fed(("ann", {"sea": 1}))
-    neighbours = Neighbours(index, "", half_life_days=14, max_age=60)
-    first = await neighbours.neighbourhood(NOW)
+    neighbours = Neighbours(index, "", HALF_LIFE)
+    first = await neighbours.refresh(NOW)
     assert (first.made_at, first.users) == (NOW, ["ann"])
     apply(index, {}, [Change(0, InterestKey("", "bob", TODAY), {"sea": 1, "new": 1})])
-    assert await neighbours.neighbourhood(NOW + 59) is first
-    assert not neighbours._making
-    assert await neighbours.neighbourhood(NOW + 61) is first
-    assert neighbours._making
-    await neighbours._making
-    second = await neighbours.neighbourhood(NOW + 61)
-    assert (second.made_at, second.users) == (NOW + 61, ["ann", "bob"])
-    assert await neighbours.neighbourhood(NOW + 999) is second  # nothing changed
+    making = asyncio.create_task(neighbours.refresh(NOW + 61))
+    await asyncio.sleep(0)
+    assert await neighbours.neighbourhood(NOW + 61, wait=True) is first
+    second = await making
+    assert await neighbours.neighbourhood(NOW + 62, wait=True) is second
+    assert (second.made_at, sorted(second.users)) == (NOW + 61, ["ann", "bob"])
     assert first.similar({"new": 1.0}, user="ann", limit=5, tags=5) == []  # it knows no such tag
 
 
-async def test_users_who_ask_first_wait_for_one_making() -> None:
-    """Many first questions make one matrix."""
-    index = fed(("ann", {"sea": 1}), ("bob", {"sea": 1}))
-    neighbours = Neighbours(index, "", half_life_days=14, max_age=60)
-    found = await asyncio.gather(*(neighbours.neighbourhood(NOW) for _ in range(5)))
+async def test_nobody_waits_for_the_first_profiles_before_the_state_is_complete() -> None:
+    """Until then there is nobody; who asks later has them made, many questions at once the same ones."""
+    neighbours = Neighbours(fed(("ann", {"sea": 1}), ("bob", {"sea": 1})), "", HALF_LIFE)
+    assert (await neighbours.neighbourhood(NOW, wait=False)).users == []
+    found = await asyncio.gather(*(neighbours.neighbourhood(NOW, wait=True) for _ in range(5)))
     assert all(it is found[0] for it in found)
+    assert sorted(found[0].users) == ["ann", "bob"]
+
+
+async def test_profiles_are_kept_fresh() -> None:
+    """Every tenant's are made, and again where users changed; the others stay as they are."""
+    index = fed(("ann", {"sea": 1}))
+    apply(index, {}, [Change(0, InterestKey("t", "cem", TODAY), {"sky": 1})])
+    now = NOW
+    everybody = AllNeighbours(index, lambda: now)
+    await everybody.refresh()
+    now += 60
+    apply(index, {}, [Change(0, InterestKey("", "bob", TODAY), {"sea": 1})])
+    keeping = asyncio.create_task(everybody.keep_fresh(0.0))
+    while index.is_touched("") or (made := everybody.of("").made) is None or made.made_at < now:
+        await asyncio.sleep(0)
+    keeping.cancel()
+    assert sorted(made.users) == ["ann", "bob"]
+    other = everybody.of("t").made
+    assert other is not None
+    assert (other.users, other.made_at) == (["cem"], NOW)
 
 
 async def test_a_failed_making_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Users whose reading failed are read by the next making."""
-    index = fed(("ann", {"sea": 1}))
-    neighbours = Neighbours(index, "", half_life_days=14, max_age=60)
+    neighbours = Neighbours(fed(("ann", {"sea": 1})), "", HALF_LIFE)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", lambda _: (_ for _ in ()).throw(RuntimeError("no threads")))
         with pytest.raises(RuntimeError, match="no threads"):
-            await neighbours.neighbourhood(NOW)
-    assert (await neighbours.neighbourhood(NOW)).users == ["ann"]
+            await neighbours.refresh(NOW)
+    assert (await neighbours.refresh(NOW)).users == ["ann"]
 
 
 async def test_users_who_leave_are_no_neighbours() -> None:
     """A user whose last row goes is unknown, and in nobody's neighbourhood."""
-    index = fed(("ann", {"sea": 1}), ("bob", {"sea": 1}))
-    neighbours = Neighbours(index, "", half_life_days=14, max_age=0)
-    assert [it.user for it in await ask(neighbours, index, "ann", 5)] == ["bob"]
+    index = fed(("ann", {"sea": 1}), ("bob", {"sea": 1}), ("cem", {"sky": 1}))
+    neighbours = Neighbours(index, "", HALF_LIFE)
+    assert sorted((await neighbours.refresh(NOW)).users) == ["ann", "bob", "cem"]
     apply(index, {}, [Change(0, InterestKey("", "bob", TODAY), None)])
     assert not index.knows("", "bob")
-    assert await ask(neighbours, index, "ann", 5) == []
+    assert sorted((await neighbours.refresh(NOW)).users) == ["ann", "cem"]
+    assert await ask(index, "ann") == []
 
 
 async def test_nobody() -> None:
@@ -200,6 +215,6 @@ async def test_nobody() -> None:
     index = UserIndex()
     index.changed(0, "images", "a", None, b"{}")
     index.changed(0, "interests", InterestKey("", "ann", 1).encode(), b"{}", None)
-    assert await ask(Neighbours(index, "", half_life_days=14, max_age=60), index, "ann", 5) == []
-    around = await Neighbours(index, "t", half_life_days=14, max_age=60).neighbourhood(NOW)
+    assert await ask(index, "ann") == []
+    around = await Neighbours(index, "t", HALF_LIFE).neighbourhood(NOW, wait=True)
     assert around.similar({}, user="ann", limit=5, tags=5) == []

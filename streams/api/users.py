@@ -17,14 +17,12 @@ from streams.image_index import ImageIndex
 from streams.image_rows import State, find_url
 from streams.moments import moment
 from streams.rows import ImageKey
-from streams.similar_users import Neighbours
-from streams.user_index import UserIndex
+from streams.similar_users import AllNeighbours
 
 Clock = Callable[[], float]  # seconds since the epoch
 MAX_SEEN = 100
 SHARED_TAGS = 10
 DAY_SECONDS = 86_400
-MAX_AGE = 60.0  # seconds
 COSINE = "cosine of the decayed tag profiles"
 MATCHING = (
     "sum over an image's tags of the user's share times the tag's confidence; candidates are the "
@@ -78,34 +76,31 @@ class UserRoutes:
 
     def __init__(
         self,
-        users: UserIndex,
+        neighbours: AllNeighbours,
         images: ImageIndex,
         states: Mapping[int, State],
         freshness: Freshness,
         clock: Clock,
         *,
         half_life_days: float = user_index.HALF_LIFE_DAYS,
-        max_age: float = MAX_AGE,
     ) -> None:
         """Prepare.
 
         Args:
-            users: Interests.
+            neighbours: Interests, and everybody's profiles, which somebody else keeps fresh.
             images: The library.
             states: Rows by partition; those that the library is fed from.
             freshness: How fresh they are.
             clock: Gives the present moment.
             half_life_days: Where a question names none.
-            max_age: Seconds after which the profiles behind `similar` are read anew.
         """
-        self._users = users
+        self._users = neighbours.index
+        self._neighbours = neighbours
         self._images = images
         self._states = states
         self._freshness = freshness
         self._clock = clock
         self._half_life_days = half_life_days
-        self._max_age = max_age
-        self._neighbours: dict[str, Neighbours] = {}
 
     def routes(self) -> list[Route]:
         """Give the routes."""
@@ -140,7 +135,8 @@ class UserRoutes:
 
         The score is the cosine of the two decayed tag profiles: 1 for the same interests in the same
         proportion, 0 for none in common. The profile of the user who is asked about is of now; the others'
-        are of `profiles_as_of`, read anew about once a minute while somebody asks.
+        are of `profiles_as_of`, read anew about once a minute. Until they have been read for the first time,
+        `complete` is false, and there is nobody.
         """
         tenant, user, common = question.tenant, question.user_id, provenance(self._freshness)
         weights = {
@@ -148,7 +144,7 @@ class UserRoutes:
             for interest in await self._interests(tenant, user, self._half_life_days)
         }
         now = self._clock()
-        around = await self._neighbours_of(tenant).neighbourhood(now)
+        around = await self._neighbours.of(tenant).neighbourhood(now, wait=common["complete"])
         found = await asyncio.to_thread(
             around.similar, weights, user=user, limit=question.limit, tags=SHARED_TAGS
         )
@@ -195,13 +191,6 @@ class UserRoutes:
         return await asyncio.to_thread(
             self._users.interests, tenant, user, now_day=today, half_life_days=half_life_days
         )
-
-    def _neighbours_of(self, tenant: str) -> Neighbours:
-        if tenant not in self._neighbours:
-            self._neighbours[tenant] = Neighbours(
-                self._users, tenant, half_life_days=self._half_life_days, max_age=self._max_age
-            )
-        return self._neighbours[tenant]
 
     def _feed_image(self, match: Match) -> FeedImage:
         return FeedImage(
