@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from model.activation import activate
@@ -32,22 +33,26 @@ class Tagger:
         version: Likewise.
         input_size: Side in pixels of the squares that :meth:`tag_pixels` takes.
         tag_names: Every tag that the model can give.
+        vocabulary: Those tags with the classes that they stand for.
+        threshold: The confidence above which the model's tags are worth assigning.
     """
 
     def __init__(self, manifest: Manifest, network: Network, vocabulary: Vocabulary) -> None:
         self.name = manifest.name
         self.version = manifest.version
+        self.threshold = manifest.threshold
         self.input_size = manifest.input.size
         self.tag_names = tuple(vocabulary.names)
         self._manifest = manifest
         self._network = network
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
 
     @classmethod
     def load(
         cls,
         folder: Path | str | None = None,
         *,
+        decrease_parents: float | None = None,
         intra_op_threads: int = 1,
         providers: Sequence[str] = ("CPUExecutionProvider",),
     ) -> Tagger:
@@ -55,6 +60,8 @@ class Tagger:
 
         Args:
             folder: A folder with a ``manifest.json``; None for the model that comes with the package.
+            decrease_parents: 0 to 1 in place of the manifest's; the version then says so, as in
+                ``1.1.0+decrease_parents=0.5``, so that results can be told apart.
             intra_op_threads: Threads inside one call. One is best where several threads call.
             providers: ONNX Runtime's execution providers, the preferred one first.
 
@@ -62,7 +69,7 @@ class Tagger:
             ManifestError: The folder cannot be used; the message says what to change.
         """
         home = DEFAULT_ARTIFACT if folder is None else Path(folder)
-        manifest = read_manifest(home)
+        manifest = _adjusted(read_manifest(home), decrease_parents)
         labels = read_labels(home / manifest.labels)
         entries = read_entries(home / manifest.vocabulary if manifest.vocabulary else None, labels)
         network = Network(home / manifest.graph, manifest.input, len(labels), intra_op_threads, providers)
@@ -72,6 +79,7 @@ class Tagger:
             sums=manifest.sums(),
             leaf_floor=manifest.leaf_floor,
             floor=manifest.floor,
+            decrease_parents=manifest.decrease_parents,
         )
         tagger = cls(manifest, network, vocabulary)
         tagger.tag_pixels(np.zeros((1, tagger.input_size, tagger.input_size, 3), np.uint8))
@@ -103,7 +111,7 @@ class Tagger:
         if len(batch) == 0:
             return []
         probabilities = self.probabilities(batch)
-        found = self._vocabulary.tags(probabilities)
+        found = self.vocabulary.tags(probabilities)
         if len(found) != len(batch):
             raise RuntimeError(
                 f"{len(batch)} images went in, but {len(found)} results came out: report this bug"
@@ -122,3 +130,10 @@ class Tagger:
                 f"a batch of {batch.dtype} {batch.shape} came: {self.name} takes uint8 "
                 f"(images, {self.input_size}, {self.input_size}, 3); use model.decode(data, input_size)"
             )
+
+
+def _adjusted(manifest: Manifest, decrease_parents: float | None) -> Manifest:
+    if decrease_parents is None or decrease_parents == manifest.decrease_parents:
+        return manifest
+    version = f"{manifest.version}+decrease_parents={decrease_parents:g}"
+    return msgspec.structs.replace(manifest, decrease_parents=decrease_parents, version=version)

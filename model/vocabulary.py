@@ -2,9 +2,9 @@
 
 A tag stands for a set of classes. Its probability is the sum over the set (for models whose classes exclude
 each other) or the greatest in it. A plain sum would put the most general tag first, as ``animal`` can never
-be less likely than ``koala``; so each tag also carries a *discount* that is smaller for fewer classes, and
-the confidence that is reported is probability times discount. A parent's discount factor never exceeds its
-child's.
+be less likely than ``koala``; so each tag also carries a *discount* that is smaller the more classes it has,
+and the confidence that is reported is probability times discount. A parent's discount factor never exceeds
+its child's. How much of the discount is applied is a choice, ``decrease_parents``.
 """
 
 from __future__ import annotations
@@ -42,11 +42,19 @@ class Tag:
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One tag of a vocabulary file: its name, the classes it stands for, and its discount factor."""
+    """One tag of a vocabulary file.
+
+    Attributes:
+        name: What is reported.
+        classes: The classes that it stands for, from 0.
+        discount: Confidence over probability.
+        threshold: The tag is not reported where its probability is less.
+    """
 
     name: Name
     classes: Annotated[tuple[int, ...], msgspec.Meta(min_length=1)]
     discount: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)] = 1.0
+    threshold: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.0
 
 
 class VocabularyFile(msgspec.Struct, frozen=True):
@@ -60,7 +68,14 @@ class Vocabulary:
     """The tags of a model, ready to be computed for a batch."""
 
     def __init__(
-        self, entries: Sequence[Entry], classes: int, *, sums: bool, leaf_floor: float, floor: float
+        self,
+        entries: Sequence[Entry],
+        classes: int,
+        *,
+        sums: bool,
+        leaf_floor: float,
+        floor: float,
+        decrease_parents: float = 1.0,
     ) -> None:
         """Precompute the matrices.
 
@@ -71,10 +86,14 @@ class Vocabulary:
             leaf_floor: Classes less likely than this count as 0: a tail of a thousand tiny chances would
                 otherwise add up to tags that nothing in the image supports.
             floor: Tags with less confidence than this are not reported.
+            decrease_parents: 0 to 1, how much of each discount is applied: with 0 confidence is probability.
         """
+        self.entries = tuple(entries)
         self.names = [entry.name for entry in entries]
         self._members = [np.array(entry.classes) for entry in entries]
-        self._discounts = np.array([entry.discount for entry in entries], np.float32)
+        discounts = np.array([entry.discount for entry in entries], np.float32)
+        self._factors = 1 - np.float32(decrease_parents) * (1 - discounts)
+        self._thresholds = np.array([entry.threshold for entry in entries], np.float32)
         self._sizes = np.array([len(entry.classes) for entry in entries])
         self._sums = sums
         self._leaf_floor = leaf_floor
@@ -103,8 +122,8 @@ class Vocabulary:
         return np.stack(columns, axis=1)
 
     def _ranked(self, probabilities: NDArray[np.float32]) -> list[Tag]:
-        confidences = probabilities * self._discounts
-        (kept,) = np.nonzero(confidences >= self._floor)
+        confidences = probabilities * self._factors
+        (kept,) = np.nonzero((confidences >= self._floor) & (probabilities >= self._thresholds))
         order = kept[np.lexsort((kept, self._sizes[kept], -confidences[kept]))]
         return [Tag(self.names[i], float(confidences[i]), float(probabilities[i])) for i in order]
 

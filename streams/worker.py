@@ -192,7 +192,8 @@ def build_tagger(settings: Settings) -> tuple[TaggerPool | StubTagger, dict[str,
         log.warning("tags come from the stub tagger: this worker is for load and chaos tests only")
         stub = ModelInfo(stub_tagger.NAME, stub_tagger.VERSION)
         return StubTagger(), dict.fromkeys(settings.model_folders, stub)
-    loaded = {folder: Tagger.load(folder) for folder in set(settings.model_folders.values())}
+    folders = set(settings.model_folders.values())
+    loaded = {folder: Tagger.load(folder, decrease_parents=settings.decrease_parents) for folder in folders}
     taggers = {name: loaded[folder] for name, folder in settings.model_folders.items()}
     models = {name: ModelInfo(tagger.name, tagger.version) for name, tagger in taggers.items()}
     return TaggerPool(taggers, threads=settings.worker_threads, max_batch=settings.max_batch), models

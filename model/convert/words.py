@@ -10,7 +10,7 @@ import math
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -36,6 +36,7 @@ class Choices(msgspec.Struct, frozen=True):
     parents: dict[str, list[str]]
     names: dict[str, str]
     classes: dict[str, str]
+    thresholds: dict[str, float]
 
 
 def read_choices(path: Path = CHOICES) -> Choices:
@@ -137,13 +138,22 @@ def _with_leaves(general: list[Entry], names: list[str], choices: Choices) -> li
         shown = choices.classes.get(str(index), name).lower()
         known = found.get(shown, Entry(shown, (index,)))
         found[shown] = Entry(shown, tuple(sorted({*known.classes, index})), known.discount)
-    return sorted(found.values(), key=lambda entry: (len(entry.classes), entry.classes))
+    entries = (
+        msgspec.structs.replace(entry, threshold=choices.thresholds.get(entry.name, 0.0))
+        for entry in found.values()
+    )
+    return sorted(entries, key=lambda entry: (len(entry.classes), entry.classes))
 
 
 def write_vocabulary(entries: list[Entry], path: Path) -> None:
     """Write a vocabulary file, one tag per line so that changes can be reviewed."""
-    rows = ",\n".join(f"  {msgspec.json.encode(entry).decode()}" for entry in entries)
+    rows = ",\n".join(f"  {json.dumps(_plain(entry), ensure_ascii=False)}" for entry in entries)
     path.write_text(f'{{"source": {json.dumps(SOURCE)}, "tags": [\n{rows}\n]}}\n', encoding="utf-8")
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    defaults = {"discount": 1.0, "threshold": 0.0}
+    return {key: value for key, value in msgspec.to_builtins(entry).items() if value != defaults.get(key)}
 
 
 def read_imagenet(folder: Path) -> tuple[list[str], list[str]]:
