@@ -40,7 +40,7 @@ def test_the_default() -> None:
 
 
 def test_parents_may_keep_their_probability() -> None:
-    """With decrease_parents 0 confidence is probability, and the version says that it is not the shipped one."""
+    """With decrease_parents 0 confidence is probability, and the version says so."""
     tagger = Tagger.load(decrease_parents=0.0)
     (tags,) = tagger.tag([(PHOTOS / "koala.jpg").read_bytes()])
     assert tagger.version == "1.1.0+decrease_parents=0"
