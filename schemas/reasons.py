@@ -34,8 +34,13 @@ REASONS: dict[str, Reason] = {
         "Add it to TAGSTREAM_ADD_ONS and replay, or publish the event anew with one that is offered.",
     ),
     "unknown_image": Reason(
-        "An image.update without `url`, and no URL of that image is known.",
+        "An image.update without `url`, and no URL of that image is known; or an image.tags-edited of an "
+        "image that is not known, or deleted.",
         "Publish the upload of the image and then replay, or publish the update anew with its `url`.",
+    ),
+    "too_many_edits": Reason(
+        "People have decided about more tags of the image than are kept.",
+        "Publish an upload of the image with `keep_edits` false, and the edits that shall hold after it.",
     ),
     "invalid_url": Reason(
         "The URL is malformed, carries credentials, or is not http, https or data.",

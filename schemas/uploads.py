@@ -34,6 +34,7 @@ class UploadType(StrEnum):
     UPLOADED = "image.uploaded"
     UPDATED = "image.update"
     DELETED = "image.deleted"
+    EDITED = "image.tags-edited"
 
 
 class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -99,6 +100,24 @@ class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
             "are assigned. Absent or empty: the worker's default."
         ),
     ] = None
+    added: Annotated[
+        _Texts | None,
+        msgspec.Meta(description="image.tags-edited: tags that a person gave the image."),
+    ] = None
+    removed: Annotated[
+        _Texts | None,
+        msgspec.Meta(description="image.tags-edited: tags that a person took away, or does not want on it."),
+    ] = None
+    by: Annotated[
+        Name | None, msgspec.Meta(description="image.tags-edited: who edited; absent: `user_id`.")
+    ] = None
+    keep_edits: Annotated[
+        bool | None,
+        msgspec.Meta(
+            description="false: what people edited before this upload is forgotten, such as where another "
+            "photo takes the image's place. Absent or true: people's edits outlast uploads."
+        ),
+    ] = None
     language: Annotated[str | _Texts | None, msgspec.Meta(description="Passed on.")] = None
     notification_url: Annotated[str | None, msgspec.Meta(description="Passed on.")] = None
     context: Annotated[
@@ -152,10 +171,11 @@ def parse_upload(record: Record) -> Upload:
         raise BadEventError("event_too_large", f"{len(record.value)} bytes; at most {MAX_EVENT_BYTES}")
     envelope = open_envelope(record.value, record.headers)
     data = _decode(envelope.data)
-    data.tags = _tags(data.tags)
+    data.tags, data.added, data.removed = (_tags(tags) for tags in (data.tags, data.added, data.removed))
     _check_passed_on(data)
     upload_type = _type_of(envelope, data)
     _check_url(upload_type, data)
+    _check_edit(upload_type, data)
     origin = _origin(record)
     source, event_id = _identity(envelope, data, origin.place)
     return Upload(
@@ -196,7 +216,7 @@ def _distinct(names: Iterable[str]) -> tuple[str, ...]:
 
 def _check_passed_on(data: UploadData) -> None:
     """Refuse what could be read, but not written into a result."""
-    for field in ("public_id", "event_id", "user_id", "tenant", "etag"):
+    for field in ("public_id", "event_id", "user_id", "tenant", "etag", "by"):
         name = getattr(data, field)
         if name is not None:
             check_visible("invalid_event", f"field `{field}`", name)
@@ -240,6 +260,19 @@ def _type_of(envelope: Envelope, data: UploadData) -> UploadType:
 def _check_url(upload_type: UploadType, data: UploadData) -> None:
     if upload_type is UploadType.UPLOADED and data.url is None:
         raise BadEventError("invalid_event", "field `url` is missing: an image.uploaded event needs it")
+
+
+def _check_edit(upload_type: UploadType, data: UploadData) -> None:
+    if upload_type is not UploadType.EDITED:
+        return
+    added, removed = data.added or [], data.removed or []
+    if not added and not removed:
+        rule = "an image.tags-edited event names tags in `added`, in `removed`, or in both"
+        raise BadEventError("invalid_event", f"fields `added` and `removed` name no tag: {rule}")
+    both = [tag for tag in added if tag in set(removed)]
+    if both:
+        message = f"tag {both[0][:64]!r} is in `added` and in `removed`: leave it out of one of them"
+        raise BadEventError("invalid_event", message)
 
 
 def _origin(record: Record) -> Origin:

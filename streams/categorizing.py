@@ -20,7 +20,7 @@ from schemas.uploads import Record, Upload, UploadType, parse_upload
 from streams.changes import PartitionRows
 from streams.errors import SourceBusyError, SourceGoneError
 from streams.fetching import Fetched
-from streams.outcomes import Deferred, Deleted, Outcome, Rejected, Tagged
+from streams.outcomes import Deferred, Deleted, Edited, Outcome, Rejected, Tagged
 from streams.rows import ImageKey
 from streams.tagger_pool import TaggedImage
 
@@ -86,6 +86,8 @@ class Categorizer:
             upload = self._read(record)
             if upload.type is UploadType.DELETED:
                 return Deleted(upload)
+            if upload.type is UploadType.EDITED:
+                return Edited(upload, int(time.time() * 1000))
             url = upload.data.url or await _known_url(upload, rows, settled)
             stage = "fetch"
             async with self._room.for_one(lambda: self._fetch(url)) as fetched:
@@ -96,7 +98,7 @@ class Categorizer:
             return _rejected(error, error.code, stage, upload, retryable=False)
         except SourceBusyError as error:
             fault = _fault(error, error.code, stage, retryable=True)
-            return Deferred(fault, int(time.time() * 1000), error.retry_after)
+            return Deferred(fault, int(time.time() * 1000), error.retry_after, upload)
         except Exception as error:  # a fault of ours must not block the partition: people decide
             log.exception("record %s/%d/%d failed", record.topic, record.partition, record.offset)
             return _rejected(error, "internal_error", stage, upload, retryable=True)

@@ -4,23 +4,24 @@ The committed state of a partition is always the fold of these functions over it
 records, and k travels with it.
 """
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from schemas.uploads import MAX_TAGS, Record, Upload
+from schemas.uploads import Record, Upload
 from streams.announcing import categorization_output, dead_letter_output, tag_update_output
 from streams.changes import Changes, Row
 from streams.counting import count, count_interests
-from streams.outcomes import Deferred, Deleted, Done, Rejected, Tagged
+from streams.editing import checked_edit, edited_row
+from streams.outcomes import Deferred, Deleted, Done, Edited, Outcome, Rejected, Tagged
+from streams.people import Sources, forget, weigh
+from streams.repeats import is_repeat, remembered
 from streams.retention import Retention
-from streams.retrying import RetryPolicy, defer
+from streams.retrying import RetryPolicy, defer, end_retry
 from streams.rows import OFFSET_KEY, ImageKey
 from streams.topics import TopicNames
 
-REMEMBERED_EVENTS = 8  # ids kept per image: a repeat further back is caught by its event time
 REMEMBERED_CHANGES = 10  # changes of an image's tags that can be looked up
-OWN = "own"
+REMEMBERED_CHARACTERS = 262_144  # in the names of their tags: ten changes of a thousand tags fit no record
 
 
 @dataclass(frozen=True)
@@ -34,61 +35,73 @@ class FoldRules:
 
 def fold(changes: Changes, done: Done, rules: FoldRules) -> None:
     """Apply one event with its outcome."""
-    _advance_clock(changes, done)
-    if isinstance(done.outcome, Deferred):
-        defer(changes, done.record, done.outcome, rules.retries, rules.names)
+    outcome = done.outcome
+    if isinstance(outcome, Edited):
+        outcome = checked_edit(changes, outcome, done.record.offset)
+    _advance_clock(changes, done.record, outcome)
+    if isinstance(outcome, Deferred):
+        defer(changes, done.record, outcome, rules.retries, rules.names)
         return
-    if changes.get("retries", str(done.record.offset)) is not None:
-        changes.put("retries", str(done.record.offset), None)
-    match done.outcome:
+    end_retry(changes, done.record)
+    match outcome:
         case Rejected(fault, upload):
-            if upload is None or not _is_repeat(changes.get("images", _image_key(upload)), upload):
+            if upload is None or not is_repeat(changes.get("images", ImageKey.of(upload).encode()), upload):
                 changes.emit(dead_letter_output(done.record, fault, rules.names))
         case Tagged() as tagged:
             _apply(changes, tagged.upload, tagged, done.record, rules)
         case Deleted(upload):
             _apply(changes, upload, None, done.record, rules)
+        case Edited(upload):
+            _edit(changes, upload, done.record, rules)
 
 
-def _advance_clock(changes: Changes, done: Done) -> None:
+def _advance_clock(changes: Changes, record: Record, outcome: Outcome) -> None:
     meta = dict(changes.get("meta", OFFSET_KEY) or {})
-    meta["mark"] = max(meta.get("mark", 0), done.record.timestamp)
-    if isinstance(done.outcome, Tagged | Deleted):
-        meta["at"] = max(meta.get("at", 0), done.outcome.upload.at)
+    meta["mark"] = max(meta.get("mark", 0), record.timestamp)
+    if isinstance(outcome, Tagged | Deleted | Edited):
+        meta["at"] = max(meta.get("at", 0), outcome.upload.at)
     changes.put("meta", OFFSET_KEY, meta)
 
 
 def _apply(changes: Changes, upload: Upload, tagged: Tagged | None, record: Record, rules: FoldRules) -> None:
-    key = _image_key(upload)
+    key = ImageKey.of(upload).encode()
     old = changes.get("images", key)
-    if _is_repeat(old, upload):
+    if is_repeat(old, upload):
         return
     if old is not None and is_stale(upload, old):
         new = {**old, "o": record.offset, "ids": _ids(old, upload)}
     else:
         new = _new_row(old, upload, tagged, record)
-        count(changes, old, new, record.offset, rules.retention)
-        count_interests(changes, old, new, record.offset, rules.retention)
+        _count(changes, old, new, record.offset, rules)
     changes.put("images", key, new)
     if tagged is not None:
         changes.emit(categorization_output(tagged, new["tags"], record, rules.names))
+    _announce(changes, upload, old, new, record, rules)
+
+
+def _edit(changes: Changes, upload: Upload, record: Record, rules: FoldRules) -> None:
+    key = ImageKey.of(upload).encode()
+    old = changes.get("images", key)
+    if old is None or is_repeat(old, upload):
+        return
+    new = edited_row(old, upload, record.offset)
+    new["history"] = _history(old, new, upload, model=None, by=upload.data.by or upload.data.user_id)
+    _count(changes, old, new, record.offset, rules)
+    changes.put("images", key, new)
+    _announce(changes, upload, old, new, record, rules)
+
+
+def _count(changes: Changes, old: Row | None, new: Row, offset: int, rules: FoldRules) -> None:
+    count(changes, old, new, offset, rules.retention)
+    count_interests(changes, old, new, offset, rules.retention)
+
+
+def _announce(  # noqa: PLR0917 - two callers
+    changes: Changes, upload: Upload, old: Row | None, new: Row, record: Record, rules: FoldRules
+) -> None:
     before = old["tags"] if old else []
     if set(before) != set(new["tags"]):
         changes.emit(tag_update_output(upload, before, new["tags"], record, rules.names))
-
-
-def _image_key(upload: Upload) -> str:
-    return ImageKey(upload.data.tenant or "", upload.public_id).encode()
-
-
-def _is_repeat(row: Row | None, upload: Upload) -> bool:
-    """Tell whether the event was delivered before, and took effect then."""
-    return row is not None and event_key(upload) in row["ids"]
-
-
-def event_key(upload: Upload) -> str:
-    """Give the idempotency key, compact enough to keep several per image."""
-    return hashlib.sha256(f"{upload.source}\x1f{upload.id}".encode()).hexdigest()[:16]
 
 
 def is_stale(upload: Upload, row: Row) -> bool:
@@ -98,24 +111,24 @@ def is_stale(upload: Upload, row: Row) -> bool:
     return upload.at < int(row["at"])
 
 
-def assigned_tags(tagged: Tagged, own: Iterable[str]) -> dict[str, list[str]]:
-    """Give the image's own tags, then those whose confidence is strictly above the threshold, best first.
-
-    Each comes with the add-ons that it is from.
-    """
-    sources: dict[str, list[str]] = {tag: [OWN] for tag in own}
+def assigned_tags(tagged: Tagged) -> Sources:
+    """Give the tags whose confidence is strictly above the threshold, best first, each with its add-ons."""
+    sources: Sources = {}
     threshold = tagged.upload.auto_tagging
     if threshold is not None:
         found = [(score, name) for name, scores in tagged.scores.items() for score in scores]
         for score, name in sorted(found, key=lambda item: -item[0].confidence):
             if score.confidence > threshold:
                 sources.setdefault(score.tag, []).append(name)
-    return dict(list(sources.items())[:MAX_TAGS])
+    return sources
 
 
 def _new_row(old: Row | None, upload: Upload, tagged: Tagged | None, record: Record) -> Row:
     own = upload.data.tags if upload.data.tags is not None else (old["own"] if old else [])
-    sources = {} if tagged is None else assigned_tags(tagged, own)
+    people = old.get("people", {}) if old else {}
+    if tagged is None or upload.data.keep_edits is False:
+        people = forget(people, upload.at)
+    sources, people = ({}, people) if tagged is None else weigh(people, own, assigned_tags(tagged))
     new: Row = {
         "o": record.offset,  # first, so that it is found without decoding the row
         "at": upload.at,
@@ -131,7 +144,9 @@ def _new_row(old: Row | None, upload: Upload, tagged: Tagged | None, record: Rec
         new |= {"deleted": True, "url": None, "own": [], "scores": {}, "model": None}
     else:
         new |= {"own": own, **_findings(tagged)}
-    new["history"] = _history(old, new)
+    if people:
+        new["people"] = people
+    new["history"] = _history(old, new, upload, model=new["model"])
     return new
 
 
@@ -146,18 +161,29 @@ def _findings(tagged: Tagged) -> Row:
     }
 
 
-def _history(old: Row | None, new: Row) -> list[Row]:
+def _history(old: Row | None, new: Row, upload: Upload, **told: Any) -> list[Row]:  # noqa: ANN401 - JSON
     before, after = (old["tags"] if old else []), new["tags"]
     change = {
-        "at": new["at"],
-        "cause": new["cause"],
-        "model": new["model"],
+        "at": upload.at,
+        "cause": [upload.source, upload.id, upload.type.value],
+        **told,
         "added": [tag for tag in after if tag not in set(before)],
         "removed": [tag for tag in before if tag not in set(after)],
     }
     kept = old["history"] if old else []
-    return [*kept, change][-REMEMBERED_CHANGES:] if change["added"] or change["removed"] else kept
+    return _shortened([*kept, change]) if change["added"] or change["removed"] else kept
+
+
+def _shortened(history: list[Row]) -> list[Row]:
+    """Keep the last changes: so many, and so many characters, but always the very last one."""
+    kept, room = history[-1:], REMEMBERED_CHARACTERS
+    for change in history[-2 : -REMEMBERED_CHANGES - 1 : -1]:
+        room -= sum(map(len, change["added"])) + sum(map(len, change["removed"]))
+        if room < 0:
+            break
+        kept.insert(0, change)
+    return kept
 
 
 def _ids(row: Row | None, upload: Upload) -> list[str]:
-    return [*(row["ids"] if row else []), event_key(upload)][-REMEMBERED_EVENTS:]
+    return remembered(row["ids"] if row else [], upload)

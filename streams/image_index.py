@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from streams.compaction import Compaction, is_due
-from streams.folding import OWN
 from streams.image_library import CONFIDENCE_STEPS, Image, Library
 from streams.image_view import View
+from streams.people import OWN, PEOPLE
 from streams.rows import ImageKey
 
 TABLE = "images"
@@ -32,6 +32,7 @@ class _Row(msgspec.Struct):
     deleted: bool = False
 
 
+_CERTAINTY = CONFIDENCE_STEPS
 _decode = msgspec.json.Decoder(_Row).decode
 
 
@@ -80,7 +81,7 @@ class ImageIndex:
 def searched(row: bytes) -> Image | None:
     """Read from an image's row what is searched; None if it is deleted.
 
-    A tag that came with the image, or that no add-on gave a score, is certain.
+    A tag that came with the image, that people gave it, or that no add-on gave a score, is certain.
 
     Raises:
         msgspec.MsgspecError: It is no image's row.
@@ -90,10 +91,14 @@ def searched(row: bytes) -> Image | None:
         return None
     best = _best_scores(list(image.scores.values()))
     tags = [
-        (tag, CONFIDENCE_STEPS if OWN in sources else max(1, round(best.get(tag, 1.0) * CONFIDENCE_STEPS)))
+        (tag, _CERTAINTY if _is_certain(sources) else max(1, round(best.get(tag, 1.0) * _CERTAINTY)))
         for tag, sources in zip(image.tags, image.by, strict=True)
     ]
     return Image(min(max(image.at, EARLIEST), LATEST), image.user, tags)
+
+
+def _is_certain(sources: list[str]) -> bool:
+    return OWN in sources or PEOPLE in sources
 
 
 def _best_scores(add_ons: list[list[tuple[str, float]]]) -> dict[str, float]:

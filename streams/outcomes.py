@@ -37,17 +37,31 @@ class Deleted:
 
 
 @dataclass(frozen=True)
+class Edited:
+    """A person changed the image's tags.
+
+    Attributes:
+        read_at: When the event was read, milliseconds since the epoch.
+    """
+
+    upload: Upload
+    read_at: int
+
+
+@dataclass(frozen=True)
 class Deferred:
-    """The source was busy: the event is tried again later, and nothing waits for it.
+    """The event cannot be handled yet, as its source was busy: it is tried again later, and nobody waits.
 
     Attributes:
         at: When it failed, milliseconds since the epoch.
         retry_after: Seconds that the source asked us to wait, if it did.
+        upload: The upload that waits; None where it is another event.
     """
 
     fault: Fault
     at: int
     retry_after: float | None
+    upload: Upload | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +76,7 @@ class Rejected:
     upload: Upload | None = None
 
 
-Outcome = Tagged | Deleted | Deferred | Rejected
+Outcome = Tagged | Deleted | Edited | Deferred | Rejected
 
 
 @dataclass(frozen=True)

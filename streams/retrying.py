@@ -15,6 +15,7 @@ from schemas.uploads import Record
 from streams.announcing import dead_letter_output
 from streams.changes import Changes, Row
 from streams.outcomes import Deferred
+from streams.rows import AWAITED, ImageKey
 from streams.topics import TopicNames
 
 _MAX_ASKED = 3600.0  # seconds that a source may make us wait
@@ -49,9 +50,12 @@ def defer(
 ) -> None:
     """Keep an event for later, or give it up when its budget is spent."""
     key = str(record.offset)
-    row = changes.get("retries", key) or _row_of(record, deferred)
+    row = changes.get("retries", key)
+    if row is None:
+        row = _row_of(record, deferred)
+        _note_awaited(changes, row, 1)
     if deferred.at - row["since"] > policy.budget * 1000:
-        changes.put("retries", key, None)
+        end_retry(changes, record)
         changes.emit(dead_letter_output(record, deferred.fault, names))
         return
     attempt = row["attempt"] + 1
@@ -60,13 +64,37 @@ def defer(
     changes.put("retries", key, row | {"due": due, "attempt": attempt, "reason": deferred.fault.reason})
 
 
+def end_retry(changes: Changes, record: Record) -> None:
+    """Let go of an event that has its outcome, if it was kept for later."""
+    row = changes.get("retries", str(record.offset))
+    if row is not None:
+        changes.put("retries", str(record.offset), None)
+        _note_awaited(changes, row, -1)
+
+
+def is_awaited(changes: Changes, image: str) -> bool:
+    """Tell whether an upload of an image, by the key of its row, is kept for later."""
+    return changes.get("meta", AWAITED + image) is not None
+
+
+def _note_awaited(changes: Changes, row: Row, difference: int) -> None:
+    if row.get("image") is None:
+        return
+    key = AWAITED + row["image"]
+    count = (changes.get("meta", key) or {"n": 0})["n"] + difference
+    changes.put("meta", key, {"n": count} if count else None)
+
+
 def _row_of(record: Record, deferred: Deferred) -> Row:
+    upload = deferred.upload
+    image = None if upload is None else ImageKey.of(upload).encode()
     return {
         "o": record.offset,
         "due": deferred.at,
         "attempt": 0,
         "since": deferred.at,
         "reason": deferred.fault.reason,
+        "image": image,
         "topic": record.topic,
         "ts": record.timestamp,
         "key": _encode(record.key),

@@ -2,26 +2,31 @@
 
 `images`, by image: {"o": source offset, "at": event time in ms, "version", "user", "tenant", "url",
     "ids": keys of the last events, "cause": [source, id, type], "own": tags that came with the image,
-    "tags": all its tags, "by": per tag the add-ons (or "own") that it is from,
+    "tags": all its tags, "by": per tag the add-ons (or "own", "people") that it is from,
     "scores": {add-on: [[tag, confidence], …]}, "model": [name, version],
-    "history": the last changes, each {"at", "cause", "model", "added", "removed"}, "deleted": true if it is}
+    "history": the last changes, each {"at", "cause", "model", "added", "removed"}, "deleted": true if it is,
+    "people": what people said of its tags, see `streams.people`}
 `trends`, by window, bucket and tag: {"o", "n": images that have the tag, "by": {add-on: images},
     "u": sketch of the uploaders, base64, absent if none is known; all-time rows also have
     "first" and "last": earliest and latest event time ever counted, in ms}
 `interests`, by user and day of the event time: {"o", "t": {tag: images}}
 `retries`, by source offset: an event whose source was busy: {"o", "due": ms, "attempt": failures so far,
-    "since": ms of the first one, "reason", and the record: "topic", "ts", "key", "value", "headers",
-    bytes as base64}
+    "since": ms of the first one, "reason", "image": key of the image that is uploaded, or null,
+    and the record: "topic", "ts", "key", "value", "headers", bytes as base64}
 `meta`: "@offset": {"next": first offset that is not folded in, "mark": latest Kafka timestamp seen,
-    "at": latest event time seen, "late": counts that came after their bucket's retention}
+    "at": latest event time seen, "late": counts that came after their bucket's retention};
+    "@awaited:" with an image's key: {"n": uploads of it among the retries}
 
 A bucket starts at a multiple of its window's length in UTC; its start is in seconds since the epoch.
 """
 
 from typing import NamedTuple
 
+from schemas.uploads import Upload
+
 TABLES = ("images", "trends", "interests", "retries", "meta")
 OFFSET_KEY = "@offset"
+AWAITED = "@awaited:"
 ALL = "all"
 WINDOW_SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
 DAY_MS = 86_400_000
@@ -53,6 +58,11 @@ class ImageKey(NamedTuple):
 
     tenant: str
     public_id: str
+
+    @classmethod
+    def of(cls, upload: Upload) -> "ImageKey":
+        """Give the key of the image that an event is about."""
+        return cls(upload.data.tenant or "", upload.public_id)
 
     def encode(self) -> str:
         """Give the row's key."""

@@ -85,6 +85,8 @@ def _compare_images(where: str, expected: Partition, rows: dict[str, Row], findi
         what = f"{where}, {key!r} at {row.pop('#') if row else 'no offset'}"
         if row is not None:
             row["ids"] = len(row["ids"])
+            if "ids" in row.get("people", {}):
+                row["people"] = row["people"] | {"ids": len(row["people"]["ids"])}
         findings.check("images", what, must, row)
 
 
@@ -105,7 +107,18 @@ def _image_row(tenant: str, image: Image) -> Row:
         "model": image.model,
         "history": image.history,
     }
-    return row | ({"deleted": True} if image.deleted else {})
+    people = _people(image)
+    return row | ({"deleted": True} if image.deleted else {}) | ({"people": people} if people else {})
+
+
+def _people(image: Image) -> Row:
+    """Give what an image's row has of what people said, as far as there is anything."""
+    said = {tag: ["+" if said.wanted else "-", *said[1:4], *said.id] for tag, said in image.said.items()}
+    unwanted = {} if image.deleted else image.unwanted
+    hidden = {tag: names for tag, names in image.found.items() if tag in unwanted}
+    given = {"tags": said, "ids": len(image.edits), "hidden": hidden}
+    since = {} if image.said_since is None else {"since": image.said_since}
+    return {name: content for name, content in given.items() if content} | since
 
 
 def _kept_trends(expected: Partition, rows: dict[str, Row], *, swept: bool) -> dict[str, Row]:

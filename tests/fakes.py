@@ -10,7 +10,7 @@ from schemas.results import ModelInfo, ScoredTag, Timings
 from schemas.uploads import Record, Upload, UploadData, UploadType
 from streams.changes import Changes
 from streams.folding import FoldRules
-from streams.outcomes import Deleted, Done, Tagged
+from streams.outcomes import Deleted, Done, Edited, Tagged
 from streams.retention import Retention
 from streams.retrying import RetryPolicy
 from streams.rows import OFFSET_KEY
@@ -65,9 +65,16 @@ def tagged(event: Upload, **confidences: float) -> Tagged:
     )
 
 
+def edit(event_id: str, *, at: int = 7_200_000, public_id: str = "img", **data: object) -> Upload:
+    """Give a person's edit: what is `added`, what is `removed`, and `by` whom."""
+    return upload(public_id, event_id, at=at, kind=UploadType.EDITED, **data)
+
+
 def done(offset: int, event: Upload, **confidences: float) -> Done:
     if event.type is UploadType.DELETED:
         return Done(record(offset), Deleted(event))
+    if event.type is UploadType.EDITED:
+        return Done(record(offset), Edited(event, read_at=1_000))
     return Done(record(offset), tagged(event, **confidences))
 
 

@@ -21,7 +21,8 @@ WINDOW_MS = {"minute": 60_000, "hour": 3_600_000, "day": DAY_MS}
 MODEL = ["stub", "1"]
 OFFERED = ("tagstream", "imagga_tagging")
 DEFAULT_ADD_ON = "imagga_tagging"
-TYPES = ("image.uploaded", "image.update", "image.deleted")
+EDITED = "image.tags-edited"
+TYPES = ("image.uploaded", "image.update", "image.deleted", EDITED)
 Photo = dict[str, float]
 Id = tuple[str, str]
 ImageKey = tuple[str, str]  # tenant, public id
@@ -91,9 +92,25 @@ class Letter(NamedTuple):
     headers: tuple[tuple[str, bytes], ...]
 
 
+class Said(NamedTuple):
+    """What a person said of a tag: whether it is on the image, and in which event."""
+
+    wanted: bool
+    at: int
+    offset: int
+    by: str | None
+    id: Id
+
+
 @dataclass
 class Image:
-    """The state of an image."""
+    """The state of an image.
+
+    Attributes:
+        found: Tags that add-ons assign, whatever people say, each with those add-ons.
+        said: What people said last of each tag, since `said_since`.
+        edits: Ids of the last edits.
+    """
 
     offset: int
     at: int
@@ -102,12 +119,34 @@ class Image:
     url: str | None
     cause: list[str]
     own: list[str]
-    sources: dict[str, list[str]]
+    found: dict[str, list[str]]
     scores: dict[str, list[list[Any]]]
     model: list[str] | None
     deleted: bool
     seen: list[Id]
     history: list[dict[str, Any]]
+    said: dict[str, Said] = field(default_factory=dict)
+    said_since: int | None = None
+    edits: list[Id] = field(default_factory=list)
+
+    @property
+    def sources(self) -> dict[str, list[str]]:
+        """Give the image's tags with where they are from: of people, with the image, from add-ons."""
+        if self.deleted:
+            return {}
+        wanted = sorted((said.at, tag) for tag, said in self.said.items() if said.wanted)
+        every = [(tag, "people") for _, tag in wanted] + [(tag, "own") for tag in self.own]
+        every += [(tag, name) for tag, names in self.found.items() for name in names]
+        given: dict[str, list[str]] = {}
+        for tag, source in every:
+            if tag not in self.unwanted:
+                given.setdefault(tag, []).append(source)
+        return given
+
+    @property
+    def unwanted(self) -> set[str]:
+        """Give the tags that people took away."""
+        return {tag for tag, said in self.said.items() if not said.wanted}
 
     def places(self) -> Iterable[tuple[str, int, str]]:
         """Give window, bucket and tag of everything that the image counts in."""
@@ -179,13 +218,33 @@ class Partition:
     def _handle(self, event: Event, offset: int) -> int:
         key = (event.data.get("tenant", ""), event.public_id)
         old = self.images.get(key)
-        photo, url = self._photo(event, old)
-        if old is None or event.id not in old.seen:
-            new = self._next_image(event, old, photo, url, offset)
-            self._note_changes(key, event, old, new)
+        if event.type == EDITED:
+            photo, new = None, self._edited(event, old, offset)
+        else:
+            photo, url = self._photo(event, old)
+            new = None if old and event.id in old.seen else self._next_image(event, old, photo, url, offset)
+        if new is not None:
+            self._note_changes(key, old, new)
             self.images[key] = new
             self._announce(event, offset, old, new, photo)
         return event.at
+
+    def _edited(self, event: Event, old: Image | None, offset: int) -> Image | None:
+        """Give the image after a person's edit; None where it has come before."""
+        if old and event.id in old.edits:
+            return None
+        forgotten = old is not None and old.said_since is not None and event.at < old.said_since
+        if old is None or (old.deleted and not forgotten):
+            raise BadEvent("unknown_image")
+        said, who = dict(old.said), event.data.get("by") or event.data.get("user_id")
+        for wanted, tags in ((True, event.data.get("added", ())), (False, event.data.get("removed", ()))):
+            for tag in tags if not forgotten else ():
+                if tag not in said or (said[tag].at, said[tag].offset) < (event.at, offset):
+                    said[tag] = Said(wanted, event.at, offset, who, event.id)
+        edits = [*old.edits, event.id][-REMEMBERED_EVENTS:]
+        image = Image(**{**vars(old), "offset": offset, "said": said, "edits": edits})
+        note_change(event, old, image, {"model": None, "by": who})
+        return image
 
     def _photo(self, event: Event, old: Image | None) -> tuple[Photo | None, str | None]:
         if event.type == "image.deleted":
@@ -211,18 +270,20 @@ class Partition:
             url=url,
             cause=cause,
             own=own if photo is not None else [],
-            sources=assigned(own, photo, event) if photo is not None else {},
+            found=assigned(photo, event) if photo is not None else {},
             scores=dict.fromkeys(event.add_ons, ranked(photo)) if photo is not None else {},
             model=MODEL if photo is not None else None,
             deleted=photo is None,
             seen=seen,
             history=old.history if old else [],
+            said=old.said if old else {},
+            said_since=old.said_since if old else None,
+            edits=old.edits if old else [],
         )
-        added, removed = difference(old, image)
-        if added or removed:
-            change = {"at": event.at, "cause": cause, "model": image.model}
-            change |= {"added": added, "removed": removed}
-            image.history = [*image.history, change][-REMEMBERED_CHANGES:]
+        if image.deleted or event.data.get("keep_edits") is False:
+            image.said = {tag: said for tag, said in image.said.items() if said.at > event.at}
+            image.said_since = max(event.at, image.said_since or 0)
+        note_change(event, old, image, {"model": image.model})
         return image
 
     def _announce(
@@ -235,14 +296,14 @@ class Partition:
         if added or removed:
             self.updates.append(Update(offset, event.id, event.public_id, added, removed, tags))
 
-    def _note_changes(self, key: ImageKey, event: Event, old: Image | None, new: Image) -> None:
+    def _note_changes(self, key: ImageKey, old: Image | None, new: Image) -> None:
         """Note who and when each count has seen, and which counts came too late."""
         before = {place: (old.sources[place[2]], old.user) for place in old.places()} if old else {}
         for window, start, tag in new.places():
             trend = self.ever[key[0], window, start, tag]
             if not self.kept.window(window, start, self.mark):
                 self.late += before.get((window, start, tag)) != (new.sources[tag], new.user)
-            elif new.at == event.at:
+            else:
                 trend.times.append(new.at)
                 trend.users |= {new.user} if new.user else set()
 
@@ -282,13 +343,18 @@ def ranked(photo: Photo) -> list[list[Any]]:
     return [[tag, photo[tag]] for tag in sorted(photo, key=lambda tag: (-photo[tag], tag))]
 
 
-def assigned(own: list[str], photo: Photo, event: Event) -> dict[str, list[str]]:
-    """Give the image's tags, each with the add-ons that it is from: all add-ons see the same here."""
-    sources = {tag: ["own"] for tag in own}
-    for tag, confidence in ranked(photo):
-        if event.threshold is not None and confidence > event.threshold:
-            sources[tag] = [*sources.get(tag, []), *event.add_ons]
-    return sources
+def assigned(photo: Photo, event: Event) -> dict[str, list[str]]:
+    """Give the tags that add-ons assign, each with those add-ons: all of them see the same here."""
+    least = 1.0 if event.threshold is None else event.threshold
+    return {tag: list(event.add_ons) for tag, confidence in ranked(photo) if confidence > least}
+
+
+def note_change(event: Event, old: Image | None, new: Image, told: dict[str, Any]) -> None:
+    """Put into an image's history what an event changed about its tags."""
+    added, removed = difference(old, new)
+    if added or removed:
+        change = {"at": event.at, "cause": [*event.id, event.type], "added": added, "removed": removed}
+        new.history = [*new.history, change | told][-REMEMBERED_CHANGES:]
 
 
 def difference(old: Image | None, new: Image) -> tuple[list[str], list[str]]:
@@ -347,6 +413,9 @@ def _event(source: Source, attributes: dict[str, str], data: dict[str, Any]) -> 
     if kind not in TYPES:
         raise BadEvent("unknown_type")
     if kind == "image.uploaded" and "url" not in data:
+        raise BadEvent("invalid_event")
+    added, removed = set(data.get("added", ())), set(data.get("removed", ()))
+    if kind == EDITED and (added & removed or not added | removed):
         raise BadEvent("invalid_event")
     return Event(
         id=_identity(source, attributes, data),

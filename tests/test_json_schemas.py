@@ -76,6 +76,10 @@ WHOLE: dict[str, msgspec.Struct] = {
         tags=["grey"],
         categorization=["imagga_tagging"],
         auto_tagging="0.6",
+        added=["zoo"],
+        removed=["tree"],
+        by="ann",
+        keep_edits=False,
         language=["en", "de"],
         notification_url="https://example.com/hook",
         context={"album": {"pages": [1, 2]}},
@@ -281,11 +285,13 @@ def test_encoded_records_are_valid(name: str) -> None:
 def test_documented_examples() -> None:
     """The README's examples fit their schemas, and the upload event is read."""
     examples = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL)]
-    for name, example in zip(("upload-event", "categorization", "tag-update"), examples, strict=True):
+    names = ("upload-event", "upload-event", "categorization", "tag-update")
+    for name, example in zip(names, examples, strict=True):
         validate(name, example)
         assert msgspec.convert(example, PUBLISHED[name][1])
-    value = json.dumps(examples[0]).encode()
-    parse_upload(Record(topic="t", partition=0, offset=0, timestamp=0, key=None, value=value))
+    for example in examples[:2]:
+        value = json.dumps(example).encode()
+        parse_upload(Record(topic="t", partition=0, offset=0, timestamp=0, key=None, value=value))
 
 
 def test_documentation_names_every_schema() -> None:
@@ -305,6 +311,9 @@ def test_documentation_names_every_schema() -> None:
         ("version", -1),
         ("tags", "sea"),
         ("tags", ["x"] * 1001),
+        ("added", ["x" * 256]),
+        ("by", ""),
+        ("keep_edits", "no"),
         ("auto_tagging", 1.5),
         ("auto_tagging", True),
         ("context", []),

@@ -312,6 +312,11 @@ def test_not_an_object(value: bytes) -> None:
         ("tags", "sea"),
         ("tags", ["x" * 256]),
         ("tags", ["x"] * (MAX_TAGS + 1)),
+        ("added", "sea"),
+        ("removed", ["x" * 256]),
+        ("removed", ["x"] * (MAX_TAGS + 1)),
+        ("by", "\n"),
+        ("keep_edits", 1),
         ("categorization", ["x" * 256]),
         ("context", []),
     ],
@@ -328,6 +333,30 @@ def test_tags_with_control_characters() -> None:
     error = refused(json.dumps({"url": URL, "tags": ["sea\x00side"]}).encode())
     assert error.code == "invalid_event"
     assert r"tag 'sea\x00side'" in str(error)
+
+
+def test_an_edit_is_read() -> None:
+    """What was added and removed, each tag once and without blanks around it; it needs no URL."""
+    value = b'{"type":"image.tags-edited","added":[" zoo","zoo",""],"removed":["tree"],"by":"ann"}'
+    upload = parse_upload(record(value))
+    assert (upload.type, upload.data.added, upload.data.removed) == (UploadType.EDITED, ["zoo"], ["tree"])
+    assert upload.data.by == "ann"
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({}, "`added` and `removed` name no tag"),
+        ({"added": [" "], "removed": []}, "`added` and `removed` name no tag"),
+        ({"added": ["sea", "zoo"], "removed": [" zoo"]}, "'zoo' is in `added` and in `removed`"),
+        ({"added": ["sea\x00side"]}, r"'sea\x00side'"),
+    ],
+)
+def test_edits_that_say_nothing_or_contradict_themselves(data: dict[str, object], told: str) -> None:
+    """They are refused, and the message says why."""
+    error = refused(json.dumps({"type": "image.tags-edited", **data}).encode())
+    assert error.code == "invalid_event"
+    assert told in str(error)
 
 
 def test_missing_url() -> None:
@@ -464,6 +493,10 @@ upload_data = st.builds(
     url=visible,
     event_id=st.none() | visible,
     type=st.none() | st.sampled_from([str(kind) for kind in UploadType]),
+    added=st.lists(visible.map(lambda tag: f"+{tag}"[:255]), unique=True, min_size=1, max_size=9),
+    removed=st.none() | st.lists(visible.map(lambda tag: f"-{tag}"[:255]), unique=True, max_size=9),
+    by=st.none() | visible,
+    keep_edits=st.none() | st.booleans(),
     user_id=st.none() | visible,
     tenant=st.none() | visible,
     uploaded_at=st.none() | st.just("2026-01-31T12:00:00Z"),

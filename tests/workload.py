@@ -1,4 +1,4 @@
-"""Upload events for chaos tests, from a seed: new images, re-tags, deletes, repeats, late and bad events.
+"""Events for chaos tests, from a seed: new images, re-tags, edits, deletes, repeats, late and bad ones.
 
 The stub tagger reads tags out of an image's bytes, so every event names the tags that it must lead to.
 Kafka timestamps and event times run through the last days, so that buckets expire on the way.
@@ -59,6 +59,7 @@ class Workload:
         self._busy_hosts = busy_hosts
         self._end = end
         self._pasts: dict[bytes, _Past] = {}
+        self._waiting: list[bytes] = []  # keys of images whose source is busy
         self._kinds = {
             self._upload: 52,
             self._repeat: 10,
@@ -69,6 +70,8 @@ class Workload:
             self._conflict: 6,
             self._bad: 7,
             self._busy: 1,
+            self._edit: 12,
+            self._edit_busy: 1,
         }
 
     def __iter__(self) -> Iterator[Message]:
@@ -114,7 +117,25 @@ class Workload:
         """Give an event that is worked on later. The time of its image does not expire meanwhile."""
         key = f"{BUSY}{number}"
         url = f"{self._dice.choice(self._busy_hosts)}{photo_path(self._photo())}?{key}"
+        self._waiting.append(key.encode())
         return self._event(number, key.encode(), now, at=self._end, url=url, tenant=None)
+
+    def _edit(self, number: int, key: bytes, now: int, **given: Any) -> Message:  # noqa: ANN401
+        """Give a person's edit, now or as it comes late; it may contradict another one, or the tagger."""
+        dice = self._dice
+        tags = dice.sample(TAGS[:12] if dice.random() < 0.8 else TAGS, dice.randint(1, 4))
+        added = dice.randint(0, len(tags))
+        edit = {"added": tags[:added] or None, "removed": tags[added:] or None}
+        edit["by"] = f"editor-{dice.randint(0, 3)}" if dice.random() < 0.8 else None
+        at = now - dice.choice((0, 0, 1, 60, 600)) * 60_000
+        kind = {"type": "image.tags-edited", "url": None, "at": at}
+        return self._event(number, key, now, **(kind | edit | given))
+
+    def _edit_busy(self, number: int, key: bytes, now: int) -> Message:
+        """Give an edit of an image whose upload may wait still."""
+        if not self._waiting:
+            return self._edit(number, key, now)
+        return self._edit(number, self._waiting[-1], now, at=self._end, tenant=None)
 
     def _event(self, number: int, key: bytes, now: int, *, at: int, **given: Any) -> Message:  # noqa: ANN401
         dice = self._dice
@@ -128,6 +149,7 @@ class Workload:
             "tenant": "acme" if dice.random() < 0.15 else None,
             "tags": dice.sample(TAGS, dice.randint(0, 2)) if dice.random() < 0.2 else None,
             "version": self._next_version(key) if dice.random() < 0.2 else None,
+            "keep_edits": False if dice.random() < 0.04 else None,
             **given,
         }
         if at == now and dice.random() < 0.3:
@@ -167,6 +189,8 @@ class Workload:
             (orjson.dumps({**good, "categorization": "no_such"}), []),
             (orjson.dumps({**good, "auto_tagging": 1.5}), []),
             (orjson.dumps({**good, "type": "image.painted"}), []),
+            (orjson.dumps({**good, "type": "image.tags-edited"}), []),
+            (orjson.dumps({**good, "type": "image.tags-edited", "added": ["x"], "removed": ["x"]}), []),
             (orjson.dumps({**good, "url": "data:text/plain,hello"}), []),
             (orjson.dumps({**good, "url": f"{self._photo_host}/none"}), []),
             (orjson.dumps({**good, "url": "http://127.0.0.1:1/refused"}), []),
