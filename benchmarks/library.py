@@ -36,6 +36,7 @@ from streams.user_index import UserIndex
 TODAY = 20_781
 NOW = TODAY * 86_400.0
 TAGS, USERS, PARTITIONS, PER_IMAGE, DAYS = 10_000, 100_000, 4, 8, 30
+RULES = "a0ea1af23aab"
 CHUNK = 10_000
 RETAGGED = 20_000
 Texts = dict[str, list[str]]
@@ -106,7 +107,8 @@ def exact(row: dict[str, object]) -> bytes:
 def image_row(number: int, at: int, user: str, tags: list[str], confidences: list[float]) -> bytes:
     """Give a row as the fold writes it."""
     cause = ["kafka:image.uploads", f"image.uploads/{number % PARTITIONS}/{number}", "image.uploaded"]
-    change = {"at": at, "cause": cause, "model": ["lite2", "1"], "added": tags, "removed": []}
+    change = {"at": at, "cause": cause, "model": ["lite2", "1"], "rules": RULES}
+    change |= {"added": tags, "removed": []}
     return exact(
         {
             "o": number,
@@ -122,6 +124,7 @@ def image_row(number: int, at: int, user: str, tags: list[str], confidences: lis
             "url": f"https://example.com/{number}.jpg",
             "scores": {"imagga_tagging": list(zip(tags, confidences, strict=False))},
             "model": ["lite2", "1"],
+            "rules": RULES,
             "history": [change],
         }
     )

@@ -42,6 +42,7 @@ from streams.ledger import Ledger
 from streams.outcomes import Done, Tagged
 from streams.retention import Retention
 from streams.retrying import RetryPolicy
+from streams.rules.applying import Rules
 from streams.settings import Settings
 from streams.state import PartitionState
 from streams.topic_admin import ensure_topics
@@ -183,7 +184,9 @@ def _done(event: UploadData, offset: int, names: TopicNames) -> Done:
         value=msgspec.json.encode(event),
     )
     upload = msgspec.structs.replace(parse_upload(record), add_ons=("imagga_tagging",))
-    scores = [ScoredTag(tag, 0.9) for tag in json.loads(unquote((event.url or "").partition(",")[2]))]
+    tags = json.loads(unquote((event.url or "").partition(",")[2]))
+    raw = {"imagga_tagging": [ScoredTag(tag, 0.9) for tag in tags]}
+    ruling = Rules().apply(raw, upload.auto_tagging)
     tagged = Tagged(
         upload=upload,
         url=f"https://photos.example/{event.public_id}.jpg",
@@ -192,7 +195,10 @@ def _done(event: UploadData, offset: int, names: TopicNames) -> Done:
         height=800,
         format="jpg",
         etag="0" * 32,
-        scores={"imagga_tagging": scores},
+        raw=raw,
+        scores=ruling.scores,
+        assigned=ruling.assigned,
+        rules=Rules().hash,
         model=ModelInfo("stub", "1"),
         timings=Timings(1, 1, 1, 3),
     )

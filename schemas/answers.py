@@ -155,6 +155,13 @@ class Health(msgspec.Struct, frozen=True):
 
     status: Annotated[str, Meta(description="What it does; `ready` once uploads are worked on.")]
     partitions: Annotated[list[PartitionState], Meta(description="Those that it owns.")]
+    rules: Annotated[
+        str | None, Meta(description="Hash of the rules for tags that hold; null before they are read.")
+    ] = None
+    rules_error: Annotated[
+        str | None,
+        Meta(description="Why the rules file as it is now does not hold; null: it does, or there is none."),
+    ] = None
 
 
 class Problem(msgspec.Struct, frozen=True):

@@ -55,6 +55,9 @@ class TagChange(msgspec.Struct, frozen=True):
     model: Annotated[ModelInfo | None, Meta(description="The model that tagged; null for a deletion.")]
     added: list[str]
     removed: list[str]
+    rules: Annotated[
+        str | None, Meta(description="Hash of the rules that held; null for a deletion, or if it is old.")
+    ]
 
 
 class ImageState(Answer, frozen=True, kw_only=True):
@@ -72,6 +75,10 @@ class ImageState(Answer, frozen=True, kw_only=True):
         Meta(description="What each add-on said last, below the threshold too; best first."),
     ]
     model: Annotated[ModelInfo | None, Meta(description="The model behind `scores`; null for a deletion.")]
+    rules: Annotated[
+        str | None,
+        Meta(description="Hash of the rules behind `scores`; null for a deletion, or if it is old."),
+    ]
     cause: Annotated[Cause, Meta(description="The event that made this state.")]
     partition: Annotated[int, Meta(description="The source partition that has it.")]
     history: Annotated[list[TagChange], Meta(description="The last changes of its tags, oldest first.")]

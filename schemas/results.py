@@ -77,6 +77,9 @@ class Categorization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     info: Info
     model: ModelInfo
     timings_ms: Timings
+    rules: Annotated[
+        str | None, msgspec.Meta(description="Hash of the rules that named and assigned its tags.")
+    ] = None
     cause: Annotated[Cause | None, msgspec.Meta(description="The upload event.")] = None
     version: Annotated[int | None, msgspec.Meta(description="The upload's.")] = None
     user_id: Annotated[str | None, msgspec.Meta(description="Whose upload it was.")] = None

@@ -46,6 +46,7 @@ def categorization_output(tagged: Tagged, tags: list[str], record: Record, names
         tags=tags,
         info=Info(add_ons),
         model=tagged.model,
+        rules=tagged.rules,
         timings_ms=tagged.timings,
         cause=Cause(upload.source, upload.id, upload.type.value),
         language=data.language,

@@ -1,4 +1,4 @@
-"""From an upload event to its outcome: parse, fetch, decode, infer. Touches no state."""
+"""From an upload event to its outcome: parse, fetch, decode, infer, rule. Touches no state."""
 
 import asyncio
 import contextlib
@@ -22,6 +22,7 @@ from streams.errors import SourceBusyError, SourceGoneError
 from streams.fetching import Fetched
 from streams.outcomes import Deferred, Deleted, Edited, Outcome, Rejected, Tagged
 from streams.rows import ImageKey
+from streams.rules.applying import Rules
 from streams.tagger_pool import TaggedImage
 
 log = logging.getLogger(__name__)
@@ -44,30 +45,39 @@ class Tags(Protocol):
 
 
 @dataclass(frozen=True)
-class Rules:
-    """What applies where an event says nothing, and what may be asked for.
+class Offer:
+    """What may be asked for, and what applies where an event says nothing.
 
     Attributes:
         models: The model behind each add-on that is offered.
         default_add_on: The add-on that runs where an event names none.
-        auto_tagging: The threshold where an event names none.
         max_bytes_in_flight: Bytes of images in memory beyond which the next fetch waits.
     """
 
     models: dict[str, ModelInfo]
     default_add_on: str
-    auto_tagging: float | None
     max_bytes_in_flight: int
 
 
 class Categorizer:
     """Finds the outcome of upload events."""
 
-    def __init__(self, fetcher: Fetches, tagger: Tags, rules: Rules) -> None:
+    def __init__(
+        self, fetcher: Fetches, tagger: Tags, offer: Offer, rules: Callable[[], Rules] = Rules
+    ) -> None:
+        """Prepare.
+
+        Args:
+            fetcher: Where bytes come from.
+            tagger: Where candidates for tags come from.
+            offer: What may be asked for.
+            rules: Gives the rules that hold now; they are asked for once per image.
+        """
         self._fetcher = fetcher
         self._tagger = tagger
+        self._offer = offer
         self._rules = rules
-        self._room = _Room(rules.max_bytes_in_flight)
+        self._room = _Room(offer.max_bytes_in_flight)
 
     async def outcome(
         self, record: Record, rows: PartitionRows, settled: Callable[[], Awaitable[object]]
@@ -105,14 +115,13 @@ class Categorizer:
 
     def _read(self, record: Record) -> Upload:
         upload = parse_upload(record)
-        add_ons = upload.add_ons or (self._rules.default_add_on,)
+        add_ons = upload.add_ons or (self._offer.default_add_on,)
         for name in add_ons:
-            if name not in self._rules.models:
-                offered = ", ".join(self._rules.models)
+            if name not in self._offer.models:
+                offered = ", ".join(self._offer.models)
                 message = f"add-on {name[:64]!r} is not offered; offered: {offered}"
                 raise BadEventError("unknown_add_on", message)
-        threshold = self._rules.auto_tagging if upload.auto_tagging is None else upload.auto_tagging
-        return msgspec.structs.replace(upload, add_ons=add_ons, auto_tagging=threshold)
+        return msgspec.structs.replace(upload, add_ons=add_ons)
 
     async def _fetch(self, url: str) -> Fetched:
         """Fetch, and once more where the source only hiccuped; longer waits are the retries' business."""
@@ -127,10 +136,12 @@ class Categorizer:
     def _tagged(
         self, upload: Upload, url: str, fetched: Fetched, image: TaggedImage, started: float
     ) -> Tagged:
-        scores = {
+        raw = {
             name: [ScoredTag(tag.name, round(tag.confidence, 4)) for tag in image.tags[name]]
             for name in upload.add_ons
         }
+        rules = self._rules()
+        ruling = rules.apply(raw, upload.auto_tagging)
         total = (time.perf_counter() - started) * 1000
         times = (fetched.elapsed_ms, image.decode_ms, image.inference_ms, total)
         return Tagged(
@@ -141,8 +152,11 @@ class Categorizer:
             height=image.height,
             format=image.format,
             etag=upload.data.etag or hashlib.md5(fetched.data, usedforsecurity=False).hexdigest(),
-            scores=scores,
-            model=self._rules.models[upload.add_ons[0]],
+            raw=raw,
+            scores=ruling.scores,
+            assigned=ruling.assigned,
+            rules=rules.hash,
+            model=self._offer.models[upload.add_ons[0]],
             timings=Timings(*(round(milliseconds, 1) for milliseconds in times)),
         )
 

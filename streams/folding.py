@@ -13,7 +13,7 @@ from streams.changes import Changes, Row
 from streams.counting import count, count_interests
 from streams.editing import checked_edit, edited_row
 from streams.outcomes import Deferred, Deleted, Done, Edited, Outcome, Rejected, Tagged
-from streams.people import Sources, forget, weigh
+from streams.people import forget, weigh
 from streams.repeats import is_repeat, remembered
 from streams.retention import Retention
 from streams.retrying import RetryPolicy, defer, end_retry
@@ -85,7 +85,9 @@ def _edit(changes: Changes, upload: Upload, record: Record, rules: FoldRules) ->
     if old is None or is_repeat(old, upload):
         return
     new = edited_row(old, upload, record.offset)
-    new["history"] = _history(old, new, upload, model=None, by=upload.data.by or upload.data.user_id)
+    new["history"] = _history(
+        old, new, upload, model=None, rules=None, by=upload.data.by or upload.data.user_id
+    )
     _count(changes, old, new, record.offset, rules)
     changes.put("images", key, new)
     _announce(changes, upload, old, new, record, rules)
@@ -111,24 +113,12 @@ def is_stale(upload: Upload, row: Row) -> bool:
     return upload.at < int(row["at"])
 
 
-def assigned_tags(tagged: Tagged) -> Sources:
-    """Give the tags whose confidence is strictly above the threshold, best first, each with its add-ons."""
-    sources: Sources = {}
-    threshold = tagged.upload.auto_tagging
-    if threshold is not None:
-        found = [(score, name) for name, scores in tagged.scores.items() for score in scores]
-        for score, name in sorted(found, key=lambda item: -item[0].confidence):
-            if score.confidence > threshold:
-                sources.setdefault(score.tag, []).append(name)
-    return sources
-
-
 def _new_row(old: Row | None, upload: Upload, tagged: Tagged | None, record: Record) -> Row:
     own = upload.data.tags if upload.data.tags is not None else (old["own"] if old else [])
     people = old.get("people", {}) if old else {}
     if tagged is None or upload.data.keep_edits is False:
         people = forget(people, upload.at)
-    sources, people = ({}, people) if tagged is None else weigh(people, own, assigned_tags(tagged))
+    sources, people = ({}, people) if tagged is None else weigh(people, own, tagged.assigned)
     new: Row = {
         "o": record.offset,  # first, so that it is found without decoding the row
         "at": upload.at,
@@ -141,12 +131,12 @@ def _new_row(old: Row | None, upload: Upload, tagged: Tagged | None, record: Rec
         "by": list(sources.values()),
     }
     if tagged is None:
-        new |= {"deleted": True, "url": None, "own": [], "scores": {}, "model": None}
+        new |= {"deleted": True, "url": None, "own": [], "scores": {}, "model": None, "rules": None}
     else:
         new |= {"own": own, **_findings(tagged)}
     if people:
         new["people"] = people
-    new["history"] = _history(old, new, upload, model=new["model"])
+    new["history"] = _history(old, new, upload, model=new["model"], rules=new["rules"])
     return new
 
 
@@ -158,6 +148,7 @@ def _findings(tagged: Tagged) -> Row:
         "url": None if tagged.url.startswith("data:") else tagged.url,  # bytes of images are not kept
         "scores": scores,
         "model": [tagged.model.name, tagged.model.version],
+        "rules": tagged.rules,
     }
 
 

@@ -18,6 +18,7 @@ class Change(msgspec.Struct, frozen=True):
     model: tuple[str, str] | None
     added: list[str]
     removed: list[str]
+    rules: str | None = None
 
 
 class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +33,7 @@ class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
     url: str | None = None
     scores: dict[str, list[tuple[str, float]]] = {}
     model: tuple[str, str] | None = None
+    rules: str | None = None
     history: list[Change] = []
     deleted: bool = False
 

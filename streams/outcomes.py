@@ -14,7 +14,10 @@ class Tagged:
 
     Attributes:
         url: Where it was fetched from.
-        scores: For each add-on, every tag with its confidence, best first.
+        raw: For each add-on, what its tagger said, best first.
+        scores: For each add-on, what the rules let be reported of that, best first.
+        assigned: The tags that the rules assign, best first, each with the add-ons that it is from.
+        rules: The rules' hash.
     """
 
     upload: Upload
@@ -24,7 +27,10 @@ class Tagged:
     height: int
     format: str
     etag: str
+    raw: dict[str, list[ScoredTag]]
     scores: dict[str, list[ScoredTag]]
+    assigned: dict[str, list[str]]
+    rules: str
     model: ModelInfo
     timings: Timings
 

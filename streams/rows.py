@@ -3,9 +3,9 @@
 `images`, by image: {"o": source offset, "at": event time in ms, "version", "user", "tenant", "url",
     "ids": keys of the last events, "cause": [source, id, type], "own": tags that came with the image,
     "tags": all its tags, "by": per tag the add-ons (or "own", "people") that it is from,
-    "scores": {add-on: [[tag, confidence], …]}, "model": [name, version],
-    "history": the last changes, each {"at", "cause", "model", "added", "removed"}, "deleted": true if it is,
-    "people": what people said of its tags, see `streams.people`}
+    "scores": {add-on: [[tag, confidence], …]}, "model": [name, version], "rules": their hash,
+    "history": the last changes, each {"at", "cause", "model", "rules", "added", "removed"},
+    "deleted": true if it is, "people": what people said of its tags, see `streams.people`}
 `trends`, by window, bucket and tag: {"o", "n": images that have the tag, "by": {add-on: images},
     "u": sketch of the uploaders, base64, absent if none is known; all-time rows also have
     "first" and "last": earliest and latest event time ever counted, in ms}

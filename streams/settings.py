@@ -58,11 +58,12 @@ class Settings:
     )
     categorization: str = _setting("imagga_tagging", "Add-on that runs where an event names none.")
     auto_tagging: float | None = _setting(
-        None, "Threshold where an event names none. Empty: assign nothing.", _fraction
+        None, "Threshold where neither event nor rules name one. Empty: assign nothing.", _fraction
     )
     decrease_parents: float | None = _setting(
         None, "How much general tags are discounted, 0 to 1. Empty: as each model says.", _fraction
     )
+    rules: Path | None = _setting(None, "File of the rules for tags. Empty: there are none.")
     threads: int = _setting(0, "Threads that decode and infer. 0: one per core.", _at_least(0))
     max_batch: int = _setting(8, "Most images in one inference.", _at_least(1))
     fetch_concurrency: int = _setting(32, "Most fetches at once.", _at_least(1))

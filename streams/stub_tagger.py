@@ -3,7 +3,8 @@
 Everything around it is the real worker. `{"koala": 0.9}` as the bytes of an image is tagged `koala` 0.9.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import orjson
 
@@ -14,7 +15,13 @@ NAME, VERSION = "stub", "1"
 
 
 class StubTagger:
-    """Reads the tags out of the bytes."""
+    """Reads the tags out of the bytes.
+
+    Attributes:
+        tag_names: For each add-on the tags that it can give: nobody knows them.
+    """
+
+    tag_names: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     def start(self) -> None:
         """Nothing to start."""

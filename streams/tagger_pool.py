@@ -55,6 +55,11 @@ class TaggerPool:
             for index in range(threads)
         ]
 
+    @property
+    def tag_names(self) -> dict[str, tuple[str, ...]]:
+        """Give for each add-on the tags that it can give."""
+        return {name: tagger.tag_names for name, tagger in self.taggers.items()}
+
     def start(self) -> None:
         """Start the threads."""
         for thread in self._threads:

@@ -14,7 +14,7 @@ from streams import stub_tagger
 from streams.access.guard import Guard
 from streams.addresses import AddressPolicy
 from streams.app import Tagstream, create_app
-from streams.categorizing import Categorizer, Rules
+from streams.categorizing import Categorizer, Offer
 from streams.circuits import GuardedFetcher
 from streams.fetching import Fetcher, FetchLimits
 from streams.folding import FoldRules, fold
@@ -23,6 +23,7 @@ from streams.library import Library
 from streams.replica import Replica
 from streams.retention import Retention, expired_rows
 from streams.retrying import RetryPolicy
+from streams.rules.watching import RulesWatch
 from streams.settings import Settings
 from streams.snapshots import SnapshotKeeper, Snapshots
 from streams.stub_tagger import StubTagger
@@ -52,6 +53,7 @@ class Worker:
         status: starting, waiting for Kafka, ready, or stopping.
         partitions: How many partitions the topics have; None before Kafka was heard.
         port: Where the query API listens.
+        rules: The rules for tags; None before they are read.
     """
 
     def __init__(self, settings: Settings, connection: KafkaConnection) -> None:
@@ -59,6 +61,7 @@ class Worker:
         self.status = "starting"
         self.partitions: int | None = None
         self.port = settings.web_port
+        self.rules: RulesWatch | None = None
         self._connection = connection
         self._app: Tagstream | None = None
         self._library = Library(settings)
@@ -80,7 +83,7 @@ class Worker:
         Raises:
             ManifestError: A model folder cannot be used.
             TopicsError: The cluster's topics do not fit the settings.
-            SettingsError: The allowed sources cannot be read, or nobody said who may ask.
+            SettingsError: The allowed sources or the rules cannot be read, or nobody said who may ask.
             OSError: The query API's address cannot be listened on.
         """
         async with contextlib.AsyncExitStack() as stack:
@@ -167,13 +170,14 @@ class Worker:
         pool, models = await asyncio.to_thread(build_tagger, settings)
         pool.start()
         stack.callback(pool.stop)
-        rules = Rules(
+        rules = RulesWatch(settings.rules, settings.auto_tagging, pool.tag_names)
+        self.rules = stack.enter_context(rules)
+        offer = Offer(
             models=models,
             default_add_on=settings.categorization,
-            auto_tagging=settings.auto_tagging,
             max_bytes_in_flight=settings.max_bytes_in_flight,
         )
-        categorizer = Categorizer(GuardedFetcher(fetcher), pool, rules)
+        categorizer = Categorizer(GuardedFetcher(fetcher), pool, offer, lambda: rules.current)
         retention = Retention(
             settings.keep_minutes, settings.keep_hours, settings.keep_days, settings.keep_interests
         )

@@ -167,7 +167,7 @@ def _expected_results(partition: Partition) -> list[Outcome]:
 
 def _found_result(record: ConsumerRecord) -> Outcome:
     value = orjson.loads(record.value)
-    plain = ("public_id", "tags", "version", "user_id", "tenant", "cause", "model")
+    plain = ("public_id", "tags", "version", "user_id", "tenant", "cause", "model", "rules")
     content = {name: value.get(name) for name in plain}
     content["categorization"] = value["info"]["categorization"]
     content["ce_id"] = dict(record.headers)["ce_id"].decode()

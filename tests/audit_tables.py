@@ -105,6 +105,7 @@ def _image_row(tenant: str, image: Image) -> Row:
         "by": list(image.sources.values()),
         "scores": image.scores,
         "model": image.model,
+        "rules": image.rules,
         "history": image.history,
     }
     people = _people(image)

@@ -14,6 +14,7 @@ from streams.outcomes import Deleted, Done, Edited, Tagged
 from streams.retention import Retention
 from streams.retrying import RetryPolicy
 from streams.rows import OFFSET_KEY
+from streams.rules.applying import Rules
 from streams.state import PartitionState
 from streams.topics import TopicNames
 
@@ -50,7 +51,9 @@ def upload(
 
 
 def tagged(event: Upload, **confidences: float) -> Tagged:
-    scores = [ScoredTag(tag, confidence) for tag, confidence in confidences.items()]
+    raw = {"imagga_tagging": [ScoredTag(tag, confidence) for tag, confidence in confidences.items()]}
+    rules = Rules()
+    ruling = rules.apply(raw, event.auto_tagging)
     return Tagged(
         upload=event,
         url="http://h/1.jpg",
@@ -59,7 +62,10 @@ def tagged(event: Upload, **confidences: float) -> Tagged:
         height=3,
         format="jpg",
         etag="e",
-        scores={"imagga_tagging": scores},
+        raw=raw,
+        scores=ruling.scores,
+        assigned=ruling.assigned,
+        rules=rules.hash,
         model=ModelInfo("m", "1"),
         timings=Timings(1, 1, 1, 3),
     )

@@ -2,6 +2,8 @@
 
 import orjson
 
+RULES = "0e57c2a1b94d"
+
 
 def image_row(
     tags: dict[str, float] | None = None,
@@ -19,6 +21,7 @@ def image_row(
         for tag in found:
             sources.setdefault(tag, []).append(add_on)
     cause = ["kafka:image.uploads", f"image.uploads/0/{at}", "image.uploaded"]
+    change = {"at": at, "cause": cause, "model": ["m", "1"], "rules": RULES}
     return orjson.dumps(
         {
             "o": 0,
@@ -34,9 +37,8 @@ def image_row(
             "url": url,
             "scores": {add_on: list(found.items()) for add_on, found in scores.items()},
             "model": ["m", "1"],
-            "history": [
-                {"at": at, "cause": cause, "model": ["m", "1"], "added": list(sources), "removed": []}
-            ],
+            "rules": RULES,
+            "history": [change | {"added": list(sources), "removed": []}],
         }
     )
 
@@ -44,6 +46,7 @@ def image_row(
 def deleted_row(at: int = 2_000) -> bytes:
     """Give the row of an image that was deleted."""
     cause = ["test", "gone", "image.deleted"]
-    history = [{"at": at, "cause": cause, "model": None, "added": [], "removed": ["sea"]}]
-    row = orjson.loads(image_row(at=at)) | {"deleted": True, "url": None, "scores": {}, "model": None}
+    nothing = {"model": None, "rules": None}
+    history = [{"at": at, "cause": cause, "added": [], "removed": ["sea"], **nothing}]
+    row = orjson.loads(image_row(at=at)) | {"deleted": True, "url": None, "scores": {}, **nothing}
     return orjson.dumps(row | {"cause": cause, "tags": [], "by": [], "history": history})

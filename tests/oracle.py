@@ -19,6 +19,7 @@ DAY_MS = 86_400_000
 REMEMBERED_EVENTS, REMEMBERED_CHANGES = 8, 10
 WINDOW_MS = {"minute": 60_000, "hour": 3_600_000, "day": DAY_MS}
 MODEL = ["stub", "1"]
+RULES = "a0ea1af23aab"  # the hash of no rules
 OFFERED = ("tagstream", "imagga_tagging")
 DEFAULT_ADD_ON = "imagga_tagging"
 EDITED = "image.tags-edited"
@@ -122,6 +123,7 @@ class Image:
     found: dict[str, list[str]]
     scores: dict[str, list[list[Any]]]
     model: list[str] | None
+    rules: str | None
     deleted: bool
     seen: list[Id]
     history: list[dict[str, Any]]
@@ -243,7 +245,7 @@ class Partition:
                     said[tag] = Said(wanted, event.at, offset, who, event.id)
         edits = [*old.edits, event.id][-REMEMBERED_EVENTS:]
         image = Image(**{**vars(old), "offset": offset, "said": said, "edits": edits})
-        note_change(event, old, image, {"model": None, "by": who})
+        note_change(event, old, image, {"model": None, "rules": None, "by": who})
         return image
 
     def _photo(self, event: Event, old: Image | None) -> tuple[Photo | None, str | None]:
@@ -273,6 +275,7 @@ class Partition:
             found=assigned(photo, event) if photo is not None else {},
             scores=dict.fromkeys(event.add_ons, ranked(photo)) if photo is not None else {},
             model=MODEL if photo is not None else None,
+            rules=RULES if photo is not None else None,
             deleted=photo is None,
             seen=seen,
             history=old.history if old else [],
@@ -283,7 +286,7 @@ class Partition:
         if image.deleted or event.data.get("keep_edits") is False:
             image.said = {tag: said for tag, said in image.said.items() if said.at > event.at}
             image.said_since = max(event.at, image.said_since or 0)
-        note_change(event, old, image, {"model": image.model})
+        note_change(event, old, image, {"model": image.model, "rules": image.rules})
         return image
 
     def _announce(
@@ -376,7 +379,7 @@ def result_content(event: Event, photo: Photo, tags: list[str]) -> dict[str, Any
         "cause": {"source": event.id[0], "id": event.id[1], "type": event.type},
         "categorization": {name: {"status": "complete", "data": data} for name in event.add_ons},
     }
-    return content | {"model": dict(zip(("name", "version"), MODEL, strict=True))}
+    return content | {"model": dict(zip(("name", "version"), MODEL, strict=True)), "rules": RULES}
 
 
 def read(source: Source) -> Event:

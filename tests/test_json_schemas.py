@@ -61,6 +61,7 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 STATE = PartitionState(partition=0, ready=True, next_offset=12, lag=None, event_time=NOON)
 DAY = Window("24h", NOON - timedelta(days=1), NOON)
 COMMON: dict[str, Any] = {"window": DAY, "as_of": [STATE], "complete": False, "behind": [1]}
+RULES = "0e57c2a1b94d"
 CAUSE = Cause("kafka:image.uploads", "image.uploads/0/5", "image.uploaded")
 WHOLE: dict[str, msgspec.Struct] = {
     "upload-event": UploadData(
@@ -94,6 +95,7 @@ WHOLE: dict[str, msgspec.Struct] = {
         tags=["koala"],
         info=Info({"imagga_tagging": AddOnResult("complete", [ScoredTag("koala", 0.951)])}),
         model=ModelInfo("lite2", "1"),
+        rules=RULES,
         timings_ms=Timings(12.1, 3.9, 4.2, 25.0),
         cause=CAUSE,
         version=1719307544,
@@ -167,9 +169,10 @@ WHOLE: dict[str, msgspec.Struct] = {
         tags=[AssignedTag("koala", ["imagga_tagging"])],
         scores={"imagga_tagging": [ScoredTag("koala", 0.951)]},
         model=ModelInfo("lite2", "1"),
+        rules=RULES,
         cause=CAUSE,
         partition=0,
-        history=[TagChange(NOON, CAUSE, ModelInfo("lite2", "1"), added=["koala"], removed=[])],
+        history=[TagChange(NOON, CAUSE, ModelInfo("lite2", "1"), added=["koala"], removed=[], rules=RULES)],
     ),
     "user-interests": UserInterests(
         **COMMON,
@@ -204,7 +207,7 @@ WHOLE: dict[str, msgspec.Struct] = {
             )
         ],
     ),
-    "health": Health("ready", [STATE]),
+    "health": Health("ready", [STATE], RULES, "rules.toml: threshold = 2: must be a number from 0 to 1"),
     "problem": Problem("invalid_limit", "limit '0': say a number from 1 to 1000"),
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from image_rows import deleted_row, image_row
+from image_rows import RULES, deleted_row, image_row
 
 from schemas import answers
 from streams.api.cursors import encode_cursor
@@ -225,8 +225,8 @@ async def test_image_state(beach: Library) -> None:
         {"tag": "sea", "sources": ["imagga_tagging"]},
     ]
     assert answer["scores"] == {"imagga_tagging": [{"tag": "sea", "confidence": 0.7}]}
-    assert (answer["model"], answer["cause"]) == (model, cause)
-    change = {"at": "1970-01-01T00:00:02Z", "cause": cause, "model": model}
+    assert (answer["model"], answer["rules"], answer["cause"]) == (model, RULES, cause)
+    change = {"at": "1970-01-01T00:00:02Z", "cause": cause, "model": model, "rules": RULES}
     assert answer["history"] == [{**change, "added": ["dog", "sea"], "removed": []}]
 
 
@@ -246,7 +246,7 @@ async def test_deleted_image(beach: Library) -> None:
     beach.put("a", deleted_row())
     assert ids(await beach.get("/images")) == ["c/1, or 2", "b"]
     answer = await beach.get("/images/a")
-    assert (answer["deleted"], answer["tags"], answer["model"]) == (True, [], None)
+    assert (answer["deleted"], answer["tags"], answer["model"], answer["rules"]) == (True, [], None, None)
     assert answer["history"][-1]["cause"]["type"] == "image.deleted"
 
 

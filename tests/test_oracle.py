@@ -13,7 +13,7 @@ from workload import Workload
 
 from schemas.results import ModelInfo
 from schemas.uploads import Record
-from streams.categorizing import Categorizer, Rules
+from streams.categorizing import Categorizer, Offer
 from streams.changes import Changes
 from streams.errors import SourceGoneError
 from streams.fetching import Fetched
@@ -167,10 +167,8 @@ async def _settled() -> None:
 async def fold_all(log: list[Source]) -> PartitionState:
     """Give the rows that the product makes of a log, without Kafka."""
     state = PartitionState(0)
-    rules = Rules(
-        dict.fromkeys(("imagga_tagging", "tagstream"), ModelInfo("stub", "1")), "imagga_tagging", None, 1
-    )
-    categorizer = Categorizer(Photos(), StubTagger(), rules)
+    models = dict.fromkeys(("imagga_tagging", "tagstream"), ModelInfo("stub", "1"))
+    categorizer = Categorizer(Photos(), StubTagger(), Offer(models, "imagga_tagging", 1))
     fold_rules = FoldRules(NAMES, Retention(1, 31, 800, 365), RetryPolicy())
     for source in log:
         record = Record(**source._asdict())

@@ -8,6 +8,7 @@ import msgspec
 from schemas.answers import Health, PartitionState
 from streams.api.routes import NoParameters, Reply, Route
 from streams.moments import moment
+from streams.rules.watching import RulesWatch
 from streams.unit import Unit
 
 
@@ -17,6 +18,10 @@ class Worker(Protocol):
     @property
     def status(self) -> str:
         """Give what the worker does: starting, waiting for Kafka, ready, stopping."""
+
+    @property
+    def rules(self) -> RulesWatch | None:
+        """Give the rules for tags; None before they are read."""
 
     @property
     def units(self) -> Mapping[int, Unit]:
@@ -45,12 +50,15 @@ class HealthRoutes:
         health = self._health()
         loaded = all(state.ready for state in health.partitions)
         if health.status == "ready" and not loaded:
-            health = Health("loading state", health.partitions)
+            health = msgspec.structs.replace(health, status="loading state")
         return health if health.status == "ready" else Reply(health, 503)
 
     def _health(self) -> Health:
-        units = self._worker.units
-        return Health(self._worker.status, [_state(unit) for _, unit in sorted(units.items())])
+        units, rules = self._worker.units, self._worker.rules
+        states = [_state(unit) for _, unit in sorted(units.items())]
+        if rules is None:
+            return Health(self._worker.status, states)
+        return Health(self._worker.status, states, rules.current.hash, rules.error)
 
 
 def for_strangers(answer: msgspec.Struct | Reply) -> msgspec.Struct | Reply:

@@ -95,6 +95,7 @@ class ImageRoutes:
             tags=[AssignedTag(tag, sources) for tag, sources in zip(row.tags, row.by, strict=True)],
             scores={add_on: scored(scores) for add_on, scores in row.scores.items()},
             model=_model(row.model),
+            rules=row.rules,
             cause=Cause(*row.cause),
             partition=partition,
             history=[_change(change) for change in row.history],
@@ -144,7 +145,7 @@ def scored(tags: Iterable[tuple[str, float]]) -> list[ScoredTag]:
 
 def _change(change: Change) -> TagChange:
     model, cause = _model(change.model), Cause(*change.cause)
-    return TagChange(moment(change.at), cause, model, change.added, change.removed)
+    return TagChange(moment(change.at), cause, model, change.added, change.removed, change.rules)
 
 
 def _model(model: tuple[str, str] | None) -> ModelInfo | None:

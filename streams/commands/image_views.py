@@ -72,6 +72,7 @@ def _facts(answer: ImageState) -> Table:
         "version": Text("-" if answer.version is None else str(answer.version)),
         "tags": _names((tag.tag for tag in answer.tags), "bold green", ", "),
         "model": name(None if model is None else f"{model.name} {model.version}"),
+        "rules": name(answer.rules),
         "cause": name(f"{answer.cause.type} {answer.cause.id} from {answer.cause.source}"),
         "partition": Text(str(answer.partition)),
     }
