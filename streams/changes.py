@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
+from streams.count_rows import CountRow, WarmRows, encode_count
 from streams.outcomes import Output
-from streams.uploaders import Uploaders
 
 Row = dict[str, Any]
 PartitionRows = Mapping[str, Mapping[str, bytes]]  # table, key: the row as its changelog has it
@@ -17,26 +17,47 @@ class Changes:
 
     Reads see the changes made so far. Each row is decoded and encoded at most once, however
     often the transaction touches it.
+
+    Args:
+        committed: The rows before this transaction.
+        warm: Rows that earlier transactions decoded.
     """
 
-    def __init__(self, committed: PartitionRows) -> None:
+    def __init__(self, committed: PartitionRows, warm: WarmRows | None = None) -> None:
         self._committed = committed
-        self._rows: dict[tuple[str, str], Row | None] = {}
+        self._warm = WarmRows() if warm is None else warm
+        self._counts = committed["trends"]
+        self._rows: dict[tuple[str, str], Row | CountRow | None] = {}
         self.written: set[tuple[str, str]] = set()
         self.outputs: list[Output] = []
 
     def get(self, table: str, key: str) -> Row | None:
-        """Give a row, or None. Whoever changes it must `put` it."""
+        """Give a row of any table but `trends`, or None. Whoever changes it must `put` it."""
         place = (table, key)
         if place not in self._rows:
             encoded = self._committed[table].get(key)
             self._rows[place] = None if encoded is None else orjson.loads(encoded)
-        return self._rows[place]
+        row = self._rows[place]
+        if isinstance(row, CountRow):
+            raise TypeError("rows of trends are for count_row()")
+        return row
 
     def put(self, table: str, key: str, row: Row | None) -> None:
         """Set a row; None removes it."""
         self._rows[table, key] = row
         self.written.add((table, key))
+
+    def count_row(self, key: str, offset: int) -> CountRow:
+        """Give a row of `trends` to change in place; at the end it is written, or removed if nothing is left."""
+        place = ("trends", key)
+        row = self._rows.get(place)
+        if not isinstance(row, CountRow):
+            encoded = self._counts.get(key)
+            row = CountRow(offset, 0, {}) if encoded is None else self._warm.take(key, encoded)
+            self._rows[place] = row
+            self.written.add(place)
+        row.o = offset
+        return row
 
     def emit(self, output: Output) -> None:
         """Send a record with this transaction."""
@@ -46,16 +67,17 @@ class Changes:
         """Give table, key and encoded row of all that changed."""
         for table, key in self.written:
             row = self._rows[table, key]
-            yield table, key, None if row is None else encode_row(row)
+            if row is None:
+                yield table, key, None
+            elif isinstance(row, CountRow):
+                yield table, key, self._encoded_count(key, row)
+            else:
+                # A copy, because orjson's bytes hold on to a buffer of 4 KiB each, and rows are kept.
+                yield table, key, bytes(memoryview(orjson.dumps(row)))
 
-
-def encode_row(row: Row) -> bytes:
-    """Give a row as its changelog has it."""
-    # A copy, because orjson's bytes hold on to a buffer of 4 KiB each, and rows are kept.
-    return bytes(memoryview(orjson.dumps(row, default=_encode)))
-
-
-def _encode(value: object) -> str:
-    if isinstance(value, Uploaders):
-        return value.encoded()
-    raise TypeError(f"{type(value).__name__} cannot be in a row")
+    def _encoded_count(self, key: str, row: CountRow) -> bytes | None:
+        if row.n <= 0:
+            return None
+        encoded = encode_count(row)
+        self._warm.keep(key, encoded, row)
+        return encoded

@@ -4,10 +4,10 @@ An image with eight tags has a part in 32 counts. So rows are changed in place, 
 here rather than by `TrendKey.encode`.
 """
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from streams.changes import Changes, Row
+from streams.count_rows import CountRow
 from streams.retention import Retention
 from streams.rows import ALL, DAY_MS, OFFSET_KEY, WINDOW_SECONDS, InterestKey, TrendKey, bucket_start
 from streams.uploaders import Uploaders
@@ -15,71 +15,72 @@ from streams.uploaders import Uploaders
 WINDOWS = (ALL, *WINDOW_SECONDS)
 
 
-class _Bucket(NamedTuple):
-    window: str
-    start: int
-
-
-class _Share(NamedTuple):
+class _Part(NamedTuple):
     """An image's part in one count."""
 
-    bucket: _Bucket
     sources: list[str]
     user: str | None
-    seen: int  # event time, where the count remembers the first and the last one; else 0
-
-
-_NOTHING: Mapping[str, _Share] = {}
+    seen: int | None  # event time, where the count remembers the first and the last one
 
 
 def count(changes: Changes, old: Row | None, new: Row, offset: int, retention: Retention) -> None:
     """Move an image's tags from the buckets where they were to those where they are now."""
-    before = _shares(old) if old else _NOTHING
-    after = _shares(new)
     mark = _mark(changes)
-    late = 0
-    for key, given in after.items():
-        taken = before.get(key)
-        if taken == given:
-            continue
-        if retention.keeps(*given.bucket, mark):
-            _shift(changes, key, taken, given, new["at"], offset)
-        else:
-            late += 1
-    for key, taken in before.items():
-        if key not in after and retention.keeps(*taken.bucket, mark):
-            _shift(changes, key, taken, None, new["at"], offset)
+    late = sum(_count_window(changes, window, old, new, offset, retention, mark) for window in WINDOWS)
     if late:
         meta = changes.get("meta", OFFSET_KEY) or {}
         changes.put("meta", OFFSET_KEY, {**meta, "late": meta.get("late", 0) + late})
 
 
-def _shares(row: Row) -> dict[str, _Share]:
-    shares = {}
-    user = row["user"]
-    for window in WINDOWS:
-        bucket = _Bucket(window, bucket_start(window, int(row["at"])))
-        seen = int(row["at"]) if window == ALL else 0
-        before, after = TrendKey(row["tenant"], *bucket, "\x00").encode().split("\x00")
-        for tag, sources in zip(row["tags"], row["by"], strict=True):
-            shares[before + tag + after] = _Share(bucket, sources, user, seen)
-    return shares
+def _count_window(  # noqa: PLR0917 - one caller
+    changes: Changes, window: str, old: Row | None, new: Row, offset: int, retention: Retention, mark: int
+) -> int:
+    """Do so for one window; give how many counts came too late for it."""
+    gone = _parts(old, window) if old else {}
+    kept = retention.keeps(window, bucket_start(window, new["at"]), mark)
+    late = 0
+    for key, part in _parts(new, window).items():
+        taken = gone.pop(key, None)
+        if taken == part:
+            continue
+        if not kept:
+            late += 1
+            continue
+        row = changes.count_row(key, offset)
+        if taken is not None:
+            _take_out(row, taken)
+        _put_in(row, part)
+    if old and gone and retention.keeps(window, bucket_start(window, old["at"]), mark):
+        for key, part in gone.items():
+            _take_out(changes.count_row(key, offset), part)
+    return late
 
 
-def _shift(  # noqa: PLR0917 - one caller
-    changes: Changes, key: str, taken: _Share | None, given: _Share | None, at: int, offset: int
-) -> None:
-    row = changes.get("trends", key) or {"o": offset, "n": 0, "by": {}}
-    row["o"] = offset
-    if taken is not None:
-        row["n"] -= 1
-        _take(row["by"], taken.sources)
-    if given is not None:
-        row["n"] += 1
-        _give(row["by"], given.sources)
-        _note(row, given, at)
-    # Below zero only where a retention was lengthened meanwhile.
-    changes.put("trends", key, row if row["n"] > 0 else None)
+def _parts(row: Row, window: str) -> dict[str, _Part]:
+    user, at = row["user"], row["at"]
+    seen = at if window == ALL else None
+    head, tail = TrendKey(row["tenant"], window, bucket_start(window, at), "\x00").encode().split("\x00")
+    return {
+        head + tag + tail: _Part(sources, user, seen)
+        for tag, sources in zip(row["tags"], row["by"], strict=True)
+    }
+
+
+def _take_out(row: CountRow, part: _Part) -> None:
+    row.n -= 1  # below zero only where a retention was lengthened meanwhile
+    _take(row.by, part.sources)
+
+
+def _put_in(row: CountRow, part: _Part) -> None:
+    row.n += 1
+    _give(row.by, part.sources)
+    if part.user is not None:
+        if row.u is None:
+            row.u = Uploaders()
+        row.u.add(part.user)
+    if part.seen is not None:
+        row.first = part.seen if row.first is None else min(row.first, part.seen)
+        row.last = part.seen if row.last is None else max(row.last, part.seen)
 
 
 def _take(counts: dict[str, int], names: list[str]) -> None:
@@ -92,17 +93,6 @@ def _take(counts: dict[str, int], names: list[str]) -> None:
 def _give(counts: dict[str, int], names: list[str]) -> None:
     for name in names:
         counts[name] = counts.get(name, 0) + 1
-
-
-def _note(row: Row, given: _Share, at: int) -> None:
-    if given.user is not None:
-        uploaders = row.get("u")
-        if not isinstance(uploaders, Uploaders):
-            uploaders = row["u"] = Uploaders(uploaders)
-        uploaders.add(given.user)
-    if given.bucket.window == ALL:
-        row["first"] = min(row.get("first", at), at)
-        row["last"] = max(row.get("last", at), at)
 
 
 def count_interests(changes: Changes, old: Row | None, new: Row, offset: int, retention: Retention) -> None:

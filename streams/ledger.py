@@ -29,7 +29,7 @@ from streams.changes import Changes
 from streams.errors import InvariantError
 from streams.kafka_connection import KafkaConnection
 from streams.outcomes import Output
-from streams.rows import OFFSET_KEY
+from streams.rows import OFFSET_KEY, TABLES
 from streams.state import ID_KEY, PartitionState
 from streams.topics import MAX_RECORD_BYTES, TopicNames
 
@@ -37,6 +37,7 @@ COMMIT_DEADLINE = 60.0  # seconds; past it the outcome is unknown
 _BATCH_BYTES = 1_000_000
 _LEADING_OFFSET = re.compile(rb'\{"o":(\d+)[,}]')
 _CHECKED = ("images", "trends", "interests")
+_Message = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]  # key, value, headers
 
 
 class Ledger:
@@ -49,6 +50,7 @@ class Ledger:
     def __init__(self, connection: KafkaConnection, names: TopicNames, state: PartitionState) -> None:
         self._connection = connection
         self._names = names
+        self._changelogs = {table: names.changelog(table) for table in TABLES}
         self._producer: AIOKafkaProducer | None = None
         self.state = state
 
@@ -101,16 +103,15 @@ class Ledger:
 
     def _batches(
         self, outputs: Iterable[Output], rows: Iterable[tuple[str, str, bytes | None]]
-    ) -> dict[str, list[Output]]:
-        batches: dict[str, list[Output]] = defaultdict(list)
+    ) -> dict[str, list[_Message]]:
+        batches: dict[str, list[_Message]] = defaultdict(list)
         for output in outputs:
-            batches[output.topic].append(output)
+            batches[output.topic].append((output.key, output.value, list(output.headers)))
         for table, key, value in rows:
-            topic = self._names.changelog(table)
-            batches[topic].append(Output(topic, key.encode(), value))
+            batches[self._changelogs[table]].append((key.encode(), value, []))
         return batches
 
-    async def _send(self, producer: AIOKafkaProducer, batches: dict[str, list[Output]]) -> dict[str, int]:
+    async def _send(self, producer: AIOKafkaProducer, batches: dict[str, list[_Message]]) -> dict[str, int]:
         """Send everything and wait for it; give each topic's next offset.
 
         A commit would succeed even where a send failed: so every one of them is awaited here. Where a newer
@@ -125,23 +126,20 @@ class Ledger:
         return {name: offset for name, offset in zip(batches, sent, strict=True) if isinstance(offset, int)}
 
     async def _send_topic(
-        self, producer: AIOKafkaProducer, topic: str, outputs: list[Output], now: int
+        self, producer: AIOKafkaProducer, topic: str, messages: list[_Message], now: int
     ) -> int:
         next_offset = 0
-        waiting = outputs
+        waiting = messages
         while waiting:
             batch = producer.create_batch()
             count = 0
-            for output in waiting:
-                fits = batch.append(
-                    key=output.key, value=output.value, timestamp=now, headers=list(output.headers)
-                )
-                if fits is None:
+            for key, value, headers in waiting:
+                if batch.append(key=key, value=value, timestamp=now, headers=headers) is None:
                     break
                 count += 1
             if not count:
                 raise InvariantError(
-                    f"a record of {len(waiting[0].value or b'')} bytes fits no batch to {topic}"
+                    f"a record of {len(waiting[0][1] or b'')} bytes fits no batch to {topic}"
                 )
             delivery = await producer.send_batch(batch, topic, partition=self.state.partition)
             next_offset = (await delivery).offset + count
@@ -151,7 +149,7 @@ class Ledger:
     def _absorb(self, rows: Iterable[tuple[str, str, bytes | None]], offsets: dict[str, int]) -> None:
         for table, key, value in rows:
             self.state.apply(table, key, value)
-            self.state.positions[table] = offsets[self._names.changelog(table)]
+            self.state.positions[table] = offsets[self._changelogs[table]]
 
     def _check_rows(self) -> None:
         for table in _CHECKED:

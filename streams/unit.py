@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from schemas.uploads import Record
 from streams.changes import Changes, PartitionRows
+from streams.count_rows import WarmRows
 from streams.errors import InvariantError
 from streams.outcomes import Done, Outcome
 from streams.retrying import RetrySchedule, record_of
@@ -123,6 +124,7 @@ class Unit:
         self._pace = pace
         self._slots = asyncio.Semaphore(pace.max_in_flight)
         self._entries: deque[_Entry] = deque()
+        self._warm = WarmRows()
         self._schedule = RetrySchedule()
         self._retry_slots = asyncio.Semaphore(MAX_RETRIES_IN_WORK)
         self._retries: list[_Entry] = []
@@ -265,7 +267,7 @@ class Unit:
 
     async def _commit(self, entries: list[_Entry], retried: list[_Entry]) -> None:
         state = self.books.state
-        changes = Changes(state.rows)
+        changes = Changes(state.rows, self._warm)
         for table, key in self._expired[:SWEPT_PER_TRANSACTION]:
             changes.put(table, key, None)
         del self._expired[:SWEPT_PER_TRANSACTION]

@@ -14,17 +14,24 @@ RELATIVE_STANDARD_ERROR = 0.033
 
 
 class Uploaders:
-    """A sketch that is being added to; `encoded` gives it back as a row has it."""
+    """A sketch that may be added to; `encoded` gives it back as a row has it."""
+
+    __slots__ = ("_encoded", "_sketch")
 
     def __init__(self, encoded: str | None = None) -> None:
-        self._sketch = _decode(encoded) if encoded else datasketches.hll_sketch(LG_REGISTERS)
+        self._encoded = encoded
+        self._sketch: datasketches.hll_sketch | None = None
 
     def add(self, user: str) -> None:
         """Add an uploader."""
+        if self._sketch is None:
+            self._sketch = _decode(self._encoded) if self._encoded else datasketches.hll_sketch(LG_REGISTERS)
         self._sketch.update(user)
 
     def encoded(self) -> str:
         """Give the sketch as base64."""
+        if self._sketch is None:
+            return self._encoded or ""
         return binascii.b2a_base64(self._sketch.serialize_compact(), newline=False).decode()
 
 

@@ -1,6 +1,7 @@
 """`tagstream worker`: tag uploads until told to stop."""
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -46,9 +47,21 @@ def worker(broker: str | None, **overrides: object) -> None:
         set_up_logs(settings.log_level, settings.log_format)
         connection = connection_to(broker)
         settings.data_dir.mkdir(parents=True, exist_ok=True)
+        _collect_seldom()
         _run(run_until_signal(Worker(settings, connection)))
     except (SettingsError, TopicsError, ManifestError, ValueError, OSError) as error:
         give_up("worker", error)
+
+
+def _collect_seldom() -> None:
+    """Let the garbage collector pass over what stays, and come less often.
+
+    A transaction makes thousands of short-lived objects without cycles. By default each 700 of them start a
+    collection, and those took two fifths of the event loop's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:
