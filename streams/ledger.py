@@ -37,7 +37,7 @@ COMMIT_DEADLINE = 60.0  # seconds; past it the outcome is unknown
 _BATCH_BYTES = 1_000_000
 _LEADING_OFFSET = re.compile(rb'\{"o":(\d+)[,}]')
 _CHECKED = ("images", "trends", "interests")
-_Message = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]  # key, value, headers
+_Message = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]  # key, value, headers
 
 
 class Ledger:
