@@ -48,7 +48,7 @@ class Changes:
         self.written.add((table, key))
 
     def count_row(self, key: str, offset: int) -> CountRow:
-        """Give a row of `trends` to change in place: it is written at the end, or removed if nothing is left."""
+        """Give a row of `trends` to change in place: it is written at the end, removed if nothing is left."""
         place = ("trends", key)
         row = self._rows.get(place)
         if not isinstance(row, CountRow):
