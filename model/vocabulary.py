@@ -117,9 +117,16 @@ class Vocabulary:
 
     def _combined(self, leaves: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._sums:
-            return leaves @ self._matrix
+            return np.stack([self._summed(row) for row in leaves])
         columns = [leaves[:, members].max(axis=1) for members in self._members]
         return np.stack(columns, axis=1)
+
+    def _summed(self, leaves: NDArray[np.float32]) -> NDArray[np.float32]:
+        # Not `leaves @ matrix`: a BLAS would start a thread per core and let it spin, against those that
+        # decode and infer on all cores already, for a product that is nearly all zeros.
+        (kept,) = np.nonzero(leaves)
+        found: NDArray[np.float32] = np.einsum("i,ij->j", leaves[kept], self._matrix[kept])
+        return found
 
     def _ranked(self, probabilities: NDArray[np.float32]) -> list[Tag]:
         confidences = probabilities * self._factors
