@@ -1,17 +1,18 @@
 """Where a worker's CPU time goes: a flame graph, and the functions that take most of it.
 
-    python -m benchmarks.flame [--set mixed] [--images 1500] [--into .tagstream/bench/flame.svg]
+    python -m benchmarks.flame [--set mixed] [--images 1500] [--into .tagstream/bench/flame.folded]
 
-Runs py-spy (dependency group `bench`) on a worker under load. Samples of threads that wait do not count. Times
-are shares of all samples; those of the event loop's thread are sorted by package, and named by the innermost
-function of ours that was running. Samples count wall time of running threads: on a busy machine, also the time
-for which a thread that could run had no core.
+Runs py-spy (`pip install py-spy`) on a worker under load, and sums up the samples of threads that do not
+wait: by the innermost function of ours that was on the stack, by the function that was running, and by
+what the event loop's thread was doing, callers included. On a busy machine a thread that could run, but
+has no core, counts as well. The folded stacks are kept; any flame graph viewer reads them.
 """
 
 import argparse
 import asyncio
 import re
 import shutil
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -23,6 +24,8 @@ from benchmarks.place import open_place
 from benchmarks.workers import Workers
 
 _TOP = 25
+_WAITING = ("select (selectors.py)", "_worker (concurrent/futures/thread.py)")
+_LOOP = "Runner.run (asyncio/runners.py)"
 _FRAME = re.compile(r"(?P<function>\S.*) \((?P<file>[^()]*)\)$")
 _OURS = re.compile(r"^(streams|model|schemas)/")
 
@@ -57,10 +60,9 @@ def part_of(stack: Stack) -> str:
     return "event loop"
 
 
-def innermost(stack: Stack) -> str:
-    """Name the function that was running."""
-    function, file = stack.frames[-1]
-    return f"{function} ({file})"
+def shown(frame: tuple[str, str]) -> str:
+    """Name a function."""
+    return f"{frame[0]} ({frame[1]})"
 
 
 def table(title: str, counts: Counter[str], total: int) -> Iterable[str]:
@@ -72,31 +74,51 @@ def table(title: str, counts: Counter[str], total: int) -> Iterable[str]:
 
 def summarize(folded: str) -> str:
     """Give the tables."""
-    found = list(stacks(folded))
+    found = [stack for stack in stacks(folded) if not shown(stack.frames[-1]).endswith(_WAITING)]
     total = sum(stack.samples for stack in found)
     parts: Counter[str] = Counter()
     functions: Counter[str] = Counter()
+    loop: Counter[str] = Counter()
     for stack in found:
         parts[part_of(stack)] += stack.samples
-        functions[innermost(stack)] += stack.samples
-    lines = [*table("by our function", parts, total), *table("by function", functions, total)]
-    return "\n".join(lines)
+        functions[shown(stack.frames[-1])] += stack.samples
+        names = {shown(frame) for frame in stack.frames}
+        loop.update(dict.fromkeys(names if _LOOP in names else (), stack.samples))
+    return "\n".join(
+        [
+            *table("by our function", parts, total),
+            *table("by function", functions, total),
+            *table("the event loop, callers included", loop, total),
+        ]
+    )
 
 
 async def record(options: argparse.Namespace) -> str:
     """Run a worker under load and give py-spy's folded stacks."""
     spy = shutil.which("py-spy") or str(Path(sys.executable).with_name("py-spy"))
-    raw = options.into.with_suffix(".folded")
-    raw.parent.mkdir(parents=True, exist_ok=True)
+    options.into.parent.mkdir(parents=True, exist_ok=True)
     async with open_place() as place, Workers("pipeline", place) as workers:
-        command = [spy, "record", "-p", str(workers.pids[0]), "-r", "250", "-d", "3600", "-f", "raw", "-o", raw]
+        command = [
+            spy,
+            "record",
+            "-p",
+            str(workers.pids[0]),
+            "-r",
+            "250",
+            "-d",
+            "3600",
+            "-f",
+            "raw",
+            "-o",
+            options.into,
+        ]
         spying = await asyncio.create_subprocess_exec(*map(str, command), stdout=asyncio.subprocess.DEVNULL)
         await asyncio.sleep(2)
         run = await workers.run(options.set, options.images)
-        spying.send_signal(2)
+        spying.send_signal(signal.SIGINT)
         await spying.wait()
     print(f"{run.rate:.1f} images/s, {run.cpu_ms:.2f} ms of CPU per image, parts:", dict(run.parts))
-    return raw.read_text()
+    return options.into.read_text()
 
 
 def main() -> None:
@@ -106,7 +128,7 @@ def main() -> None:
     )
     parser.add_argument("--set", choices=SETS, default="mixed")
     parser.add_argument("--images", type=int, default=1500)
-    parser.add_argument("--into", type=Path, default=Path(".tagstream/bench/flame.svg"))
+    parser.add_argument("--into", type=Path, default=Path(".tagstream/bench/flame.folded"))
     options = parser.parse_args()
     print(summarize(asyncio.run(record(options))))
 

@@ -2,10 +2,11 @@
 
     python -m benchmarks.limit [--photo-set mixed] [--images 600] [--pairs 5] [--add-on FOLDER] [--threads N]
 
-One thread per core decodes and infers (`model.decode`, `Tagger.tag_pixels`, one thread inside ONNX Runtime),
-up to eight images at a time. `limit` has its images in memory; `limit_http` gets them from the same server as
-everybody else, by aiohttp on uvloop with eight connections and no checks at all, at most 32 images ahead. The
-roofline is cores / (CPU time of decode + inference per image): what would be if nothing else took time.
+One thread per core decodes and infers (`model.decode`, `Tagger.tag_pixels`, one thread inside ONNX
+Runtime), up to eight images at a time. `limit` has its images in memory; `limit_http` gets them from the
+same server as everybody else, by aiohttp on uvloop with eight connections and no checks at all, at most
+32 images ahead. The roofline is cores / (CPU time of decode + inference per image): what would be if
+nothing else took time.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import numpy as np
@@ -47,7 +48,7 @@ class Tally:
 
 
 class FusedThreads:
-    """Threads that decode and infer what is in a queue. Use as a context manager; leaving it waits for all."""
+    """Threads that decode and infer what is in a queue; leaving their context waits for all of it."""
 
     def __init__(self, tagger: Tagger, threads: int, on_done: Callable[[int], None]) -> None:
         self.tally = Tally()
@@ -57,7 +58,7 @@ class FusedThreads:
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._serve) for _ in range(threads)]
 
-    def __enter__(self) -> "FusedThreads":
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
@@ -144,7 +145,11 @@ def obey(order: dict[str, Any], tagger: Tagger, threads: int) -> dict[str, float
         began = time.process_time()
         tally = tag_in_memory(tagger, threads, held, count)
     cpu = time.process_time() - began
-    stages = (tally.decode_seconds, tally.inference_seconds, cpu - tally.decode_seconds - tally.inference_seconds)
+    stages = (
+        tally.decode_seconds,
+        tally.inference_seconds,
+        cpu - tally.decode_seconds - tally.inference_seconds,
+    )
     decode_ms, inference_ms, rest_ms = (seconds / count * 1000 for seconds in stages)
     return {
         "rate": steady_rate(tally.finished),

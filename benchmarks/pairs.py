@@ -1,7 +1,7 @@
 """Interleaved runs, and what their ratios say.
 
-One run after the other, A B A B ..., because a machine is never the same for two minutes: each ratio is that of
-two neighbours, and what is reported is the median of the ratios, with the least and the greatest.
+One run after the other, A B A B ..., because a machine is never the same for two minutes: each ratio is
+that of two neighbours, and what is reported is the median of the ratios, with the least and the greatest.
 """
 
 import statistics

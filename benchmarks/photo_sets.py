@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 SAMPLES = Path(__file__).parents[1] / "streams" / "photos"
@@ -77,7 +76,7 @@ def _size(image: Image.Image, scale: float) -> tuple[int, int]:
 def _with_noise(image: Image.Image) -> Image.Image:
     chance = np.random.default_rng(1)
     tile = chance.normal(0, _NOISE, (1024, 1024, 3)).round().astype(np.int16)
-    pixels: NDArray[np.int16] = np.asarray(image).astype(np.int16)
+    pixels = np.asarray(image).astype(np.int16)
     repeats = (-(-image.height // 1024), -(-image.width // 1024), 1)
     pixels += np.tile(tile, repeats)[: image.height, : image.width]
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))

@@ -2,24 +2,25 @@
 
     python -m benchmarks.pipeline [--sets mixed,2mp] [--pairs 5] [--seconds 8] [--model FOLDER] [--pinned]
 
-Broker, image server, worker and limit program are processes of their own; the image server is the same for
-both sides. As the broker and the image server compute on the same cores, what they take is missing to whoever
-is measured: the limit shares them with the image server alone, Tagstream also with Kafka. CPU times are the
-worker's own. `--pinned` keeps worker and limit on the first core, with one thread each, and the servers on the
-others: as if Kafka were on machines of its own, and so every ratio of rates is one of CPU times.
+Broker, image server, worker and limit program are processes of their own; the image server is the same
+for both sides. As the broker and the image server compute on the same cores, what they take is missing to
+those who are measured: the limit shares them with the image server alone, Tagstream also with Kafka. CPU
+times are the worker's own. `--pinned` keeps worker and limit on the first core, with one thread each, and
+the servers on the others: as if Kafka were on machines of its own, and so every ratio of rates is one of
+CPU times.
 
-The settings are the defaults: exactly once, counting, queries on. Rates are between the first and the last
-tenth of the results, by the time that their records carry: the events are being published meanwhile only
-before that. No two images have the same bytes.
+The settings are the defaults: exactly once, counting, queries on. Rates are between the first and the
+last tenth of the results, by the time that their records carry; the events are all in Kafka by then. No
+two images have the same bytes.
 
-`loop_cpu_ms` is the CPU time of the event loop, per image: fetching, Kafka, counting; `threads_cpu_ms` that of
-decoding and inference. `total_p50_ms` is from the intake of an event to its tags, with many in work at once.
+`loop_cpu_ms` is the CPU time of the event loop, per image: fetching, Kafka, counting; `threads_cpu_ms`
+that of decoding and inference. `total_p50_ms` is from the intake of an event to its tags, with many in
+work at once.
 """
 
 import argparse
 import asyncio
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -106,8 +106,7 @@ class Program:
 
     async def ask(self, order: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
         """Give an order and wait for the answer."""
-        assert self._running.stdin
-        self._running.stdin.write(orjson.dumps(order) + b"\n")
+        cast("asyncio.StreamWriter", self._running.stdin).write(orjson.dumps(order) + b"\n")
         return await self._line()
 
     async def stop(self) -> None:
@@ -117,8 +116,7 @@ class Program:
             await self._process.wait()
 
     async def _line(self) -> Any:  # noqa: ANN401 - JSON
-        assert self._running.stdout
-        line = await self._running.stdout.readline()
+        line = await cast("asyncio.StreamReader", self._running.stdout).readline()
         if not line:
             raise RuntimeError(f"{' '.join(self._command)} ended with {await self._running.wait()}")
         return orjson.loads(line)
