@@ -55,6 +55,7 @@ class Tagger:
         decrease_parents: float | None = None,
         intra_op_threads: int = 1,
         providers: Sequence[str] = ("CPUExecutionProvider",),
+        warm_up: Sequence[int] = (1,),
     ) -> Tagger:
         """Load a model folder, check it and warm it up.
 
@@ -64,6 +65,7 @@ class Tagger:
                 ``1.1.0+decrease_parents=0.5``, so that results can be told apart.
             intra_op_threads: Threads inside one call. One is best where several threads call.
             providers: ONNX Runtime's execution providers, the preferred one first.
+            warm_up: Sizes of batches to run once: GPUs choose their kernels at the first sight of each.
 
         Raises:
             ManifestError: The folder cannot be used; the message says what to change.
@@ -82,7 +84,8 @@ class Tagger:
             decrease_parents=manifest.decrease_parents,
         )
         tagger = cls(manifest, network, vocabulary)
-        tagger.tag_pixels(np.zeros((1, tagger.input_size, tagger.input_size, 3), np.uint8))
+        for images in warm_up:
+            tagger.tag_pixels(np.zeros((images, tagger.input_size, tagger.input_size, 3), np.uint8))
         return tagger
 
     def tag(self, images: Sequence[bytes]) -> list[list[Tag]]:

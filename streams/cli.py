@@ -16,6 +16,7 @@ COMMANDS = (
     "images",
     "users",
     "token",
+    "bench-model",
 )
 
 

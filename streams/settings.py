@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.errors import SettingsError
+from streams.profiles import read_profile
 
 PREFIX = "TAGSTREAM_"
 LAST_PORT = 65_535
@@ -66,6 +67,14 @@ class Settings:
     rules: Path | None = _setting(None, "File of the rules for tags. Empty: there are none.")
     threads: int = _setting(0, "Threads that decode and infer. 0: one per core.", _at_least(0))
     max_batch: int = _setting(8, "Most images in one inference.", _at_least(1))
+    intra_op_threads: int = _setting(1, "Threads inside one inference.", _at_least(1))
+    providers: str = _setting(
+        "CPUExecutionProvider",
+        "ONNX Runtime's execution providers, the preferred one first, separated by commas.",
+    )
+    profile: Path | None = _setting(
+        None, "File that `tagstream bench-model --write` wrote; its settings count where none is given."
+    )
     fetch_concurrency: int = _setting(32, "Most fetches at once.", _at_least(1))
     fetch_per_host: int = _setting(8, "Most fetches at once from one host.", _at_least(1))
     fetch_timeout: float = _setting(20.0, "Deadline of one fetch, redirects included.", _at_least(0.1))
@@ -149,6 +158,10 @@ class Settings:
             SettingsError: A value does not fit its setting.
         """
         kinds = typing.get_type_hints(cls)
+        profile = overrides.get("profile") or mapping.get(variable("profile"))
+        if profile:
+            found = read_profile(Path(str(profile)), frozenset(map(variable, kinds)))
+            mapping = {**found, **mapping}
         values: dict[str, Any] = {
             name: _convert(name, kinds[name], mapping[variable(name)])
             for name in kinds
@@ -162,6 +175,11 @@ class Settings:
         """Give each add-on's model folder; None stands for the default model."""
         pairs = (entry.strip().partition("=") for entry in self.add_ons.split(",") if entry.strip())
         return {name.strip(): Path(folder.strip()) if folder.strip() else None for name, _, folder in pairs}
+
+    @property
+    def execution_providers(self) -> list[str]:
+        """Give the execution providers, the preferred one first."""
+        return [name.strip() for name in self.providers.split(",") if name.strip()]
 
     @property
     def worker_threads(self) -> int:

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Awaitable
+from pathlib import Path
 
 from model import Tagger
 from schemas.results import ModelInfo
@@ -197,10 +198,20 @@ def build_tagger(settings: Settings) -> tuple[TaggerPool | StubTagger, dict[str,
         stub = ModelInfo(stub_tagger.NAME, stub_tagger.VERSION)
         return StubTagger(), dict.fromkeys(settings.model_folders, stub)
     folders = set(settings.model_folders.values())
-    loaded = {folder: Tagger.load(folder, decrease_parents=settings.decrease_parents) for folder in folders}
+    loaded = {folder: _load(folder, settings) for folder in folders}
     taggers = {name: loaded[folder] for name, folder in settings.model_folders.items()}
     models = {name: ModelInfo(tagger.name, tagger.version) for name, tagger in taggers.items()}
     return TaggerPool(taggers, threads=settings.worker_threads, max_batch=settings.max_batch), models
+
+
+def _load(folder: Path | None, settings: Settings) -> Tagger:
+    return Tagger.load(
+        folder,
+        decrease_parents=settings.decrease_parents,
+        intra_op_threads=settings.intra_op_threads,
+        providers=settings.execution_providers,
+        warm_up=(1, settings.max_batch),
+    )
 
 
 def _doom_if_failed(task: asyncio.Task[None]) -> None:
