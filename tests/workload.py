@@ -19,7 +19,7 @@ HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 SPAN_MS = int(2.5 * DAY_MS)  # the minutes of the first day and a half are past their retention at the end
 TAGS = [f"tag{number}" for number in range(60)] + ["koala", "grüne wiese", "a:b", "tag, with comma"]
 ADD_ONS = (None, "imagga_tagging", "tagstream", ["tagstream", "imagga_tagging"], "imagga_tagging,tagstream")
-BUSY = "busy-"  # begins the name of an image whose source asks to come again later; its only event
+BUSY = "busy-"  # begins the name of an image whose source asks to come again later; an edit may follow
 REPEATED_WITHIN = 7  # events of an image, within what its row remembers
 Headers = list[tuple[str, bytes]]
 
@@ -59,7 +59,7 @@ class Workload:
         self._busy_hosts = busy_hosts
         self._end = end
         self._pasts: dict[bytes, _Past] = {}
-        self._waiting: list[bytes] = []  # keys of images whose source is busy
+        self._waiting: list[bytes] = []  # keys of images whose source is busy, without an edit so far
         self._kinds = {
             self._upload: 52,
             self._repeat: 10,
@@ -132,10 +132,10 @@ class Workload:
         return self._event(number, key, now, **(kind | edit | given))
 
     def _edit_busy(self, number: int, key: bytes, now: int) -> Message:
-        """Give an edit of an image whose upload may wait still."""
+        """Give the only edit of an image whose upload may wait still: several might change places."""
         if not self._waiting:
             return self._edit(number, key, now)
-        return self._edit(number, self._waiting[-1], now, at=self._end, tenant=None)
+        return self._edit(number, self._waiting.pop(), now, at=self._end, tenant=None)
 
     def _event(self, number: int, key: bytes, now: int, *, at: int, **given: Any) -> Message:  # noqa: ANN401
         dice = self._dice
