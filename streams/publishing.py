@@ -9,6 +9,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 
 from schemas.uploads import UploadData
+from streams.folded import FoldedOffsets
 from streams.following import Followed, Follower
 from streams.kafka_connection import KafkaConnection
 from streams.topics import TopicNames
@@ -35,7 +36,7 @@ class Publication:
         if answer.kind == "tag-update":
             self.tag_updates.append(answer)
             return False
-        public_id = self.waiting.pop(_event_id(answer), None)
+        public_id = self.waiting.pop(event_id_of(answer), None)
         if public_id is None:
             return False
         kept = self.categorizations if answer.kind == "categorization" else self.dead_letters
@@ -43,8 +44,9 @@ class Publication:
         return True
 
 
-def _event_id(answer: Followed) -> str:
-    if answer.kind == "categorization":
+def event_id_of(answer: Followed) -> str:
+    """Give the `event_id` of the plain JSON event that led to an answer."""
+    if answer.kind != "dead-letter":
         return str(answer.value["cause"]["id"])
     try:
         return msgspec.json.decode(answer.value or b"", type=UploadData).event_id or ""
@@ -70,6 +72,30 @@ async def publish(
         return published
     finally:
         await producer.stop()
+
+
+async def publish_one(
+    connection: KafkaConnection,
+    names: TopicNames,
+    event: UploadData,
+    *,
+    timeout: float,  # noqa: ASYNC109 - there is no answer without one
+) -> list[Followed]:
+    """Publish an event; give all that came out of any event until it was folded in.
+
+    Raises:
+        TimeoutError: It was published perhaps, and not folded in within `timeout` seconds.
+    """
+    async with (
+        asyncio.timeout(timeout),
+        Follower(connection, names) as follower,
+        FoldedOffsets(connection, names) as folded,
+        AIOKafkaProducer(**connection.aiokafka_options()) as producer,
+    ):
+        key = (event.public_id or "").encode()
+        place = await producer.send_and_wait(names.uploads, msgspec.json.encode(event), key)
+        await folded.until(place.partition, place.offset)
+        return [answer async for answer in follower.rest()]
 
 
 async def publish_and_wait(

@@ -18,6 +18,7 @@ from cluster import Cluster, free_port
 from streams.topics import TopicNames
 
 PHOTOS = Path(__file__).parents[1] / "streams" / "photos"
+CLIENTS = (["tail"], ["publish", str(PHOTOS / "koala.jpg")], ["images", "edit", "koala", "--add", "zoo"])
 NOBODY = "127.0.0.1:1"  # no broker listens there
 
 
@@ -68,6 +69,9 @@ class Deployment:
     async def publish(self, *words: str) -> Ended:
         return await run("publish", *self.options, "--serve-port", str(self.serve_port), *words)
 
+    async def edit(self, *words: str) -> Ended:
+        return await run("images", "edit", words[0], *self.options, "--app-id", self.cluster.name, *words[1:])
+
     async def tail(self, *words: str) -> Ended:
         return await run("tail", *self.options, *words)
 
@@ -105,6 +109,35 @@ async def test_publishing_a_folder(deployment: Deployment, tmp_path: Path) -> No
 
 
 @pytest.mark.kafka
+async def test_editing_an_image(deployment: Deployment) -> None:
+    """A person's word is printed as it changes the tags; said again it changes nothing; both end with 0."""
+    await deployment.publish(str(PHOTOS / "koala.jpg"))
+    words = ("koala", "--add", "zoo", "--remove", "mammal", "--by", "ann", "--add", "favourite")
+    ended = await deployment.edit(*words)
+    assert (ended.code, ended.err) == (0, "")
+    assert "koala  +favourite +zoo -mammal = favourite, zoo, koala, marsupial" in ended.out
+    again = await deployment.edit(*words)
+    assert (again.code, again.out) == (0, "")
+    assert "no tag changed" in again.err
+    ended = await deployment.edit("koala", "--remove", "zoo", "--json")
+    (update,) = ended.records()
+    assert update["value"]["tags"] == ["favourite", "koala", "marsupial"]
+    image = await deployment.cluster.get(0, "/images/koala")
+    assert [change["removed"] for change in image["history"][1:]] == [["mammal"], ["zoo"]]
+
+
+@pytest.mark.kafka
+async def test_editing_what_cannot_be_edited(deployment: Deployment) -> None:
+    """An unknown image is a dead letter and exit code 1; an edit that says nothing is a usage error."""
+    ended = await deployment.edit("kaola", "--add", "zoo")
+    assert ended.code == 1
+    assert "dead letter: unknown_image (image 'kaola' is not known; publish its upload first" in ended.out
+    ended = await deployment.edit("koala")
+    assert ended.code == 2
+    assert "`added` and `removed` name no tag" in ended.err
+
+
+@pytest.mark.kafka
 async def test_publishing_what_cannot_be_tagged(deployment: Deployment, tmp_path: Path) -> None:
     """A dead letter is shown with its reason, the other photos nevertheless, and the exit code is 1."""
     broken = tmp_path / "broken.jpg"
@@ -131,7 +164,7 @@ async def test_tail_prints_lines_that_programs_can_read(deployment: Deployment) 
 
 
 @pytest.mark.kafka
-@pytest.mark.parametrize("command", [["tail"], ["publish", str(PHOTOS / "koala.jpg")]], ids=lambda it: it[0])
+@pytest.mark.parametrize("command", CLIENTS, ids=lambda it: it[0])
 async def test_topics_that_no_worker_has_made(command: list[str], kafka: str, unique: str) -> None:
     """Clients do not wait for what nobody will bring: they say that a worker is missing."""
     ended = await run(*command, "--broker", kafka, "--topic-prefix", f"{unique}.", seconds=30)
@@ -140,12 +173,16 @@ async def test_topics_that_no_worker_has_made(command: list[str], kafka: str, un
     assert f"there is no topic {uploads!r}; start `tagstream worker`" in ended.last_line
 
 
-@pytest.mark.parametrize("command", [["tail"], ["publish", str(PHOTOS / "koala.jpg")]], ids=lambda it: it[0])
+def named(command: list[str]) -> str:
+    return "images edit" if command[0] == "images" else command[0]
+
+
+@pytest.mark.parametrize("command", CLIENTS, ids=lambda it: it[0])
 async def test_a_broker_that_is_away(command: list[str]) -> None:
     """The last line says where it was looked for, and how to say another place."""
     ended = await run(*command, "--broker", NOBODY, seconds=30)
     assert ended.code == 78
-    assert ended.last_line.startswith(f"tagstream {command[0]}: no Kafka at {NOBODY}")
+    assert ended.last_line.startswith(f"tagstream {named(command)}: no Kafka at {NOBODY}")
     assert "KAFKA_BOOTSTRAP_SERVERS" in ended.last_line
 
 

@@ -180,10 +180,12 @@ def printed(view: RenderableType) -> str:
 def commands() -> dict[str, click.Command]:
     """Give the commands that ask, by their words."""
     found: dict[str, click.Command] = {}
+    asks_nothing = "images edit"
     for group_name in ("trends", "images", "users"):
         group = main.get_command(click.Context(main), group_name)
         assert isinstance(group, click.Group)
         found |= {f"{group_name} {name}": command for name, command in group.commands.items()}
+    del found[asks_nothing]
     return found
 
 

@@ -7,17 +7,21 @@ import click
 from schemas.answers_images import FoundImages, ImageState
 from streams.api.image_questions import ImageQuestion, ImagesQuestion
 from streams.commands.asking import Asking, DefaultGroup, asks
+from streams.commands.image_edits import edit
 from streams.commands.image_views import image_view, images_view
 
 
 @click.group(cls=DefaultGroup, default="list")
 def images() -> None:
-    """Search the images by their tags.
+    """Search the images by their tags, and edit those.
 
     Without a command it is `list`, and takes its options.
 
     Exit codes: 0 with an answer, 1 where the API gives a reason instead, 78 when it cannot be asked.
     """
+
+
+images.add_command(edit)
 
 
 @images.command("list")
