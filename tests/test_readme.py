@@ -164,6 +164,8 @@ def test_commands_and_their_flags_exist(words: list[str]) -> None:
     """click itself reads each command line."""
     command = main.get_command(click.Context(main), words[0])
     assert command is not None, f"no command {words[0]}; there are {', '.join(COMMANDS)}"
+    if len(words) > 1 and isinstance(command, click.Group) and words[1] in command.commands:
+        command, words = command.commands[words[1]], words[1:]
     flags = {flag for option in command.params for flag in option.opts}
     assert {word.partition("=")[0] for word in words[1:] if word.startswith("--")} <= flags
     if len(words) > 1:
