@@ -98,6 +98,7 @@ def create_app(settings: Settings, connection: KafkaConnection, replica: Replica
         max_in_flight=settings.max_in_flight,
         max_transaction=settings.max_transaction,
         commit_interval=settings.commit_interval,
+        backlog_interval=settings.backlog_interval,
         max_retries=settings.max_retries,
     )
 

@@ -100,6 +100,9 @@ class Settings:
     commit_interval: float = _setting(
         0.1, "Time between two transactions under load; a lone upload never waits.", _at_least(0)
     )
+    backlog_interval: float = _setting(
+        1.0, "The same while more uploads of a partition wait than may be in work.", _at_least(0)
+    )
     keep_minutes: float = _setting(1.0, "Days that counts by minute are kept.", _at_least(0))
     keep_hours: float = _setting(31.0, "Days that counts by hour are kept.", _at_least(0))
     keep_days: float = _setting(800.0, "Days that counts by day are kept.", _at_least(0))

@@ -6,6 +6,8 @@ order: it becomes a row of `retries`, and is worked on again, beside the others,
 """
 
 import asyncio
+import contextlib
+import functools
 import logging
 import time
 from collections import deque
@@ -82,6 +84,8 @@ class Pace:
         max_in_flight: Most records in work.
         max_transaction: Most records in one transaction.
         commit_interval: Seconds between two transactions under load; a lone record does not wait.
+        backlog_interval: The same while more records wait than may be in work. Rare transactions cost less,
+            and nobody feels it: the records that wait take longer. Half of `max_in_flight` is always enough.
         sweep_interval: Seconds between two searches for rows that no longer count.
         max_retries: Most records that wait for a retry; intake waits beyond.
     """
@@ -89,6 +93,7 @@ class Pace:
     max_in_flight: int = 64
     max_transaction: int = 100
     commit_interval: float = 0.0
+    backlog_interval: float = 0.0
     sweep_interval: float = 60.0
     max_retries: int = 1000
 
@@ -131,6 +136,10 @@ class Unit:
         self._arrived = asyncio.Event()
         self._expired: list[tuple[str, str]] = []
         self._last_commit = 0.0
+        self._enough = min(pace.max_transaction, max(pace.max_in_flight // 2, 1))
+        self._finished = 0  # outcomes that are not committed
+        self._awaited = 0  # records that wait for what comes before them to be committed
+        self._ripe = asyncio.Event()  # the next transaction has waited long enough, whatever the clock says
         self._may_commit = asyncio.Event()
         self._may_commit.set()
         self._idle = asyncio.Event()
@@ -196,9 +205,30 @@ class Unit:
             applied = entry.applied
 
     def _begin(self, record: Record, previous: asyncio.Event) -> _Entry:
-        outcome = asyncio.create_task(self._work.compute(record, self.books.state.rows, previous.wait))
-        outcome.add_done_callback(lambda _: self._arrived.set())
+        settled = functools.partial(self._wait_for_commit, previous)
+        outcome = asyncio.create_task(self._work.compute(record, self.books.state.rows, settled))
+        outcome.add_done_callback(self._note_finished)
         return _Entry(record, outcome, asyncio.Event())
+
+    async def _wait_for_commit(self, applied: asyncio.Event) -> None:
+        self._awaited += 1
+        self._note_ripeness()
+        try:
+            await applied.wait()
+        finally:
+            self._awaited -= 1
+            self._note_ripeness()
+
+    def _note_finished(self, _: object) -> None:
+        self._finished += 1
+        self._arrived.set()
+        self._note_ripeness()
+
+    def _note_ripeness(self) -> None:
+        if self._awaited or self._finished >= self._enough:
+            self._ripe.set()
+        else:
+            self._ripe.clear()
 
     def _schedule_retries(self) -> None:
         for key, row in self.books.state.rows["retries"].items():
@@ -249,10 +279,16 @@ class Unit:
 
     async def _keep_pace(self) -> None:
         """Let more outcomes gather, unless enough have or the last transaction is long past."""
-        wait = self._last_commit + self._pace.commit_interval - time.monotonic()
-        if wait > 0 and sum(entry.outcome.done() for entry in self._entries) < self._pace.max_transaction:
-            await asyncio.sleep(wait)
+        await self._gather(self._pace.commit_interval)
+        if self._slots.locked():
+            await self._gather(self._pace.backlog_interval)
         self._last_commit = time.monotonic()
+
+    async def _gather(self, interval: float) -> None:
+        wait = self._last_commit + interval - time.monotonic()
+        if wait > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ripe.wait(), wait)
 
     def _take_done(self) -> list[_Entry]:
         taken: list[_Entry] = []
@@ -277,6 +313,8 @@ class Unit:
         for table, key in changes.written:
             if table == "retries":
                 self._schedule.note(key, state.rows["retries"].get(key))
+        self._finished -= len(entries) + len(retried)
+        self._note_ripeness()
         for entry in entries:
             entry.applied.set()
             self._slots.release()

@@ -16,7 +16,14 @@ Settled = Callable[[], Awaitable[object]]
 class Harness:
     """A unit over a list and memory, with outcomes that the test decides."""
 
-    def __init__(self, offsets: list[int], *, max_in_flight: int = 100, max_transaction: int = 100) -> None:
+    def __init__(
+        self,
+        offsets: list[int],
+        *,
+        max_in_flight: int = 100,
+        max_transaction: int = 100,
+        backlog_interval: float = 0.0,
+    ) -> None:
         self.books = MemoryBooks()
         self.doomed: list[str] = []
         self.applied: list[int] = []
@@ -30,7 +37,7 @@ class Harness:
             lambda: self.source,
             self.books,
             Work(self._compute, self._fold, lambda _: self.expired, self.doomed.append),
-            Pace(max_in_flight, max_transaction, sweep_interval=0.01),
+            Pace(max_in_flight, max_transaction, backlog_interval=backlog_interval, sweep_interval=0.01),
         )
 
     async def _compute(self, item: Record, _rows: PartitionRows, settled: Settled) -> Outcome:
@@ -95,6 +102,39 @@ async def test_no_more_than_the_allowed_records_are_in_flight(harness: Callable[
     for offset in range(20):
         subject.answers[offset].set_result(None)
     await subject.until(lambda: subject.books.state.next_offset == 20)
+    await subject.unit.close()
+
+
+async def test_behind_a_backlog_half_of_the_records_in_work_are_committed_together(
+    harness: Callable[..., Harness],
+) -> None:
+    """While more records wait than may be in work, outcomes gather; at its end nothing is held back."""
+    subject = harness(list(range(7)), max_in_flight=4, backlog_interval=1e9)
+    for offset in range(7):
+        subject.hold(offset)
+    subject.unit.start()
+    await subject.until(lambda: len(subject.started) == 4)
+    subject.answers[0].set_result(None)
+    await asyncio.sleep(0.02)
+    assert subject.books.commits == []
+    for offset in range(1, 7):
+        subject.answers[offset].set_result(None)
+    await subject.until(lambda: subject.books.state.next_offset == 7)
+    assert subject.books.commits[0] >= 2
+    await subject.unit.close()
+
+
+async def test_a_record_that_waits_for_the_state_is_not_kept_waiting(harness: Callable[..., Harness]) -> None:
+    """What comes before it is committed at once, though a backlog would let more gather."""
+    subject = harness(list(range(4)), max_in_flight=4, backlog_interval=1e9)
+    subject.hold(1)
+    subject.hold(2)
+    subject.needs_settled = {3}
+    subject.unit.start()
+    await subject.until(lambda: subject.books.commits == [1])
+    subject.answers[1].set_result(None)
+    subject.answers[2].set_result(None)
+    await subject.until(lambda: subject.books.state.next_offset == 4)
     await subject.unit.close()
 
 
