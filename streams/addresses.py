@@ -5,7 +5,6 @@ can give another answer. Names that are literal addresses never reach a resolver
 them, and every URL passes it first.
 """
 
-import asyncio
 import contextlib
 import ipaddress
 import socket
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from streams.errors import SettingsError, SourceBusyError, SourceGoneError
+from streams.name_lookups import NameLookups
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -139,8 +139,9 @@ def _host_and_port(entry: str) -> tuple[str, int | None]:
 class CheckedResolver(AbstractResolver):
     """Resolves a name once and gives its addresses only if every one of them is allowed."""
 
-    def __init__(self, policy: AddressPolicy) -> None:
+    def __init__(self, policy: AddressPolicy, lookups: NameLookups) -> None:
         self._policy = policy
+        self._lookups = lookups
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -151,17 +152,15 @@ class CheckedResolver(AbstractResolver):
             SourceGoneError: Any of the addresses is refused.
             SourceBusyError: The name cannot be resolved now.
         """
-        loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
+            found = await self._lookups.addresses(host, port, family)
         except (OSError, UnicodeError) as error:
             raise SourceBusyError("unknown_host", f"cannot resolve {host[:253]!r}: {error}") from error
-        addresses = [(str(entry[4][0]), entry[0]) for entry in found]
         if not self._policy.allows_host(host.rstrip("."), port):  # as in `check_host`
-            for address, _ in addresses:
+            for address, _ in found:
                 if not self._policy.allows_address(address, port):
                     raise refused(host, port)
-        return [_result(host, port, address, kind) for address, kind in addresses]
+        return [_result(host, port, address, kind) for address, kind in found]
 
     async def close(self) -> None:
         """Nothing to close."""

@@ -1,11 +1,10 @@
 """From an upload event to its outcome: parse, fetch, decode, infer, rule. Touches no state."""
 
 import asyncio
-import contextlib
 import hashlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,12 +50,10 @@ class Offer:
     Attributes:
         models: The model behind each add-on that is offered.
         default_add_on: The add-on that runs where an event names none.
-        max_bytes_in_flight: Bytes of images in memory beyond which the next fetch waits.
     """
 
     models: dict[str, ModelInfo]
     default_add_on: str
-    max_bytes_in_flight: int
 
 
 class Categorizer:
@@ -77,7 +74,6 @@ class Categorizer:
         self._tagger = tagger
         self._offer = offer
         self._rules = rules
-        self._room = _Room(offer.max_bytes_in_flight)
 
     async def outcome(
         self, record: Record, rows: PartitionRows, settled: Callable[[], Awaitable[object]]
@@ -100,7 +96,7 @@ class Categorizer:
                 return Edited(upload, int(time.time() * 1000))
             url = upload.data.url or await _known_url(upload, rows, settled)
             stage = "fetch"
-            async with self._room.for_one(lambda: self._fetch(url)) as fetched:
+            with await self._fetch(url) as fetched:
                 stage = "decode"
                 image = await self._tagger.tag(fetched.data, upload.add_ons)
                 return self._tagged(upload, url, fetched, image, started)
@@ -177,25 +173,3 @@ def _rejected(error: Exception, code: str, stage: str, upload: Upload | None, *,
 
 def _fault(error: Exception, code: str, stage: str, *, retryable: bool) -> Fault:
     return Fault(code, stage, retryable, type(error).__name__, str(error) or repr(error))
-
-
-class _Room:
-    """Lets no fetch begin while the images in memory exceed a number of bytes."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._used = 0
-        self._freed = asyncio.Condition()
-
-    @contextlib.asynccontextmanager
-    async def for_one(self, fetch: Callable[[], Awaitable[Fetched]]) -> AsyncIterator[Fetched]:
-        async with self._freed:
-            await self._freed.wait_for(lambda: self._used < self._limit)
-        fetched = await fetch()
-        self._used += len(fetched.data)
-        try:
-            yield fetched
-        finally:
-            self._used -= len(fetched.data)
-            async with self._freed:
-                self._freed.notify_all()

@@ -1,14 +1,12 @@
 """A circuit per source host: one that keeps failing is left alone for a while, then tried with one fetch."""
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
-from urllib.parse import urlsplit
 
 from streams.errors import SourceBusyError, SourceGoneError
-from streams.fetching import Fetched
 
 log = logging.getLogger(__name__)
 
@@ -16,13 +14,7 @@ OPENS_AFTER = 5  # failures in a row
 FIRST_PAUSE = 5.0  # seconds; doubled with each probe that fails
 LONGEST_PAUSE = 60.0
 _MAX_HOSTS = 10_000  # remembered; beyond, the one that was heard of longest ago is forgotten
-
-
-class Fetches(Protocol):
-    """What is guarded: see `streams.fetching.Fetcher`."""
-
-    async def fetch(self, url: str) -> Fetched:
-        """Get the bytes behind a URL."""
+_OWN_FAULTS = frozenset({"memory_busy"})
 
 
 @dataclass
@@ -33,14 +25,10 @@ class _Circuit:
     probing: bool = False
 
 
-class GuardedFetcher:
-    """Fetches, but not from hosts whose circuit is open.
+class Circuits:
+    """What is known of each host. `clock` is in seconds and never goes back."""
 
-    Args of the constructor: what fetches, and a clock in seconds that never goes back.
-    """
-
-    def __init__(self, fetcher: Fetches, clock: Callable[[], float] = time.monotonic) -> None:
-        self._fetcher = fetcher
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._circuits: dict[str, _Circuit] = {}
 
@@ -49,33 +37,32 @@ class GuardedFetcher:
         """Give the hosts that are left alone now."""
         return [host for host, circuit in self._circuits.items() if circuit.failures >= OPENS_AFTER]
 
-    async def fetch(self, url: str) -> Fetched:
-        """Get the bytes behind a URL.
+    @contextlib.contextmanager
+    def guard(self, host: str) -> Iterator[None]:
+        """Learn from how a fetch from a host ends. Enter it when the fetch may begin, not before.
 
         Raises:
-            SourceGoneError: They cannot be had.
-            SourceBusyError: They cannot be had now, or the host's circuit is open.
+            SourceBusyError: The host's circuit is open.
         """
-        host = _host(url)
-        if host is None:
-            return await self._fetcher.fetch(url)
         self._enter(host)
         try:
-            fetched = await self._fetcher.fetch(url)
+            yield
         except SourceBusyError as error:
-            self._failed(host, error)
+            if error.code in _OWN_FAULTS:
+                self._ended(host)
+            else:
+                self._failed(host, error)
             raise
         except SourceGoneError as error:
             if error.code.startswith("http_"):  # it answers
                 self._answered(host)
             else:
-                self._circuits.get(host, _Circuit()).probing = False
+                self._ended(host)
             raise
         except BaseException:
-            self._circuits.get(host, _Circuit()).probing = False
+            self._ended(host)
             raise
         self._answered(host)
-        return fetched
 
     def _enter(self, host: str) -> None:
         circuit = self._circuits.get(host)
@@ -104,11 +91,7 @@ class GuardedFetcher:
         if circuit is not None and circuit.failures >= OPENS_AFTER:
             log.warning("%s answers again", host)
 
-
-def _host(url: str) -> str | None:
-    if url[:5].lower() == "data:":
-        return None
-    try:
-        return urlsplit(url).netloc.rpartition("@")[2].lower() or None
-    except ValueError:
-        return None  # the fetcher says what is wrong with it
+    def _ended(self, host: str) -> None:
+        """Take note of an end that says nothing about the host."""
+        if host in self._circuits:
+            self._circuits[host].probing = False

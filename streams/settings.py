@@ -92,7 +92,9 @@ class Settings:
     )
     max_image_bytes: int = _setting(30_000_000, "Largest image that is fetched.", _at_least(1))
     max_bytes_in_flight: int = _setting(
-        256_000_000, "Most bytes of images in memory; intake waits beyond.", _at_least(1)
+        128_000_000,
+        "Most bytes of images in memory; fetches wait beyond. At least two of the largest.",
+        _at_least(2),
     )
     allow_sources: str = _setting(
         "", "Private sources that events may name: HOST, HOST:PORT or NETWORK, separated by commas."
@@ -148,6 +150,10 @@ class Settings:
         if not self.keep_minutes <= self.keep_hours <= self.keep_days:
             names = "TAGSTREAM_KEEP_MINUTES, _HOURS and _DAYS"
             raise SettingsError(f"{names} must not shrink: a day's count stands in for its hours and minutes")
+        if self.max_bytes_in_flight < 2 * self.max_image_bytes:
+            least = f"{2 * self.max_image_bytes}, twice {variable('max_image_bytes')}"
+            name = variable("max_bytes_in_flight")
+            raise SettingsError(f"{name}={self.max_bytes_in_flight} must be at least {least}")
         if self.categorization not in self.model_folders:
             offered = ", ".join(self.model_folders)
             message = f"{variable('categorization')}={self.categorization!r} is no add-on; offered: {offered}"

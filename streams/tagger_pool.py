@@ -138,6 +138,7 @@ class TaggerPool:
         except Exception as error:  # noqa: BLE001 - a bad image is its own job's affair
             _answer(job, error)
             return False
+        job.data = b""  # a thread that waits for its next job still knows its last one
         job.decode_ms = (time.perf_counter() - started) * 1000
         return True
 

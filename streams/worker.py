@@ -16,7 +16,6 @@ from streams.access.guard import Guard
 from streams.addresses import AddressPolicy
 from streams.app import Tagstream, create_app
 from streams.categorizing import Categorizer, Offer
-from streams.circuits import GuardedFetcher
 from streams.fetching import Fetcher, FetchLimits
 from streams.folding import FoldRules, fold
 from streams.kafka_connection import KafkaConnection
@@ -163,6 +162,7 @@ class Worker:
         policy = AddressPolicy.parse(settings.allow_sources)
         limits = FetchLimits(
             max_bytes=settings.max_image_bytes,
+            max_bytes_in_flight=settings.max_bytes_in_flight,
             deadline=settings.fetch_timeout,
             concurrency=settings.fetch_concurrency,
             per_host=settings.fetch_per_host,
@@ -176,9 +176,8 @@ class Worker:
         offer = Offer(
             models=models,
             default_add_on=settings.categorization,
-            max_bytes_in_flight=settings.max_bytes_in_flight,
         )
-        categorizer = Categorizer(GuardedFetcher(fetcher), pool, offer, lambda: rules.current)
+        categorizer = Categorizer(fetcher, pool, offer, lambda: rules.current)
         retention = Retention(
             settings.keep_minutes, settings.keep_hours, settings.keep_days, settings.keep_interests
         )

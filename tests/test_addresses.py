@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import socket
 from contextlib import suppress
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from streams.addresses import AddressPolicy, CheckedResolver, is_public
 from streams.errors import SettingsError, SourceBusyError, SourceGoneError
+from streams.name_lookups import NameLookups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -127,7 +127,7 @@ class ScriptedNames:
         self.answers = [list(answer) for answer in answers]
         self.asked = 0
 
-    async def getaddrinfo(self, host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+    def getaddrinfo(self, host: str, port: int, **_: object) -> list[tuple[object, ...]]:
         answer = self.answers[min(self.asked, len(self.answers) - 1)]
         self.asked += 1
         if not answer:
@@ -142,8 +142,8 @@ class ScriptedNames:
 async def resolve(
     monkeypatch: pytest.MonkeyPatch, names: ScriptedNames, policy: AddressPolicy | None = None, port: int = 80
 ) -> list[str]:
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", names.getaddrinfo)
-    results = await CheckedResolver(policy or AddressPolicy()).resolve("photos.example", port)
+    monkeypatch.setattr("streams.name_lookups.getaddrinfo", names.getaddrinfo)
+    results = await CheckedResolver(policy or AddressPolicy(), NameLookups(1)).resolve("photos.example", port)
     assert all(result["flags"] == socket.AI_NUMERICHOST for result in results)
     return [result["host"] for result in results]
 
@@ -198,5 +198,5 @@ async def test_a_name_that_is_no_name() -> None:
     """The real resolver's complaints about a name become the source's fault."""
     for host in ("a" * 64 + ".invalid", "..", "a..b", "x" * 5000):
         with pytest.raises(SourceBusyError) as caught:
-            await CheckedResolver(AddressPolicy()).resolve(host, 80)
+            await CheckedResolver(AddressPolicy(), NameLookups(1)).resolve(host, 80)
         assert len(str(caught.value)) < 500

@@ -1,22 +1,9 @@
 import pytest
 
-from streams.circuits import FIRST_PAUSE, OPENS_AFTER, GuardedFetcher
-from streams.errors import SourceBusyError, SourceGoneError
-from streams.fetching import Fetched
+from streams.circuits import FIRST_PAUSE, OPENS_AFTER, Circuits
+from streams.errors import SourceBusyError, SourceError, SourceGoneError
 
-
-class Source:
-    """Fails as it is told, and counts who asks."""
-
-    def __init__(self) -> None:
-        self.error: Exception | None = None
-        self.asked: list[str] = []
-
-    async def fetch(self, url: str) -> Fetched:
-        self.asked.append(url)
-        if self.error is not None:
-            raise self.error
-        return Fetched(b"", 0.0)
+BUSY = SourceBusyError("http_503", "busy")
 
 
 class Clock:
@@ -27,15 +14,24 @@ class Clock:
         return self.now
 
 
-async def fail(guarded: GuardedFetcher, times: int, url: str = "http://bad/1") -> None:
+def fail(circuits: Circuits, times: int, host: str = "bad", error: SourceError = BUSY) -> None:
     for _ in range(times):
-        with pytest.raises(SourceBusyError):
-            await guarded.fetch(url)
+        with pytest.raises(SourceError) as caught, circuits.guard(host):
+            raise error
+        assert caught.value is error
 
 
-@pytest.fixture
-def source() -> Source:
-    return Source()
+def refusal(circuits: Circuits, host: str = "bad") -> SourceBusyError:
+    """Give the error of a fetch that is not let through."""
+    with pytest.raises(SourceBusyError) as caught, circuits.guard(host):
+        pytest.fail("the host was asked")
+    assert caught.value.code == "circuit_open"
+    return caught.value
+
+
+def succeed(circuits: Circuits, host: str = "bad") -> None:
+    with circuits.guard(host):
+        """It answers."""
 
 
 @pytest.fixture
@@ -43,68 +39,79 @@ def clock() -> Clock:
     return Clock()
 
 
-async def test_a_host_that_keeps_failing_is_left_alone(source: Source, clock: Clock) -> None:
+@pytest.fixture
+def circuits(clock: Clock) -> Circuits:
+    return Circuits(clock)
+
+
+def test_a_host_that_keeps_failing_is_left_alone(circuits: Circuits) -> None:
     """After five failures nobody asks it, and the error says how long."""
-    guarded = GuardedFetcher(source, clock)
-    source.error = SourceBusyError("http_503", "busy")
-    await fail(guarded, OPENS_AFTER)
-    asked = len(source.asked)
-    with pytest.raises(SourceBusyError) as caught:
-        await guarded.fetch("http://bad/2")
-    assert len(source.asked) == asked
-    assert caught.value.code == "circuit_open"
-    assert caught.value.retry_after == FIRST_PAUSE
-    assert guarded.open_hosts == ["bad"]
+    fail(circuits, OPENS_AFTER)
+    assert refusal(circuits).retry_after == FIRST_PAUSE
+    assert circuits.open_hosts == ["bad"]
 
 
-async def test_other_hosts_are_not_affected(source: Source, clock: Clock) -> None:
+def test_other_hosts_are_not_affected(circuits: Circuits) -> None:
     """Circuits are per host and port."""
-    guarded = GuardedFetcher(source, clock)
-    source.error = SourceBusyError("http_503", "busy")
-    await fail(guarded, OPENS_AFTER)
-    source.error = None
-    await guarded.fetch("http://good/1")
-    await guarded.fetch("http://bad:8080/1")
+    fail(circuits, OPENS_AFTER)
+    succeed(circuits, "good")
+    succeed(circuits, "bad:8080")
 
 
-async def test_one_probe_closes_the_circuit(source: Source, clock: Clock) -> None:
-    """After the pause one fetch is let through; its success forgets the past."""
-    guarded = GuardedFetcher(source, clock)
-    source.error = SourceBusyError("http_503", "busy")
-    await fail(guarded, OPENS_AFTER)
-    source.error = None
+def test_one_probe_closes_the_circuit(circuits: Circuits, clock: Clock) -> None:
+    """After the pause one fetch is let through, alone; its success forgets the past."""
+    fail(circuits, OPENS_AFTER)
     clock.now += FIRST_PAUSE
-    await guarded.fetch("http://bad/1")
-    assert guarded.open_hosts == []
+    with circuits.guard("bad"):
+        assert refusal(circuits).retry_after == 1.0
+    succeed(circuits)
+    assert circuits.open_hosts == []
 
 
-async def test_a_probe_that_fails_doubles_the_pause(source: Source, clock: Clock) -> None:
+def test_a_probe_that_fails_doubles_the_pause(circuits: Circuits, clock: Clock) -> None:
     """A host that is still down is asked ever more rarely."""
-    guarded = GuardedFetcher(source, clock)
-    source.error = SourceBusyError("http_503", "busy")
-    await fail(guarded, OPENS_AFTER)
+    fail(circuits, OPENS_AFTER)
     clock.now += FIRST_PAUSE
-    await fail(guarded, 1)
-    with pytest.raises(SourceBusyError) as caught:
-        await guarded.fetch("http://bad/1")
-    assert caught.value.retry_after == 2 * FIRST_PAUSE
+    fail(circuits, 1)
+    assert refusal(circuits).retry_after == 2 * FIRST_PAUSE
 
 
-async def test_an_image_that_is_gone_says_nothing_about_the_host(source: Source, clock: Clock) -> None:
-    """A host that answers 404 is well."""
-    guarded = GuardedFetcher(source, clock)
-    source.error = SourceGoneError("http_404", "gone")
-    for _ in range(2 * OPENS_AFTER):
-        with pytest.raises(SourceGoneError):
-            await guarded.fetch("http://good/1")
-    assert guarded.open_hosts == []
+@pytest.mark.parametrize("error", [SourceGoneError("http_404", "gone"), None])
+def test_a_host_that_answers_is_well(circuits: Circuits, error: SourceError | None) -> None:
+    """An image that is gone says nothing against its host; nor does one that comes between failures."""
+    for _ in range(OPENS_AFTER):
+        fail(circuits, OPENS_AFTER - 1)
+        fail(circuits, 1, error=error) if error else succeed(circuits)
+    assert circuits.open_hosts == []
 
 
-async def test_memory_is_bounded(source: Source, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error", [SourceGoneError("image_too_large", "huge"), SourceBusyError("memory_busy", "full")]
+)
+def test_an_end_that_says_nothing_about_the_host(
+    circuits: Circuits, clock: Clock, error: SourceError
+) -> None:
+    """It neither opens a circuit nor closes one, and lets the next probe through."""
+    fail(circuits, 2 * OPENS_AFTER, error=error)
+    assert circuits.open_hosts == []
+    fail(circuits, OPENS_AFTER)
+    clock.now += FIRST_PAUSE
+    fail(circuits, 2, error=error)
+    assert circuits.open_hosts == ["bad"]
+
+
+def test_a_cancelled_probe_lets_the_next_one_through(circuits: Circuits, clock: Clock) -> None:
+    """Whoever gives up leaves no host alone for ever."""
+    fail(circuits, OPENS_AFTER)
+    clock.now += FIRST_PAUSE
+    with pytest.raises(KeyboardInterrupt), circuits.guard("bad"):
+        raise KeyboardInterrupt
+    succeed(circuits)
+
+
+def test_memory_is_bounded(circuits: Circuits, monkeypatch: pytest.MonkeyPatch) -> None:
     """Strangers' host names do not pile up."""
     monkeypatch.setattr("streams.circuits._MAX_HOSTS", 10)
-    guarded = GuardedFetcher(source, clock)
-    source.error = SourceBusyError("unknown_host", "no such host")
     for number in range(50):
-        await fail(guarded, 1, f"http://host{number}/")
-    assert len(guarded._circuits) == 10
+        fail(circuits, 1, f"host{number}")
+    assert len(circuits._circuits) == 10

@@ -24,15 +24,21 @@ from photo_server import PHOTOS, PhotoServer, drips, floods, hangs, says, says_l
 
 from streams.addresses import AddressPolicy, refused
 from streams.errors import SourceBusyError, SourceError, SourceGoneError
-from streams.fetching import MAX_DATA_URL_BYTES, MAX_RETRY_AFTER, Fetcher, FetchLimits, shown
+from streams.fetching import Fetcher, FetchLimits
+from streams.source_answers import MAX_RETRY_AFTER
+from streams.source_urls import MAX_DATA_URL_BYTES, shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from photo_server import Connection, Script
 
-LIMITS = FetchLimits(max_bytes=1_000_000, deadline=5.0, concurrency=8, per_host=4)
-HASTY = FetchLimits(max_bytes=1_000_000, deadline=0.3, concurrency=8, per_host=4)
+LIMITS = FetchLimits(
+    max_bytes=1_000_000, max_bytes_in_flight=4_000_000, deadline=5.0, concurrency=8, per_host=4
+)
+HASTY = FetchLimits(
+    max_bytes=1_000_000, max_bytes_in_flight=4_000_000, deadline=0.3, concurrency=8, per_host=4
+)
 LOOPBACK = AddressPolicy(networks=(ipaddress.ip_network("127.0.0.0/8"),))
 NOBODY = AddressPolicy()
 UPGRADE = b"HTTP/1.1 101 X\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"
@@ -52,21 +58,21 @@ async def server() -> AsyncIterator[PhotoServer]:
 def no_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """No name has an address, and nothing is asked on the network."""
 
-    async def getaddrinfo(*_: object, **__: object) -> list[object]:
+    def getaddrinfo(*_: object, **__: object) -> list[object]:
         raise socket.gaierror(-2, "Name or service not known")
 
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr("streams.name_lookups.getaddrinfo", getaddrinfo)
 
 
 @pytest.fixture
 def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each name below .test leads to loopback."""
 
-    async def getaddrinfo(_: object, host: str, port: int, **__: object) -> list[tuple[object, ...]]:
+    def getaddrinfo(host: str, port: int, **__: object) -> list[tuple[object, ...]]:
         assert host.endswith(".test")
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr("streams.name_lookups.getaddrinfo", getaddrinfo)
 
 
 async def fault_of(url: str, policy: AddressPolicy = LOOPBACK, limits: FetchLimits = LIMITS) -> SourceError:
@@ -456,11 +462,11 @@ async def test_rebinding(server: PhotoServer, monkeypatch: pytest.MonkeyPatch) -
     """The connection goes to the answer that was checked: there is one look-up for each."""
     answers = ["127.0.0.1", "169.254.169.254"]
 
-    async def getaddrinfo(_: object, host: str, port: int, **__: object) -> list[tuple[object, ...]]:
+    def getaddrinfo(host: str, port: int, **__: object) -> list[tuple[object, ...]]:
         assert host == "rebinding.test"
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answers.pop(0), port))]
 
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr("streams.name_lookups.getaddrinfo", getaddrinfo)
     server.scripts["/x"] = writes(OK + b"connection: close\r\n\r\nabc")
     async with Fetcher(LOOPBACK, LIMITS) as fetcher:
         assert (await fetcher.fetch(server.url("/x", "rebinding.test"))).data == b"abc"
@@ -477,7 +483,9 @@ async def test_limit_per_host(server: PhotoServer, per_host: int) -> None:
     """No host is asked for more than its share at once, and no more connections are opened to it."""
     server.scripts["/x"] = says_later(0.02, says("200 OK", body=b"x"))
     server.scripts["/to-a"] = says("302 Found", f"location: {server.url('/x', 'a.test')}")
-    limits = FetchLimits(max_bytes=10, deadline=5.0, concurrency=16, per_host=per_host)
+    limits = FetchLimits(
+        max_bytes=10, max_bytes_in_flight=500, deadline=5.0, concurrency=16, per_host=per_host
+    )
     urls = [server.url("/x", "a.test")] * 12 + [server.url("/to-a", f"{name}.test") for name in "bcdefg"]
     async with Fetcher(LOOPBACK, limits) as fetcher:
         await asyncio.gather(*(fetcher.fetch(url) for url in urls))
@@ -489,7 +497,7 @@ async def test_limit_per_host(server: PhotoServer, per_host: int) -> None:
 async def test_limit_of_all(server: PhotoServer) -> None:
     """All hosts together get no more than the limit."""
     server.scripts["/x"] = says_later(0.02, says("200 OK", body=b"x"))
-    limits = FetchLimits(max_bytes=10, deadline=5.0, concurrency=3, per_host=2)
+    limits = FetchLimits(max_bytes=10, max_bytes_in_flight=500, deadline=5.0, concurrency=3, per_host=2)
     async with Fetcher(LOOPBACK, limits) as fetcher:
         fetches = [fetcher.fetch(server.url("/x", f"h{number % 6}.test")) for number in range(18)]
         most = 0
@@ -505,7 +513,9 @@ async def test_limit_of_all(server: PhotoServer) -> None:
 async def test_a_slow_host_starves_no_other(server: PhotoServer) -> None:
     """However many fetches wait for a slow host, another host's come through, and none times out."""
     server.scripts["/slow"] = says_later(0.2, says("200 OK", body=b"x"))
-    limits = FetchLimits(max_bytes=1_000_000, deadline=0.7, concurrency=4, per_host=2)
+    limits = FetchLimits(
+        max_bytes=1_000_000, max_bytes_in_flight=4_000_000, deadline=0.7, concurrency=4, per_host=2
+    )
     async with Fetcher(LOOPBACK, limits) as fetcher:
         slow = [asyncio.create_task(fetcher.fetch(server.url("/slow", "slow.test"))) for _ in range(10)]
         await asyncio.sleep(0.05)
@@ -518,7 +528,9 @@ async def test_a_slow_host_starves_no_other(server: PhotoServer) -> None:
 async def test_cancelling(server: PhotoServer) -> None:
     """Cancelled fetches give back their slots and close their connections, wherever they are."""
     server.scripts |= {"/hang": hangs, "/drip": drips(OK + b"content-length: 99\r\n\r\n", b"x", 0.01)}
-    limits = FetchLimits(max_bytes=1_000_000, deadline=5.0, concurrency=2, per_host=2)
+    limits = FetchLimits(
+        max_bytes=1_000_000, max_bytes_in_flight=4_000_000, deadline=5.0, concurrency=2, per_host=2
+    )
     async with Fetcher(LOOPBACK, limits) as fetcher:
         for _ in range(3):
             paths = ["/hang", "/drip", "/hang", "/drip", "/koala.jpg"]
@@ -557,7 +569,9 @@ async def test_answers_that_nobody_asked_for(server: PhotoServer) -> None:
 
 async def test_faults_leave_nothing_behind(server: PhotoServer) -> None:
     """After each kind of fault the slots are free, and only connections that can be used again stay open."""
-    limits = FetchLimits(max_bytes=1_000_000, deadline=0.3, concurrency=1, per_host=1)
+    limits = FetchLimits(
+        max_bytes=1_000_000, max_bytes_in_flight=4_000_000, deadline=0.3, concurrency=1, per_host=1
+    )
     async with Fetcher(LOOPBACK, limits) as fetcher:
         for name, (script, _, _) in ANSWERS.items():
             server.scripts["/hostile"] = script
@@ -583,7 +597,8 @@ async def test_data_urls() -> None:
 async def test_a_data_url_keeps_to_the_limit_of_images() -> None:
     """An image's limit holds for data URLs, where it is lower than theirs."""
     fault = await fault_of(
-        "data:,xxx", limits=FetchLimits(max_bytes=2, deadline=1, concurrency=1, per_host=1)
+        "data:,xxx",
+        limits=FetchLimits(max_bytes=2, max_bytes_in_flight=4, deadline=1, concurrency=1, per_host=1),
     )
     assert (type(fault), fault.code) == (SourceGoneError, "image_too_large")
 
