@@ -20,7 +20,7 @@ from model import Tagger
 from schemas.results import ModelInfo
 from streams.addresses import AddressPolicy
 from streams.byte_budget import ByteBudget, Reservation
-from streams.categorizing import Categorizer, Rules
+from streams.categorizing import Categorizer, Offer
 from streams.errors import SourceBusyError, SourceGoneError
 from streams.fetching import Fetcher, FetchLimits
 from streams.outcomes import Tagged
@@ -284,9 +284,9 @@ async def test_many_large_images_keep_to_the_limit(server: PhotoServer, pool: Ta
         max_bytes=largest, max_bytes_in_flight=4 * largest, deadline=60, concurrency=8, per_host=3
     )
     urls = [server.url("/large", f"host-{number % 5}.test") for number in range(60)]
-    rules = Rules({"imagga_tagging": ModelInfo("m", "1")}, "imagga_tagging", None)
+    offer = Offer({"imagga_tagging": ModelInfo("m", "1")}, "imagga_tagging")
     async with Fetcher(AddressPolicy.parse(",".join(f"host-{n}.test" for n in range(5))), limits) as fetcher:
-        categorizer = Categorizer(fetcher, pool, rules)
+        categorizer = Categorizer(fetcher, pool, offer)
         most = 0
 
         async def watch() -> None:
