@@ -59,8 +59,8 @@ class Reservation:
 class ByteBudget:
     """The memory that all images together may take.
 
-    Invariants: `used` never exceeds the limit; no host's fetches hold more than half of what is shared, if that
-    is enough for an image; a whole image's room is free, or its holder gives it back without any wait.
+    Invariants: `used` never exceeds the limit; no host's fetches hold more than half of what is shared, if
+    that is enough for an image; a whole image's room is free, or its holder gives it back without any wait.
 
     Args of the constructor: the limit; the size of the largest image; the seconds between two looks at who is
     slow while others wait.
