@@ -150,7 +150,7 @@ class TagList(Answer, frozen=True, kw_only=True):
     cursor: Annotated[str | None, Meta(description="Say it to get the next rows; null: there are none.")]
 
 
-class Health(msgspec.Struct, frozen=True):
+class Health(msgspec.Struct, frozen=True, omit_defaults=True):
     """State of this worker."""
 
     status: Annotated[str, Meta(description="What it does; `ready` once uploads are worked on.")]

@@ -31,6 +31,7 @@ class Idle:
 
     status: str = "ready"
     units: dict[int, Any] = field(default_factory=dict)
+    rules: None = None
 
 
 @dataclass

@@ -24,6 +24,7 @@ class Idle:
 
     status = "ready"
     units: dict[int, Any] = {}  # noqa: RUF012 - stays empty
+    rules = None
 
 
 @pytest.fixture

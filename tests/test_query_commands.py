@@ -73,6 +73,7 @@ class Idle:
 
     status: str = "ready"
     units: dict[int, Any] = field(default_factory=dict)
+    rules: None = None
 
 
 class World:

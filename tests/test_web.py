@@ -51,6 +51,7 @@ class Idle:
 
     status: str = "ready"
     units: dict[int, Any] = field(default_factory=dict)
+    rules: None = None
 
 
 def upload(  # noqa: PLR0917 - an image in one line
