@@ -26,14 +26,14 @@ from streams.broker import EmbeddedBroker
 RATE = 500  # uploads per second that the share of a core is stated for
 
 
-def uploads(count: int, seed: int) -> list[UploadData]:
-    """Give uploads with eight different tags each, drawn from 10,000 by Zipf's law."""
+def uploads(count: int, seed: int, tags: int = 8) -> list[UploadData]:
+    """Give uploads with so many different tags each, drawn from 10,000 by Zipf's law."""
     dice = random.Random(seed)
     weights = [1 / (rank + 1) for rank in range(10_000)]
     events = []
     for number in range(count):
         names: dict[str, float] = {}
-        while len(names) < 8:
+        while len(names) < tags:
             names[f"tag{dice.choices(range(10_000), weights)[0]}"] = 0.9
         url = "data:application/json," + quote(json.dumps(names, separators=(",", ":")))
         events.append(UploadData(public_id=f"image-{number}", url=url, user_id=f"user{dice.randrange(5000)}"))
