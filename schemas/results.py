@@ -85,7 +85,8 @@ class Categorization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     user_id: Annotated[str | None, msgspec.Meta(description="Whose upload it was.")] = None
     tenant: Annotated[str | None, msgspec.Meta(description="Whose user that is.")] = None
     etag: Annotated[
-        str | None, msgspec.Meta(description="The upload's; where it gave none, MD5 of the bytes.")
+        str | None,
+        msgspec.Meta(description="The upload's; where it gave none, BLAKE3 of the bytes, 128 bits."),
     ] = None
     url: Annotated[
         str | None, msgspec.Meta(description="Where the image was fetched from; left out for a data URL.")

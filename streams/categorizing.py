@@ -1,7 +1,6 @@
 """From an upload event to its outcome: parse, fetch, decode, infer, rule. Touches no state."""
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -147,7 +146,7 @@ class Categorizer:
             width=image.width,
             height=image.height,
             format=image.format,
-            etag=upload.data.etag or hashlib.md5(fetched.data, usedforsecurity=False).hexdigest(),
+            etag=upload.data.etag or image.digest,
             raw=raw,
             scores=ruling.scores,
             assigned=ruling.assigned,

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import orjson
 
 from model import BadImageError, Tag
+from streams.known_images import digest_of
 from streams.tagger_pool import TaggedImage
 
 NAME, VERSION = "stub", "1"
@@ -43,4 +44,4 @@ class StubTagger:
             ) from error
         ranked = sorted(confidences.items(), key=lambda item: (-item[1], item[0]))
         tags = [Tag(tag, value, value) for tag, value in ranked]
-        return TaggedImage(1, 1, "json", dict.fromkeys(add_ons, tags), 0.0, 0.0)
+        return TaggedImage(digest_of(data), 1, 1, "json", dict.fromkeys(add_ons, tags), 0.0, 0.0)

@@ -1,6 +1,7 @@
 """Decode and infer in threads: one thread per core, micro-batches of what is waiting.
 
-A thread takes what waits when it becomes free: a lone image leaves at once, a crowd leaves in batches.
+A thread takes what waits when it becomes free: a lone image leaves at once, a crowd leaves in batches. What
+was found in an image is remembered for a while, and holds for every copy of its bytes.
 Pillow and ONNX Runtime release the GIL, so the event loop goes on meanwhile.
 """
 
@@ -10,11 +11,12 @@ import queue
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from model import DecodedImage, Tag, Tagger, decode
+from streams.known_images import KnownImages, digest_of
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +26,13 @@ _LONGEST_GATHERING = 0.1  # seconds; decoding a full batch of photos takes a qua
 
 @dataclass(frozen=True)
 class TaggedImage:
-    """What a thread found. Times are in milliseconds; `inference_ms` is this image's share of its batch."""
+    """What a thread found.
 
+    Times are in milliseconds; `inference_ms` is this image's share of its batch. Both are 0 for a copy of an
+    image that was tagged before.
+    """
+
+    digest: str
     width: int
     height: int
     format: str
@@ -39,6 +46,7 @@ class _Job:
     data: bytes
     add_ons: Sequence[str]
     answer: asyncio.Future[TaggedImage]
+    digest: str = ""
     images: dict[int, DecodedImage] = field(default_factory=dict)  # by input size
     decode_ms: float = 0.0
 
@@ -46,9 +54,12 @@ class _Job:
 class TaggerPool:
     """Threads that decode and infer, fed by one queue. Use `start` and `stop`."""
 
-    def __init__(self, taggers: Mapping[str, Tagger], *, threads: int, max_batch: int) -> None:
+    def __init__(
+        self, taggers: Mapping[str, Tagger], *, threads: int, max_batch: int, known_images: int = 0
+    ) -> None:
         self.taggers = taggers
         self._max_batch = max_batch
+        self._known = KnownImages[TaggedImage](known_images)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=self._serve, name=f"tagger-{index}", daemon=True)
@@ -112,14 +123,18 @@ class TaggerPool:
     def _tag_decoded(self, decoded: list[_Job]) -> None:
         started = time.perf_counter()
         try:
-            found = self._infer(decoded)
+            inferred = self._infer(decoded)
         except Exception as error:  # noqa: BLE001 - the waiting tasks decide what a failed model means
             self._tag_alone(decoded, error)
             return
         share = (time.perf_counter() - started) * 1000 / len(decoded)
-        for job, tags in zip(decoded, found, strict=True):
+        for job, tags in zip(decoded, inferred, strict=True):
             image = next(iter(job.images.values()))
-            _answer(job, TaggedImage(image.width, image.height, image.format, tags, job.decode_ms, share))
+            found = TaggedImage(
+                job.digest, image.width, image.height, image.format, tags, job.decode_ms, share
+            )
+            self._known.put(_known_as(job), found)
+            _answer(job, found)
 
     def _tag_alone(self, jobs: list[_Job], error: Exception) -> None:
         """Try each image of a failed batch alone, so that none costs the others their tags."""
@@ -131,6 +146,12 @@ class TaggerPool:
             self._tag_decoded([job])
 
     def _decode(self, job: _Job) -> bool:
+        """Decode an image, unless it is answered already; give whether it is to be tagged."""
+        job.digest = digest_of(job.data)
+        known = self._known.get(_known_as(job))
+        if known is not None:
+            _answer(job, replace(known, decode_ms=0.0, inference_ms=0.0))
+            return False
         started = time.perf_counter()
         try:
             for size in {self.taggers[name].input_size for name in job.add_ons}:
@@ -159,6 +180,10 @@ class TaggerPool:
         for name, tagger in self.taggers.items():
             names.setdefault(tagger, set()).add(name)
         return names
+
+
+def _known_as(job: _Job) -> tuple[str, ...]:
+    return job.digest, *sorted(set(job.add_ons))
 
 
 def _answer(job: _Job, answer: TaggedImage | Exception) -> None:

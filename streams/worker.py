@@ -200,7 +200,13 @@ def build_tagger(settings: Settings) -> tuple[TaggerPool | StubTagger, dict[str,
     loaded = {folder: _load(folder, settings) for folder in folders}
     taggers = {name: loaded[folder] for name, folder in settings.model_folders.items()}
     models = {name: ModelInfo(tagger.name, tagger.version) for name, tagger in taggers.items()}
-    return TaggerPool(taggers, threads=settings.worker_threads, max_batch=settings.max_batch), models
+    pool = TaggerPool(
+        taggers,
+        threads=settings.worker_threads,
+        max_batch=settings.max_batch,
+        known_images=settings.known_images,
+    )
+    return pool, models
 
 
 def _load(folder: Path | None, settings: Settings) -> Tagger:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -148,3 +149,19 @@ async def test_stop_finishes_what_was_begun(fussy: FussyTagger) -> None:
     await asyncio.sleep(0)
     await asyncio.to_thread(pool.stop)
     assert len(await asyncio.gather(*tasks)) == len(GOOD)
+
+
+async def test_a_copy_is_not_inferred_again(fussy: FussyTagger) -> None:
+    """The same bytes get the same tags without the model, for as long as they are remembered."""
+    pool = TaggerPool({"a": fussy, "b": fussy}, threads=1, max_batch=8, known_images=2)  # type: ignore[dict-item]
+    pool.start()
+    first = await pool.tag(GOOD[0], ["a"])
+    assert await pool.tag(GOOD[0], ["a"]) == dataclasses.replace(first, decode_ms=0.0, inference_ms=0.0)
+    assert len(fussy.batches) == 1
+    assert set((await pool.tag(GOOD[0], ["a", "b"])).tags) == {"a", "b"}  # asked for more: inferred anew
+    for data in GOOD[1:3]:
+        await pool.tag(data, ["a"])
+    assert len(fussy.batches) == 4
+    assert (await pool.tag(GOOD[0], ["a"])).digest == first.digest
+    assert len(fussy.batches) == 5, "two others came since, and there is room for two"
+    pool.stop()
