@@ -7,7 +7,7 @@ who, which image, when, and what is asked for.
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -35,6 +35,7 @@ class UploadType(StrEnum):
     UPDATED = "image.update"
     DELETED = "image.deleted"
     EDITED = "image.tags-edited"
+    RETAGGED = "image.retag"
 
 
 class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -116,6 +117,13 @@ class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
         msgspec.Meta(
             description="false: what people edited before this upload is forgotten, such as where another "
             "photo takes the image's place. Absent or true: people's edits outlast uploads."
+        ),
+    ] = None
+    retag: Annotated[
+        Literal["rules", "model"] | None,
+        msgspec.Meta(
+            description="image.retag: `rules` (or absent) applies the present rules to what taggers said "
+            "before; `model` looks at the image anew, unless the present models have."
         ),
     ] = None
     language: Annotated[str | _Texts | None, msgspec.Meta(description="Passed on.")] = None

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import orjson
@@ -18,7 +18,8 @@ from schemas.uploads import Record, Upload, UploadType, parse_upload
 from streams.changes import PartitionRows
 from streams.errors import SourceBusyError, SourceGoneError
 from streams.fetching import Fetched
-from streams.outcomes import Deferred, Deleted, Edited, Outcome, Rejected, Tagged
+from streams.outcomes import Deferred, Deleted, Edited, Outcome, Rederived, Rejected, Tagged
+from streams.retagging import SecondLook, second_look
 from streams.rows import ImageKey
 from streams.rules.applying import Rules
 from streams.tagger_pool import TaggedImage
@@ -89,21 +90,20 @@ class Categorizer:
         upload: Upload | None = None
         try:
             upload = self._read(record)
-            if upload.type is UploadType.DELETED:
-                return Deleted(upload)
-            if upload.type is UploadType.EDITED:
-                return Edited(upload, int(time.time() * 1000))
-            url = upload.data.url or await _known_url(upload, rows, settled)
+            target = await self._target(upload, rows, settled)
+            if not isinstance(target, _Target):
+                return target
             stage = "fetch"
-            with await self._fetch(url) as fetched:
+            with await self._fetch(target.url) as fetched:
                 stage = "decode"
-                image = await self._tagger.tag(fetched.data, upload.add_ons)
-                return self._tagged(upload, url, fetched, image, started)
+                image = await self._tagger.tag(fetched.data, target.upload.add_ons)
+                return self._tagged(target, fetched, image, started)
         except (BadEventError, SourceGoneError, BadImageError) as error:
             return _rejected(error, error.code, stage, upload, retryable=False)
         except SourceBusyError as error:
             fault = _fault(error, error.code, stage, retryable=True)
-            return Deferred(fault, int(time.time() * 1000), error.retry_after, upload)
+            awaited = None if upload is None or upload.type is UploadType.RETAGGED else upload
+            return Deferred(fault, int(time.time() * 1000), error.retry_after, awaited)
         except Exception as error:  # a fault of ours must not block the partition: people decide
             log.exception("record %s/%d/%d failed", record.topic, record.partition, record.offset)
             return _rejected(error, "internal_error", stage, upload, retryable=True)
@@ -118,6 +118,38 @@ class Categorizer:
                 raise BadEventError("unknown_add_on", message)
         return msgspec.structs.replace(upload, add_ons=add_ons)
 
+    async def _target(
+        self, upload: Upload, rows: PartitionRows, settled: Callable[[], Awaitable[object]]
+    ) -> "_Target | Outcome":
+        """Give what has to be fetched and tagged, or what becomes of the event without that."""
+        match upload.type:
+            case UploadType.DELETED:
+                return Deleted(upload)
+            case UploadType.EDITED:
+                return Edited(upload, int(time.time() * 1000))
+            case UploadType.RETAGGED:
+                look = await self._second_look(upload, rows, settled)
+                if look is None:
+                    return Rederived(upload, self._rules())
+                asked = msgspec.structs.replace(upload, add_ons=look.add_ons, auto_tagging=look.asked)
+                return _Target(asked, look.url, look.basis)
+            case _:
+                return _Target(upload, upload.data.url or await _known_url(upload, rows, settled))
+
+    async def _second_look(
+        self, upload: Upload, rows: PartitionRows, settled: Callable[[], Awaitable[object]]
+    ) -> SecondLook | None:
+        """Give what a re-tag must look at; None: the rules alone are to be applied anew."""
+        if upload.data.retag != "model":
+            return None
+        key = ImageKey.of(upload).encode()
+        if key not in rows["images"]:
+            await settled()
+        encoded = rows["images"].get(key)
+        if encoded is None:
+            return None
+        return second_look(orjson.loads(encoded), self._offer.models, self._offer.default_add_on)
+
     async def _fetch(self, url: str) -> Fetched:
         """Fetch, and once more where the source only hiccuped; longer waits are the retries' business."""
         try:
@@ -128,9 +160,8 @@ class Categorizer:
             await asyncio.sleep(SECOND_ATTEMPT_AFTER)
             return await self._fetcher.fetch(url)
 
-    def _tagged(
-        self, upload: Upload, url: str, fetched: Fetched, image: TaggedImage, started: float
-    ) -> Tagged:
+    def _tagged(self, target: "_Target", fetched: Fetched, image: TaggedImage, started: float) -> Tagged:
+        upload = target.upload
         raw = {
             name: [ScoredTag(tag.name, round(tag.confidence, 4)) for tag in image.tags[name]]
             for name in upload.add_ons
@@ -141,7 +172,7 @@ class Categorizer:
         times = (fetched.elapsed_ms, image.decode_ms, image.inference_ms, total)
         return Tagged(
             upload=upload,
-            url=url,
+            url=target.url,
             size=len(fetched.data),
             width=image.width,
             height=image.height,
@@ -152,13 +183,23 @@ class Categorizer:
             assigned=ruling.assigned,
             rules=rules.hash,
             model=self._offer.models[upload.add_ons[0]],
+            models={name: self._offer.models[name] for name in upload.add_ons},
             timings=Timings(*(round(milliseconds, 1) for milliseconds in times)),
+            basis=target.basis,
         )
+
+
+class _Target(NamedTuple):
+    """An image to fetch and tag; `basis` as in `streams.outcomes.Tagged`."""
+
+    upload: Upload
+    url: str
+    basis: list[str] | None = None
 
 
 async def _known_url(upload: Upload, rows: PartitionRows, settled: Callable[[], Awaitable[object]]) -> str:
     await settled()
-    encoded = rows["images"].get(ImageKey(upload.data.tenant or "", upload.public_id).encode())
+    encoded = rows["images"].get(ImageKey.of(upload).encode())
     url: str | None = orjson.loads(encoded)["url"] if encoded else None
     if url is None:
         message = f"image {upload.public_id[:64]!r} is not known; give its `url`"

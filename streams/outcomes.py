@@ -1,11 +1,12 @@
 """What became of one upload before it touches any state."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from schemas.cloudevents import Headers
 from schemas.dead_letters import Fault
 from schemas.results import ModelInfo, ScoredTag, Timings
 from schemas.uploads import Record, Upload
+from streams.rules.applying import Rules
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,9 @@ class Tagged:
         scores: For each add-on, what the rules let be reported of that, best first.
         assigned: The tags that the rules assign, best first, each with the add-ons that it is from.
         rules: The rules' hash.
+        model: That of the first add-on.
+        models: Of each add-on.
+        basis: Of a re-tag: source, id and type of the event whose findings it replaces.
     """
 
     upload: Upload
@@ -33,6 +37,20 @@ class Tagged:
     rules: str
     model: ModelInfo
     timings: Timings
+    models: dict[str, ModelInfo] = field(default_factory=dict)
+    basis: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Rederived:
+    """The image's tags are derived anew from what its taggers said before.
+
+    Attributes:
+        rules: Those that hold now.
+    """
+
+    upload: Upload
+    rules: Rules
 
 
 @dataclass(frozen=True)
@@ -82,7 +100,7 @@ class Rejected:
     upload: Upload | None = None
 
 
-Outcome = Tagged | Deleted | Edited | Deferred | Rejected
+Outcome = Tagged | Rederived | Deleted | Edited | Deferred | Rejected
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,13 @@
 """Rows of the tables: their keys and what is in them. Keys are strings, values JSON.
 
 `images`, by image: {"o": source offset, "at": event time in ms, "version", "user", "tenant", "url",
-    "ids": keys of the last events, "cause": [source, id, type], "own": tags that came with the image,
+    "ids": keys of the last events, "cause": [source, id, type] of the last upload, deletion or re-tag,
+    "own": tags that came with the image, "own_from": the event that told them, if that is not the cause,
     "tags": all its tags, "by": per tag the add-ons (or "own", "people") that it is from,
-    "scores": {add-on: [[tag, confidence], …]}, "model": [name, version], "rules": their hash,
+    "scores": {add-on: [[tag, confidence], …]}, "model": [name, version] of the first add-on,
+    "models": {add-on: [name, version]} where another one was at work, "rules": their hash,
+    "raw": {add-on: what its tagger said before the rules}, where they made something else of it,
+    "asked": threshold that the event named, or null,
     "history": the last changes, each {"at", "cause", "model", "rules", "added", "removed"},
     "deleted": true if it is, "people": what people said of its tags, see `streams.people`}
 `trends`, by window, bucket and tag: {"o", "n": images that have the tag, "by": {add-on: images},

@@ -109,6 +109,10 @@ def _image_row(tenant: str, image: Image) -> Row:
         "history": image.history,
     }
     people = _people(image)
+    if not image.deleted:
+        row["asked"] = image.asked
+    if image.own and image.own_cause != image.cause:
+        row["own_from"] = image.own_cause
     return row | ({"deleted": True} if image.deleted else {}) | ({"people": people} if people else {})
 
 

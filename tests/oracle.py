@@ -22,8 +22,8 @@ MODEL = ["stub", "1"]
 RULES = "a0ea1af23aab"  # the hash of no rules
 OFFERED = ("tagstream", "imagga_tagging")
 DEFAULT_ADD_ON = "imagga_tagging"
-EDITED = "image.tags-edited"
-TYPES = ("image.uploaded", "image.update", "image.deleted", EDITED)
+EDITED, RETAGGED = "image.tags-edited", "image.retag"
+TYPES = ("image.uploaded", "image.update", "image.deleted", EDITED, RETAGGED)
 Photo = dict[str, float]
 Id = tuple[str, str]
 ImageKey = tuple[str, str]  # tenant, public id
@@ -109,6 +109,8 @@ class Image:
 
     Attributes:
         found: Tags that add-ons assign, whatever people say, each with those add-ons.
+        asked: The threshold that the event named.
+        own_cause: The event that told `own`.
         said: What people said last of each tag, since `said_since`.
         edits: Ids of the last edits.
     """
@@ -127,6 +129,8 @@ class Image:
     deleted: bool
     seen: list[Id]
     history: list[dict[str, Any]]
+    asked: float | None = None
+    own_cause: list[str] | None = None
     said: dict[str, Said] = field(default_factory=dict)
     said_since: int | None = None
     edits: list[Id] = field(default_factory=list)
@@ -222,6 +226,8 @@ class Partition:
         old = self.images.get(key)
         if event.type == EDITED:
             photo, new = None, self._edited(event, old, offset)
+        elif event.type == RETAGGED:
+            photo, new = None, self._retagged(event, old, offset)
         else:
             photo, url = self._photo(event, old)
             new = None if old and event.id in old.seen else self._next_image(event, old, photo, url, offset)
@@ -229,7 +235,15 @@ class Partition:
             self._note_changes(key, old, new)
             self.images[key] = new
             self._announce(event, offset, old, new, photo)
-        return event.at
+        return 0 if event.type == RETAGGED else event.at
+
+    def _retagged(self, event: Event, old: Image | None, offset: int) -> Image | None:
+        """Give the image after a re-tag: model and rules are the same, so it finds what was found before."""
+        if old is None:
+            raise BadEvent("unknown_image")
+        if old.deleted or old.cause[:2] == list(event.id):
+            return None
+        return Image(**{**vars(old), "offset": offset, "cause": [*event.id, event.type]})
 
     def _edited(self, event: Event, old: Image | None, offset: int) -> Image | None:
         """Give the image after a person's edit; None where it has come before."""
@@ -279,6 +293,8 @@ class Partition:
             deleted=photo is None,
             seen=seen,
             history=old.history if old else [],
+            asked=event.threshold,
+            own_cause=cause if "tags" in event.data else (old and old.own_cause),
             said=old.said if old else {},
             said_since=old.said_since if old else None,
             edits=old.edits if old else [],

@@ -72,6 +72,7 @@ class Workload:
             self._busy: 1,
             self._edit: 12,
             self._edit_busy: 1,
+            self._retag: 5,
         }
 
     def __iter__(self) -> Iterator[Message]:
@@ -130,6 +131,11 @@ class Workload:
         at = now - dice.choice((0, 0, 1, 60, 600)) * 60_000
         kind = {"type": "image.tags-edited", "url": None, "at": at}
         return self._event(number, key, now, **(kind | edit | given))
+
+    def _retag(self, number: int, key: bytes, now: int) -> Message:
+        """Give a re-tag that finds what is known already; it leaves time, owner and people's words alone."""
+        mode = self._dice.choice(("rules", "model", None))
+        return self._event(number, key, now, at=now, type="image.retag", url=None, retag=mode)
 
     def _edit_busy(self, number: int, key: bytes, now: int) -> Message:
         """Give the only edit of an image whose upload may wait still: several might change places."""

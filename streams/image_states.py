@@ -1,0 +1,146 @@
+"""What an upload, a deletion or a new look at an image makes of its row."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from schemas.results import ScoredTag
+from schemas.uploads import Upload
+from streams.changes import Row
+from streams.outcomes import Rederived, Tagged
+from streams.people import forget, weigh
+from streams.repeats import remembered
+
+REMEMBERED_CHANGES = 10  # changes of an image's tags that can be looked up
+REMEMBERED_CHARACTERS = 262_144  # in the names of their tags: ten changes of a thousand tags fit no record
+
+Scores = Mapping[str, list[ScoredTag]]
+
+
+def is_stale(upload: Upload, row: Row) -> bool:
+    """Tell whether the image is already known in a newer state: by version, else by event time."""
+    if upload.data.version is not None and row["version"] is not None:
+        return (upload.data.version, upload.at) < (row["version"], row["at"])
+    return upload.at < int(row["at"])
+
+
+def uploaded_row(old: Row | None, tagged: Tagged, offset: int) -> Row:
+    """Give an image's row after an upload or an update."""
+    upload = tagged.upload
+    told = upload.data.tags is not None
+    own = upload.data.tags if upload.data.tags is not None else (old["own"] if old else [])
+    people = old.get("people", {}) if old else {}
+    if upload.data.keep_edits is False:
+        people = forget(people, upload.at)
+    sources, people = weigh(people, own, tagged.assigned)
+    new = _head(old, upload, offset) | {"tags": list(sources), "by": list(sources.values()), "own": own}
+    if own and old and not told:
+        new["own_from"] = old.get("own_from", old["cause"])
+    new["url"] = None if tagged.url.startswith("data:") else tagged.url  # bytes of images are not kept
+    new |= _findings(tagged)
+    return _completed(old, new, people, upload)
+
+
+def deleted_row(old: Row | None, upload: Upload, offset: int) -> Row:
+    """Give an image's row after it was deleted."""
+    people = forget(old.get("people", {}) if old else {}, upload.at)
+    gone: Row = {"deleted": True, "url": None, "own": [], "scores": {}, "model": None, "rules": None}
+    new = _head(old, upload, offset) | {"tags": [], "by": []} | gone
+    return _completed(old, new, people, upload)
+
+
+def retagged_row(old: Row, tagged: Tagged, offset: int) -> Row:
+    """Give an image's row after a new look at it; whose it is, and from when, stays."""
+    return _renewed(old, tagged.upload, _findings(tagged), tagged.assigned, offset)
+
+
+def rederived_row(old: Row, rederived: Rederived, offset: int) -> Row:
+    """Give an image's row after the rules were applied anew to what taggers had said."""
+    raw = raw_scores(old)
+    ruling = rederived.rules.apply(raw, old["asked"])
+    found = _reported(ruling.scores, raw) | {"rules": rederived.rules.hash}
+    return _renewed(old, rederived.upload, found, ruling.assigned, offset)
+
+
+def raw_scores(row: Row) -> dict[str, list[ScoredTag]]:
+    """Give what taggers said of an image, before any rules."""
+    said = row["scores"] | row.get("raw", {})
+    return {add_on: [ScoredTag(*score) for score in scores] for add_on, scores in said.items()}
+
+
+def changed_history(old: Row | None, new: Row, upload: Upload, **told: Any) -> list[Row]:  # noqa: ANN401 - JSON
+    """Give an image's history with what an event changed about its tags."""
+    before, after = (old["tags"] if old else []), new["tags"]
+    change = {
+        "at": upload.at,
+        "cause": [upload.source, upload.id, upload.type.value],
+        **told,
+        "added": [tag for tag in after if tag not in set(before)],
+        "removed": [tag for tag in before if tag not in set(after)],
+    }
+    kept = old["history"] if old else []
+    return _shortened([*kept, change]) if change["added"] or change["removed"] else kept
+
+
+def _head(old: Row | None, upload: Upload, offset: int) -> Row:
+    return {
+        "o": offset,  # first, so that it is found without decoding the row
+        "at": upload.at,
+        "version": upload.data.version if upload.data.version is not None else (old and old["version"]),
+        "user": upload.data.user_id or (old and old["user"]),
+        "tenant": upload.data.tenant or "",
+        "ids": remembered(old["ids"] if old else [], upload),
+        "cause": [upload.source, upload.id, upload.type.value],
+    }
+
+
+def _renewed(old: Row, upload: Upload, found: Row, assigned: Mapping[str, list[str]], offset: int) -> Row:
+    sources, people = weigh(old.get("people", {}), old["own"], assigned)
+    kept = {name: value for name, value in old.items() if name not in {"raw", "models", "people"}}
+    new = kept | {"o": offset, "cause": [upload.source, upload.id, upload.type.value]}
+    new |= {"tags": list(sources), "by": list(sources.values())} | found
+    if new["own"]:
+        new.setdefault("own_from", old["cause"])
+    return _completed(old, new, people, upload)
+
+
+def _completed(old: Row | None, new: Row, people: Row, upload: Upload) -> Row:
+    if people:
+        new["people"] = people
+    new["history"] = changed_history(old, new, upload, model=new["model"], rules=new["rules"])
+    return new
+
+
+def _findings(tagged: Tagged) -> Row:
+    others = {
+        add_on: [model.name, model.version]
+        for add_on, model in tagged.models.items()
+        if model != tagged.model
+    }
+    found = _reported(tagged.scores, tagged.raw) | {
+        "model": [tagged.model.name, tagged.model.version],
+        "rules": tagged.rules,
+        "asked": tagged.upload.auto_tagging,
+    }
+    return found | ({"models": others} if others else {})
+
+
+def _reported(scores: Scores, raw: Scores) -> Row:
+    """Give what is reported; what taggers said only where the rules made something else of it."""
+    differs = {add_on: _pairs(said) for add_on, said in raw.items() if said != scores.get(add_on)}
+    found: Row = {"scores": {add_on: _pairs(reported) for add_on, reported in scores.items()}}
+    return found | ({"raw": differs} if differs else {})
+
+
+def _pairs(scores: list[ScoredTag]) -> list[list[Any]]:
+    return [[score.tag, score.confidence] for score in scores]
+
+
+def _shortened(history: list[Row]) -> list[Row]:
+    """Keep the last changes: so many, and so many characters, but always the very last one."""
+    kept, room = history[-1:], REMEMBERED_CHARACTERS
+    for change in history[-2 : -REMEMBERED_CHANGES - 1 : -1]:
+        room -= sum(map(len, change["added"])) + sum(map(len, change["removed"]))
+        if room < 0:
+            break
+        kept.insert(0, change)
+    return kept
