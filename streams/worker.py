@@ -7,32 +7,26 @@ import logging
 import os
 import signal
 from collections.abc import Awaitable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from model import Tagger
-from schemas.results import ModelInfo
-from streams import stub_tagger
 from streams.access.guard import Guard
-from streams.addresses import AddressPolicy
 from streams.app import Tagstream, create_app
-from streams.categorizing import Categorizer, Offer
-from streams.fetching import Fetcher, FetchLimits
-from streams.folding import FoldRules, fold
+from streams.assembly import fold_rules_of, open_categorizer
+from streams.folding import fold
 from streams.kafka_connection import KafkaConnection
 from streams.library import Library
 from streams.replica import Replica
-from streams.retention import Retention, expired_rows
-from streams.retrying import RetryPolicy
-from streams.rules.watching import RulesWatch
+from streams.retention import expired_rows
 from streams.settings import Settings
 from streams.snapshots import SnapshotKeeper, Snapshots
-from streams.stub_tagger import StubTagger
 from streams.supervising import EXIT_DOOMED
-from streams.tagger_pool import TaggerPool
 from streams.topic_admin import wait_for_topics
 from streams.topics import TopicNames
 from streams.unit import Unit, Work
 from streams.web import QueryApi
+
+if TYPE_CHECKING:
+    from streams.rules.watching import RulesWatch
 
 log = logging.getLogger(__name__)
 
@@ -159,64 +153,14 @@ class Worker:
 
     async def _work(self, stack: contextlib.AsyncExitStack) -> Work:
         settings = self.settings
-        policy = AddressPolicy.parse(settings.allow_sources)
-        limits = FetchLimits(
-            max_bytes=settings.max_image_bytes,
-            max_bytes_in_flight=settings.max_bytes_in_flight,
-            deadline=settings.fetch_timeout,
-            concurrency=settings.fetch_concurrency,
-            per_host=settings.fetch_per_host,
-        )
-        fetcher = await stack.enter_async_context(Fetcher(policy, limits))
-        pool, models = await asyncio.to_thread(build_tagger, settings)
-        pool.start()
-        stack.callback(pool.stop)
-        rules = RulesWatch(settings.rules, settings.auto_tagging, pool.tag_names)
-        self.rules = stack.enter_context(rules)
-        offer = Offer(
-            models=models,
-            default_add_on=settings.categorization,
-        )
-        categorizer = Categorizer(fetcher, pool, offer, lambda: rules.current)
-        retention = Retention(
-            settings.keep_minutes, settings.keep_hours, settings.keep_days, settings.keep_interests
-        )
-        retries = RetryPolicy(settings.retry_first, settings.retry_longest, settings.retry_budget)
+        categorizer, self.rules = await open_categorizer(settings, stack)
+        fold_rules = fold_rules_of(settings)
         return Work(
             compute=categorizer.outcome,
-            fold=functools.partial(fold, rules=FoldRules(TopicNames.of(settings), retention, retries)),
-            expired=functools.partial(expired_rows, retention),
+            fold=functools.partial(fold, rules=fold_rules),
+            expired=functools.partial(expired_rows, fold_rules.retention),
             doom=doom,
         )
-
-
-def build_tagger(settings: Settings) -> tuple[TaggerPool | StubTagger, dict[str, ModelInfo]]:
-    """Load each add-on's model, once per folder; give what tags, and the model behind each add-on."""
-    if settings.tagger == "stub":
-        log.warning("tags come from the stub tagger: this worker is for load and chaos tests only")
-        stub = ModelInfo(stub_tagger.NAME, stub_tagger.VERSION)
-        return StubTagger(), dict.fromkeys(settings.model_folders, stub)
-    folders = set(settings.model_folders.values())
-    loaded = {folder: _load(folder, settings) for folder in folders}
-    taggers = {name: loaded[folder] for name, folder in settings.model_folders.items()}
-    models = {name: ModelInfo(tagger.name, tagger.version) for name, tagger in taggers.items()}
-    pool = TaggerPool(
-        taggers,
-        threads=settings.worker_threads,
-        max_batch=settings.max_batch,
-        known_images=settings.known_images,
-    )
-    return pool, models
-
-
-def _load(folder: Path | None, settings: Settings) -> Tagger:
-    return Tagger.load(
-        folder,
-        decrease_parents=settings.decrease_parents,
-        intra_op_threads=settings.intra_op_threads,
-        providers=settings.execution_providers,
-        warm_up=(1, settings.max_batch),
-    )
 
 
 def _doom_if_failed(task: asyncio.Task[None]) -> None:

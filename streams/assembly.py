@@ -1,0 +1,87 @@
+"""What finds outcomes and what applies them, put together as the settings say."""
+
+import asyncio
+import contextlib
+import logging
+from pathlib import Path
+
+from model import Tagger
+from schemas.results import ModelInfo
+from streams import stub_tagger
+from streams.addresses import AddressPolicy
+from streams.categorizing import Categorizer, Offer
+from streams.fetching import Fetcher, FetchLimits
+from streams.folding import FoldRules
+from streams.retention import Retention
+from streams.retrying import RetryPolicy
+from streams.rules.watching import RulesWatch
+from streams.settings import Settings
+from streams.stub_tagger import StubTagger
+from streams.tagger_pool import TaggerPool
+from streams.topics import TopicNames
+
+log = logging.getLogger(__name__)
+
+
+async def open_categorizer(
+    settings: Settings, stack: contextlib.AsyncExitStack
+) -> tuple[Categorizer, RulesWatch]:
+    """Start all that finds outcomes; the stack ends it.
+
+    Raises:
+        ManifestError: A model folder cannot be used.
+        SettingsError: The allowed sources or the rules cannot be read.
+    """
+    limits = FetchLimits(
+        max_bytes=settings.max_image_bytes,
+        max_bytes_in_flight=settings.max_bytes_in_flight,
+        deadline=settings.fetch_timeout,
+        concurrency=settings.fetch_concurrency,
+        per_host=settings.fetch_per_host,
+    )
+    policy = AddressPolicy.parse(settings.allow_sources)
+    fetcher = await stack.enter_async_context(Fetcher(policy, limits))
+    pool, models = await asyncio.to_thread(build_tagger, settings)
+    pool.start()
+    stack.callback(pool.stop)
+    rules = stack.enter_context(RulesWatch(settings.rules, settings.auto_tagging, pool.tag_names))
+    offer = Offer(models=models, default_add_on=settings.categorization)
+    return Categorizer(fetcher, pool, offer, lambda: rules.current), rules
+
+
+def fold_rules_of(settings: Settings) -> FoldRules:
+    """Give what the fold depends on besides the events."""
+    retention = Retention(
+        settings.keep_minutes, settings.keep_hours, settings.keep_days, settings.keep_interests
+    )
+    retries = RetryPolicy(settings.retry_first, settings.retry_longest, settings.retry_budget)
+    return FoldRules(TopicNames.of(settings), retention, retries)
+
+
+def build_tagger(settings: Settings) -> tuple[TaggerPool | StubTagger, dict[str, ModelInfo]]:
+    """Load each add-on's model, once per folder; give what tags, and the model behind each add-on."""
+    if settings.tagger == "stub":
+        log.warning("tags come from the stub tagger: this worker is for load and chaos tests only")
+        stub = ModelInfo(stub_tagger.NAME, stub_tagger.VERSION)
+        return StubTagger(), dict.fromkeys(settings.model_folders, stub)
+    folders = set(settings.model_folders.values())
+    loaded = {folder: _load(folder, settings) for folder in folders}
+    taggers = {name: loaded[folder] for name, folder in settings.model_folders.items()}
+    models = {name: ModelInfo(tagger.name, tagger.version) for name, tagger in taggers.items()}
+    pool = TaggerPool(
+        taggers,
+        threads=settings.worker_threads,
+        max_batch=settings.max_batch,
+        known_images=settings.known_images,
+    )
+    return pool, models
+
+
+def _load(folder: Path | None, settings: Settings) -> Tagger:
+    return Tagger.load(
+        folder,
+        decrease_parents=settings.decrease_parents,
+        intra_op_threads=settings.intra_op_threads,
+        providers=settings.execution_providers,
+        warm_up=(1, settings.max_batch),
+    )
