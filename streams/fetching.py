@@ -6,20 +6,18 @@ import functools
 import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Self
 
 import aiohttp
 import httpx
-from aiohttp.client_middlewares import ClientHandlerType
 from aiohttp.client_proto import ResponseHandler
-from httpx_aiohttp import AiohttpTransport
 
 from streams.addresses import AddressPolicy, CheckedResolver
 from streams.byte_budget import ByteBudget
 from streams.circuits import Circuits
 from streams.errors import SourceBusyError, SourceError, SourceGoneError
+from streams.http_transport import AiohttpTransport
 from streams.intake import Intake
 from streams.name_lookups import NameLookups
 from streams.source_answers import check_answer, redirect_target, source_fault
@@ -27,8 +25,8 @@ from streams.source_urls import check_url, host_of, read_data_url, shown, too_la
 
 MAX_REDIRECTS = 3
 MAX_UNREAD_ANSWERS = 16
+MAX_CHUNKS = 1024
 _HEADERS = {"accept": "image/*", "accept-encoding": "identity", "user-agent": "tagstream"}
-_sent_url: ContextVar[str] = ContextVar("sent_url")
 
 
 def _nothing() -> None:
@@ -101,13 +99,7 @@ class Fetcher:
         protocol: type[ResponseHandler] = _Answers
         answers = functools.partial(protocol, loop=asyncio.get_running_loop())
         connector._factory = answers  # noqa: SLF001 - no argument of the connector sets it
-        session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            middlewares=[_faithfully],
-        )
-        self._transport = AiohttpTransport(client=session, trust_env=False)
+        self._transport = AiohttpTransport(connector)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -180,7 +172,6 @@ class Fetcher:
     async def _stream(self, request: httpx.Request) -> AsyncIterator[httpx.Response]:
         if self._transport is None:
             raise RuntimeError("use the Fetcher as an async context manager")
-        _sent_url.set(str(request.url))
         try:
             response = await self._transport.handle_async_request(request)
             try:
@@ -189,7 +180,7 @@ class Fetcher:
                 await response.aclose()
         except SourceError:
             raise
-        except (httpx.HTTPError, aiohttp.ClientError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             raise source_fault(error, str(request.url)) from error
 
     async def _read_body(self, response: httpx.Response, intake: Intake) -> bytes:
@@ -199,13 +190,16 @@ class Fetcher:
             if int(declared) > limit:
                 raise too_large(str(response.url), limit)
             await intake.expect(int(declared))
-        body = bytearray()
+        chunks, size = [], 0
         async for chunk in response.aiter_raw():
-            if len(body) + len(chunk) > limit:
+            size += len(chunk)
+            if size > limit:
                 raise too_large(str(response.url), limit)
             await intake.take(len(chunk))
-            body += chunk
-        return bytes(body)
+            chunks.append(chunk)
+            if len(chunks) == MAX_CHUNKS:  # an object per byte that drips in would take more than the byte
+                chunks = [b"".join(chunks)]
+        return b"".join(chunks)
 
 
 class _Answers(ResponseHandler):
@@ -218,15 +212,3 @@ class _Answers(ResponseHandler):
         super().data_received(data)
         if len(self) > MAX_UNREAD_ANSWERS and self.transport is not None:
             self.transport.abort()
-
-
-async def _faithfully(request: aiohttp.ClientRequest, send: ClientHandlerType) -> aiohttp.ClientResponse:
-    """Mend two habits of `httpx-aiohttp`.
-
-    It hands URLs to aiohttp as text, and aiohttp decodes `%2C` and the like in text: signatures break.
-    It encodes the reason phrase as strict UTF-8: one in Latin-1 loses the answer and leaks the connection.
-    """
-    request.url = type(request.url)(_sent_url.get(), encoded=True).with_fragment(None)
-    response = await send(request)
-    response.reason = None
-    return response

@@ -62,13 +62,11 @@ def _retry_after(response: httpx.Response) -> float | None:
 def source_fault(error: Exception, url: str) -> SourceError:
     """Turn what the client raised into a source's fault.
 
-    Messages tell the cause's class: its text may hold the whole URL. `httpx-aiohttp` calls every lost
-    connection a ConnectTimeout, and lets through what is no HTTP as aiohttp's own ClientResponseError.
+    Messages tell the error's class: its text may hold the whole URL.
     """
-    cause = error.__cause__ or error
-    detail = getattr(cause, "strerror", None)
-    message = f"{shown(url)}: {type(cause).__name__}" + (f" ({detail!s:.100})" if detail else "")
-    if isinstance(error, httpx.UnsupportedProtocol):
+    detail = getattr(error, "strerror", None)
+    message = f"{shown(url)}: {type(error).__name__}" + (f" ({detail!s:.100})" if detail else "")
+    if isinstance(error, aiohttp.InvalidURL):
         return SourceGoneError("invalid_url", message)
     if isinstance(error, (ValueError, aiohttp.ClientResponseError)):
         return SourceGoneError("invalid_answer", message)

@@ -646,3 +646,22 @@ def test_shown_tells_no_query(path: str, word: str) -> None:
 def test_httpx_keeps_its_word() -> None:
     """The transport's parts that the fetcher leans on: a stream of bytes, and no decoding of hosts."""
     assert httpx.Request("GET", "http://XN--BCHER-KVA.test/").url.raw_host == b"xn--bcher-kva.test"
+
+
+async def test_an_image_in_many_small_pieces_arrives_whole(
+    server: PhotoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pieces are put together now and then, so that none is lost and many small ones take little memory."""
+    monkeypatch.setattr("streams.fetching.MAX_CHUNKS", 4)
+    body = bytes(range(30))
+
+    async def in_pieces(connection: Connection) -> None:
+        await connection.send(OK + b"content-length: 30\r\n\r\n")
+        for number in body:
+            await connection.send(bytes([number]))
+            await asyncio.sleep(0.002)
+
+    server.scripts["/pieces"] = in_pieces
+    async with Fetcher(LOOPBACK, LIMITS) as fetcher:
+        with await fetcher.fetch(server.url("/pieces")) as fetched:
+            assert fetched.data == body
