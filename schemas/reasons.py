@@ -71,6 +71,10 @@ REASONS: dict[str, Reason] = {
         "The source gave no complete answer in time.",
         "Replay once the source is quick again, or raise TAGSTREAM_FETCH_TIMEOUT first.",
     ),
+    "memory_busy": Reason(
+        "Other images filled TAGSTREAM_MAX_BYTES_IN_FLIGHT until the event's time for retries ran out.",
+        "Start more workers, or raise the limit, and replay.",
+    ),
     "circuit_open": Reason(
         "The source kept failing and was left alone until the event's time for retries ran out.",
         "Replay once the source is up again.",

@@ -22,6 +22,8 @@ MAX_PASSED_ON_BYTES = 262_144  # all but the URL: results repeat tags up to thre
 MAX_CONTEXT_DEPTH = 32  # encoders give up somewhere past 200
 MAX_NUMBER = 32  # characters of a number given as a string
 
+MAX_AHEAD_HOURS = 24  # of an event time before its record's Kafka timestamp: more than any time zone explains
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_10000_MS = 253_402_300_800_000
 _INT64 = range(-(2**63), 2**64)  # what JSON encoders can write
@@ -74,7 +76,8 @@ class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
         Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})] | None,
         msgspec.Meta(
             description="Event time, RFC 3339, 1970 to 9999; without an offset: UTC. "
-            "Absent: the CloudEvent's `time`, else Kafka's timestamp."
+            "Absent: the CloudEvent's `time`, else Kafka's timestamp. "
+            f"At most {MAX_AHEAD_HOURS} hours ahead of Kafka's timestamp."
         ),
     ] = None
     version: Annotated[
@@ -191,7 +194,7 @@ def parse_upload(record: Record) -> Upload:
         id=event_id,
         type=upload_type,
         public_id=_public_id(data, record.key),
-        at=_event_time(data.uploaded_at or envelope.time, origin.at),
+        at=_event_time(data.uploaded_at or envelope.time, origin.at, record.timestamp),
         data=data,
         add_ons=_add_ons(data.categorization),
         auto_tagging=_threshold(data.auto_tagging),
@@ -310,11 +313,18 @@ def _public_id(data: UploadData, key: bytes | None) -> str:
     return name
 
 
-def _event_time(text: str | None, kafka_timestamp: int) -> int:
-    moment = kafka_timestamp if text is None else _milliseconds(text)
+def _event_time(text: str | None, published_at: int, kafka_timestamp: int) -> int:
+    """Give the event time in milliseconds.
+
+    One that lies far in the future is refused: whatever came later would be older, and change nothing.
+    """
+    moment = published_at if text is None else _milliseconds(text)
+    given = f"event time {text[:64]!r}" if text is not None else f"Kafka timestamp {published_at}"
     if not 0 <= moment < _YEAR_10000_MS:
-        given = f"event time {text[:64]!r}" if text is not None else f"Kafka timestamp {kafka_timestamp}"
         raise BadEventError("invalid_event", f"{given} is outside the years 1970 to 9999")
+    if moment - kafka_timestamp > MAX_AHEAD_HOURS * 3_600_000:
+        rule = f"is more than {MAX_AHEAD_HOURS} hours ahead of the record's Kafka timestamp {kafka_timestamp}"
+        raise BadEventError("invalid_event", f"{given} {rule}; check the publisher's clock")
     return moment
 
 

@@ -12,12 +12,14 @@ from typing import Any
 import faust
 from faust.types import TP
 
+from streams.errors import SettingsError
 from streams.kafka_connection import KafkaConnection
 from streams.ledger import Ledger
+from streams.membership import Membership
 from streams.partition_log import PartitionLog
 from streams.replica import Replica
 from streams.rows import TABLES
-from streams.settings import Settings
+from streams.settings import Settings, variable
 from streams.state import PartitionState
 from streams.tables import LedgerTable, LedgerTableManager
 from streams.topics import TopicNames
@@ -50,24 +52,36 @@ class Tagstream(faust.App):  # type: ignore[misc]  # Faust is untyped here
         *args: Any,  # noqa: ANN401
         replica: Replica,
         new_unit: Callable[[PartitionState], Unit],
+        membership: Membership,
+        on_taken: Callable[[], None],
         **kwargs: Any,  # noqa: ANN401
     ):
         super().__init__(*args, **kwargs)
         self.units: dict[int, Unit] = {}
         self._replica = replica
         self._new_unit = new_unit
+        self._membership = membership
+        self._on_taken = on_taken
         self.uploads_topic = ""
         self.assigned = asyncio.Event()
 
     async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
+        if not self._member_id and await self._membership.taken():
+            self._on_taken()
         # Only a pause: most partitions come back at once, and a fence guards those that do not.
         await asyncio.gather(*(unit.suspend() for unit in self.units.values()))
         await super()._on_partitions_revoked(revoked)
 
     async def _on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self._membership.member_id = self._member_id
         if not self.should_stop:
             await self._own({tp.partition for tp in assigned if tp.topic == self.uploads_topic})
         await super()._on_partitions_assigned(assigned, generation_id)
+
+    @property
+    def _member_id(self) -> str:
+        """Give our id in the group; empty where the broker does not know us, or not any more."""
+        return str(self.consumer._thread._consumer._coordinator.member_id)  # noqa: SLF001 - nobody else tells
 
     async def _own(self, partitions: set[int]) -> None:
         gone = [self.units.pop(partition) for partition in self.units.keys() - partitions]
@@ -111,10 +125,18 @@ def create_app(settings: Settings, connection: KafkaConnection, replica: Replica
             pace,
         )
 
+    def give_way() -> None:
+        rule = f"another worker came into group {settings.app_id!r} under this name and has taken its place"
+        cure = "give each worker a name of its own"
+        fault = f"{variable('instance_id')}={settings.group_instance_id!r}: {rule}; {cure}"
+        work.doom("membership", SettingsError(fault))
+
     app = Tagstream(
         settings.app_id,
         replica=replica,
         new_unit=new_unit,
+        membership=Membership(connection, settings.app_id, settings.group_instance_id),
+        on_taken=give_way,
         **connection.faust_options(),
         Table=LedgerTable,
         TableManager=LedgerTableManager,

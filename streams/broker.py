@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -52,11 +53,20 @@ class EmbeddedBroker:
     Attributes:
         data_dir: Where its data is.
         port: Where it listens; once started, this may be another port than the one asked for.
+
+    `properties` of the constructor are Kafka's own, and win over ours.
     """
 
-    def __init__(self, data_dir: Path, port: int = DEFAULT_PORT, cache_dir: Path | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int = DEFAULT_PORT,
+        cache_dir: Path | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
         self.data_dir = Path(data_dir).absolute()
         self.port = port
+        self._properties = properties or {}
         self._cache_dir = (cache_dir or default_cache_dir()).absolute()  # the broker runs elsewhere
         self._directory = BrokerDirectory(self.data_dir)
         self._keeper: subprocess.Popen[bytes] | None = None
@@ -134,7 +144,7 @@ class EmbeddedBroker:
         if wanted not in (0, self.port):
             log.warning("port %d is taken: the embedded broker listens on port %d", wanted, self.port)
         self._directory.record(descriptor, 0, self.port)
-        self._directory.prepare(_HOST, self.port, _free_port(0))
+        self._directory.prepare(_HOST, self.port, _free_port(0), self._properties)
         if not self._directory.formatted:
             self._format(command)
         keeper = [sys.executable, "-I", broker_keeper.__file__, str(_STOP_WITHIN)]

@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -90,9 +91,13 @@ class BrokerDirectory:
         """Tell whether the storage was formatted."""
         return (self.path / "log" / "meta.properties").exists()
 
-    def prepare(self, host: str, port: int, controller_port: int) -> None:
-        """Write the broker's configuration, and set the last run's log aside."""
+    def prepare(self, host: str, port: int, controller_port: int, properties: Mapping[str, str]) -> None:
+        """Write the broker's configuration, and set the last run's log aside.
+
+        `properties` are Kafka's own, and win over those that are given here.
+        """
         text = _PROPERTIES.format(host=host, port=port, controller_port=controller_port)
+        text += "".join(f"{name}={value}\n" for name, value in properties.items())
         (self.path / "server.properties").write_text(text, "utf-8")
         if self.log_file.exists():
             self.log_file.replace(self.log_file.with_suffix(".log.1"))

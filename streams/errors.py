@@ -37,5 +37,9 @@ class TopicsError(RuntimeError):
     """The cluster's topics do not fit the settings."""
 
 
+class KafkaRefusalError(RuntimeError):
+    """Kafka does not let us in, or does not let us do what a worker must: somebody has to grant it."""
+
+
 class InvariantError(RuntimeError):
     """Our fault: what the unit of work promises does not hold. The process must end."""

@@ -21,16 +21,17 @@ from collections.abc import Iterable
 
 import orjson
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import ProducerFenced
+from aiokafka.errors import MessageSizeTooLargeError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
 from streams.changelogs import catch_up
 from streams.changes import Changes
-from streams.errors import InvariantError
+from streams.errors import InvariantError, TopicsError
 from streams.kafka_connection import KafkaConnection
 from streams.outcomes import Output
 from streams.rows import OFFSET_KEY, TABLES
 from streams.state import ID_KEY, PartitionState
+from streams.topic_admin import too_small
 from streams.topics import MAX_RECORD_BYTES, TopicNames
 
 COMMIT_DEADLINE = 60.0  # seconds; past it the outcome is unknown
@@ -38,6 +39,10 @@ _BATCH_BYTES = 1_000_000
 _LEADING_OFFSET = re.compile(rb'\{"o":(\d+)[,}]')
 _CHECKED = ("images", "trends", "interests")
 _Message = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]  # key, value, headers
+
+
+class CommitTimeoutError(RuntimeError):
+    """Whether the transaction was committed is not known."""
 
 
 class Ledger:
@@ -88,12 +93,22 @@ class Ledger:
         self._note_offset(changes, next_offset)
         rows = list(changes.encoded())
         batches = self._batches(changes.outputs, rows)
-        async with asyncio.timeout(COMMIT_DEADLINE), producer.transaction():
+        transaction = asyncio.create_task(self._transact(producer, batches, next_offset))
+        # Not asyncio.timeout: aiokafka would then wait without end for the abort to be answered.
+        await asyncio.wait({transaction}, timeout=COMMIT_DEADLINE)
+        if not transaction.done():
+            raise CommitTimeoutError(f"no answer to a commit within {COMMIT_DEADLINE:g} s")
+        self._absorb(rows, transaction.result())
+
+    async def _transact(
+        self, producer: AIOKafkaProducer, batches: dict[str, list[_Message]], next_offset: int
+    ) -> dict[str, int]:
+        async with producer.transaction():
             offsets = await self._send(producer, batches)
             source = TopicPartition(self._names.uploads, self.state.partition)
             committed = {source: OffsetAndMetadata(next_offset, "")}
             await producer.send_offsets_to_transaction(committed, self._names.app_id)
-        self._absorb(rows, offsets)
+        return offsets
 
     def _note_offset(self, changes: Changes, next_offset: int) -> None:
         meta = changes.get("meta", OFFSET_KEY) or {}
@@ -142,14 +157,26 @@ class Ledger:
                     f"a record of {len(waiting[0][1] or b'')} bytes fits no batch to {topic}"
                 )
             delivery = await producer.send_batch(batch, topic, partition=self.state.partition)
-            next_offset = (await delivery).offset + count
+            try:
+                next_offset = (await delivery).offset + count
+            except MessageSizeTooLargeError as error:
+                raise TopicsError(too_small(topic)) from error
             waiting = waiting[count:]
         return next_offset
 
     def _absorb(self, rows: Iterable[tuple[str, str, bytes | None]], offsets: dict[str, int]) -> None:
+        for table in {table for table, _, _ in rows}:
+            self._move_on(table, offsets[self._changelogs[table]])
         for table, key, value in rows:
             self.state.apply(table, key, value)
-            self.state.positions[table] = offsets[self._changelogs[table]]
+
+    def _move_on(self, table: str, position: int) -> None:
+        if position < self.state.positions[table]:
+            raise TopicsError(
+                f"topic {self._changelogs[table]} was recreated while the worker ran, and has lost its "
+                "rows; docs/operations.md tells what that means; choose a new app_id to begin anew"
+            )
+        self.state.positions[table] = position
 
     def _check_rows(self) -> None:
         for table in _CHECKED:

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 
 from pythonjsonlogger.orjson import OrjsonFormatter
 from rich.console import Console
@@ -20,6 +22,26 @@ _QUIET = {  # what these say below the level given is of use to their authors
 }
 
 
+_SELDOM = 60.0  # seconds
+
+
+class _Seldom(logging.Filter):
+    """Lets a logger's message pass once in a while: aiokafka repeats some of them 100 times per second."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._last: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether the record is to be shown."""
+        message, now = (record.name, str(record.msg)), self._clock()
+        if now - self._last.get(message, -_SELDOM) < _SELDOM:
+            return False
+        self._last[message] = now
+        return True
+
+
 def set_up_logs(level: str, form: str) -> None:
     """Send log lines to standard error.
 
@@ -34,6 +56,7 @@ def set_up_logs(level: str, form: str) -> None:
         raise SettingsError(f"TAGSTREAM_LOG_LEVEL={level!r}: choose DEBUG, INFO, WARNING or ERROR")
     if form not in {"auto", "console", "json"}:
         raise SettingsError(f"TAGSTREAM_LOG_FORMAT={form!r}: choose auto, console or json")
+    chatter = _Seldom()
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
     logging.basicConfig(
         level=level.upper(),
@@ -43,6 +66,8 @@ def set_up_logs(level: str, form: str) -> None:
     if level.upper() != "DEBUG":
         for name, quiet in _QUIET.items():
             logging.getLogger(name).setLevel(quiet)
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(lambda record: not record.name.startswith("aiokafka") or chatter.filter(record))
 
 
 def _console_handler() -> logging.Handler:

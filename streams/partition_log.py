@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from schemas.uploads import Record
-from streams.errors import InvariantError
+from streams.errors import TopicsError
 from streams.kafka_connection import KafkaConnection
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class PartitionLog:
         """Give every committed record from `offset` on, for ever.
 
         Raises:
-            InvariantError: The log is shorter than what was already processed: the topic was recreated.
+            TopicsError: The log is shorter than what was already processed: the topic was recreated.
         """
         offset = await self._check_range(offset)
         self._consumer.assign([self._place])
@@ -77,7 +77,7 @@ class PartitionLog:
         if offset > end:
             cure = "if it was recreated on purpose, choose a new app_id, so that its state begins anew"
             message = f"{self._place} ends at {end}, but {offset} records are already processed; {cure}"
-            raise InvariantError(message)
+            raise TopicsError(message)
         if offset < first:
             log.error("%s: records %d to %d were deleted before we read them", self._place, offset, first - 1)
         return max(offset, first)

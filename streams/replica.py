@@ -5,11 +5,10 @@ read is committed; how far behind it is, `as_of` says.
 """
 
 import asyncio
-import contextlib
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -26,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _FRESHNESS_INTERVAL = 1.0  # seconds between two looks at the ends of the logs
 _TELL_INTERVAL = 0.1  # seconds between two looks for states that were loaded
+_FOREIGN = "partition %d: its snapshot is of other topics, reading the changelogs instead"
 _STALLED_AFTER = 5.0  # seconds without progress, while uploads wait
 
 
@@ -146,6 +146,7 @@ class Replica:
         ends = await consumer.end_offsets(list(places))
         if self._changed.is_set():
             return
+        restored = _mistrust([state for state in followed if not state.loaded], places, ends)
         consumer.assign(list(places))
         for place, (state, table) in places.items():
             consumer.seek(place, max(state.positions[table], starts[place]))
@@ -155,7 +156,20 @@ class Replica:
                 state, table = places[place]
                 if state.partition not in self._taken:
                     absorb(state, table, messages)
+            self._forget_foreign(restored)
             await self._note_loaded(consumer, places, ends)
+
+    def _forget_foreign(self, restored: dict[int, bytes]) -> None:
+        """Begin anew with states whose snapshot turns out to be of another incarnation of the topics."""
+        for partition in restored.keys() - self._taken:
+            state = self.states[partition]
+            if state.identity != restored[partition]:
+                log.warning(
+                    "partition %d: its snapshot is of other topics, reading the changelogs", partition
+                )
+                state.clear()
+                del restored[partition]
+                self._changed.set()
 
     async def _note_loaded(
         self,
@@ -187,10 +201,34 @@ class Replica:
     async def _watch(self, consumer: AIOKafkaConsumer) -> None:
         places = [TopicPartition(self._names.uploads, partition) for partition in self.states]
         while True:
-            with contextlib.suppress(KafkaError):
-                ends = await consumer.end_offsets(places)
+            try:
+                async with asyncio.timeout(_STALLED_AFTER):
+                    ends = await consumer.end_offsets(places)
                 self._ends = {place.partition: end for place, end in ends.items()}
+            except (KafkaError, TimeoutError):
+                self._ends = {}  # nobody knows
             for partition, state in self.states.items():
                 if self._progress.get(partition, (-1, 0.0))[0] != state.next_offset:
                     self._progress[partition] = (state.next_offset, time.monotonic())
             await asyncio.sleep(_FRESHNESS_INTERVAL)
+
+
+def _mistrust(
+    unloaded: Sequence[PartitionState],
+    places: Mapping[TopicPartition, tuple[PartitionState, str]],
+    ends: Mapping[TopicPartition, int],
+) -> dict[int, bytes]:
+    """Have states that snapshots gave prove whose they are; give the identity that each must have.
+
+    It is in `meta`, which is short and so is read from its beginning. What reaches beyond a changelog's end
+    is of another incarnation for certain, and is cleared.
+    """
+    for place, (state, table) in places.items():
+        if state in unloaded and state.positions[table] > ends[place]:
+            log.warning(
+                "partition %d: its snapshot is of other topics, reading the changelogs", state.partition
+            )
+            state.clear()
+    for state in unloaded:
+        state.positions["meta"] = 0
+    return {state.partition: state.identity for state in unloaded if state.identity is not None}

@@ -55,11 +55,15 @@ class Snapshots:
         body = msgspec.msgpack.encode(snapshot)
         path = self._path(snapshot.partition)
         draft = path.with_suffix(".draft")
-        with draft.open("wb") as file:
-            file.write(_MAGIC + hashlib.sha256(body).digest() + body)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        try:
+            with draft.open("wb") as file:
+                file.write(_MAGIC + hashlib.sha256(body).digest() + body)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        except OSError:
+            draft.unlink(missing_ok=True)  # what is left of it would only fill the disk further
+            raise
 
     def load(self, partition: int) -> _Snapshot | None:
         """Give the snapshot of a partition, if there is a usable one. For a thread."""

@@ -5,10 +5,14 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 EXIT_DOOMED = 70  # sysexits' EX_SOFTWARE: start again from what was committed
-_BACKOFF_MAX = 15.0  # seconds
+EXIT_UNUSABLE = 78  # sysexits' EX_CONFIG: something must be changed first
+_BACKOFF = 0.5  # seconds before the first restart; twice as long each time
+_BACKOFF_MAX = 15.0
+_STEADY_AFTER = 60.0  # seconds of work after which the next restart counts as the first
 
 
 class Supervisor:
@@ -50,9 +54,10 @@ class Supervisor:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _keep_running(self) -> int:
-        delay = 0.5
+        delay = _BACKOFF
         with open(self._log_path, "ab") as log:  # noqa: ASYNC230, PTH123 - opened once, at start
             while True:
+                started = time.monotonic()
                 self._process = await asyncio.create_subprocess_exec(
                     *self._command, env=self._environment, stderr=log, stdout=log, start_new_session=True
                 )
@@ -65,5 +70,7 @@ class Supervisor:
                 if code >= 0 and code != EXIT_DOOMED:
                     return code
                 self._on_restart(code)
+                if time.monotonic() - started > _STEADY_AFTER:
+                    delay = _BACKOFF
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, _BACKOFF_MAX)

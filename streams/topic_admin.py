@@ -2,65 +2,141 @@
 
 import asyncio
 import logging
+from collections.abc import Iterable, Mapping
 
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from streams.errors import TopicsError
+from streams.errors import KafkaRefusalError, TopicsError
 from streams.kafka_connection import KafkaConnection
-from streams.settings import Settings
-from streams.topics import TopicNames
+from streams.kafka_faults import check_login, lasting_fault
+from streams.partition_log import open_consumer
+from streams.rows import TABLES
+from streams.settings import Settings, variable
+from streams.topics import MAX_RECORD_BYTES, TopicNames
 
 log = logging.getLogger(__name__)
 
+_SIZE = "max.message.bytes"
 
-async def ensure_topics(connection: KafkaConnection, settings: Settings) -> int:
-    """Create the topics that are missing; give the number of partitions of each.
+
+async def ensure_topics(connection: KafkaConnection, settings: Settings) -> None:
+    """Create the topics that are missing, and check those that exist.
 
     Raises:
-        TopicsError: The topics that exist have different numbers of partitions, or may not be created.
-        KafkaError: The broker does not answer.
+        TopicsError: One has another number of partitions or too small a size limit, cannot be created, or
+            is gone although the rest of the state is there.
+        KafkaError: The broker does not answer, or refuses.
     """
-    configs = TopicNames.of(settings).configs
+    names = TopicNames.of(settings)
     admin = AIOKafkaAdminClient(**connection.aiokafka_options())
     await admin.start()
     try:
-        counts = await _partition_counts(admin, list(configs))
-        partitions = _agreed(counts, settings.partitions)
-        missing = [name for name in configs if name not in counts]
+        # All of them: asking for one by name would create it, with too few partitions, where brokers do that.
+        counts = {
+            name: count for name, count in (await partition_counts(admin)).items() if name in names.configs
+        }
+        check_partitions(counts, settings.partitions)
+        missing = [name for name in names.configs if name not in counts]
         if missing:
-            await _create(admin, {name: configs[name] for name in missing}, partitions, settings.replication)
-        return partitions
+            await _check_whole(connection, names, counts, missing)
+            configs = {name: names.configs[name] for name in missing}
+            await _create(admin, configs, settings.partitions, settings.replication)
+        await _check_sizes(admin, [name for name in counts if name != names.uploads])
     finally:
         await admin.close()
 
 
-async def wait_for_topics(connection: KafkaConnection, settings: Settings) -> int:
-    """As `ensure_topics`, but wait for a broker that is away."""
+async def wait_for_topics(connection: KafkaConnection, settings: Settings) -> None:
+    """As `ensure_topics`, but wait for a broker that is away.
+
+    Raises:
+        KafkaRefusalError: The broker does not let us in, or does not let us do it.
+    """
     delay = 0.5
     while True:
         try:
             return await ensure_topics(connection, settings)
         except KafkaError as error:
+            if fault := lasting_fault(error, connection):
+                raise KafkaRefusalError(fault) from error
             log.warning("waiting for Kafka at %s: %s", connection.bootstrap_servers, error)
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, 15.0)
+        await check_login(connection)
+        await asyncio.sleep(delay)
+        delay = min(delay * 2, 15.0)
 
 
-async def _partition_counts(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
-    found = await admin.describe_topics(names)
+async def partition_counts(admin: AIOKafkaAdminClient, names: Iterable[str] | None = None) -> dict[str, int]:
+    """Give the number of partitions of each topic that exists, of these or of all."""
+    found = await admin.describe_topics(None if names is None else list(names))
     return {topic["topic"]: len(topic["partitions"]) for topic in found if topic["error_code"] == 0}
 
 
-def _agreed(counts: dict[str, int], wanted: int) -> int:
-    if len(set(counts.values())) > 1:
-        listing = ", ".join(f"{name}={count}" for name, count in sorted(counts.items()))
-        cure = "recreate the odd ones, or choose another app_id and topic_prefix"
-        raise TopicsError(f"all topics need the same number of partitions, found {listing}; {cure}")
-    found = next(iter(counts.values()), wanted)
-    if found != wanted:
-        log.warning("the topics have %d partitions; the setting of %d is for new topics only", found, wanted)
-    return found
+def check_partitions(counts: Mapping[str, int], wanted: int) -> None:
+    """Check that all have the number that the setting says.
+
+    Raises:
+        TopicsError: One has not.
+    """
+    odd = {name: count for name, count in sorted(counts.items()) if count != wanted}
+    if not odd:
+        return
+    listing = ", ".join(f"{name}={count}" for name, count in odd.items())
+    cure = "recreate these topics, or choose another app_id and topic_prefix"
+    if len(odd) == len(counts) and len(set(odd.values())) == 1:
+        cure = f"set {variable('partitions')}={next(iter(odd.values()))}, or {cure}"
+    rule = f"all topics need the same number of partitions, {variable('partitions')}={wanted}"
+    raise TopicsError(f"{rule}, found {listing}; {cure}")
+
+
+async def _check_whole(
+    connection: KafkaConnection, names: TopicNames, counts: Mapping[str, int], missing: Iterable[str]
+) -> None:
+    """Refuse to go on with an emptied table: the counts would be wrong without anybody noticing."""
+    gone = [names.changelog(table) for table in TABLES if names.changelog(table) in missing]
+    kept = [names.changelog(table) for table in TABLES if names.changelog(table) in counts]
+    if not gone or not await _any_records(connection, {name: counts[name] for name in kept}):
+        return
+    raise TopicsError(
+        f"state topics {', '.join(gone)} are missing while {', '.join(kept)} hold records: the state is not "
+        "whole; restore them, or delete the others too (the state begins anew from what the upload topic "
+        "still holds), or choose a new app_id"
+    )
+
+
+async def _any_records(connection: KafkaConnection, counts: Mapping[str, int]) -> bool:
+    places = [TopicPartition(name, number) for name, count in counts.items() for number in range(count)]
+    if not places:
+        return False
+    consumer = open_consumer(connection)
+    await consumer.start()
+    try:
+        return any((await consumer.end_offsets(places)).values())
+    finally:
+        await consumer.stop()
+
+
+async def _check_sizes(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> None:
+    """Refuse topics that would refuse our largest records: a partition would stop at the first of them."""
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name, {_SIZE: None}) for name in topics]
+    for answer in await admin.describe_configs(asked) if asked else ():
+        for code, _, _, topic, entries in answer.resources:
+            if code:
+                log.warning("cannot check the configuration of topic %s: %s", topic, for_code(code).__name__)
+            for _, value, *_ in entries:
+                if int(value) < MAX_RECORD_BYTES:
+                    raise TopicsError(too_small(topic, int(value)))
+
+
+def too_small(topic: str, limit: int | None = None) -> str:
+    """Say that a topic's size limit is too low, and what to do."""
+    found = "its limit" if limit is None else f"{_SIZE}={limit}"
+    return (
+        f"topic {topic}: {found} is too small, records may have {MAX_RECORD_BYTES} bytes; "
+        f"kafka-configs.sh --alter --topic {topic} --add-config {_SIZE}={MAX_RECORD_BYTES}"
+    )
 
 
 async def _create(

@@ -16,6 +16,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from aiokafka.errors import ProducerFenced
+
 from schemas.uploads import Record
 from streams.changes import Changes, PartitionRows
 from streams.count_rows import WarmRows
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 
 SWEPT_PER_TRANSACTION = 200
 MAX_RETRIES_IN_WORK = 16
+FENCE_GRACE = 4.0  # seconds: whoever took over, the group's word on it comes with the next heartbeats
 _POLL = 0.2  # seconds between two looks at what is due
 
 
@@ -67,13 +70,13 @@ class Work:
             rows, and a function that waits until they hold all that comes before the record.
         fold: Applies an outcome; pure.
         expired: Finds rows, by table and key, that no longer count.
-        doom: Ends the process, saying why.
+        doom: Ends the process, saying where it failed and why.
     """
 
     compute: Compute
     fold: Callable[[Changes, Done], None]
     expired: Callable[[PartitionState], list[tuple[str, str]]]
-    doom: Callable[[str], None]
+    doom: Callable[[str, BaseException], None]
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,11 @@ class Unit:
                 tasks.create_task(self._sweep_for_ever())
         except Exception as error:  # whatever it was: loading anew gives the truth
             log.critical("partition %d failed", self.partition, exc_info=error)
-            self._work.doom(f"partition {self.partition}: {_innermost(error)!r}")
+            cause = _innermost(error)
+            if isinstance(cause, ProducerFenced):
+                self.ready.clear()
+                await asyncio.sleep(FENCE_GRACE)
+            self._work.doom(f"partition {self.partition}", cause)
         finally:
             for entry in (*self._entries, *self._retries):
                 entry.outcome.cancel()

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import functools
 import logging
-import os
 import signal
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
@@ -12,14 +11,15 @@ from typing import TYPE_CHECKING
 from streams.access.guard import Guard
 from streams.app import Tagstream, create_app
 from streams.assembly import fold_rules_of, open_categorizer
+from streams.ending import doom
 from streams.folding import fold
 from streams.kafka_connection import KafkaConnection
+from streams.kafka_watch import KafkaWatch
 from streams.library import Library
 from streams.replica import Replica
 from streams.retention import expired_rows
 from streams.settings import Settings
 from streams.snapshots import SnapshotKeeper, Snapshots
-from streams.supervising import EXIT_DOOMED
 from streams.topic_admin import wait_for_topics
 from streams.topics import TopicNames
 from streams.unit import Unit, Work
@@ -30,33 +30,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+READY, WAITING = "ready", "waiting for Kafka"
 _STOP_DEADLINE = 10.0  # seconds that a graceful stop may take after its partitions are given back
-
-
-def doom(reason: str) -> None:
-    """End the process at once: what is committed is the truth, and loading it again is the cure."""
-    log.critical("ending the process, so that a restart begins from what was committed: %s", reason)
-    logging.shutdown()
-    os._exit(EXIT_DOOMED)
 
 
 class Worker:
     """A worker.
 
     Attributes:
-        status: starting, waiting for Kafka, ready, or stopping.
-        partitions: How many partitions the topics have; None before Kafka was heard.
         port: Where the query API listens.
         rules: The rules for tags; None before they are read.
     """
 
     def __init__(self, settings: Settings, connection: KafkaConnection) -> None:
         self.settings = settings
-        self.status = "starting"
-        self.partitions: int | None = None
         self.port = settings.web_port
         self.rules: RulesWatch | None = None
+        self._status = "starting"
         self._connection = connection
+        self._doom = functools.partial(doom, connection)
+        self._watch: KafkaWatch | None = None
         self._app: Tagstream | None = None
         self._library = Library(settings)
         self._stopping = asyncio.Event()
@@ -66,9 +59,16 @@ class Worker:
         """Give the partitions in work."""
         return self._app.units if self._app else {}
 
+    @property
+    def status(self) -> str:
+        """Tell what it does: starting, waiting for Kafka, …, ready, stopping."""
+        if self._status == READY and self._watch is not None and not self._watch.answers:
+            return WAITING
+        return self._status
+
     def stop(self) -> None:
         """Ask for a graceful stop."""
-        self.status = "stopping"
+        self._status = "stopping"
         self._stopping.set()
 
     async def run(self) -> None:
@@ -77,6 +77,7 @@ class Worker:
         Raises:
             ManifestError: A model folder cannot be used.
             TopicsError: The cluster's topics do not fit the settings.
+            KafkaRefusalError: Kafka does not let us in.
             SettingsError: The allowed sources or the rules cannot be read, or nobody said who may ask.
             OSError: The query API's address cannot be listened on.
         """
@@ -87,13 +88,13 @@ class Worker:
             stack.push_async_callback(api.stop)
             log.info("query API on http://%s:%d", self.settings.web_host, self.port)
             work = await self._work(stack)
-            self.status = "waiting for Kafka"
+            self._status = WAITING
             finding = asyncio.create_task(wait_for_topics(self._connection, self.settings))
             await self._until_first(finding)
             if self._stopping.is_set():
                 finding.cancel()
             else:
-                self.partitions = await finding
+                await finding
                 await self._with_state(work)
 
     async def _with_state(self, work: Work) -> None:
@@ -102,7 +103,7 @@ class Worker:
         replica = Replica(
             self._connection,
             names,
-            self.partitions or 0,
+            settings.partitions,
             follows=settings.queries,
             listeners=self._library.listeners if settings.queries else (),
             prepare=self._library.prepare,
@@ -110,13 +111,15 @@ class Worker:
         self._library.follow(replica)
         keeper = SnapshotKeeper(replica, Snapshots(settings.data_dir / "state", settings.app_id))
         if settings.snapshot_interval:
-            self.status = "loading snapshots"
+            self._status = "loading snapshots"
             await keeper.restore_all()
-        background = [asyncio.create_task(replica.run()), asyncio.create_task(self._library.keep_up())]
+        self._watch = KafkaWatch(self._connection, names, settings.partitions)
+        services = [replica.run(), self._library.keep_up(), self._watch.run()]
         if settings.snapshot_interval:
-            background.append(asyncio.create_task(keeper.run(settings.snapshot_interval)))
+            services.append(keeper.run(settings.snapshot_interval))
+        background = [asyncio.create_task(service) for service in services]
         for task in background:
-            task.add_done_callback(_doom_if_failed)
+            task.add_done_callback(self._doom_if_failed)
         try:
             await self._serve(create_app(settings, self._connection, replica, work))
         finally:
@@ -127,15 +130,16 @@ class Worker:
 
     async def _serve(self, app: Tagstream) -> None:
         self._app = app
+        self._status = "joining the group"
         app.finalize()
         try:
             await app.start()
             crash = asyncio.create_task(app.wait_until_stopped())
             await self._until_first(app.assigned.wait(), crash)
-            self.status = "ready" if app.assigned.is_set() else self.status
+            self._status = READY if app.assigned.is_set() else self._status
             await self._until_first(crash)
             if not self._stopping.is_set():
-                doom(f"Faust stopped: {app.crash_reason!r}")
+                self._doom("Faust stopped", app.crash_reason or RuntimeError("without a reason"))
             log.info("stopping: giving the partitions back")
             await app.close_units()
             crash.cancel()
@@ -151,6 +155,10 @@ class Worker:
         await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
 
+    def _doom_if_failed(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._doom(f"{task.get_coro()}", error)
+
     async def _work(self, stack: contextlib.AsyncExitStack) -> Work:
         settings = self.settings
         categorizer, self.rules = await open_categorizer(settings, stack)
@@ -159,13 +167,8 @@ class Worker:
             compute=categorizer.outcome,
             fold=functools.partial(fold, rules=fold_rules),
             expired=functools.partial(expired_rows, fold_rules.retention),
-            doom=doom,
+            doom=self._doom,
         )
-
-
-def _doom_if_failed(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        doom(f"{task.get_coro()} failed: {task.exception()!r}")
 
 
 async def run_until_signal(worker: Worker) -> None:

@@ -12,7 +12,7 @@ from schemas.uploads import MAX_EVENT_BYTES, Record
 from streams.announcing import dead_letter_output
 from streams.changelogs import catch_up
 from streams.changes import Changes
-from streams.errors import InvariantError
+from streams.errors import InvariantError, TopicsError
 from streams.kafka_connection import KafkaConnection
 from streams.ledger import Ledger
 from streams.outcomes import Output
@@ -167,7 +167,7 @@ async def test_a_state_of_other_topics_is_read_anew(kafka: str, names: TopicName
 async def test_a_log_that_is_shorter_than_the_state_is_refused(kafka: str, names: TopicNames) -> None:
     """The upload topic was recreated below a state that has more of it: say so, do not guess."""
     async with PartitionLog(KafkaConnection(kafka), names.uploads, 0) as log:
-        with pytest.raises(InvariantError, match="choose a new app_id"):
+        with pytest.raises(TopicsError, match="choose a new app_id"):
             await anext(log.records(7))
 
 
@@ -198,8 +198,6 @@ async def test_followers_see_commits_and_hand_over(kafka: str, names: TopicNames
 async def test_topics_with_unequal_partitions_are_refused(kafka: str, unique: str) -> None:
     """The error lists the topics and says what to do."""
     from aiokafka.admin import NewTopic  # noqa: PLC0415 - this test alone makes a wrong topic
-
-    from streams.errors import TopicsError  # noqa: PLC0415 - as above
 
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()

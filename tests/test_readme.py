@@ -33,6 +33,7 @@ SCHEMAS = {
     for path in sorted((ROOT / "schemas" / "json").glob("*.json"))
 }
 MAX_LINES = 250
+SHOWN_AT = 1_795_521_600_000  # 2026-11-24T12:00:00Z, the time of the events that are shown
 _FAULTS = {"BadEventError", "BadImageError", "SourceGoneError", "SourceBusyError"}
 _PATH = re.compile(r"(?:streams|schemas|model|tests|docs|benchmarks)(?:/[\w.-]+)+\.(?:py|md|jpg)")
 
@@ -142,7 +143,9 @@ def test_events_are_read_as_they_are_meant() -> None:
         assert data.keys() <= SCHEMAS["upload-event"]["properties"].keys()
         value = json.dumps(data).encode()
         upload = parse_upload(
-            Record(topic="t", partition=0, offset=0, timestamp=0, key=None, value=value, headers=headers)
+            Record(
+                topic="t", partition=0, offset=0, timestamp=SHOWN_AT, key=None, value=value, headers=headers
+            )
         )
         attributes = {name: text.decode() for name, text in headers}
         assert upload.public_id == data["public_id"]

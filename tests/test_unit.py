@@ -36,7 +36,7 @@ class Harness:
             0,
             lambda: self.source,
             self.books,
-            Work(self._compute, self._fold, lambda _: self.expired, self.doomed.append),
+            Work(self._compute, self._fold, lambda _: self.expired, self._doom),
             Pace(max_in_flight, max_transaction, backlog_interval=backlog_interval, sweep_interval=0.01),
         )
 
@@ -51,6 +51,9 @@ class Harness:
 
     def _fold(self, _changes: Changes, event: Done) -> None:
         self.applied.append(event.record.offset)
+
+    def _doom(self, where: str, error: BaseException) -> None:
+        self.doomed.append(f"{where}: {error!r}")
 
     def hold(self, offset: int) -> None:
         self.answers[offset] = asyncio.get_running_loop().create_future()

@@ -23,7 +23,8 @@ from schemas.uploads import (
     parse_upload,
 )
 
-KAFKA_TIME = 1_700_000_000_000
+HOUR_MS = 3_600_000
+KAFKA_TIME = 1_770_000_000_000  # 2026-02-02T02:40:00Z
 URL = "https://example.com/koala.jpg"
 STRUCTURED = ("Content-Type", b"Application/CloudEvents+json; charset=UTF-8")
 BINARY = (
@@ -167,7 +168,25 @@ def test_kafka_without_a_timestamp() -> None:
 def test_milliseconds_are_exact(moment: datetime) -> None:
     """No float rounds an event time into the millisecond before."""
     exact = int(moment.replace(microsecond=0, tzinfo=UTC).timestamp()) * 1000 + moment.microsecond // 1000
-    assert parse(uploaded_at=moment.isoformat()).at == exact
+    published = record(json.dumps({"url": URL, "uploaded_at": moment.isoformat()}).encode(), timestamp=exact)
+    assert parse_upload(published).at == exact
+
+
+def test_an_event_time_may_be_a_day_ahead_of_kafka() -> None:
+    """A time zone that was left out is no fault; a clock that is wrong by more would freeze the image."""
+    at = milliseconds(2026, 3, 1, 12)
+    value = json.dumps({"url": URL, "uploaded_at": "2026-03-01T12:00:00Z"}).encode()
+    assert parse_upload(record(value, timestamp=at - 24 * HOUR_MS)).at == at
+    error = refused(value, timestamp=at - 24 * HOUR_MS - 1)
+    assert error.code == "invalid_event"
+    assert "'2026-03-01T12:00:00Z' is more than 24 hours ahead" in str(error)
+
+
+def test_a_replay_that_claims_to_be_of_the_future_is_refused() -> None:
+    """The time in a replay's headers is held against its own Kafka timestamp, like any other."""
+    headers = [("tagstream.replay-of", b"image.uploads/0/1"), ("tagstream.replay-time", b"4000000000000")]
+    error = refused(json.dumps({"url": URL}).encode(), headers=headers)
+    assert "Kafka timestamp 4000000000000 is more than 24 hours ahead" in str(error)
 
 
 @pytest.mark.parametrize(

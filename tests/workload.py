@@ -16,7 +16,10 @@ from typing import Any, NamedTuple
 import orjson
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
-SPAN_MS = int(2.5 * DAY_MS)  # the minutes of the first day and a half are past their retention at the end
+SPAN_MS = 23 * HOUR_MS  # with `oracle.KEPT_MINUTES` the minutes of the first half expire on the way
+    23 * HOUR_MS
+)  # with `oracle.KEPT_MINUTES` those of the first half are past their retention at the end
+IMAGES = 40_000  # at most, however long a run: what workers and the oracle keep of it stays bounded
 TAGS = [f"tag{number}" for number in range(60)] + ["koala", "grüne wiese", "a:b", "tag, with comma"]
 ADD_ONS = (None, "imagga_tagging", "tagstream", ["tagstream", "imagga_tagging"], "imagga_tagging,tagstream")
 BUSY = "busy-"  # begins the name of an image whose source asks to come again later; an edit may follow
@@ -69,17 +72,18 @@ class Workload:
             self._ancient: 3,
             self._conflict: 6,
             self._bad: 7,
-            self._busy: 1,
+            self._busy: 3,
             self._edit: 12,
-            self._edit_busy: 1,
+            self._edit_busy: 2,
             self._retag: 5,
         }
 
     def __iter__(self) -> Iterator[Message]:
         makers, weights = list(self._kinds), list(self._kinds.values())
+        images = min(self._size // 4, IMAGES)
         for number in range(self._size):
             now = self._end - SPAN_MS + SPAN_MS * (number + 1) // self._size
-            key = f"image-{min(int(self._dice.expovariate(8 / self._size)), self._size // 4)}".encode()
+            key = f"image-{min(int(self._dice.expovariate(2 / images)), images)}".encode()
             (make,) = self._dice.choices(makers, weights)
             yield make(number, key, now)
 
@@ -199,8 +203,13 @@ class Workload:
             (orjson.dumps({**good, "type": "image.tags-edited", "added": ["x"], "removed": ["x"]}), []),
             (orjson.dumps({**good, "url": "data:text/plain,hello"}), []),
             (orjson.dumps({**good, "url": f"{self._photo_host}/none"}), []),
+            (orjson.dumps({**good, "url": f"{self._photo_host}{photo_path(self._dice.randbytes(999))}"}), []),
             (orjson.dumps({**good, "url": "http://127.0.0.1:1/refused"}), []),
+            (orjson.dumps({**good, "url": "http://169.254.169.254/latest/meta-data"}), []),
+            (orjson.dumps({**good, "uploaded_at": "2999-12-31T23:59:59Z"}), []),
+            (self._dice.randbytes(99) + b"\xff", []),
             (b"{}", [("ce_specversion", b"0.3"), ("ce_id", b"1")]),
+            (b'{"specversion":"1.0","data":{}}', [("content-type", b"application/cloudevents+json")]),
         ]
         return Message(key, *self._dice.choice(values), now)
 

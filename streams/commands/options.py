@@ -11,9 +11,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from streams.kafka_connection import KafkaConnection
+from streams.supervising import EXIT_UNUSABLE
 from streams.topics import TopicNames
 
-EXIT_UNUSABLE = 78  # sysexits' EX_CONFIG: something must be changed first
 PORT = click.IntRange(0, 65_535)
 Command = Callable[..., Any]
 

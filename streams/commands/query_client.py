@@ -10,7 +10,7 @@ import httpx
 import msgspec
 
 from schemas.answers import Answer, Problem
-from streams.commands.options import EXIT_UNUSABLE
+from streams.supervising import EXIT_UNUSABLE
 
 A_co = TypeVar("A_co", bound=Answer, covariant=True)
 A = TypeVar("A", bound=Answer)

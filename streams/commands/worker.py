@@ -14,7 +14,7 @@ import click
 
 from model import ManifestError
 from streams.commands.options import connection_to, give_up
-from streams.errors import SettingsError, TopicsError
+from streams.errors import KafkaRefusalError, SettingsError, TopicsError
 from streams.logs import set_up_logs
 from streams.settings import Settings, kind_of, variable
 
@@ -49,7 +49,7 @@ def worker(broker: str | None, **overrides: object) -> None:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         _collect_seldom()
         _run(run_until_signal(Worker(settings, connection)))
-    except (SettingsError, TopicsError, ManifestError, ValueError, OSError) as error:
+    except (SettingsError, TopicsError, KafkaRefusalError, ManifestError, ValueError, OSError) as error:
         give_up("worker", error)
 
 
