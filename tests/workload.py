@@ -17,8 +17,6 @@ import orjson
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 SPAN_MS = 23 * HOUR_MS  # with `oracle.KEPT_MINUTES` the minutes of the first half expire on the way
-    23 * HOUR_MS
-)  # with `oracle.KEPT_MINUTES` those of the first half are past their retention at the end
 IMAGES = 40_000  # at most, however long a run: what workers and the oracle keep of it stays bounded
 TAGS = [f"tag{number}" for number in range(60)] + ["koala", "grüne wiese", "a:b", "tag, with comma"]
 ADD_ONS = (None, "imagga_tagging", "tagstream", ["tagstream", "imagga_tagging"], "imagga_tagging,tagstream")
