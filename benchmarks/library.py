@@ -1,13 +1,13 @@
 """How long questions about images and users take, and what their indexes cost, a million images deep.
 
-    python benchmarks/library.py [--images 1000000] [--rounds 200] [--memory]
+    python benchmarks/library.py [--images 1000000] [--rounds 200] [--row-by-row] [--memory]
 
 Synthetic images: 8 different tags each by Zipf's law (s = 1) out of 10,000, confidences even from 0.3 to 1;
 one of 100,000 users by Zipf's law (s = 0.5); times spread evenly over 30 days and in no order; 4 partitions.
 All users draw from the same tags, so that everybody resembles everybody: the hardest case for `similar` and
-`feed`. Rows are made before; then the indexes are fed as a worker feeds them. Each question goes through its
-route: parameters are read, the answer is made and encoded; HTTP itself is left out. `cpu` is processor time:
-on a busy machine it says more than the clock.
+`feed`. Rows are made before; then the indexes are loaded as a worker loads them. Each question goes through
+its route: parameters are read, the answer is made and encoded; HTTP itself is left out. `cpu` is processor
+time: on a busy machine it says more than the clock.
 """
 
 import argparse
@@ -23,6 +23,7 @@ import numpy as np
 import orjson
 
 from schemas.answers import PartitionState as Freshness
+from streams import loading
 from streams.api.images import ImageRoutes
 from streams.api.routes import Route
 from streams.api.users import UserRoutes
@@ -189,22 +190,35 @@ def resident() -> float:
 
 
 def feed(states: list[PartitionState], index: ImageIndex | UserIndex, name: str) -> None:
-    """Feed an index with all rows of its table; print what that takes."""
+    """Feed an index with all rows of its table, one by one; print what that takes."""
     start, cpu, rows = time.perf_counter(), time.process_time(), 0
-    table = "images" if isinstance(index, ImageIndex) else "interests"
     for state in states:
-        for key, row in state.rows[table].items():
-            index.changed(state.partition, table, key, None, row)
-        rows += len(state.rows[table])
+        for key, row in state.rows[index.table].items():
+            index.changed(state.partition, index.table, key, None, row)
+        rows += len(state.rows[index.table])
+    tell(f"{name}, row by row", rows, start, cpu)
+
+
+async def load(states: list[PartitionState], index: ImageIndex | UserIndex, name: str) -> None:
+    """Load an index with all rows of its table, as a worker does; print what that takes."""
+    start, cpu = time.perf_counter(), time.process_time()
+    for state in states:
+        rows = state.rows[index.table]
+        await loading.load(index, state.partition, list(rows), list(rows.values()))
+    tell(name, sum(len(state.rows[index.table]) for state in states), start, cpu)
+
+
+def tell(name: str, rows: int, start: float, cpu: float) -> None:
+    """Print what rows have taken since."""
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     each, each_cpu = seconds / rows * 1e6, cpu / rows * 1e6
     print(f"{name}: {rows:,} rows in {seconds:.1f} s; {each:.1f} µs each, {each_cpu:.1f} cpu")
 
 
-def weigh(states: list[PartitionState], index: ImageIndex | UserIndex, name: str) -> None:
+async def weigh(states: list[PartitionState], index: ImageIndex | UserIndex, name: str) -> None:
     """Feed an index while memory is traced; print what it holds besides the rows."""
     tracemalloc.start()
-    feed(states, index, f"{name}, traced")
+    await load(states, index, f"{name}, traced")
     print(f"{name}: {tracemalloc.get_traced_memory()[0] / 1e6:.0f} MB besides the rows")
     tracemalloc.stop()
 
@@ -262,6 +276,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--images", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--row-by-row", action="store_true", help="feed the indexes by single rows as well")
     parser.add_argument("--memory", action="store_true", help="weigh the indexes too: takes minutes")
     options = parser.parse_args()
     synthetic = Synthetic()
@@ -269,11 +284,14 @@ async def main() -> None:
     synthetic.fill(states, options.images)
     print(f"{options.images:,} images; the rows take {resident():.0f} MB")
     images, users = ImageIndex(), UserIndex()
-    feed(states, images, "image index")
-    feed(states, users, "user index")
+    await load(states, images, "image index")
+    await load(states, users, "user index")
+    if options.row_by_row:
+        feed(states, ImageIndex(), "image index")
+        feed(states, UserIndex(), "user index")
     if options.memory:
-        weigh(states, ImageIndex(), "image index")
-        weigh(states, UserIndex(), "user index")
+        await weigh(states, ImageIndex(), "image index")
+        await weigh(states, UserIndex(), "user index")
     retag(states, images)
     by_number = dict(enumerate(states))
     neighbours = AllNeighbours(users, lambda: NOW)

@@ -36,7 +36,7 @@ class Column:
         self._array[size] = value
         self.size = size + 1
 
-    def extend(self, values: list[int]) -> None:
+    def extend(self, values: list[int] | NDArray[Any]) -> None:
         """Add values."""
         end = self.size + len(values)
         if end > len(self._array):

@@ -5,46 +5,31 @@ may run in any thread. It knows neither Kafka nor HTTP, and reads no clock.
 """
 
 import asyncio
-from datetime import UTC, datetime, timedelta
-
-import msgspec
 
 from streams.compaction import Compaction, is_due
-from streams.image_library import CONFIDENCE_STEPS, Image, Library
+from streams.image_library import Library
+from streams.image_loading import ImageLoading
 from streams.image_view import View
-from streams.people import OWN, PEOPLE
+from streams.loading import Loading
 from streams.rows import ImageKey
+from streams.searched_images import searched
 
 TABLE = "images"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-EARLIEST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
-LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
-
-
-class _Row(msgspec.Struct):
-    """What of an image's row is searched."""
-
-    at: int
-    user: str | None = None
-    tags: list[str] = []
-    by: list[list[str]] = []
-    scores: dict[str, list[tuple[str, float]]] = {}
-    deleted: bool = False
-
-
-_CERTAINTY = CONFIDENCE_STEPS
-_decode = msgspec.json.Decoder(_Row).decode
 
 
 class ImageIndex:
     """The libraries of all tenants; the images of all partitions together.
 
     Attributes:
+        table: Whose rows it is fed with.
         libraries: By tenant.
     """
 
+    table = TABLE
+
     def __init__(self) -> None:
         self.libraries: dict[str, Library] = {}
+        self._loadings = 0
 
     def changed(self, partition: int, table: str, key: str, _old: bytes | None, new: bytes | None) -> None:
         """Take in the change of a row; a listener of `streams.state.PartitionState`."""
@@ -52,19 +37,31 @@ class ImageIndex:
             return
         image = None if new is None else searched(new)
         tenant = ImageKey.decode(key).tenant
+        if image is not None or tenant in self.libraries:
+            self._held(tenant).put(partition, key, image)
+
+    def loading(self, partition: int) -> Loading:
+        """Begin to load all rows of a partition."""
+        self._loadings += 1
+        return ImageLoading(self._held, partition, self._loaded)
+
+    def _loaded(self) -> None:
+        self._loadings -= 1
+
+    def _held(self, tenant: str) -> Library:
         library = self.libraries.get(tenant)
         if library is None:
-            if image is None:
-                return
             library = self.libraries[tenant] = Library()
-        library.put(partition, key, image)
+        return library
 
     def view(self, tenant: str) -> View:
         """Give the present state of a tenant's library."""
         return View(self.libraries.get(tenant) or Library())
 
     async def compact(self) -> None:
-        """Bury the dead of each library where more than half of the slots are dead."""
+        """Bury the dead of each library where more than half of the slots are dead, but while loading."""
+        if self._loadings:
+            return
         for tenant, library in list(self.libraries.items()):
             if is_due(library):
                 compaction = Compaction(library)
@@ -76,35 +73,3 @@ class ImageIndex:
         while True:
             await asyncio.sleep(interval)
             await self.compact()
-
-
-def searched(row: bytes) -> Image | None:
-    """Read from an image's row what is searched; None if it is deleted.
-
-    A tag that came with the image, that people gave it, or that no add-on gave a score, is certain.
-
-    Raises:
-        msgspec.MsgspecError: It is no image's row.
-    """
-    image = _decode(row)
-    if image.deleted:
-        return None
-    best = _best_scores(list(image.scores.values()))
-    tags = [
-        (tag, _CERTAINTY if _is_certain(sources) else max(1, round(best.get(tag, 1.0) * _CERTAINTY)))
-        for tag, sources in zip(image.tags, image.by, strict=True)
-    ]
-    return Image(min(max(image.at, EARLIEST), LATEST), image.user, tags)
-
-
-def _is_certain(sources: list[str]) -> bool:
-    return OWN in sources or PEOPLE in sources
-
-
-def _best_scores(add_ons: list[list[tuple[str, float]]]) -> dict[str, float]:
-    """Give the highest score of each tag; an add-on names a tag once."""
-    best = dict(add_ons[0]) if add_ons else {}
-    for scores in add_ons[1:]:
-        for tag, confidence in scores:
-            best[tag] = max(confidence, best.get(tag, 0.0))
-    return best

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streams.columns import Column
 from streams.numbering import Names
@@ -31,6 +32,31 @@ class Image(NamedTuple):
     at: int
     user: str | None
     tags: Sequence[tuple[str, int]]
+
+
+class Batch(NamedTuple):
+    """Many images in columns, users and tags by the library's numbers; see `Library` for the columns."""
+
+    keys: list[str]
+    at: NDArray[np.int64]
+    owner: NDArray[np.int32]
+    lengths: NDArray[np.int32]
+    tag_ids: NDArray[np.int32]
+    confidences: NDArray[np.uint16]
+
+
+class ByTag(NamedTuple):
+    """The tags of a batch in order.
+
+    Attributes:
+        images: Place in the batch, by tag and within a tag ascending.
+        confidences: That of the tag on the image.
+        sizes: By tag, how many of the images have it.
+    """
+
+    images: NDArray[np.uint32]
+    confidences: NDArray[np.uint16]
+    sizes: NDArray[np.intp]
 
 
 class Library:
@@ -78,6 +104,40 @@ class Library:
             self.kill(old)
         if image is not None:
             slots[key] = self._append(partition, key, image)
+
+    def append_many(self, partition: int, batch: Batch, tags: NDArray[np.int32], by_tag: ByTag) -> int:
+        """Append images that the partition does not have yet; give the slot of the first.
+
+        What `slots` knows of them, the caller adds.
+
+        Args:
+            partition: Whose images they are.
+            batch: The images.
+            tags: The library's numbers of the tags in `by_tag`.
+            by_tag: The batch's tags in order.
+        """
+        first, number = len(self.keys), len(batch.keys)
+        self.at.extend(batch.at)
+        self.owner.extend(batch.owner)
+        self.partition.extend(np.full(number, partition))
+        self.death.extend(np.full(number, ALIVE, np.uint32))
+        self.first.extend(self.tag_ids.size + np.cumsum(batch.lengths))
+        self.tag_ids.extend(batch.tag_ids)
+        self.confidences.extend(batch.confidences)
+        self.counts.view()[tags] += by_tag.sizes
+        slots, end = by_tag.images + np.uint32(first), 0
+        for tag, size in zip(tags.tolist(), by_tag.sizes.tolist(), strict=True):
+            begin, end = end, end + size
+            self.postings[tag].extend(slots[begin:end], by_tag.confidences[begin:end])
+        self.keys += batch.keys  # last: a slot that has a key is complete
+        return first
+
+    def tag_numbers(self, names: Sequence[str]) -> NDArray[np.int32]:
+        """Give the numbers of different tags, new ones if need be."""
+        for name in names:
+            if name not in self.tags.ids:
+                self._new_tag(name)
+        return self.tags.numbers(names)
 
     def kill(self, slot: int) -> None:
         """Let a slot die."""

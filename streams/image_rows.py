@@ -1,11 +1,10 @@
 """Rows of images, read back in full; see `streams.rows` for what is in them."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
 
 import msgspec
 
-from streams.rows import ImageKey
+from streams.rows import ImageKey, State
 
 TABLE = "images"
 
@@ -36,14 +35,6 @@ class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
     rules: str | None = None
     history: list[Change] = []
     deleted: bool = False
-
-
-class State(Protocol):
-    """Where rows are: see `streams.state.PartitionState`."""
-
-    @property
-    def rows(self) -> Mapping[str, Mapping[str, Any]]:
-        """Give the encoded rows by table and key."""
 
 
 class _Address(msgspec.Struct):

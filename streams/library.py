@@ -24,16 +24,16 @@ class Library:
 
     Attributes:
         freshness: How far the rows are; its source is set by `follow`.
-        listeners: What must be told of each change of a row.
+        indexes: What must be told of each change of a row.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.freshness = LateFreshness()
         self._half_life = settings.half_life
         self._states = dict[int, PartitionState]()
-        self._trends, self._images, self._users = TrendIndex(), ImageIndex(), UserIndex()
+        self._trends, self._images, self._users = TrendIndex(self._states), ImageIndex(), UserIndex()
         self._neighbours = AllNeighbours(self._users, time.time, settings.half_life)
-        self.listeners = [self._trends.changed, self._images.changed, self._users.changed]
+        self.indexes = (self._trends, self._images, self._users)
 
     def follow(self, replica: Replica) -> None:
         """Answer from these states, now that the partitions are known."""

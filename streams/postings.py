@@ -30,10 +30,19 @@ class Postings:
         """Add a slot, which must be greater than those before it."""
         size = self._size
         if size == len(self._slots):
-            self._grow()
+            self._grow(size + 1)
         self._slots[size] = slot
         self._confidences[size] = confidence
         self._size = size + 1
+
+    def extend(self, slots: NDArray[np.uint32], confidences: NDArray[np.uint16]) -> None:
+        """Add slots, ascending and greater than those before them."""
+        begin, end = self._size, self._size + len(slots)
+        if end > len(self._slots):
+            self._grow(end)
+        self._slots[begin:end] = slots
+        self._confidences[begin:end] = confidences
+        self._size = end
 
     def view(self) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
         """Give the slots and confidences that there are now."""
@@ -45,8 +54,8 @@ class Postings:
         """Give the memory that they take."""
         return self._slots.nbytes + self._confidences.nbytes
 
-    def _grow(self) -> None:
-        room = max(_LEAST, self._size * 5 // 4 + 1)
+    def _grow(self, least: int) -> None:
+        room = max(least, _LEAST, self._size * 5 // 4 + 1)
         slots, confidences = np.empty(room, np.uint32), np.empty(room, np.uint16)
         slots[: self._size], confidences[: self._size] = self.view()
         self._slots, self._confidences = slots, confidences

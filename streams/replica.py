@@ -16,9 +16,10 @@ from aiokafka.errors import KafkaError
 from schemas.answers import PartitionState as Freshness
 from streams.changelogs import CHUNK, absorb, places_of
 from streams.kafka_connection import KafkaConnection
+from streams.loading import Index
 from streams.moments import moment
 from streams.partition_log import open_consumer
-from streams.state import Listener, PartitionState
+from streams.state import PartitionState
 from streams.topics import TopicNames
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Replica:
         partitions: int,
         *,
         follows: bool,
-        listeners: Sequence[Listener] = (),
+        indexes: Sequence[Index] = (),
         prepare: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Make the states, empty.
@@ -53,13 +54,13 @@ class Replica:
             names: What they are called.
             partitions: How many partitions there are.
             follows: Whether partitions that were not taken are followed.
-            listeners: Told of every change of a row.
-            prepare: Called once the listeners know every row, before that is called complete.
+            indexes: What is made of the rows.
+            prepare: Called once the indexes know every row, before that is called complete.
         """
         self.states = {partition: PartitionState(partition) for partition in range(partitions)}
         self.follows = follows
         for state in self.states.values():
-            state.listeners += listeners
+            state.indexes += indexes
         self._prepare = prepare
         self._prepared = prepare is None
         self._connection = connection
@@ -83,7 +84,13 @@ class Replica:
         self._changed.set()
 
     async def run(self) -> None:
-        """Follow, for ever; a broker that is away is waited for."""
+        """Follow, for ever, and build the indexes."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._tell())
+            tasks.create_task(self._keep_following())
+
+    async def _keep_following(self) -> None:
+        """Follow; a broker that is away is waited for."""
         while True:
             try:
                 consumer = open_consumer(self._connection)
@@ -92,7 +99,6 @@ class Replica:
                     async with asyncio.TaskGroup() as tasks:
                         tasks.create_task(self._follow(consumer))
                         tasks.create_task(self._watch(consumer))
-                        tasks.create_task(self._tell())
                 finally:
                     await consumer.stop()
             except* KafkaError as errors:
@@ -188,15 +194,21 @@ class Replica:
 
     async def _tell(self) -> None:
         """Build the indexes of what has been loaded."""
-        while True:
-            for state in self.states.values():
-                if state.loaded and not state.told:
-                    await state.tell_all()
-                    gc.freeze()  # rows and indexes stay: a full collection need not visit them each time
-            if self._prepare is not None and not self._prepared and self._told_all:
-                await self._prepare()
-                self._prepared = True
-            await asyncio.sleep(_TELL_INTERVAL)
+        try:
+            while True:
+                await self._tell_loaded()
+                await asyncio.sleep(_TELL_INTERVAL)
+        finally:
+            gc.unfreeze()
+
+    async def _tell_loaded(self) -> None:
+        for state in self.states.values():
+            if state.loaded and not state.told:
+                await state.tell_all()
+                gc.freeze()  # rows and indexes stay: a full collection need not visit them each time
+        if self._prepare is not None and not self._prepared and self._told_all:
+            await self._prepare()
+            self._prepared = True
 
     async def _watch(self, consumer: AIOKafkaConsumer) -> None:
         places = [TopicPartition(self._names.uploads, partition) for partition in self.states]

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.trend_buckets import ALL_TIME, Bucket
-from streams.trend_index import Counts, TenantTrends
+from streams.trend_counts import Counts, TenantTrends
 
 METHOD = "(observed - expected)^2 / expected, ordered by score * recency"
 HALF_LIVES = 6  # in a window

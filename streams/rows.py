@@ -24,7 +24,8 @@
 A bucket starts at a multiple of its window's length in UTC; its start is in seconds since the epoch.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from schemas.uploads import Upload
 
@@ -35,6 +36,14 @@ ALL = "all"
 WINDOW_SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
 DAY_MS = 86_400_000
 _TENANT = "\x1f"  # no name has a control character: `schemas.names`
+
+
+class State(Protocol):
+    """Where rows are: see `streams.state.PartitionState`."""
+
+    @property
+    def rows(self) -> Mapping[str, Mapping[str, Any]]:
+        """Give the encoded rows by table and key."""
 
 
 class TrendKey(NamedTuple):
@@ -104,6 +113,21 @@ def bucket_start(window: str, at: int) -> int:
         return 0
     length = WINDOW_SECONDS[window]
     return at // 1000 // length * length
+
+
+def split_tenants(keys: Sequence[str]) -> Iterator[tuple[str, Sequence[int], Sequence[str]]]:
+    """Give each tenant with the places of its keys, and these keys as if they had no tenant."""
+    if _TENANT not in "".join(keys):
+        yield "", range(len(keys)), keys
+        return
+    found: dict[str, tuple[list[int], list[str]]] = {}
+    for place, key in enumerate(keys):
+        rest, _, tenant = key.partition(_TENANT)
+        places, names = found.setdefault(tenant, ([], []))
+        places.append(place)
+        names.append(rest)
+    for tenant, (places, names) in found.items():
+        yield tenant, places, names
 
 
 def _with_tenant(key: str, tenant: str) -> str:

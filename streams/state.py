@@ -5,39 +5,40 @@ partition's changelogs while it is somebody else's. So a partition that moves he
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import orjson
 
+from streams.loading import Index, load
 from streams.rows import OFFSET_KEY, TABLES
 
 ID_KEY = "@id"  # names this incarnation of the state: a snapshot of another one is worthless
-TOLD_PER_TURN = 100  # rows that listeners are told before the event loop gets a turn
-Listener = Callable[[int, str, str, bytes | None, bytes | None], None]
+CHANGES_PER_TURN = 100  # that indexes are told of in one
+Change = tuple[str, bytes | None, bytes | None]  # key, old row, new row
 
 
 class PartitionState:
     """Rows by table and key, as their changelogs have them.
 
-    Listeners hear nothing while the rows are being loaded; then `tell_all` tells them each row once, in
-    turns with the changes that go on meanwhile.
+    Indexes hear nothing while the rows are being loaded. Then `tell_all` loads each table into them, in turns
+    with the changes that go on meanwhile: those wait in a journal until the table's rows are in.
 
     Attributes:
         positions: By table, the first changelog offset that is not in `rows`.
-        listeners: Called with partition, table, key, old row and new row of each change, after it.
+        indexes: Told of every change of their table's rows, after it.
         loaded: Whether the rows have once been complete.
-        told: Whether the listeners know every row.
+        told: Whether the indexes know every row.
     """
 
     def __init__(self, partition: int) -> None:
         self.partition = partition
         self.rows: dict[str, dict[str, bytes]] = {table: {} for table in TABLES}
         self.positions: dict[str, int] = dict.fromkeys(TABLES, 0)
-        self.listeners: list[Listener] = []
+        self.indexes: list[Index] = []
         self.loaded = False
         self.told = False
-        self._told_so_far: set[tuple[str, str]] | None = None
+        self._heard: set[str] = set()  # tables whose indexes are told of each change
+        self._journals: dict[str, list[Change]] = {}
         self._meta: dict[str, Any] = {}
 
     def apply(self, table: str, key: str, value: bytes | None) -> None:
@@ -52,38 +53,36 @@ class PartitionState:
             del rows[key]
         if key == OFFSET_KEY and table == "meta":
             self._meta = orjson.loads(value) if value else {}
-        if self._hears(table, key, old):
-            self._tell(table, key, old, value)
+        if table in self._heard:
+            self._tell(table, (key, old, value))
+        elif table in self._journals:
+            self._journals[table].append((key, old, value))
 
     async def tell_all(self) -> None:
-        """Tell the listeners each row that they do not know, giving the event loop its turns."""
-        self._told_so_far = known = set()
-        count = 0
-        for table, rows in self.rows.items():
-            for key in list(rows):
-                value = rows.get(key)
-                if value is None or (table, key) in known:
-                    continue
-                known.add((table, key))
-                self._tell(table, key, None, value)
-                count += 1
-                if count % TOLD_PER_TURN == 0:
-                    await asyncio.sleep(0)
-        self._told_so_far = None
-        self.told = True
+        """Let the indexes know every row, giving the event loop its turns. One at a time, to its end."""
+        for table in TABLES:
+            if table not in self._heard:
+                await self._tell_table(table)
+        self.told = self.loaded
 
-    def _hears(self, table: str, key: str, old: bytes | None) -> bool:
-        if self.told:
-            return True
-        if self._told_so_far is None:
-            return False
-        if old is None:
-            self._told_so_far.add((table, key))
-        return (table, key) in self._told_so_far
+    async def _tell_table(self, table: str) -> None:
+        rows, journal = self.rows[table], list[Change]()
+        keys, values = list(rows), list(rows.values())
+        self._journals[table] = journal
+        for index in self.indexes:
+            if index.table == table:
+                await load(index, self.partition, keys, values)
+        for number, change in enumerate(journal):  # it may grow meanwhile
+            self._tell(table, change)
+            if number % CHANGES_PER_TURN == CHANGES_PER_TURN - 1:
+                await asyncio.sleep(0)
+        self._heard.add(table)
+        del self._journals[table]
 
-    def _tell(self, table: str, key: str, old: bytes | None, new: bytes | None) -> None:
-        for changed in self.listeners:
-            changed(self.partition, table, key, old, new)
+    def _tell(self, table: str, change: Change) -> None:
+        for index in self.indexes:
+            if index.table == table:
+                index.changed(self.partition, table, *change)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -92,7 +91,8 @@ class PartitionState:
                 self.apply(table, key, None)
         self.positions = dict.fromkeys(TABLES, 0)
         self.loaded = self.told = False
-        self._told_so_far = None
+        if not self._journals:
+            self._heard.clear()
 
     @property
     def next_offset(self) -> int:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from streams.rows import ALL
 
 _GROWTH = 1.25
+Numbers = NDArray[np.int32]
 
 
 class Bucket(NamedTuple):
@@ -21,7 +22,7 @@ class Bucket(NamedTuple):
 ALL_TIME = Bucket(ALL, 0)
 
 
-class CountRow(msgspec.Struct):
+class CountRow(msgspec.Struct, gc=False):
     """What counts in a row of `trends`."""
 
     n: int
@@ -29,6 +30,7 @@ class CountRow(msgspec.Struct):
 
 
 NO_ROW = CountRow(0)
+read_counts = msgspec.json.Decoder(CountRow).decode
 
 
 class Tally:
@@ -42,16 +44,26 @@ class Tally:
     def add(self, tag: int, number: int) -> None:
         """Add to a tag's number."""
         if tag >= len(self.array):
-            grown = np.zeros(int(tag * _GROWTH) + 1, np.int32)
-            grown[: len(self.array)] = self.array
-            self._hold(grown)
+            self._grow(tag)
         self._cells[tag] += number
+
+    def add_many(self, tags: Numbers, numbers: Numbers) -> None:
+        """Add to the numbers of tags, of which each comes once."""
+        last = int(tags.max())
+        if last >= len(self.array):
+            self._grow(last)
+        self.array[tags] += numbers
 
     def get(self, tag: int) -> int:
         """Give a tag's number."""
         return self._cells[tag] if tag < len(self.array) else 0
 
-    def _hold(self, array: NDArray[np.int32]) -> None:
+    def _grow(self, tag: int) -> None:
+        grown = np.zeros(int(tag * _GROWTH) + 1, np.int32)
+        grown[: len(self.array)] = self.array
+        self._hold(grown)
+
+    def _hold(self, array: Numbers) -> None:
         self.array = array
         self._cells = memoryview(array.data)  # single cells are quicker to reach through it
 
@@ -72,9 +84,12 @@ class BucketCounts:
         for add_on in old.by.keys() | new.by.keys():
             more = new.by.get(add_on, 0) - old.by.get(add_on, 0)
             if more:
-                self._tally(add_on).add(tag, more)
+                self.held_tally(add_on).add(tag, more)
 
-    def _tally(self, add_on: str) -> Tally:
+    def held_tally(self, add_on: str | None) -> Tally:
+        """Give the uses of an add-on, from now on kept if they were not; None stands for all together."""
+        if add_on is None:
+            return self.uses
         tally = self.by.get(add_on)
         if tally is None:
             tally = self.by[add_on] = Tally()

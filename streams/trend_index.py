@@ -1,240 +1,56 @@
-"""Trend counts in memory, fed with the changes of the rows of `trends`.
+"""Trend counts in memory, fed with the changes of the rows of `trends`."""
 
-A bucket's counts lie in an array over the tags, so a window of many buckets is a sum of few arrays.
-Sketches of uploaders stay in their rows, which are kept by reference, and are merged when asked for.
-"""
+from collections.abc import Mapping
 
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator, Sequence
-from heapq import nsmallest
-from typing import NamedTuple
+from streams.loading import Loading
+from streams.rows import State, TrendKey
+from streams.trend_buckets import Bucket
+from streams.trend_counts import TenantTrends
+from streams.trend_loading import TrendLoading
+from streams.uploader_sketches import UploaderSketches
 
-import msgspec
-import numpy as np
-from numpy.typing import NDArray
-
-from streams.rows import TrendKey
-from streams.trend_buckets import ALL_TIME, NO_ROW, Bucket, BucketCounts, CountRow
-from streams.uploader_sketches import Rows, UploaderSketches
-
-Counts = NDArray[np.int64]
+TABLE = "trends"
 _NO_TENANT = ""
-_DAY = 86_400  # seconds
-
-
-class Ranked(NamedTuple):
-    """A tag in an order."""
-
-    tag: str
-    uses: int
-    uploaders: int | None = None
-
-
-class _Seen(msgspec.Struct):
-    first: int | None = None
-    last: int | None = None
-
-
-_read_row = msgspec.json.Decoder(CountRow).decode
-_read_seen = msgspec.json.Decoder(_Seen).decode
 
 
 class TrendIndex:
-    """Counts of all tenants, over all partitions."""
+    """Counts of all tenants, over all partitions.
 
-    def __init__(self) -> None:
-        self._rows: dict[str, Rows] = {}
-        self._sketches = UploaderSketches(self._rows)
+    Attributes:
+        table: Whose rows it is fed with.
+    """
+
+    table = TABLE
+
+    def __init__(self, states: Mapping[int, State]) -> None:
+        """Begin empty.
+
+        Args:
+            states: Rows by partition; what is rarely asked for is looked up there.
+        """
+        self._sketches = UploaderSketches(states)
         self._tenants: dict[str, TenantTrends] = {}
 
-    def changed(self, partition: int, table: str, key: str, old: bytes | None, new: bytes | None) -> None:
+    def changed(self, _partition: int, table: str, key: str, old: bytes | None, new: bytes | None) -> None:
         """Take in that a partition's row changed; other tables' rows are passed over."""
-        if table != "trends":
+        if table != TABLE:
             return
         place = TrendKey.decode(key)
-        trends = self._tenants.get(place.tenant)
-        if trends is None:
-            trends = self._tenants[place.tenant] = TenantTrends(place.tenant, self._sketches)
+        trends = self._held(place.tenant)
         trends.move(Bucket(place.window, place.start), place.tag, old, new)
-        self._keep(partition, key, new)
         if trends.is_empty:
             del self._tenants[place.tenant]
 
-    def _keep(self, partition: int, key: str, row: bytes | None) -> None:
-        held = self._rows.get(key, ())
-        before = held[:partition] + (None,) * (partition - len(held))
-        rows = (*before, row, *held[partition + 1 :])
-        if row is not None or any(rows):
-            self._rows[key] = rows
-        else:
-            self._rows.pop(key, None)
+    def loading(self, _partition: int) -> Loading:
+        """Begin to load all rows of a partition."""
+        return TrendLoading(self._held)
 
-    def tenant(self, name: str = _NO_TENANT) -> "TenantTrends":
+    def tenant(self, name: str = _NO_TENANT) -> TenantTrends:
         """Give a tenant's counts; those of an unknown one are empty."""
         return self._tenants.get(name) or TenantTrends(name, self._sketches)
 
-
-class TenantTrends:
-    """Counts of one tenant, for the event loop's thread.
-
-    Only `best`, `top_by_uploaders` and `uploaders` may run in another one: they take counts that were summed
-    before, and look single rows up.
-    """
-
-    def __init__(self, tenant: str, sketches: UploaderSketches) -> None:
-        self._tenant = tenant
-        self._sketches = sketches
-        self._buckets: dict[Bucket, BucketCounts] = {}
-        self._ids: dict[str, int] = {}
-        self._sorted: list[str] = []
-        self.tags: list[str] = []
-
-    @property
-    def is_empty(self) -> bool:
-        """Tell whether no row is left."""
-        return not self._buckets
-
-    def move(self, bucket: Bucket, tag: str, old: bytes | None, new: bytes | None) -> None:
-        """Take a row's old counts out of a bucket and put its new ones in."""
-        counts = self._buckets.get(bucket)
-        if counts is None:
-            counts = self._buckets[bucket] = BucketCounts()
-        counts.move(
-            self._number(tag),
-            _read_row(old) if old is not None else NO_ROW,
-            _read_row(new) if new is not None else NO_ROW,
-        )
-        counts.rows += (new is not None) - (old is not None)
-        if counts.rows == 0:
-            del self._buckets[bucket]
-
-    def _number(self, tag: str) -> int:
-        number = self._ids.get(tag)
-        if number is None:
-            number = self._ids[tag] = len(self.tags)
-            self.tags.append(tag)
-            insort(self._sorted, tag)
-        return number
-
-    def counts(self, buckets: Iterable[Bucket], add_on: str | None = None) -> Counts:
-        """Sum buckets: uses by tag, in the order of `tags`.
-
-        Args:
-            buckets: What to sum.
-            add_on: Count only the images whose tag is from it; None: all.
-        """
-        total = np.zeros(len(self.tags), np.int32)  # the tallies' type: summing two takes thrice as long
-        for bucket in buckets:
-            counts = self._buckets.get(bucket)
-            tally = counts.tally(add_on) if counts else None
-            if tally is not None:
-                array = tally.array[: len(total)]
-                total[: len(array)] += array
-        return total.astype(np.int64)
-
-    def count(self, tag: str, buckets: Iterable[Bucket]) -> int:
-        """Count a tag's uses in buckets."""
-        number = self._ids.get(tag)
-        found = (self._buckets.get(bucket) for bucket in buckets)
-        return 0 if number is None else sum(counts.uses.get(number) for counts in found if counts)
-
-    def by_add_on(self, tag: str, buckets: Iterable[Bucket]) -> dict[str, int]:
-        """Count a tag's uses in buckets by add-on, leaving out those that have none."""
-        number, total = self._ids.get(tag), dict[str, int]()
-        if number is not None:
-            for counts in filter(None, map(self._buckets.get, buckets)):
-                for add_on, tally in counts.by.items():
-                    total[add_on] = total.get(add_on, 0) + tally.get(number)
-        return {add_on: uses for add_on, uses in sorted(total.items()) if uses}
-
-    def knows(self, tag: str) -> bool:
-        """Tell whether any image has the tag."""
-        return self.count(tag, [ALL_TIME]) > 0
-
-    def seen(self, tag: str) -> tuple[int | None, int | None]:
-        """Give the earliest and the latest event time that was counted for a tag, in milliseconds."""
-        [key] = self._keys(tag, [ALL_TIME])
-        rows = self._sketches.rows.get(key.encode(), ())
-        found = [_read_seen(row) for row in rows if row is not None]
-        first = min((row.first for row in found if row.first is not None), default=None)
-        return first, max((row.last for row in found if row.last is not None), default=None)
-
-    def begin(self) -> int | None:
-        """Give the start of the oldest bucket, as precisely as hours tell, in seconds; None without any."""
-        days = [bucket.start for bucket in self._buckets if bucket.window == "day"]
-        hours = [bucket.start for bucket in self._buckets if bucket.window == "hour"]
-        if not days:
-            return min(hours, default=None)
-        day = min(days)
-        return min((hour for hour in hours if day <= hour < day + _DAY), default=day)
-
-    def oldest(self, tag: str, window: str) -> int | None:
-        """Give the start in seconds of a tag's oldest bucket of a window; None without any."""
-        number = self._ids.get(tag, len(self.tags))
-        held = self._buckets.items()
-        starts = (key.start for key, counts in held if key.window == window and counts.uses.get(number))
-        return min(starts, default=None)
-
-    def top(self, counts: Counts, limit: int) -> list[Ranked]:
-        """Give the most used tags, equal ones by name."""
-        return [Ranked(self.tags[tag], int(counts[tag])) for tag in self.best(counts, limit)]
-
-    def best(self, values: NDArray[np.int64] | NDArray[np.float64], limit: int) -> list[int]:
-        """Give the places of the greatest values above zero, greatest first, equal ones by tag."""
-        places = np.flatnonzero(values > 0)
-        if len(places) > limit:
-            bar = np.partition(values[places], len(places) - limit)[len(places) - limit]
-            equal = [self.tags[place] for place in np.flatnonzero(values == bar)]
-            places = np.flatnonzero(values > bar)
-        else:
-            equal = []
-        sure = sorted(places.tolist(), key=lambda place: (-values[place], self.tags[place]))
-        return sure + [self._ids[tag] for tag in nsmallest(limit - len(sure), equal)]
-
-    def top_by_uploaders(self, counts: Counts, buckets: Sequence[Bucket], limit: int) -> list[Ranked]:
-        """Give the tags with the most distinct uploaders, equal ones by name. For any thread.
-
-        Tags are walked by descending uses. A tag has no more uploaders than uses, so once `limit` tags are
-        found and the next one's uses are below the least of them, the rest cannot be better (Fagin's
-        threshold algorithm, with one list). A tag's uploaders of all time, quick to have, bound it as well.
-        """
-        found: list[tuple[int, str, int]] = []
-        for place in np.argsort(-counts, kind="stable").tolist():
-            tag, uses = self.tags[place], int(counts[place])
-            bar = -found[-1][0] if len(found) == limit else 1
-            if uses < bar:
-                break
-            if self.uploaders(tag, [ALL_TIME]) >= bar:
-                estimate = min(self.uploaders(tag, buckets), uses)
-                if estimate > 0:
-                    insort(found, (-estimate, tag, uses))
-                    del found[limit:]
-        return [Ranked(tag, uses, -negative) for negative, tag, uses in found]
-
-    def uploaders(self, tag: str, buckets: Iterable[Bucket]) -> int:
-        """Estimate a tag's distinct uploaders in buckets; 0: none is known. For any thread."""
-        return self._sketches.count(self._keys(tag, buckets))
-
-    def _keys(self, tag: str, buckets: Iterable[Bucket]) -> Iterator[TrendKey]:
-        return (TrendKey(self._tenant, bucket.window, bucket.start, tag) for bucket in buckets)
-
-    def names(self, prefix: str, after: str | None, limit: int) -> list[Ranked]:
-        """List tags that images have, by name, with all-time uses.
-
-        Args:
-            prefix: How they begin.
-            after: The name that they come after; None: from the first.
-            limit: At most so many.
-        """
-        start = bisect_left(self._sorted, prefix)
-        if after is not None:
-            start = max(start, bisect_right(self._sorted, after))
-        found: list[Ranked] = []
-        for place in range(start, len(self._sorted)):
-            tag = self._sorted[place]
-            if not tag.startswith(prefix) or len(found) == limit:
-                break
-            uses = self.count(tag, [ALL_TIME])
-            if uses > 0:
-                found.append(Ranked(tag, uses))
-        return found
+    def _held(self, tenant: str) -> TenantTrends:
+        trends = self._tenants.get(tenant)
+        if trends is None:
+            trends = self._tenants[tenant] = TenantTrends(tenant, self._sketches)
+        return trends

@@ -13,9 +13,10 @@ from typing import NamedTuple
 import datasketches
 import msgspec
 
-from streams.rows import TrendKey
+from streams.rows import State, TrendKey
 from streams.uploaders import LG_REGISTERS
 
+TABLE = "trends"
 MAX_REMEMBERED = 30_000  # buckets of tags; a sketch takes 1 KiB at most
 
 
@@ -35,14 +36,10 @@ _read = msgspec.json.Decoder(_Row).decode
 
 
 class UploaderSketches:
-    """The sketches in rows of `trends`, for any thread.
+    """The sketches in rows of `trends`, for any thread."""
 
-    Attributes:
-        rows: By key.
-    """
-
-    def __init__(self, rows: Mapping[str, Rows]) -> None:
-        self.rows = rows
+    def __init__(self, states: Mapping[int, State]) -> None:
+        self._states = states
         self._remembered: OrderedDict[str, _Merged] = OrderedDict()
         self._lock = Lock()
 
@@ -57,12 +54,16 @@ class UploaderSketches:
         estimate: float = union.get_estimate()
         return round(estimate)
 
+    def rows_of(self, key: str) -> Rows:
+        """Give a key's rows."""
+        return tuple([state.rows[TABLE].get(key) for state in self._states.values()])
+
     def _merged(self, key: str) -> datasketches.hll_sketch | None:
-        rows = self.rows.get(key)
-        if rows is None:
+        rows = self.rows_of(key)
+        if not any(rows):
             return None
         merged = self._remembered.get(key)
-        if merged is None or merged.rows is not rows:
+        if merged is None or merged.rows != rows:  # quick where they are the very same
             merged = self._remembered[key] = _Merged(rows, _merge(rows))
             if len(self._remembered) > MAX_REMEMBERED:
                 self._remembered.popitem(last=False)

@@ -4,7 +4,7 @@
 somebody asks. It knows neither Kafka nor HTTP, and reads no clock.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -12,7 +12,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from streams.rows import InterestKey
+from streams.loading import Loading
+from streams.rows import InterestKey, split_tenants
 
 TABLE = "interests"
 HALF_LIFE_DAYS = 14.0
@@ -45,7 +46,13 @@ class Tags(NamedTuple):
 
 
 class UserIndex:
-    """The interests of all users of all tenants; the rows of all partitions together."""
+    """The interests of all users of all tenants; the rows of all partitions together.
+
+    Attributes:
+        table: Whose rows it is fed with.
+    """
+
+    table = TABLE
 
     def __init__(self) -> None:
         self._users: dict[str, dict[str, Rows]] = {}
@@ -57,9 +64,7 @@ class UserIndex:
         if table != TABLE:
             return
         tenant, user, day = InterestKey.decode(key)
-        users = self._users.setdefault(tenant, {})
-        place = day << _PARTITION_BITS | partition
-        place = self._places.setdefault(place, place)  # one number for all users, not one each
+        users, place = self._users.setdefault(tenant, {}), self._place(day, partition)
         if new is not None:
             users.setdefault(user, {})[place] = new
         elif user in users:
@@ -67,6 +72,23 @@ class UserIndex:
             if not users[user]:
                 del users[user]
         self._touched.setdefault(tenant, set()).add(user)
+
+    def loading(self, partition: int) -> Loading:
+        """Begin to load all rows of a partition."""
+        return _UserLoading(self, partition)
+
+    def take(self, partition: int, keys: Sequence[str], rows: Sequence[bytes]) -> None:
+        """Take in many rows of a partition."""
+        for tenant, places, names in split_tenants(keys):
+            users, touched = self._users.setdefault(tenant, {}), self._touched.setdefault(tenant, set())
+            for place, name in zip(places, names, strict=True):
+                day, _, user = name.partition(":")
+                users.setdefault(user, {})[self._place(int(day), partition)] = rows[place]
+                touched.add(user)
+
+    def _place(self, day: int, partition: int) -> int:
+        place = day << _PARTITION_BITS | partition
+        return self._places.setdefault(place, place)  # one number for all users, not one each
 
     def knows(self, tenant: str, user: str) -> bool:
         """Tell whether a user has interests."""
@@ -114,6 +136,23 @@ class UserIndex:
     def touched_tenants(self) -> list[str]:
         """Give the tenants whose users changed since they were taken last."""
         return list(self._touched)
+
+
+class _UserLoading:
+    """Rows on their way into the index; as they are only kept, they go in at once."""
+
+    def __init__(self, index: UserIndex, partition: int) -> None:
+        self._index = index
+        self._partition = partition
+
+    def take(self, keys: Sequence[str], rows: Sequence[bytes]) -> None:
+        self._index.take(self._partition, keys, rows)
+
+    def sort(self) -> None:
+        """Nothing to put in order."""
+
+    def finish(self) -> Iterator[None]:
+        return iter(())
 
 
 def read_days(rows: Rows) -> Iterable[tuple[int, dict[str, int]]]:

@@ -105,7 +105,7 @@ class Worker:
             names,
             settings.partitions,
             follows=settings.queries,
-            listeners=self._library.listeners if settings.queries else (),
+            indexes=self._library.indexes if settings.queries else (),
             prepare=self._library.prepare,
         )
         self._library.follow(replica)

@@ -70,8 +70,9 @@ def mark(tenant: str) -> str:
 async def library() -> Library:
     """Three tenants whose images, users and tags have some names in common, and some of their own."""
     rows, library = Rows(0), Library(Settings())
-    rows.listeners += library.listeners
+    rows.indexes += library.indexes
     await rows.tell_all()
+    library.follow(cast("Any", Followed({0: rows})))
     for offset in range(IMAGES * len(TENANTS)):
         tenant, number = TENANTS[offset % len(TENANTS)], offset // len(TENANTS)
         public_id = "shared" if number == 0 else f"{mark(tenant)}-{number}"
@@ -85,7 +86,6 @@ async def library() -> Library:
         fold(changes, Done(record(offset, timestamp=NOW), outcome), RULES)
         for table, key, value in changes.encoded():
             rows.apply(table, key, value)
-    library.follow(cast("Any", Followed({0: rows})))
     return library
 
 

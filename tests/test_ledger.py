@@ -15,6 +15,7 @@ from streams.changes import Changes
 from streams.errors import InvariantError, TopicsError
 from streams.kafka_connection import KafkaConnection
 from streams.ledger import Ledger
+from streams.loading import Loading
 from streams.outcomes import Output
 from streams.partition_log import PartitionLog
 from streams.replica import Replica
@@ -132,6 +133,21 @@ async def test_the_largest_event_fits_as_a_dead_letter(kafka: str, names: TopicN
     await reloaded.close()
 
 
+class Notes:
+    """An index that notes which images change."""
+
+    table = "images"
+
+    def __init__(self, seen: list[str]) -> None:
+        self.seen = seen
+
+    def changed(self, _partition: int, table: str, key: str, _old: bytes | None, _new: bytes | None) -> None:
+        self.seen.append(f"{table}/{key}")
+
+    def loading(self, partition: int) -> Loading:
+        raise AssertionError(f"all rows of partition {partition} are known")
+
+
 async def test_a_warm_state_reads_only_what_is_new(kafka: str, names: TopicNames) -> None:
     """A state that was followed is completed from its positions; nothing is applied twice."""
     books = await opened(kafka, names)
@@ -140,7 +156,7 @@ async def test_a_warm_state_reads_only_what_is_new(kafka: str, names: TopicNames
     await catch_up(KafkaConnection(kafka), names, warm)
     seen: list[str] = []
     await warm.tell_all()
-    warm.listeners.append(lambda _partition, table, key, _old, _new: seen.append(f"{table}/{key}"))
+    warm.indexes.append(Notes(seen))
     await write(books, "b", 1)
     await catch_up(KafkaConnection(kafka), names, warm)
     assert "images/b" in seen

@@ -54,7 +54,7 @@ class Library:
         neighbours = AllNeighbours(users, lambda: self.now)
         self.states = {number: PartitionState(number) for number in (0, 1)}
         for state in self.states.values():
-            state.listeners += [images.changed, users.changed]
+            state.indexes += [images, users]
         routes = [
             *ImageRoutes(images, self.states, Fresh()).routes(),
             *UserRoutes(neighbours, images, self.states, Fresh(), lambda: self.now).routes(),

@@ -29,7 +29,7 @@ class Idle:
 
 @pytest.fixture
 def api() -> QueryApi:
-    return QueryApi(Idle(), TrendRoutes(TrendIndex(), LateFreshness(), lambda: 0.0).routes())
+    return QueryApi(Idle(), TrendRoutes(TrendIndex({}), LateFreshness(), lambda: 0.0).routes())
 
 
 @pytest.fixture

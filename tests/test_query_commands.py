@@ -82,7 +82,7 @@ class World:
     def __init__(self) -> None:
         self.fresh = Fresh()
         self.rows: dict[str, dict[str, bytes]] = {table: {} for table in TABLES}
-        trends, images, users = TrendIndex(), ImageIndex(), UserIndex()
+        trends, images, users = TrendIndex({0: self}), ImageIndex(), UserIndex()
         self._indexes = (trends, images, users)
         everybody = AllNeighbours(users, lambda: NOW)
         self.routes: list[Route] = [

@@ -1,61 +1,127 @@
 import asyncio
+from collections.abc import Iterator, Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams import state as module
+from streams import loading
+from streams import state as state_module
 from streams.state import PartitionState
 
 
 class Mirror:
-    """A listener that keeps what it was told, and refuses contradictions."""
+    """An index that keeps what it was told, and refuses contradictions."""
+
+    table = "images"
 
     def __init__(self) -> None:
-        self.rows: dict[tuple[str, str], bytes] = {}
+        self.rows: dict[str, bytes] = {}
+        self.loads = 0
 
     def changed(self, _partition: int, table: str, key: str, old: bytes | None, new: bytes | None) -> None:
-        assert self.rows.get((table, key)) == old
+        assert table == self.table
+        assert self.rows.get(key) == old
         if new is None:
-            del self.rows[table, key]
+            del self.rows[key]
         else:
-            self.rows[table, key] = new
+            self.rows[key] = new
+
+    def loading(self, _partition: int) -> "MirrorLoading":
+        self.loads += 1
+        return MirrorLoading(self)
+
+
+class MirrorLoading:
+    """Rows on their way into a mirror, which knows nothing of them before the end."""
+
+    def __init__(self, mirror: Mirror) -> None:
+        self.mirror = mirror
+        self.rows: dict[str, bytes] = {}
+        self.sorted = False
+
+    def take(self, keys: Sequence[str], rows: Sequence[bytes]) -> None:
+        self.rows.update(zip(keys, rows, strict=True))
+
+    def sort(self) -> None:
+        self.sorted = True
+
+    def finish(self) -> Iterator[None]:
+        assert self.sorted
+        for key, row in self.rows.items():
+            self.mirror.changed(0, "images", key, None, row)
+            yield
 
 
 CHANGES = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.none() | st.binary(max_size=3)), max_size=40)
 
 
 @given(CHANGES, CHANGES, CHANGES)
-def test_listeners_end_up_with_every_row(before: list, during: list, after: list) -> None:
-    """Law: whatever changes while the rows are told, listeners hear a consistent story and know all rows."""
+def test_indexes_end_up_with_every_row(before: list, during: list, after: list) -> None:
+    """Law: whatever changes while the rows are told, indexes hear a consistent story and know all rows."""
 
     async def play() -> None:
         state, mirror = PartitionState(0), Mirror()
-        state.listeners.append(mirror.changed)
+        state.indexes.append(mirror)
         for key, value in before:
             state.apply("images", key, value)
         assert mirror.rows == {}
+        state.loaded = True
         telling = asyncio.create_task(state.tell_all())
         for key, value in during:
             state.apply("images", key, value)
             await asyncio.sleep(0)
         await telling
+        assert state.told
         for key, value in after:
             state.apply("images", key, value)
-        assert mirror.rows == {("images", key): value for key, value in state.rows["images"].items()}
+        assert mirror.rows == state.rows["images"]
 
-    turn, module.TOLD_PER_TURN = module.TOLD_PER_TURN, 1
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loading, "ROWS_AT_ONCE", 1)
+        patch.setattr(loading, "TURN", 0.0)
+        patch.setattr(state_module, "CHANGES_PER_TURN", 1)
         asyncio.run(play())
-    finally:
-        module.TOLD_PER_TURN = turn
 
 
-def test_clearing_takes_everything_back() -> None:
-    """After `clear` nothing is known any more, and listeners have heard of each removal."""
-    state, mirror = PartitionState(0), Mirror()
-    state.listeners.append(mirror.changed)
-    state.apply("images", "a", b"1")
-    asyncio.run(state.tell_all())
+async def told(mirror: Mirror, *keys: str) -> PartitionState:
+    """Give a state whose rows a mirror knows."""
+    state = PartitionState(0)
+    state.indexes.append(mirror)
+    for key in keys:
+        state.apply("images", key, b"1")
+    state.loaded = True
+    await state.tell_all()
+    return state
+
+
+async def test_clearing_takes_everything_back() -> None:
+    """After `clear` nothing is known any more; rows that come then are loaded at once again."""
+    mirror = Mirror()
+    state = await told(mirror, "a")
     state.clear()
     assert mirror.rows == {}
     assert not state.told
+    state.apply("images", "b", b"2")
+    assert mirror.rows == {}
+    state.loaded = True
+    await state.tell_all()
+    assert (mirror.rows, mirror.loads, state.told) == ({"b": b"2"}, 2, True)
+
+
+async def test_clearing_while_rows_are_told() -> None:
+    """Rows that go meanwhile go from the indexes as well; the state is told only once it is loaded anew."""
+    mirror = Mirror()
+    state = PartitionState(0)
+    state.indexes.append(mirror)
+    state.apply("images", "a", b"1")
+    state.loaded = True
+    telling = asyncio.create_task(state.tell_all())
+    await asyncio.sleep(0)
+    state.clear()
+    await telling
+    assert (mirror.rows, state.told) == ({}, False)
+    state.apply("images", "b", b"2")
+    state.loaded = True
+    await state.tell_all()
+    assert (mirror.rows, state.told) == ({"b": b"2"}, True)

@@ -12,6 +12,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from trend_rows import TrendRows
 
 from streams.api.baselines import baseline_of, blocks_of
 from streams.api.errors import BadQuestionError
@@ -19,7 +20,8 @@ from streams.api.windows import AskedWindow, Span, window_kind
 from streams.rising import METHOD, expect, find_candidates, pick, score
 from streams.rows import ALL, WINDOW_SECONDS, TrendKey, bucket_start
 from streams.trend_buckets import ALL_TIME, Bucket
-from streams.trend_index import Ranked, TrendIndex
+from streams.trend_counts import Ranked, TenantTrends
+from streams.trend_index import TrendIndex
 from streams.uploaders import Uploaders
 
 NOON = 1_795_521_600  # 2026-11-24T12:00:00Z
@@ -43,18 +45,13 @@ values = st.builds(
 changes = st.lists(st.tuples(st.integers(0, 2), places, st.none() | values), max_size=60)
 
 
-def feed(index: TrendIndex, steps: Iterable[tuple[int, TrendKey, Row | None]]) -> Rows:
+def feed(trends: TrendRows, steps: Iterable[tuple[int, TrendKey, Row | None]]) -> Rows:
     """Feed changes as a state does; give the rows that are left."""
     rows: Rows = {}
     for partition, place, new in steps:
-        old = rows.get((partition, place.encode()))
-        if old is None and new is None:
-            continue
-        encoded = [None if row is None else orjson.dumps(row) for row in (old, new)]
-        index.changed(partition, "trends", place.encode(), encoded[0], encoded[1])
-        if new is None:
-            del rows[partition, place.encode()]
-        else:
+        trends.put(partition, place.encode(), None if new is None else orjson.dumps(new))
+        rows.pop((partition, place.encode()), None)
+        if new is not None:
             rows[partition, place.encode()] = new
     return rows
 
@@ -73,10 +70,10 @@ def test_counts_equal_a_recount(
     steps: list[tuple[int, TrendKey, Row | None]], tenant: str, add_on: str | None
 ) -> None:
     """Any sequence of changed, new and removed rows leaves the counts of the rows that are left."""
-    index = TrendIndex()
-    rows = feed(index, steps)
+    fed = TrendRows()
+    rows = feed(fed, steps)
     buckets = [Bucket("hour", 0), Bucket("day", DAY), Bucket("day", 2 * DAY)]
-    trends = index.tenant(tenant)
+    trends = fed.index.tenant(tenant)
     wanted = recount(rows, tenant, buckets, add_on)
     counts = trends.counts(buckets, add_on)
     assert {tag: int(n) for tag, n in zip(trends.tags, counts, strict=True) if n} == wanted
@@ -89,10 +86,10 @@ def test_counts_equal_a_recount(
 @given(changes, st.integers(1, 6))
 def test_top_equals_a_sort(steps: list[tuple[int, TrendKey, Row | None]], limit: int) -> None:
     """The first of an order by count, then name; tags without images are not in it."""
-    index = TrendIndex()
-    rows = feed(index, steps)
+    fed = TrendRows()
+    rows = feed(fed, steps)
     buckets = [Bucket("hour", 0), Bucket("day", 0)]
-    trends = index.tenant("")
+    trends = fed.index.tenant("")
     ordered = sorted(recount(rows, "", buckets).items(), key=lambda item: (-item[1], item[0]))
     assert trends.top(trends.counts(buckets), limit) == [Ranked(*item) for item in ordered[:limit]]
 
@@ -102,14 +99,14 @@ def test_the_order_of_partitions_and_keys_does_not_matter(
     steps: list[tuple[int, TrendKey, Row | None]], random: Random
 ) -> None:
     """Rows that arrive in another order give the same answers."""
-    index, other = TrendIndex(), TrendIndex()
-    rows = feed(index, steps)
+    fed, other = TrendRows(), TrendRows()
+    rows = feed(fed, steps)
     left = list(rows.items())
     random.shuffle(left)
     feed(other, [(partition, TrendKey.decode(key), row) for (partition, key), row in left])
     buckets = [Bucket("hour", DAY), Bucket("day", DAY)]
     for tenant in ("", "acme"):
-        one, two = index.tenant(tenant), other.tenant(tenant)
+        one, two = fed.index.tenant(tenant), other.index.tenant(tenant)
         assert one.top(one.counts(buckets), 9) == two.top(two.counts(buckets), 9)
         assert one.begin() == two.begin()
 
@@ -117,16 +114,16 @@ def test_the_order_of_partitions_and_keys_does_not_matter(
 @given(changes)
 def test_nothing_is_left_of_what_is_withdrawn(steps: list[tuple[int, TrendKey, Row | None]]) -> None:
     """An index whose rows are all gone is empty: expired buckets cost nothing."""
-    index = TrendIndex()
-    rows = feed(index, steps)
-    for (partition, key), row in rows.items():
-        index.changed(partition, "trends", key, orjson.dumps(row), None)
-    assert (index._rows, index._tenants) == ({}, {})
+    fed = TrendRows()
+    rows = feed(fed, steps)
+    for partition, key in rows:
+        fed.put(partition, key, None)
+    assert fed.index._tenants == {}
 
 
 def test_other_tables_are_passed_over() -> None:
     """Listeners hear of every table."""
-    index = TrendIndex()
+    index = TrendIndex({})
     index.changed(0, "images", "koala", None, b"{}")
     assert index.tenant().is_empty
 
@@ -135,9 +132,14 @@ def test_other_tables_are_passed_over() -> None:
 class World:
     """Images, and the rows that they leave: a fold of the simplest kind."""
 
-    index: TrendIndex = field(default_factory=TrendIndex)
+    trends: TrendRows = field(default_factory=TrendRows)
     rows: Rows = field(default_factory=dict)
     sketches: dict[tuple[int, str], Uploaders] = field(default_factory=dict)
+
+    @property
+    def tenant(self) -> TenantTrends:
+        """Give the counts."""
+        return self.trends.index.tenant()
 
     def upload(self, tag: str, at: float, user: str | None = None, number: int = 1) -> None:
         """Count images of a user at a moment in seconds, in the partition that the user falls to."""
@@ -154,8 +156,7 @@ class World:
                 new["u"] = old["u"]
             if window == ALL:
                 new |= {"first": min(old.get("first", ms), ms), "last": max(old.get("last", ms), ms)}
-            encoded = orjson.dumps(old) if old["n"] else None
-            self.index.changed(partition, "trends", key, encoded, orjson.dumps(new))
+            self.trends.put(partition, key, orjson.dumps(new))
             self.rows[partition, key] = new
 
 
@@ -172,7 +173,7 @@ def test_windows_hold_what_happened_in_them(
     for tag, at, user in images:
         world.upload(tag, at, user)
     span = AskedWindow(name).span(NOON + later)
-    trends = world.index.tenant()
+    trends = world.tenant
     inside = [(tag, user) for tag, at, user in images if span.start <= at < span.end]
     wanted = Counter(tag for tag, _ in inside)
     counts = trends.counts(span.buckets())
@@ -190,7 +191,7 @@ def test_top_by_uploaders_equals_a_full_walk(images: list[tuple[str, int, str | 
     world = World()
     for tag, at, user in images:
         world.upload(tag, at, user)
-    trends, buckets = world.index.tenant(), AskedWindow("7d").span(NOON).buckets()
+    trends, buckets = world.tenant, AskedWindow("7d").span(NOON).buckets()
     counts = trends.counts(buckets)
     everything = [
         Ranked(tag, int(uses), trends.uploaders(tag, buckets))
@@ -208,9 +209,9 @@ def test_uploaders_are_estimated_within_the_stated_error() -> None:
     for number in range(2000):
         world.upload("koala", NOON - number % 5 * HOUR, f"user-{number:0{4 + number % 3}}")
         if number in {10, 500}:
-            assert world.index.tenant().uploaders("koala", [ALL_TIME]) == pytest.approx(number + 1, rel=0.1)
+            assert world.tenant.uploaders("koala", [ALL_TIME]) == pytest.approx(number + 1, rel=0.1)
     buckets = AskedWindow("24h").span(NOON).buckets()
-    assert world.index.tenant().uploaders("koala", buckets) == pytest.approx(2000, rel=0.1)
+    assert world.tenant.uploaders("koala", buckets) == pytest.approx(2000, rel=0.1)
 
 
 def test_first_and_last_seen() -> None:
@@ -218,8 +219,8 @@ def test_first_and_last_seen() -> None:
     world = World()
     world.upload("sea", NOON - 50, "bo")
     world.upload("sea", NOON - 10 * DAY, "ann")
-    assert world.index.tenant().seen("sea") == ((NOON - 10 * DAY) * 1000, (NOON - 50) * 1000)
-    assert world.index.tenant().seen("sky") == (None, None)
+    assert world.tenant.seen("sea") == ((NOON - 10 * DAY) * 1000, (NOON - 50) * 1000)
+    assert world.tenant.seen("sky") == (None, None)
 
 
 @given(st.sets(tags), st.text("ako:Zs", max_size=2), st.integers(1, 3))
@@ -229,7 +230,7 @@ def test_pages_of_names_hold_every_tag_once(present: set[str], prefix: str, limi
     for tag in present:
         world.upload(tag, NOON)
     found: list[str] = []
-    while page := world.index.tenant().names(prefix, found[-1] if found else None, limit):
+    while page := world.tenant.names(prefix, found[-1] if found else None, limit):
         found += [row.tag for row in page]
     assert found == sorted(tag for tag in present if tag.startswith(prefix))
 
@@ -258,7 +259,7 @@ def test_what_is_no_window(text: str) -> None:
 
 def rising(world: World, window: str = "24h", baseline: str | None = None, **least: int) -> list[Any]:
     """Give what rises at noon."""
-    trends, span = world.index.tenant(), AskedWindow(window).span(NOON)
+    trends, span = world.tenant, AskedWindow(window).span(NOON)
     held = baseline_of(span, AskedWindow(baseline) if baseline else None, NOON, trends.begin())
     blocks = blocks_of(span, NOON)
     found = find_candidates(

@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from trend_rows import TrendRows
 
 from schemas.answers import PartitionState
 from schemas.json_schemas import PUBLISHED, json_schema
@@ -22,7 +23,6 @@ from streams.api.freshness import LateFreshness
 from streams.api.routes import NoParameters, Route
 from streams.api.trends import TrendRoutes
 from streams.rows import ALL, WINDOW_SECONDS, TrendKey, bucket_start
-from streams.trend_index import TrendIndex
 from streams.uploaders import Uploaders
 from streams.web import MAX_TARGET, QueryApi
 
@@ -55,7 +55,7 @@ class Idle:
 
 
 def upload(  # noqa: PLR0917 - an image in one line
-    index: TrendIndex, tag: str, at: int, users: list[str], add_on: str = "own", tenant: str = ""
+    trends: TrendRows, tag: str, at: int, users: list[str], add_on: str = "own", tenant: str = ""
 ) -> None:
     """Feed the rows of one image per user."""
     sketch = Uploaders()
@@ -66,7 +66,7 @@ def upload(  # noqa: PLR0917 - an image in one line
         if window == ALL:
             row |= {"first": at * 1000, "last": at * 1000}
         key = TrendKey(tenant, window, bucket_start(window, at * 1000), tag).encode()
-        index.changed(at % 2, "trends", key, None, orjson.dumps(row))
+        trends.put(at % 2, key, orjson.dumps(row))
 
 
 def people(number: int) -> list[str]:
@@ -74,20 +74,20 @@ def people(number: int) -> list[str]:
 
 
 @pytest.fixture
-def index() -> TrendIndex:
+def trends() -> TrendRows:
     """koala: 6 today, 3 earlier; sea: 5 by one user; sky: 4 last week; each written to one partition."""
-    index = TrendIndex()
-    upload(index, "koala", NOW - HOUR, people(6), "imagga_tagging")
-    upload(index, "koala", NOW - 2 * DAY - 1, people(3))
-    upload(index, "sea", NOW - 60, ["ann"] * 5)
-    upload(index, "sky/cloud", NOW - 3 * DAY, people(4))
-    upload(index, "roof", NOW - 60, people(2), tenant="acme")
-    return index
+    trends = TrendRows()
+    upload(trends, "koala", NOW - HOUR, people(6), "imagga_tagging")
+    upload(trends, "koala", NOW - 2 * DAY - 1, people(3))
+    upload(trends, "sea", NOW - 60, ["ann"] * 5)
+    upload(trends, "sky/cloud", NOW - 3 * DAY, people(4))
+    upload(trends, "roof", NOW - 60, people(2), tenant="acme")
+    return trends
 
 
 @pytest.fixture
-def api(index: TrendIndex) -> QueryApi:
-    return QueryApi(Idle(), TrendRoutes(index, Fresh(), lambda: NOW).routes())
+def api(trends: TrendRows) -> QueryApi:
+    return QueryApi(Idle(), TrendRoutes(trends.index, Fresh(), lambda: NOW).routes())
 
 
 @pytest.fixture
@@ -182,10 +182,10 @@ async def test_series(client: TestClient[Any, Any]) -> None:
     assert everything["window"] == {"name": "all", "start": None, "end": None}
 
 
-async def test_series_of_what_is_kept(client: TestClient[Any, Any], index: TrendIndex) -> None:
+async def test_series_of_what_is_kept(client: TestClient[Any, Any], trends: TrendRows) -> None:
     """Where minutes have expired, hours are told; to ask for minutes is 404, not a row of zeros."""
     key = TrendKey("", "minute", bucket_start("minute", (NOW - HOUR) * 1000), "koala").encode()
-    index.changed((NOW - HOUR) % 2, "trends", key, b'{"o":1,"n":6,"by":{"imagga_tagging":6}}', None)
+    trends.put((NOW - HOUR) % 2, key, None)
     answer = await get(client, "/trends/tags/koala?window=2026-11-24T11")
     assert answer["step"] == "hour"
     assert answer["points"] == [{"start": "2026-11-24T11:00:00Z", "count": 6}]
@@ -302,9 +302,9 @@ async def test_health() -> None:
         assert (await get(client, "/readyz"))["status"] == "ready"
 
 
-async def test_a_worker_that_does_not_follow(index: TrendIndex) -> None:
+async def test_a_worker_that_does_not_follow(trends: TrendRows) -> None:
     """It says so, and whom to ask; its health is told all the same."""
-    routes = TrendRoutes(index, LateFreshness(), lambda: NOW).routes()
+    routes = TrendRoutes(trends.index, LateFreshness(), lambda: NOW).routes()
     api = QueryApi(Idle(), routes, closed="this worker does not follow the state; ask another")
     async with TestClient(TestServer(api.app)) as client:
         answer = await get(client, "/trends/top", 503)
@@ -313,10 +313,10 @@ async def test_a_worker_that_does_not_follow(index: TrendIndex) -> None:
         await get(client, "/readyz")
 
 
-async def test_before_kafka_was_heard(index: TrendIndex) -> None:
+async def test_before_kafka_was_heard(trends: TrendRows) -> None:
     """An answer from the first second says that it is not complete; later it says what the state says."""
     freshness = LateFreshness()
-    api = QueryApi(Idle(), TrendRoutes(index, freshness, lambda: NOW).routes())
+    api = QueryApi(Idle(), TrendRoutes(trends.index, freshness, lambda: NOW).routes())
     async with TestClient(TestServer(api.app)) as client:
         answer = await get(client, "/trends/top")
         assert (answer["complete"], answer["as_of"], answer["behind"]) == (False, [], [])

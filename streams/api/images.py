@@ -20,11 +20,11 @@ from streams.api.freshness import ALWAYS, Freshness, provenance
 from streams.api.image_questions import ImageQuestion, ImagesQuestion, RelatedQuestion
 from streams.api.routes import Route
 from streams.image_index import ImageIndex
-from streams.image_rows import Change, State, find_image, find_url
+from streams.image_rows import Change, find_image, find_url
 from streams.image_search import Hit, search
 from streams.moments import moment
 from streams.related_tags import related_tags
-from streams.rows import ImageKey
+from streams.rows import ImageKey, State
 
 
 class ImageRoutes:

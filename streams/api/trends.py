@@ -31,7 +31,8 @@ from streams.api.windows import Span
 from streams.moments import moment
 from streams.rising import HALF_LIVES, METHOD, find_candidates, pick
 from streams.rows import WINDOW_SECONDS
-from streams.trend_index import TenantTrends, TrendIndex
+from streams.trend_counts import TenantTrends
+from streams.trend_index import TrendIndex
 from streams.uploaders import RELATIVE_STANDARD_ERROR
 
 Clock = Callable[[], float]  # seconds since the epoch

@@ -14,9 +14,9 @@ from streams.api.parameters import NAME, Limit, Parameter, Tenant, number
 from streams.api.routes import Route
 from streams.feed import CANDIDATES, TOP_TAGS, Match, feed
 from streams.image_index import ImageIndex
-from streams.image_rows import State, find_url
+from streams.image_rows import find_url
 from streams.moments import moment
-from streams.rows import ImageKey
+from streams.rows import ImageKey, State
 from streams.similar_users import AllNeighbours
 
 Clock = Callable[[], float]  # seconds since the epoch
