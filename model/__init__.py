@@ -1,8 +1,9 @@
 """Bytes in, tags out: decode, resize, infer, name. No Kafka, no HTTP."""
 
-from model.decode import DecodedImage, decode
+from model.decode import DecodedImage, DecodedViews, decode, decode_views
 from model.errors import BadImageError
 from model.manifest import ManifestError
+from model.pixels import View
 from model.tagger import DEFAULT_ARTIFACT, Tagger
 from model.vocabulary import Tag
 
@@ -10,8 +11,11 @@ __all__ = [
     "DEFAULT_ARTIFACT",
     "BadImageError",
     "DecodedImage",
+    "DecodedViews",
     "ManifestError",
     "Tag",
     "Tagger",
+    "View",
     "decode",
+    "decode_views",
 ]

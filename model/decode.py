@@ -1,8 +1,9 @@
-"""Strangers' bytes in, one small square of RGB pixels out.
+"""Strangers' bytes in, small squares of RGB pixels out.
 
-Every image is squashed to ``size`` x ``size``: the models here keep more of their accuracy on a squashed
-image than on a centre crop. JPEG files are decoded at a reduced scale (Pillow's *draft*), which makes a
-12-megapixel photo about seven times cheaper.
+An image is squashed to ``size`` x ``size``, unless a model asks for crops: the models here keep more of their
+accuracy on a squashed image than on a centre crop. However many squares are asked for, it is decoded once.
+JPEG files are decoded at a reduced scale (Pillow's *draft*), which makes a 12-megapixel photo about seven
+times cheaper.
 
 Only the parser that the first bytes call for sees a file, and only after the checks of `model.limits`,
 `model.headers` and `model.tiff_directory`.
@@ -34,11 +35,13 @@ from model.limits import (
     coefficient_bytes,
     decoding_bytes,
 )
-from model.pixels import square
+from model.pixels import View, squares
 from model.sniff import lacks_bytes, named_format
 from model.tiff_directory import check_tiff
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
 _SHORT_NAMES = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tiff"}
@@ -86,27 +89,50 @@ class DecodedImage:
     format: str
 
 
+@dataclass(frozen=True, slots=True)
+class DecodedViews:
+    """What several models see of an image.
+
+    Attributes:
+        squares: For each view uint8, shape (squares, size, size, 3), RGB.
+        width: As in :class:`DecodedImage`.
+        height: Likewise.
+        format: Likewise.
+    """
+
+    squares: dict[View, NDArray[np.uint8]]
+    width: int
+    height: int
+    format: str
+
+
 def decode(data: bytes, size: int) -> DecodedImage:
-    """Decode the first frame of an image, upright, as RGB on white, squashed to a square.
+    """Decode an image for a model that looks at it as one square; see :func:`decode_views`."""
+    views = decode_views(data, (View(size),))
+    return DecodedImage(views.squares[View(size)][0], views.width, views.height, views.format)
+
+
+def decode_views(data: bytes, views: Collection[View]) -> DecodedViews:
+    """Decode the first frame of an image once, upright, as RGB on white, and cut squares from it.
 
     Safe to call from several threads; Pillow releases the GIL while it decodes and resizes. All of them
     together use little more than ``MAX_DECODING_BYTES``: some wait where many large images come at once.
 
     Args:
         data: A whole image file.
-        size: Side of the square in pixels.
+        views: What is wanted of it; one at least.
 
     Raises:
         BadImageError: The bytes are refused; its ``code`` says why.
         MemoryError: The process is out of memory; the image may be good.
     """
-    found = _decoded_or_refused(data, size)
+    found = _decoded_or_refused(data, views)
     if isinstance(found, BadImageError):
         raise found
     return found
 
 
-def _decoded_or_refused(data: bytes, size: int) -> DecodedImage | BadImageError:
+def _decoded_or_refused(data: bytes, views: Collection[View]) -> DecodedViews | BadImageError:
     """Return a refusal, with neither traceback nor cause: their frames would keep all pixels in memory."""
     kind = named_format(data)
     if kind not in FORMATS:
@@ -115,7 +141,7 @@ def _decoded_or_refused(data: bytes, size: int) -> DecodedImage | BadImageError:
         scans = _check_structure(data, kind)
         with _opened(data, kind) as image:
             check_pixels(image)
-            return _upright_square(image, size, scans)
+            return _upright_squares(image, views, scans)
     except BadImageError as error:
         return BadImageError(error.code, str(error))
     except MemoryError:
@@ -144,27 +170,33 @@ def _opened(data: bytes, kind: str) -> Image.Image:
     return Image.open(file, formats=(kind,))
 
 
-def _upright_square(image: Image.Image, size: int, scans: int) -> DecodedImage:
+def _upright_squares(image: Image.Image, views: Collection[View], scans: int) -> DecodedViews:
     width, height = image.size
     kept = 0
     if isinstance(image, JpegImageFile):
         check_scans(image, scans)
         kept = coefficient_bytes(image, scans)
-    image.draft(None, (size, size))
+    largest = max(view.size for view in views)
+    image.draft(None, (largest, largest))
     with _MEMORY.reserved(kept + decoding_bytes(image)):
         try:
             image.load()
             if image.format == "TIFF":
                 width, height = image.size  # Pillow turns TIFF files upright while it loads them
             orientation = _orientation(image)
-            small = square(image, size)
+            small = {view: squares(image, view) for view in views}
         finally:
             _free(image)
-    if orientation in _TRANSPOSE:
-        small = small.transpose(_TRANSPOSE[orientation])
     if orientation in _SWAPPED:
         width, height = height, width
-    return DecodedImage(np.asarray(small), width, height, _SHORT_NAMES[image.format or "JPEG"])
+    pixels = {view: _upright(images, orientation) for view, images in small.items()}
+    return DecodedViews(pixels, width, height, _SHORT_NAMES[image.format or "JPEG"])
+
+
+def _upright(images: list[Image.Image], orientation: int) -> NDArray[np.uint8]:
+    if orientation in _TRANSPOSE:
+        images = [image.transpose(_TRANSPOSE[orientation]) for image in images]
+    return np.stack([np.asarray(image) for image in images])
 
 
 def _free(image: Image.Image) -> None:

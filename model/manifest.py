@@ -22,9 +22,13 @@ class ManifestError(ValueError):
 
 
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How pixels are handed to the graph: ``(pixel * scale - mean) / std`` where it wants floats."""
+    """How pixels are handed to the graph: ``(pixel * scale - mean) / std`` where it wants floats.
+
+    ``crops`` is 3 for a model that looks at long images as three squares, see :class:`model.pixels.View`.
+    """
 
     size: Annotated[int, msgspec.Meta(ge=16, le=2048)]
+    crops: Literal[1, 3] = 1
     layout: Literal["NHWC", "NCHW"] = "NHWC"
     dtype: Literal["uint8", "float32"] = "uint8"
     channels: Literal["rgb", "bgr"] = "rgb"

@@ -1,4 +1,4 @@
-"""A decoded image becomes a small square of RGB.
+"""A decoded image becomes small squares of RGB.
 
 What must be converted is converted and reduced band by band: a second or third copy of a large image at full
 size would take most of a gigabyte.
@@ -6,7 +6,7 @@ size would take most of a gigabyte.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 from PIL import Image
@@ -17,33 +17,64 @@ if TYPE_CHECKING:
 _BAND_PIXELS = 1_000_000
 _REDUCING_GAP = 2  # what is at least twice too large is averaged first, as `Image.resize` does
 _TINY = 1e-12
+_NEARLY_SQUARE = 1.25  # longer side over shorter; squashing distorts no more than that
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 
-def square(image: Image.Image, size: int) -> Image.Image:
-    """Squash an image to size x size: RGB, transparency on white, wide numbers as 8 bits."""
+class View(NamedTuple):
+    """How a model looks at an image.
+
+    Attributes:
+        size: Side in pixels of the squares that it takes.
+        crops: 1: the whole image, squashed to one square. 3: of an image that is far from square the first,
+            the middle and the last square along its longer side.
+    """
+
+    size: int
+    crops: int = 1
+
+
+def squares(image: Image.Image, view: View) -> list[Image.Image]:
+    """Give what a model sees of an image: RGB, transparency on white, wide numbers as 8 bits."""
+    return [_square(image, box, view.size) for box in _boxes(image.size, view.crops)]
+
+
+def _boxes(size: tuple[int, int], crops: int) -> list[Box]:
+    width, height = size
+    side, longer = min(size), max(size)
+    if crops == 1 or longer <= side * _NEARLY_SQUARE:
+        return [(0, 0, width, height)]
+    starts = [round((longer - side) * number / (crops - 1)) for number in range(crops)]
+    if width > height:
+        return [(start, 0, start + side, height) for start in starts]
+    return [(0, start, width, start + side) for start in starts]
+
+
+def _square(image: Image.Image, box: Box, size: int) -> Image.Image:
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
-        return _eight_bits(image, size).convert("RGB")
+        return _eight_bits(image, box, size).convert("RGB")
     if image.has_transparency_data:
-        return _on_white(image, size)
+        return _on_white(image, box, size)
     if image.mode == "RGB":
-        return image.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=_REDUCING_GAP)
-    return _squash(image, size, lambda band: band.convert("RGB"))
+        return image.resize((size, size), Image.Resampling.BICUBIC, box, reducing_gap=_REDUCING_GAP)
+    return _squash(image, box, size, lambda band: band.convert("RGB"))
 
 
-def _eight_bits(image: Image.Image, size: int) -> Image.Image:
+def _eight_bits(image: Image.Image, box: Box, size: int) -> Image.Image:
     """Scale 16-bit grey by its type's range, 32-bit and floating-point grey by the image's own."""
     low, high = (0.0, 65535.0)
     if not image.mode.startswith("I;16"):
         low, high = cast("tuple[float, float]", image.getextrema())  # one band, one pair
-    values = np.asarray(_squash(image, size, lambda band: band.convert("F")))
+    values = np.asarray(_squash(image, box, size, lambda band: band.convert("F")))
     with np.errstate(all="ignore"):  # infinities and numbers near them: any grey will do
         scaled = (values - low) * (255.0 / max(high - low, _TINY))
     return Image.fromarray(np.nan_to_num(scaled).clip(0, 255).astype(np.uint8))
 
 
-def _on_white(image: Image.Image, size: int) -> Image.Image:
+def _on_white(image: Image.Image, box: Box, size: int) -> Image.Image:
     """Squash with the colours multiplied by their alpha, so that hidden ones do not bleed."""
-    small = _squash(image, size, _multiplied).convert("RGBA")
+    small = _squash(image, box, size, _multiplied).convert("RGBA")
     paper = Image.new("RGBA", small.size, "white")
     paper.alpha_composite(small)
     return paper.convert("RGB")
@@ -53,29 +84,36 @@ def _multiplied(band: Image.Image) -> Image.Image:
     return (band if band.mode == "RGBA" else band.convert("RGBA")).convert("RGBa")
 
 
-def _squash(image: Image.Image, size: int, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+def _squash(
+    image: Image.Image, box: Box, size: int, convert: Callable[[Image.Image], Image.Image]
+) -> Image.Image:
     """Convert and resize as `Image.resize` with a reducing gap does, but with a band in memory, not all."""
-    width, height = image.size
-    across, down = (max(side // (size * _REDUCING_GAP), 1) for side in image.size)
+    width, height = box[2] - box[0], box[3] - box[1]
+    across, down = (max(side // (size * _REDUCING_GAP), 1) for side in (width, height))
     rows = max(_BAND_PIXELS // (width * down), 1) * down
     if rows >= height:
-        reduced = convert(image).reduce((across, down))
+        part = image if (width, height) == image.size else image.crop(box)
+        reduced = convert(part).reduce((across, down))
     else:
-        reduced = _reduced(image, (across, down), rows, convert)
-    box = (0.0, 0.0, width / across, height / down)
-    return reduced.resize((size, size), Image.Resampling.BICUBIC, box)
+        reduced = _reduced(image, box, (across, down), rows, convert)
+    whole = (0.0, 0.0, width / across, height / down)
+    return reduced.resize((size, size), Image.Resampling.BICUBIC, whole)
 
 
 def _reduced(
-    image: Image.Image, factors: tuple[int, int], rows: int, convert: Callable[[Image.Image], Image.Image]
+    image: Image.Image,
+    box: Box,
+    factors: tuple[int, int],
+    rows: int,
+    convert: Callable[[Image.Image], Image.Image],
 ) -> Image.Image:
-    width, height = image.size
+    left, first, right, last = box
     whole: Image.Image | None = None
-    for top in range(0, height, rows):
-        band = convert(image.crop((0, top, width, min(top + rows, height)))).reduce(factors)
+    for top in range(first, last, rows):
+        band = convert(image.crop((left, top, right, min(top + rows, last)))).reduce(factors)
         if whole is None:
-            whole = Image.new(band.mode, (band.width, -(-height // factors[1])))
-        whole.paste(band, (0, top // factors[1]))
+            whole = Image.new(band.mode, (band.width, -(-(last - first) // factors[1])))
+        whole.paste(band, (0, (top - first) // factors[1]))
     if whole is None:
-        raise ValueError(f"the image is empty: {width} x {height}")
+        raise ValueError(f"the image is empty: {image.size}")
     return whole

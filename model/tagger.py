@@ -9,9 +9,10 @@ import msgspec
 import numpy as np
 
 from model.activation import activate
-from model.decode import decode
+from model.decode import decode_views
 from model.manifest import read_labels, read_manifest
 from model.network import Network
+from model.pixels import View
 from model.vocabulary import Tag, Vocabulary, read_entries
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ class Tagger:
     Attributes:
         name: Of the model, from its manifest.
         version: Likewise.
-        input_size: Side in pixels of the squares that :meth:`tag_pixels` takes.
+        view: How it looks at an image.
+        input_size: Side in pixels of the squares that it takes.
+        glance: How it looks at an image besides: not at all.
         tag_names: Every tag that the model can give.
         vocabulary: Those tags with the classes that they stand for.
         threshold: The confidence above which the model's tags are worth assigning.
@@ -41,7 +44,9 @@ class Tagger:
         self.name = manifest.name
         self.version = manifest.version
         self.threshold = manifest.threshold
+        self.view = View(manifest.input.size, manifest.input.crops)
         self.input_size = manifest.input.size
+        self.glance: View | None = None
         self.tag_names = tuple(vocabulary.names)
         self._manifest = manifest
         self._network = network
@@ -88,6 +93,11 @@ class Tagger:
             tagger.tag_pixels(np.zeros((images, tagger.input_size, tagger.input_size, 3), np.uint8))
         return tagger
 
+    @property
+    def classifier(self) -> Tagger:
+        """The network whose outputs become tags: this tagger's own."""
+        return self
+
     def tag(self, images: Sequence[bytes]) -> list[list[Tag]]:
         """Decode and tag whole image files.
 
@@ -96,10 +106,11 @@ class Tagger:
         """
         if not images:
             return []
-        return self.tag_pixels(np.stack([decode(data, self.input_size).pixels for data in images]))
+        decoded = (decode_views(data, (self.view,)) for data in images)
+        return self.tags(self.outputs([views.squares[self.view] for views in decoded]))
 
     def tag_pixels(self, batch: NDArray[np.uint8]) -> list[list[Tag]]:
-        """Tag decoded images.
+        """Tag decoded images, each seen as one square.
 
         Args:
             batch: uint8, shape (images, input_size, input_size, 3), RGB, as :func:`model.decode` gives them.
@@ -110,21 +121,48 @@ class Tagger:
         Raises:
             ValueError: The batch has another type or shape.
         """
-        self._check(batch)
         if len(batch) == 0:
             return []
-        probabilities = self.probabilities(batch)
-        found = self.vocabulary.tags(probabilities)
-        if len(found) != len(batch):
+        return self.tags(self.outputs([image[None] for image in batch]))
+
+    def outputs(self, squares: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Run the network once over all images; the outputs of an image's squares are averaged.
+
+        Args:
+            squares: For each image uint8, shape (squares, input_size, input_size, 3), RGB, as
+                :func:`model.decode_views` gives them.
+
+        Returns:
+            float32, shape (images, classes), before the activation.
+
+        Raises:
+            ValueError: The squares have another type or shape.
+        """
+        batch = np.concatenate(squares)
+        self._check(batch)
+        found = self._network.run(batch)
+        if len(batch) == len(squares):
+            return found
+        starts = np.cumsum([0, *map(len, squares[:-1])])
+        counts = np.array([len(image) for image in squares], np.float32)
+        return (np.add.reduceat(found, starts) / counts[:, None]).astype(np.float32, copy=False)
+
+    def tags(self, outputs: NDArray[np.float32], _glances: object = None) -> list[list[Tag]]:
+        """Give the tags of outputs: one list per row, every tag above the model's floor, best first."""
+        found = self.vocabulary.tags(self.activated(outputs))
+        if len(found) != len(outputs):
             raise RuntimeError(
-                f"{len(batch)} images went in, but {len(found)} results came out: report this bug"
+                f"{len(outputs)} images went in, but {len(found)} results came out: report this bug"
             )
         return found
 
-    def probabilities(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def activated(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Give each class's probability: float32, shape (images, classes)."""
-        outputs = self._network.run(batch)
         return activate(outputs, self._manifest.activation, self._manifest.temperature)
+
+    def probabilities(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Give each class's probability in decoded images, as `tag_pixels` takes them."""
+        return self.activated(self.outputs([image[None] for image in batch]))
 
     def _check(self, batch: NDArray[np.uint8]) -> None:
         wanted = (self.input_size, self.input_size, 3)

@@ -13,14 +13,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
-from model import DecodedImage, Tag, Tagger, decode
+from model import DecodedViews, Tag, decode_views
+from streams.inferring import AddOn, Found, Request, infer, views
 from streams.known_images import KnownImages, digest_of
 
 log = logging.getLogger(__name__)
 
 _STOP = None
+_UNDECODED = DecodedViews({}, 0, 0, "")
+_LONGEST_ERROR = 200  # characters
 _LONGEST_GATHERING = 0.1  # seconds; decoding a full batch of photos takes a quarter of it
 
 
@@ -30,6 +31,11 @@ class TaggedImage:
 
     Times are in milliseconds; `inference_ms` is this image's share of its batch. Both are 0 for a copy of an
     image that was tagged before.
+
+    Attributes:
+        digest: Of the image's bytes.
+        tags: What each add-on found, best first.
+        failed: Why each of the others failed, in short.
     """
 
     digest: str
@@ -39,6 +45,7 @@ class TaggedImage:
     tags: dict[str, list[Tag]]
     decode_ms: float
     inference_ms: float
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -47,7 +54,7 @@ class _Job:
     add_ons: Sequence[str]
     answer: asyncio.Future[TaggedImage]
     digest: str = ""
-    images: dict[int, DecodedImage] = field(default_factory=dict)  # by input size
+    views: DecodedViews = _UNDECODED
     decode_ms: float = 0.0
 
 
@@ -55,9 +62,9 @@ class TaggerPool:
     """Threads that decode and infer, fed by one queue. Use `start` and `stop`."""
 
     def __init__(
-        self, taggers: Mapping[str, Tagger], *, threads: int, max_batch: int, known_images: int = 0
+        self, add_ons: Mapping[str, AddOn], *, threads: int, max_batch: int, known_images: int = 0
     ) -> None:
-        self.taggers = taggers
+        self.add_ons = add_ons
         self._max_batch = max_batch
         self._known = KnownImages[TaggedImage](known_images)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -69,7 +76,7 @@ class TaggerPool:
     @property
     def tag_names(self) -> dict[str, tuple[str, ...]]:
         """Give for each add-on the tags that it can give."""
-        return {name: tagger.tag_names for name, tagger in self.taggers.items()}
+        return {name: add_on.tag_names for name, add_on in self.add_ons.items()}
 
     def start(self) -> None:
         """Start the threads."""
@@ -88,6 +95,7 @@ class TaggerPool:
 
         Raises:
             BadImageError: The bytes are no image that may be decoded.
+            Exception: Every add-on failed; this is what the first one raised.
         """
         answer: asyncio.Future[TaggedImage] = asyncio.get_running_loop().create_future()
         self._jobs.put(_Job(data, add_ons, answer))
@@ -123,27 +131,17 @@ class TaggerPool:
     def _tag_decoded(self, decoded: list[_Job]) -> None:
         started = time.perf_counter()
         try:
-            inferred = self._infer(decoded)
-        except Exception as error:  # noqa: BLE001 - the waiting tasks decide what a failed model means
-            self._tag_alone(decoded, error)
+            found = infer(self.add_ons, [Request(job.add_ons, job.views.squares) for job in decoded])
+        except Exception as error:  # noqa: BLE001 - the waiting tasks decide what a fault of ours means
+            for job in decoded:
+                _answer(job, error)
             return
         share = (time.perf_counter() - started) * 1000 / len(decoded)
-        for job, tags in zip(decoded, inferred, strict=True):
-            image = next(iter(job.images.values()))
-            found = TaggedImage(
-                job.digest, image.width, image.height, image.format, tags, job.decode_ms, share
-            )
-            self._known.put(_known_as(job), found)
-            _answer(job, found)
-
-    def _tag_alone(self, jobs: list[_Job], error: Exception) -> None:
-        """Try each image of a failed batch alone, so that none costs the others their tags."""
-        if len(jobs) == 1:
-            _answer(jobs[0], error)
-            return
-        log.warning("a batch of %d images failed, trying each alone: %s", len(jobs), error)
-        for job in jobs:
-            self._tag_decoded([job])
+        for job, tags in zip(decoded, found, strict=True):
+            answer = _tagged(job, tags, share)
+            if isinstance(answer, TaggedImage) and not answer.failed:
+                self._known.put(_known_as(job), answer)
+            _answer(job, answer)
 
     def _decode(self, job: _Job) -> bool:
         """Decode an image, unless it is answered already; give whether it is to be tagged."""
@@ -154,8 +152,7 @@ class TaggerPool:
             return False
         started = time.perf_counter()
         try:
-            for size in {self.taggers[name].input_size for name in job.add_ons}:
-                job.images[size] = decode(job.data, size)
+            job.views = decode_views(job.data, views(self.add_ons, job.add_ons))
         except Exception as error:  # noqa: BLE001 - a bad image is its own job's affair
             _answer(job, error)
             return False
@@ -163,23 +160,29 @@ class TaggerPool:
         job.decode_ms = (time.perf_counter() - started) * 1000
         return True
 
-    def _infer(self, jobs: list[_Job]) -> list[dict[str, list[Tag]]]:
-        """Run each model once over the images that ask for it; add-ons may share a model."""
-        found: list[dict[str, list[Tag]]] = [{} for _ in jobs]
-        for tagger, names in self._names_by_tagger().items():
-            asking = [index for index, job in enumerate(jobs) if names & set(job.add_ons)]
-            if not asking:
-                continue
-            pixels = np.stack([jobs[index].images[tagger.input_size].pixels for index in asking])
-            for index, tags in zip(asking, tagger.tag_pixels(pixels), strict=True):
-                found[index] |= {name: tags for name in jobs[index].add_ons if name in names}
-        return found
 
-    def _names_by_tagger(self) -> dict[Tagger, set[str]]:
-        names: dict[Tagger, set[str]] = {}
-        for name, tagger in self.taggers.items():
-            names.setdefault(tagger, set()).add(name)
-        return names
+def _tagged(job: _Job, found: dict[str, Found], inference_ms: float) -> TaggedImage | Exception:
+    """Give what the add-ons found; where all of them failed, why the first one did."""
+    errors = {name: error for name in job.add_ons if isinstance(error := found[name], Exception)}
+    if len(errors) == len(found):
+        return next(iter(errors.values()))
+    for name, error in errors.items():
+        log.error("add-on %s failed on an image: %r", name, error)
+    return TaggedImage(
+        digest=job.digest,
+        width=job.views.width,
+        height=job.views.height,
+        format=job.views.format,
+        tags={name: tags for name in job.add_ons if isinstance(tags := found[name], list)},
+        decode_ms=job.decode_ms,
+        inference_ms=inference_ms,
+        failed={name: _told(error) for name, error in errors.items()},
+    )
+
+
+def _told(error: Exception) -> str:
+    text = f"{type(error).__name__}: {error}".partition("\n")[0]
+    return text if len(text) <= _LONGEST_ERROR else text[: _LONGEST_ERROR - 2] + " …"
 
 
 def _known_as(job: _Job) -> tuple[str, ...]:

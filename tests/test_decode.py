@@ -23,7 +23,7 @@ from PIL import Image, features
 from model import BadImageError, decode
 from model.headers import check_jpeg_header
 from model.limits import DecodingMemory
-from model.pixels import square
+from model.pixels import View, squares
 
 PHOTO = Path(__file__).parents[1] / "streams" / "photos" / "koala.jpg"
 needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow was built without AVIF")
@@ -360,7 +360,7 @@ def test_a_refusal_keeps_nothing() -> None:
         assert refusal.__cause__ is None
         assert refusal.__context__ is None
         frames = [frame.name for frame in traceback.extract_tb(refusal.__traceback__)]
-        assert frames == ["refused", "decode"]
+        assert frames == ["refused", "decode", "decode_views"]
 
 
 FREED = """
@@ -451,8 +451,8 @@ def test_bands_look_like_the_whole(mode: str) -> None:
         image.putalpha(ramp.transpose(Image.Transpose.ROTATE_90).resize(image.size))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("model.pixels._BAND_PIXELS", 10**9)
-        whole = np.asarray(square(image, 100))
-    assert (np.asarray(square(image, 100)) == whole).all()
+        whole = np.asarray(squares(image, View(100))[0])
+    assert (np.asarray(squares(image, View(100))[0]) == whole).all()
 
 
 def test_large_images_take_turns() -> None:

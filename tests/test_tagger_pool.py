@@ -8,16 +8,16 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
-from model import BadImageError, Tag, decode
+from model import BadImageError, Tag, View, decode, decode_views
 from streams import tagger_pool
 from streams.tagger_pool import TaggerPool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
 PHOTOS = sorted((Path(__file__).parents[1] / "streams" / "photos").glob("*.jpg"))
@@ -27,7 +27,9 @@ POISON, GOOD = PHOTOS[0].read_bytes(), [path.read_bytes() for path in PHOTOS[1:6
 class FussyTagger:
     """Fails on every batch that holds the poisonous image, and on what it is told to."""
 
-    input_size = 32
+    view = View(32)
+    glance = None
+    tag_names = ("seen",)
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -37,15 +39,23 @@ class FussyTagger:
         self.fails_at: set[int] = set()
         self.poison: NDArray[np.uint8] | None = None
 
-    def tag_pixels(self, batch: NDArray[np.uint8]) -> list[list[Tag]]:
-        self.batches.append(len(batch))
+    @property
+    def classifier(self) -> FussyTagger:
+        return self
+
+    def outputs(self, squares: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        self.batches.append(len(squares))
         self.entered.set()
         self.go_on.wait(10)
         if len(self.batches) in self.fails_at:
             raise RuntimeError("a hiccup")
-        if self.poison is not None and any((pixels == self.poison).all() for pixels in batch):
+        if self.poison is not None and any((pixels[0] == self.poison).all() for pixels in squares):
             raise RuntimeError("poisoned")
-        return [[Tag("seen", 1.0, 1.0)] for _ in batch]
+        return np.ones((len(squares), 1), np.float32)
+
+    def tags(self, outputs: NDArray[np.float32], glances: Sequence[NDArray[np.uint8]]) -> list[list[Tag]]:
+        assert len(glances) == 0
+        return [[Tag("seen", 1.0, 1.0)] for _ in outputs]
 
 
 @pytest.fixture
@@ -55,7 +65,7 @@ def fussy() -> FussyTagger:
 
 @pytest.fixture
 def pool(fussy: FussyTagger) -> Iterator[TaggerPool]:
-    pool = TaggerPool({"a": fussy}, threads=1, max_batch=8)  # type: ignore[dict-item]
+    pool = TaggerPool({"a": fussy}, threads=1, max_batch=8)
     pool.start()
     yield pool
     fussy.go_on.set()
@@ -124,13 +134,13 @@ async def test_a_slow_image_does_not_hold_up_those_behind_it(
     """While one thread decodes a slow image, the other takes what waits behind it."""
     release = threading.Event()
 
-    def slow_decode(data: bytes, size: int) -> object:
+    def slow_decode(data: bytes, views: Collection[View]) -> object:
         if data == POISON:
             release.wait(10)
-        return decode(data, size)
+        return decode_views(data, views)
 
-    monkeypatch.setattr(tagger_pool, "decode", slow_decode)
-    pool = TaggerPool({"a": fussy}, threads=2, max_batch=8)  # type: ignore[dict-item]
+    monkeypatch.setattr(tagger_pool, "decode_views", slow_decode)
+    pool = TaggerPool({"a": fussy}, threads=2, max_batch=8)
     pool.start()
     slow = asyncio.create_task(pool.tag(POISON, ["a"]))
     async with asyncio.timeout(5):
@@ -143,7 +153,7 @@ async def test_a_slow_image_does_not_hold_up_those_behind_it(
 
 async def test_stop_finishes_what_was_begun(fussy: FussyTagger) -> None:
     """Images that wait when the pool is stopped are still answered."""
-    pool = TaggerPool({"a": fussy}, threads=2, max_batch=2)  # type: ignore[dict-item]
+    pool = TaggerPool({"a": fussy}, threads=2, max_batch=2)
     pool.start()
     tasks = [asyncio.create_task(pool.tag(data, ["a"])) for data in GOOD]
     await asyncio.sleep(0)
