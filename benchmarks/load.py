@@ -199,7 +199,7 @@ def _done(event: UploadData, offset: int, names: TopicNames) -> Done:
         scores=ruling.scores,
         assigned=ruling.assigned,
         rules=Rules().hash,
-        model=ModelInfo("stub", "1"),
+        models={"imagga_tagging": ModelInfo("stub", "1")},
         timings=Timings(1, 1, 1, 3),
     )
     return Done(record, tagged)

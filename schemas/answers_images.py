@@ -79,6 +79,12 @@ class ImageState(Answer, frozen=True, kw_only=True):
         str | None,
         Meta(description="Hash of the rules behind `scores`; null for a deletion, or if it is old."),
     ]
+    failed: Annotated[
+        dict[str, str],
+        Meta(
+            description="Add-ons that failed when it was last looked at, and why; their last `scores` hold."
+        ),
+    ]
     cause: Annotated[Cause, Meta(description="The event that made this state.")]
     partition: Annotated[int, Meta(description="The source partition that has it.")]
     history: Annotated[list[TagChange], Meta(description="The last changes of its tags, oldest first.")]

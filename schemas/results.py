@@ -21,26 +21,31 @@ class ScoredTag(msgspec.Struct, frozen=True):
     confidence: Annotated[float, msgspec.Meta(ge=0, le=1, description="0 to 1, four decimals.")]
 
 
-class AddOnResult(msgspec.Struct, frozen=True):
+class ModelInfo(msgspec.Struct, frozen=True):
+    """The model that made a result."""
+
+    name: str
+    version: str
+
+
+class AddOnResult(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one add-on says of an image."""
 
-    status: Literal["complete", "pending", "failed"]
-    data: Annotated[list[ScoredTag], msgspec.Meta(description="Best tag first.")]
+    status: Annotated[
+        Literal["complete", "pending", "failed"],
+        msgspec.Meta(description="`failed`: this add-on alone could not; `error` says why."),
+    ]
+    data: Annotated[list[ScoredTag], msgspec.Meta(description="Best tag first; empty if it failed.")]
+    model: Annotated[ModelInfo | None, msgspec.Meta(description="The model behind it.")] = None
+    error: Annotated[str | None, msgspec.Meta(description="Why it failed, in short.")] = None
 
 
 class Info(msgspec.Struct, frozen=True):
     """Cloudinary's `info` block."""
 
     categorization: Annotated[
-        dict[str, AddOnResult], msgspec.Meta(description="For each add-on that ran, by its name.")
+        dict[str, AddOnResult], msgspec.Meta(description="For each add-on that was asked for, by its name.")
     ]
-
-
-class ModelInfo(msgspec.Struct, frozen=True):
-    """The model that made a result."""
-
-    name: str
-    version: str
 
 
 class Timings(msgspec.Struct, frozen=True):
@@ -75,7 +80,7 @@ class Categorization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     format: Annotated[str, msgspec.Meta(description="Found in the bytes, such as jpg or png.")]
     tags: Annotated[list[str], msgspec.Meta(description="What the image is tagged with now.")]
     info: Info
-    model: ModelInfo
+    model: Annotated[ModelInfo, msgspec.Meta(description="The model behind the first add-on.")]
     timings_ms: Timings
     rules: Annotated[
         str | None, msgspec.Meta(description="Hash of the rules that named and assigned its tags.")
@@ -120,6 +125,6 @@ class TagUpdate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def result_id(kind: str, source: str, event_id: str, add_ons: Iterable[str], model: str) -> str:
-    """Give the id of a result: the same upload, add-ons and model give the same id again."""
+    """Give the id of a result: the same upload, add-ons and models give the same id again."""
     parts = "\x1f".join((kind, source, event_id, ",".join(add_ons), model))
     return hashlib.sha256(parts.encode()).hexdigest()[:32]

@@ -30,7 +30,7 @@ def dead_letter_output(record: Record, fault: Fault, names: TopicNames) -> Outpu
 def categorization_output(tagged: Tagged, tags: list[str], record: Record, names: TopicNames) -> Output:
     """Give every tag of an image with its confidence; `tags` are those that it has now."""
     upload, data = tagged.upload, tagged.upload.data
-    add_ons = {name: AddOnResult("complete", scores) for name, scores in tagged.scores.items()}
+    add_ons = {name: _add_on_result(tagged, name) for name in upload.add_ons}
     result = Categorization(
         public_id=upload.public_id,
         version=data.version,
@@ -53,10 +53,17 @@ def categorization_output(tagged: Tagged, tags: list[str], record: Record, names
         notification_url=data.notification_url,
         context=data.context,
     )
-    model = f"{tagged.model.name}/{tagged.model.version}"
-    identity = result_id(CATEGORIZED, upload.source, upload.id, add_ons, model)
+    models = dict.fromkeys(f"{model.name}/{model.version}" for model in tagged.models.values())
+    identity = result_id(CATEGORIZED, upload.source, upload.id, add_ons, ",".join(models))
     headers = event_headers(id=identity, source=f"tagstream:{names.app_id}", type=CATEGORIZED)
     return Output(names.categorizations, _key(upload, record), msgspec.json.encode(result), headers)
+
+
+def _add_on_result(tagged: Tagged, name: str) -> AddOnResult:
+    model = tagged.models[name]
+    if name in tagged.failed:
+        return AddOnResult("failed", [], model, tagged.failed[name])
+    return AddOnResult("complete", tagged.scores[name], model)
 
 
 def tag_update_output(

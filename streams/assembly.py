@@ -45,7 +45,7 @@ async def open_categorizer(
     pool.start()
     stack.callback(pool.stop)
     rules = stack.enter_context(RulesWatch(settings.rules, settings.auto_tagging, pool.tag_names))
-    offer = Offer(models=models, default_add_on=settings.categorization)
+    offer = Offer(models, settings.default_add_ons)
     return Categorizer(fetcher, pool, offer, lambda: rules.current), rules
 
 

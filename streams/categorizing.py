@@ -49,11 +49,11 @@ class Offer:
 
     Attributes:
         models: The model behind each add-on that is offered.
-        default_add_on: The add-on that runs where an event names none.
+        default_add_ons: The add-ons that run where an event names none.
     """
 
     models: dict[str, ModelInfo]
-    default_add_on: str
+    default_add_ons: tuple[str, ...]
 
 
 class Categorizer:
@@ -110,7 +110,7 @@ class Categorizer:
 
     def _read(self, record: Record) -> Upload:
         upload = parse_upload(record)
-        add_ons = upload.add_ons or (self._offer.default_add_on,)
+        add_ons = upload.add_ons or self._offer.default_add_ons
         for name in add_ons:
             if name not in self._offer.models:
                 offered = ", ".join(self._offer.models)
@@ -148,7 +148,7 @@ class Categorizer:
         encoded = rows["images"].get(key)
         if encoded is None:
             return None
-        return second_look(orjson.loads(encoded), self._offer.models, self._offer.default_add_on)
+        return second_look(orjson.loads(encoded), self._offer.models, self._offer.default_add_ons)
 
     async def _fetch(self, url: str) -> Fetched:
         """Fetch, and once more where the source only hiccuped; longer waits are the retries' business."""
@@ -165,6 +165,7 @@ class Categorizer:
         raw = {
             name: [ScoredTag(tag.name, round(tag.confidence, 4)) for tag in image.tags[name]]
             for name in upload.add_ons
+            if name in image.tags
         }
         rules = self._rules()
         ruling = rules.apply(raw, upload.auto_tagging)
@@ -182,9 +183,9 @@ class Categorizer:
             scores=ruling.scores,
             assigned=ruling.assigned,
             rules=rules.hash,
-            model=self._offer.models[upload.add_ons[0]],
             models={name: self._offer.models[name] for name in upload.add_ons},
             timings=Timings(*(round(milliseconds, 1) for milliseconds in times)),
+            failed=image.failed,
             basis=target.basis,
         )
 

@@ -33,6 +33,7 @@ class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
     scores: dict[str, list[tuple[str, float]]] = {}
     model: tuple[str, str] | None = None
     rules: str | None = None
+    failed: dict[str, str] = {}
     history: list[Change] = []
     deleted: bool = False
 

@@ -1,13 +1,14 @@
 """What an upload, a deletion or a new look at an image makes of its row."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.results import ScoredTag
+from schemas.results import ModelInfo, ScoredTag
 from schemas.uploads import Upload
 from streams.changes import Row
 from streams.outcomes import Rederived, Tagged
-from streams.people import forget, weigh
+from streams.people import assigned_by_add_ons, forget, weigh
 from streams.repeats import remembered
 
 REMEMBERED_CHANGES = 10  # changes of an image's tags that can be looked up
@@ -25,7 +26,7 @@ def is_stale(upload: Upload, row: Row) -> bool:
 
 def uploaded_row(old: Row | None, tagged: Tagged, offset: int) -> Row:
     """Give an image's row after an upload or an update."""
-    upload = tagged.upload
+    upload, tagged = tagged.upload, _with_last_known(old, tagged)
     told = upload.data.tags is not None
     own = upload.data.tags if upload.data.tags is not None else (old["own"] if old else [])
     people = old.get("people", {}) if old else {}
@@ -50,6 +51,7 @@ def deleted_row(old: Row | None, upload: Upload, offset: int) -> Row:
 
 def retagged_row(old: Row, tagged: Tagged, offset: int) -> Row:
     """Give an image's row after a new look at it; whose it is, and from when, stays."""
+    tagged = _with_last_known(old, tagged)
     return _renewed(old, tagged.upload, _findings(tagged), tagged.assigned, offset)
 
 
@@ -58,6 +60,7 @@ def rederived_row(old: Row, rederived: Rederived, offset: int) -> Row:
     raw = raw_scores(old)
     ruling = rederived.rules.apply(raw, old["asked"])
     found = _reported(ruling.scores, raw) | {"rules": rederived.rules.hash}
+    found |= {name: old[name] for name in ("models", "failed") if name in old}
     return _renewed(old, rederived.upload, found, ruling.assigned, offset)
 
 
@@ -65,6 +68,12 @@ def raw_scores(row: Row) -> dict[str, list[ScoredTag]]:
     """Give what taggers said of an image, before any rules."""
     said = row["scores"] | row.get("raw", {})
     return {add_on: [ScoredTag(*score) for score in scores] for add_on, scores in said.items()}
+
+
+def models_of(row: Row) -> dict[str, ModelInfo]:
+    """Give the model of each add-on that looked at an image."""
+    others = row.get("models", {})
+    return {add_on: ModelInfo(*others.get(add_on, row["model"])) for add_on in row["scores"]}
 
 
 def changed_history(old: Row | None, new: Row, upload: Upload, **told: Any) -> list[Row]:  # noqa: ANN401 - JSON
@@ -95,7 +104,7 @@ def _head(old: Row | None, upload: Upload, offset: int) -> Row:
 
 def _renewed(old: Row, upload: Upload, found: Row, assigned: Mapping[str, list[str]], offset: int) -> Row:
     sources, people = weigh(old.get("people", {}), old["own"], assigned)
-    kept = {name: value for name, value in old.items() if name not in {"raw", "models", "people"}}
+    kept = {name: value for name, value in old.items() if name not in {"raw", "models", "failed", "people"}}
     new = kept | {"o": offset, "cause": [upload.source, upload.id, upload.type.value]}
     new |= {"tags": list(sources), "by": list(sources.values())} | found
     if new["own"]:
@@ -110,18 +119,38 @@ def _completed(old: Row | None, new: Row, people: Row, upload: Upload) -> Row:
     return new
 
 
+def _with_last_known(old: Row | None, tagged: Tagged) -> Tagged:
+    """Let what an add-on said last hold still where it failed this time."""
+    known = [name for name in tagged.failed if old and name in old["scores"]]
+    if old is None or not known:
+        return tagged
+    said, models = raw_scores(old), models_of(old)
+    assigned = {tag: list(add_ons) for tag, add_ons in tagged.assigned.items()}
+    for tag, add_ons in assigned_by_add_ons(old).items():
+        if again := [name for name in add_ons if name in known]:
+            assigned.setdefault(tag, []).extend(again)
+    return dataclasses.replace(
+        tagged,
+        raw=tagged.raw | {name: said[name] for name in known},
+        scores=tagged.scores | {name: [ScoredTag(*score) for score in old["scores"][name]] for name in known},
+        models=tagged.models | {name: models[name] for name in known},
+        assigned=assigned,
+    )
+
+
 def _findings(tagged: Tagged) -> Row:
     others = {
         add_on: [model.name, model.version]
         for add_on, model in tagged.models.items()
-        if model != tagged.model
+        if model != tagged.model and add_on in tagged.scores
     }
     found = _reported(tagged.scores, tagged.raw) | {
         "model": [tagged.model.name, tagged.model.version],
         "rules": tagged.rules,
         "asked": tagged.upload.auto_tagging,
     }
-    return found | ({"models": others} if others else {})
+    found |= {"models": others} if others else {}
+    return found | ({"failed": tagged.failed} if tagged.failed else {})
 
 
 def _reported(scores: Scores, raw: Scores) -> Row:

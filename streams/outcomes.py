@@ -19,8 +19,8 @@ class Tagged:
         scores: For each add-on, what the rules let be reported of that, best first.
         assigned: The tags that the rules assign, best first, each with the add-ons that it is from.
         rules: The rules' hash.
-        model: That of the first add-on.
-        models: Of each add-on.
+        models: Of each add-on that was asked for.
+        failed: Why each of the other add-ons failed, in short.
         basis: Of a re-tag: source, id and type of the event whose findings it replaces.
     """
 
@@ -35,10 +35,15 @@ class Tagged:
     scores: dict[str, list[ScoredTag]]
     assigned: dict[str, list[str]]
     rules: str
-    model: ModelInfo
+    models: dict[str, ModelInfo]
     timings: Timings
-    models: dict[str, ModelInfo] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
     basis: list[str] | None = None
+
+    @property
+    def model(self) -> ModelInfo:
+        """Give the model of the first add-on."""
+        return next(iter(self.models.values()))
 
 
 @dataclass(frozen=True)

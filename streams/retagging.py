@@ -14,6 +14,7 @@ from schemas.dead_letters import Fault
 from schemas.errors import BadEventError
 from schemas.results import ModelInfo
 from streams.changes import Changes, Row
+from streams.image_states import models_of
 from streams.outcomes import Rederived, Rejected, Tagged
 from streams.rows import ImageKey
 
@@ -22,7 +23,7 @@ class SecondLook(NamedTuple):
     """What a look at a known image needs.
 
     Attributes:
-        add_ons: Those that looked at it before, as far as they are offered.
+        add_ons: Those that looked at it before, or failed to, as far as they are offered.
         asked: The threshold that its event named.
         basis: Source, id and type of the event whose findings are to be replaced.
     """
@@ -33,25 +34,21 @@ class SecondLook(NamedTuple):
     basis: list[str]
 
 
-def second_look(row: Row, offered: Mapping[str, ModelInfo], default_add_on: str) -> SecondLook | None:
+def second_look(
+    row: Row, offered: Mapping[str, ModelInfo], default_add_ons: tuple[str, ...]
+) -> SecondLook | None:
     """Give what a new look at an image needs; None: the models that are offered have looked at it.
 
     Raises:
         BadEventError: The image cannot be fetched again.
     """
-    before = models_of(row)
-    add_ons = tuple(name for name in before if name in offered) or (default_add_on,)
-    if row.get("deleted") or before == {name: offered[name] for name in add_ons}:
+    before, failed = models_of(row), row.get("failed", {})
+    add_ons = tuple(name for name in before | failed if name in offered) or default_add_ons
+    if row.get("deleted") or (not failed and before == {name: offered[name] for name in add_ons}):
         return None
     if row["url"] is None:
         raise BadEventError("unknown_image", "the image was given as a `data:` URL, which is not kept")
     return SecondLook(row["url"], add_ons, row.get("asked"), row["cause"])
-
-
-def models_of(row: Row) -> dict[str, ModelInfo]:
-    """Give the model of each add-on that looked at an image."""
-    others = row.get("models", {})
-    return {add_on: ModelInfo(*others.get(add_on, row["model"])) for add_on in row["scores"]}
 
 
 def checked_retag(changes: Changes, rederived: Rederived) -> Rederived | Rejected:

@@ -7,6 +7,7 @@
     "scores": {add-on: [[tag, confidence], …]}, "model": [name, version] of the first add-on,
     "models": {add-on: [name, version]} where another one was at work, "rules": their hash,
     "raw": {add-on: what its tagger said before the rules}, where they made something else of it,
+    "failed": {add-on: why it failed at the last look}, where one did; what it said before holds still,
     "asked": threshold that the event named, or null,
     "history": the last changes, each {"at", "cause", "model", "rules", "added", "removed"},
     "deleted": true if it is, "people": what people said of its tags, see `streams.people`}

@@ -57,7 +57,9 @@ class Settings:
     tagger: str = _setting(
         "onnx", "onnx, or stub: tags are read from the bytes, for load and chaos tests.", _tagger
     )
-    categorization: str = _setting("imagga_tagging", "Add-on that runs where an event names none.")
+    categorization: str = _setting(
+        "imagga_tagging", "Add-ons that run where an event names none, separated by commas."
+    )
     auto_tagging: float | None = _setting(
         None, "Threshold where neither event nor rules name one. Empty: assign nothing.", _fraction
     )
@@ -159,10 +161,13 @@ class Settings:
             least = f"{2 * self.max_image_bytes}, twice {variable('max_image_bytes')}"
             name = variable("max_bytes_in_flight")
             raise SettingsError(f"{name}={self.max_bytes_in_flight} must be at least {least}")
-        if self.categorization not in self.model_folders:
+        unknown = [name for name in self.default_add_ons if name not in self.model_folders]
+        if unknown or not self.default_add_ons:
             offered = ", ".join(self.model_folders)
-            message = f"{variable('categorization')}={self.categorization!r} is no add-on; offered: {offered}"
-            raise SettingsError(message)
+            fault = f"{unknown[0]!r} is no add-on" if unknown else "names no add-on"
+            raise SettingsError(
+                f"{variable('categorization')}={self.categorization!r}: {fault}; offered: {offered}"
+            )
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, str], **overrides: object) -> "Settings":
@@ -194,6 +199,12 @@ class Settings:
     def execution_providers(self) -> list[str]:
         """Give the execution providers, the preferred one first."""
         return [name.strip() for name in self.providers.split(",") if name.strip()]
+
+    @property
+    def default_add_ons(self) -> tuple[str, ...]:
+        """Give the add-ons that run where an event names none."""
+        names = (name.strip() for name in self.categorization.split(","))
+        return tuple(dict.fromkeys(name for name in names if name))
 
     @property
     def worker_threads(self) -> int:

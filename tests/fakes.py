@@ -66,7 +66,7 @@ def tagged(event: Upload, **confidences: float) -> Tagged:
         scores=ruling.scores,
         assigned=ruling.assigned,
         rules=rules.hash,
-        model=ModelInfo("m", "1"),
+        models={"imagga_tagging": ModelInfo("m", "1")},
         timings=Timings(1, 1, 1, 3),
     )
 

@@ -387,6 +387,7 @@ def difference(old: Image | None, new: Image) -> tuple[list[str], list[str]]:
 def result_content(event: Event, photo: Photo, tags: list[str]) -> dict[str, Any]:
     """Give the fields of a categorization that follow from the events."""
     data = [{"tag": tag, "confidence": confidence} for tag, confidence in ranked(photo)]
+    model = dict(zip(("name", "version"), MODEL, strict=True))
     content = {
         "public_id": event.public_id,
         "tags": tags,
@@ -394,9 +395,11 @@ def result_content(event: Event, photo: Photo, tags: list[str]) -> dict[str, Any
         "user_id": event.data.get("user_id"),
         "tenant": event.data.get("tenant"),
         "cause": {"source": event.id[0], "id": event.id[1], "type": event.type},
-        "categorization": {name: {"status": "complete", "data": data} for name in event.add_ons},
+        "categorization": {
+            name: {"status": "complete", "data": data, "model": model} for name in event.add_ons
+        },
     }
-    return content | {"model": dict(zip(("name", "version"), MODEL, strict=True)), "rules": RULES}
+    return content | {"model": model, "rules": RULES}
 
 
 def read(source: Source) -> Event:

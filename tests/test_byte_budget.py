@@ -284,7 +284,7 @@ async def test_many_large_images_keep_to_the_limit(server: PhotoServer, pool: Ta
         max_bytes=largest, max_bytes_in_flight=4 * largest, deadline=60, concurrency=8, per_host=3
     )
     urls = [server.url("/large", f"host-{number % 5}.test") for number in range(60)]
-    offer = Offer({"imagga_tagging": ModelInfo("m", "1")}, "imagga_tagging")
+    offer = Offer({"imagga_tagging": ModelInfo("m", "1")}, ("imagga_tagging",))
     async with Fetcher(AddressPolicy.parse(",".join(f"host-{n}.test" for n in range(5))), limits) as fetcher:
         categorizer = Categorizer(fetcher, pool, offer)
         most = 0

@@ -62,6 +62,7 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 STATE = PartitionState(partition=0, ready=True, next_offset=12, lag=None, event_time=NOON)
 DAY = Window("24h", NOON - timedelta(days=1), NOON)
 COMMON: dict[str, Any] = {"window": DAY, "as_of": [STATE], "complete": False, "behind": [1]}
+MODEL = ModelInfo("lite2", "1")
 RULES = "0e57c2a1b94d"
 CAUSE = Cause("kafka:image.uploads", "image.uploads/0/5", "image.uploaded")
 WHOLE: dict[str, msgspec.Struct] = {
@@ -95,8 +96,14 @@ WHOLE: dict[str, msgspec.Struct] = {
         height=1441,
         format="jpg",
         tags=["koala"],
-        info=Info({"imagga_tagging": AddOnResult("complete", [ScoredTag("koala", 0.951)])}),
-        model=ModelInfo("lite2", "1"),
+        info=Info(
+            {
+                "imagga_tagging": AddOnResult(
+                    "failed", [ScoredTag("koala", 0.951)], ModelInfo("lite2", "1"), "no"
+                )
+            }
+        ),
+        model=MODEL,
         rules=RULES,
         timings_ms=Timings(12.1, 3.9, 4.2, 25.0),
         cause=CAUSE,
@@ -172,6 +179,7 @@ WHOLE: dict[str, msgspec.Struct] = {
         scores={"imagga_tagging": [ScoredTag("koala", 0.951)]},
         model=ModelInfo("lite2", "1"),
         rules=RULES,
+        failed={"scene_tagging": "RuntimeError: out of memory"},
         cause=CAUSE,
         partition=0,
         history=[TagChange(NOON, CAUSE, ModelInfo("lite2", "1"), added=["koala"], removed=[], rules=RULES)],

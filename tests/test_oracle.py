@@ -168,7 +168,7 @@ async def fold_all(log: list[Source]) -> PartitionState:
     """Give the rows that the product makes of a log, without Kafka."""
     state = PartitionState(0)
     models = dict.fromkeys(("imagga_tagging", "tagstream"), ModelInfo("stub", "1"))
-    categorizer = Categorizer(Photos(), StubTagger(), Offer(models, "imagga_tagging"))
+    categorizer = Categorizer(Photos(), StubTagger(), Offer(models, ("imagga_tagging",)))
     fold_rules = FoldRules(NAMES, Retention(KEPT_MINUTES, 31, 800, 365), RetryPolicy())
     for source in log:
         record = Record(**source._asdict())

@@ -50,7 +50,7 @@ class World:
         return Fetched(found, 0.0)
 
     async def compute(self, record: Record) -> Outcome:
-        offer = Offer(self.models, "imagga_tagging")
+        offer = Offer(self.models, ("imagga_tagging",))
         categorizer = Categorizer(self, StubTagger(), offer, lambda: self.rules)
         return await categorizer.outcome(record, self.state.rows, _settled)
 

@@ -163,7 +163,7 @@ async def test_stop_finishes_what_was_begun(fussy: FussyTagger) -> None:
 
 async def test_a_copy_is_not_inferred_again(fussy: FussyTagger) -> None:
     """The same bytes get the same tags without the model, for as long as they are remembered."""
-    pool = TaggerPool({"a": fussy, "b": fussy}, threads=1, max_batch=8, known_images=2)  # type: ignore[dict-item]
+    pool = TaggerPool({"a": fussy, "b": fussy}, threads=1, max_batch=8, known_images=2)
     pool.start()
     first = await pool.tag(GOOD[0], ["a"])
     assert await pool.tag(GOOD[0], ["a"]) == dataclasses.replace(first, decode_ms=0.0, inference_ms=0.0)

@@ -96,6 +96,7 @@ class ImageRoutes:
             scores={add_on: scored(scores) for add_on, scores in row.scores.items()},
             model=_model(row.model),
             rules=row.rules,
+            failed=row.failed,
             cause=Cause(*row.cause),
             partition=partition,
             history=[_change(change) for change in row.history],

@@ -14,14 +14,18 @@ SHOWN_TAGS = 5
 
 
 def tags_text(categorization: Mapping[str, Any], limit: int = SHOWN_TAGS) -> Text:
-    """Give the best tags with their confidence; assigned ones stand out."""
+    """Give each add-on's best tags with their confidence; assigned ones stand out."""
     assigned = set(categorization["tags"])
     text = Text()
-    for add_on in categorization["info"]["categorization"].values():
+    add_ons = categorization["info"]["categorization"]
+    for name, add_on in add_ons.items():
+        if len(add_ons) > 1:
+            text.append(f"{printable(name)}: ", style="cyan")
+        if add_on["status"] == "failed":
+            text.append(f"failed ({printable(add_on['error'])})  ", style="red")
         for score in add_on["data"][:limit]:
             style = "bold green" if score["tag"] in assigned else "dim"
             text.append(f"{printable(score['tag'])} {score['confidence']:.2f}  ", style=style)
-        break  # the first add-on: `--json` has them all
     return text
 
 
