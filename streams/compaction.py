@@ -9,8 +9,8 @@ import numpy as np
 from streams.columns import Column
 from streams.image_library import ALIVE, NOBODY, Library
 from streams.image_view import Slots, View
-from streams.numbering import Names
-from streams.postings import Postings
+from streams.numbering import Names, order_of
+from streams.postings import Segment
 
 LEAST_DEAD = 1024  # below that the dead do no harm
 
@@ -74,9 +74,6 @@ class Compaction:
         new.confidences = Column(confidences)
         counts = np.bincount(numbers, minlength=len(used))
         new.counts = Column(counts.astype(np.int32))
-        order = np.argsort(numbers, kind="stable")  # by tag, within a tag by slot
+        order = order_of(numbers.astype(np.int32), len(used))  # by tag, within a tag by slot
         slots = np.repeat(np.arange(len(lengths), dtype=np.uint32), lengths)[order]
-        confidences = confidences[order]
-        ends = np.cumsum(counts).tolist()
-        for begin, end in zip([0, *ends], ends, strict=False):
-            new.postings.append(Postings(slots[begin:end].copy(), confidences[begin:end].copy()))
+        new.segments.append(Segment.build(slots, confidences[order], np.arange(len(used)), counts))

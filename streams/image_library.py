@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from streams.columns import Column
 from streams.numbering import Names
-from streams.postings import Postings
+from streams.postings import Postings, Segment
 
 CONFIDENCE_STEPS = 10_000  # confidences are kept in 1/10,000
 ALIVE = 2**32 - 1  # the time of death of slots that live
@@ -68,6 +68,8 @@ class Library:
         first: By slot, where its tags begin in `tag_ids` and `confidences`; the next slot's begin where
             they end.
         counts: By tag, how many live images have it.
+        segments: Which images have a tag, of those that came at once.
+        postings: By tag, which images have it, of those that came one by one.
         tick: How many slots have died.
     """
 
@@ -84,7 +86,8 @@ class Library:
         self.first.append(0)
         self.tag_ids = Column.empty(np.uint32)
         self.confidences = Column.empty(np.uint16)
-        self.postings: list[Postings] = []
+        self.segments: list[Segment] = []
+        self.postings: dict[int, Postings] = {}
         self.counts = Column.empty(np.int32)
         self.tick = 0
 
@@ -125,19 +128,16 @@ class Library:
         self.tag_ids.extend(batch.tag_ids)
         self.confidences.extend(batch.confidences)
         self.counts.view()[tags] += by_tag.sizes
-        slots, end = by_tag.images + np.uint32(first), 0
-        for tag, size in zip(tags.tolist(), by_tag.sizes.tolist(), strict=True):
-            begin, end = end, end + size
-            self.postings[tag].extend(slots[begin:end], by_tag.confidences[begin:end])
+        slots = by_tag.images + np.uint32(first)
+        self.segments.append(Segment.build(slots, by_tag.confidences, tags, by_tag.sizes))
         self.keys += batch.keys  # last: a slot that has a key is complete
         return first
 
     def tag_numbers(self, names: Sequence[str]) -> NDArray[np.int32]:
         """Give the numbers of different tags, new ones if need be."""
-        for name in names:
-            if name not in self.tags.ids:
-                self._new_tag(name)
-        return self.tags.numbers(names)
+        numbers = self.tags.numbers(names)
+        self.counts.extend(np.zeros(len(self.tags.names) - self.counts.size, np.int32))
+        return numbers
 
     def kill(self, slot: int) -> None:
         """Let a slot die."""
@@ -153,7 +153,7 @@ class Library:
     @property
     def nbytes(self) -> int:
         """Give the memory that the columns take; names, keys and dictionaries come on top."""
-        columns: list[Column | Postings] = [
+        columns: list[Column | Segment | Postings] = [
             self.at,
             self.owner,
             self.partition,
@@ -162,7 +162,7 @@ class Library:
             self.tag_ids,
             self.confidences,
         ]
-        return sum(part.nbytes for part in [*columns, *self.postings])
+        return sum(part.nbytes for part in [*columns, *self.segments, *self.postings.values()])
 
     def _append(self, partition: int, key: str, image: Image) -> int:
         slot = len(self.keys)
@@ -181,13 +181,14 @@ class Library:
         self.tag_ids.extend(numbers)
         self.confidences.extend(confidences)
         self.first.append(self.tag_ids.size)
-        postings = self.postings
         for number, confidence in zip(numbers, confidences, strict=True):
-            postings[number].append(slot, confidence)
+            postings = self.postings.get(number)
+            if postings is None:
+                postings = self.postings[number] = Postings()
+            postings.append(slot, confidence)
         self.counts.view()[numbers] += 1  # a tag comes once per image
 
     def _new_tag(self, tag: str) -> int:
-        self.postings.append(Postings.empty())
         self.counts.append(0)
         return self.tags.number(tag)
 

@@ -1,7 +1,6 @@
 """Loading the image library: all rows of a partition at once.
 
-Names become numbers as rows come. Then the tags are put in order, so that each tag's postings take all of
-their images in one go.
+Names become numbers as rows come. Then the tags are put in order, and make a segment of the postings.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -45,23 +44,23 @@ class ImageLoading:
         for tenant, places, _ in split_tenants(keys):
             alive = [place for place in places if not images[place].deleted]
             if alive:
-                held = self._tenants.setdefault(tenant, _Images())
-                held.take([keys[place] for place in alive], [images[place] for place in alive])
+                batch = self._tenants.setdefault(tenant, _Images())
+                batch.take([keys[place] for place in alive], [images[place] for place in alive])
 
     def sort(self) -> None:
         """Put the tags in order."""
-        for held in self._tenants.values():
-            held.sort()
+        for batch in self._tenants.values():
+            batch.sort()
 
     def finish(self) -> Iterator[None]:
         """Let each library take its images, then let it learn where each of them is."""
-        for tenant, held in self._tenants.items():
-            yield from held.give(self._into(tenant), self._partition)
+        for tenant, batch in self._tenants.items():
+            yield from batch.give(self._into(tenant), self._partition)
         self._done()
 
 
 class _Images:
-    """Images in columns, with numbers of their own for users and tags."""
+    """A batch of images in columns, with numbers of their own for users and tags."""
 
     def __init__(self) -> None:
         self._keys: list[str] = []
@@ -102,6 +101,7 @@ class _Images:
             tag_ids=tags[self._numbers.view()],
             confidences=self._confidences.view(),
         )
+        yield
         first = library.append_many(partition, batch, tags, self._by_tag)
         yield
         places = zip(self._keys, range(first, first + len(self._keys)), strict=True)

@@ -126,7 +126,7 @@ def nth_greatest(values: NDArray[Any], number: int) -> Any:  # noqa: ANN401 - an
 
 
 def _matching(view: View, query: ImageQuery) -> tuple[Slots, Confidences]:
-    """Give the slots that match, ascending, and the confidences of their wanted tags, 0 where none is."""
+    """Give the slots that match and the confidences of their wanted tags, 0 where none is."""
     least = math.ceil(round(query.min_confidence * CONFIDENCE_STEPS, 6))
     found = _wanted(view, query, least)
     if found is None:

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from streams.image_library import ALIVE, CONFIDENCE_STEPS, NOBODY, Library
 
 Slots = NDArray[np.intp]
+_NO_SLOTS, _NO_CONFIDENCES = np.empty(0, np.uint32), np.empty(0, np.uint16)
 Mask = NDArray[np.bool_]
 
 
@@ -32,6 +33,7 @@ class View:
         self.owner: NDArray[np.int32] = library.owner.view()
         self.partition: NDArray[np.int32] = library.partition.view()
         self.tick = library.tick
+        self._segments = tuple(library.segments)
         self._death: NDArray[np.uint32] = library.death.view()
         self._first: NDArray[np.uint32] = library.first.view()
         self._tag_ids: NDArray[np.uint32] = library.tag_ids.view()
@@ -67,11 +69,15 @@ class View:
 
     def postings(self, tag: int, least: int = 0) -> tuple[Slots, NDArray[np.uint16]]:
         """Give the slots, dead ones too, that have a tag, and its confidences of at least `least`."""
-        slots, confidences = self.library.postings[tag].view()
-        if len(slots) and slots[-1] >= self.size:  # some came after this view
-            size = int(np.searchsorted(slots, self.size))
-            slots, confidences = slots[:size], confidences[:size]
-        places = slots.astype(np.intp)  # numpy would do it anew each time that they are an index
+        parts = [segment.of(tag) for segment in self._segments]
+        late = self.library.postings.get(tag)
+        if late is not None:
+            slots, confidences = late.view()
+            size = int(np.searchsorted(slots, self.size))  # others came after this view
+            parts.append((slots[:size], confidences[:size]))
+        # To intp at once: numpy would do it anew each time that they are an index.
+        places = np.concatenate([slots for slots, _ in parts] or [_NO_SLOTS], dtype=np.intp)
+        confidences = np.concatenate([confidences for _, confidences in parts] or [_NO_CONFIDENCES])
         if least <= 1:
             return places, confidences
         enough = confidences >= least

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 ROWS_AT_ONCE = 250  # that an index takes
-TURN = 0.002  # seconds that an index is fed before the event loop gets a turn
+TURN = 0.001  # seconds that an index is fed before the event loop gets a turn
 
 
 class Loading(Protocol):

@@ -15,7 +15,7 @@ from streams.rows import split_tenants
 from streams.trend_buckets import Bucket, CountRow, Numbers, read_counts
 from streams.trend_counts import TenantTrends
 
-_ARRAYS_PER_STEP = 200
+_ARRAYS_PER_STEP = 100
 
 
 class TrendLoading:
@@ -86,12 +86,12 @@ class _Cells:
     def give(self, trends: TenantTrends) -> Iterator[None]:
         # The first step leaves a bucket with rows: a tenant that has one is not let go of between the steps.
         tags, uses = (column.view() for column in self._columns)
-        tags = trends.numbers(self._tags.names)[tags]
+        numbers = trends.numbers(self._tags.names)
         for step, (bucket, add_on, run) in enumerate(self._runs(), 1):
             window, start = self._buckets.names[bucket]
             counts = trends.held_bucket(Bucket(window, int(start)))
             counts.rows += int(self._rows[bucket]) if add_on == 0 else 0
-            counts.held_tally(self._add_ons.names[add_on]).add_many(tags[run], uses[run])
+            counts.held_tally(self._add_ons.names[add_on]).add_many(numbers[tags[run]], uses[run])
             if step % _ARRAYS_PER_STEP == 0:
                 yield
 
