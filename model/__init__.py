@@ -4,6 +4,7 @@ from model.decode import DecodedImage, DecodedViews, decode, decode_views
 from model.errors import BadImageError
 from model.manifest import ManifestError
 from model.pixels import View
+from model.scenes import SceneTagger
 from model.tagger import DEFAULT_ARTIFACT, Tagger
 from model.vocabulary import Tag
 
@@ -13,6 +14,7 @@ __all__ = [
     "DecodedImage",
     "DecodedViews",
     "ManifestError",
+    "SceneTagger",
     "Tag",
     "Tagger",
     "View",

@@ -36,11 +36,14 @@ class Tagger:
         input_size: Side in pixels of the squares that it takes.
         glance: How it looks at an image besides: not at all.
         tag_names: Every tag that the model can give.
+        labels: Of its classes.
         vocabulary: Those tags with the classes that they stand for.
         threshold: The confidence above which the model's tags are worth assigning.
     """
 
-    def __init__(self, manifest: Manifest, network: Network, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, manifest: Manifest, network: Network, vocabulary: Vocabulary, labels: Sequence[str]
+    ) -> None:
         self.name = manifest.name
         self.version = manifest.version
         self.threshold = manifest.threshold
@@ -51,6 +54,7 @@ class Tagger:
         self._manifest = manifest
         self._network = network
         self.vocabulary = vocabulary
+        self.labels = tuple(labels)
 
     @classmethod
     def load(
@@ -88,7 +92,7 @@ class Tagger:
             floor=manifest.floor,
             decrease_parents=manifest.decrease_parents,
         )
-        tagger = cls(manifest, network, vocabulary)
+        tagger = cls(manifest, network, vocabulary, labels)
         for images in warm_up:
             tagger.tag_pixels(np.zeros((images, tagger.input_size, tagger.input_size, 3), np.uint8))
         return tagger

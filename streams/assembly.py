@@ -5,7 +5,7 @@ import contextlib
 import logging
 from pathlib import Path
 
-from model import Tagger
+from model import SceneTagger, Tagger
 from schemas.results import ModelInfo
 from streams import stub_tagger
 from streams.addresses import AddressPolicy
@@ -19,6 +19,8 @@ from streams.settings import Settings
 from streams.stub_tagger import StubTagger
 from streams.tagger_pool import TaggerPool
 from streams.topics import TopicNames
+
+SCENES = "scene_tagging"  # the add-on whose tags are scenes, where it names no model of its own
 
 log = logging.getLogger(__name__)
 
@@ -59,17 +61,24 @@ def fold_rules_of(settings: Settings) -> FoldRules:
 
 
 def build_tagger(settings: Settings) -> tuple[TaggerPool | StubTagger, dict[str, ModelInfo]]:
-    """Load each add-on's model, once per folder; give what tags, and the model behind each add-on."""
+    """Load each add-on's model, once per folder; give what tags, and the model behind each add-on.
+
+    Raises:
+        ManifestError: A model folder cannot be used.
+    """
     if settings.tagger == "stub":
         log.warning("tags come from the stub tagger: this worker is for load and chaos tests only")
         stub = ModelInfo(stub_tagger.NAME, stub_tagger.VERSION)
         return StubTagger(), dict.fromkeys(settings.model_folders, stub)
     folders = set(settings.model_folders.values())
     loaded = {folder: _load(folder, settings) for folder in folders}
-    taggers = {name: loaded[folder] for name, folder in settings.model_folders.items()}
-    models = {name: ModelInfo(tagger.name, tagger.version) for name, tagger in taggers.items()}
+    add_ons: dict[str, Tagger | SceneTagger] = {
+        name: SceneTagger(loaded[folder]) if (name, folder) == (SCENES, None) else loaded[folder]
+        for name, folder in settings.model_folders.items()
+    }
+    models = {name: ModelInfo(add_on.name, add_on.version) for name, add_on in add_ons.items()}
     pool = TaggerPool(
-        taggers,
+        add_ons,
         threads=settings.worker_threads,
         max_batch=settings.max_batch,
         known_images=settings.known_images,

@@ -18,7 +18,7 @@ from streams.profiles import read_profile
 PREFIX = "TAGSTREAM_"
 LAST_PORT = 65_535
 _KINDS = {int: "a whole number such as 4", float: "a number such as 0.5", Path: "a path"}
-DEFAULT_ADD_ONS = "tagstream,imagga_tagging"
+DEFAULT_ADD_ONS = "tagstream,imagga_tagging,scene_tagging"
 _DATA_DIR = Path(".tagstream")
 
 
