@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -162,11 +162,7 @@ class Categorizer:
 
     def _tagged(self, target: "_Target", fetched: Fetched, image: TaggedImage, started: float) -> Tagged:
         upload = target.upload
-        raw = {
-            name: [ScoredTag(tag.name, round(tag.confidence, 4)) for tag in image.tags[name]]
-            for name in upload.add_ons
-            if name in image.tags
-        }
+        raw = candidates(image, upload.add_ons)
         rules = self._rules()
         ruling = rules.apply(raw, upload.auto_tagging)
         total = (time.perf_counter() - started) * 1000
@@ -188,6 +184,15 @@ class Categorizer:
             failed=image.failed,
             basis=target.basis,
         )
+
+
+def candidates(image: TaggedImage, add_ons: Sequence[str]) -> dict[str, list[ScoredTag]]:
+    """Give what taggers said of an image, as rules take it; those that failed are left out."""
+    return {
+        name: [ScoredTag(tag.name, round(tag.confidence, 4)) for tag in image.tags[name]]
+        for name in add_ons
+        if name in image.tags
+    }
 
 
 class _Target(NamedTuple):

@@ -11,6 +11,7 @@ COMMANDS = (
     "broker",
     "publish",
     "tail",
+    "rules",
     "dead-letters",
     "trends",
     "images",

@@ -241,7 +241,7 @@ def test_unknown_tags_are_advice() -> None:
 
 
 def example() -> str:
-    (text,) = re.findall(r"^```toml\n(.*?)^```", DOCS.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    text, _ = re.findall(r"^```toml\n(.*?)^```", DOCS.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     return str(text)
 
 

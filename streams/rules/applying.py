@@ -121,7 +121,7 @@ class Rules:
                 assigned.setdefault(verdict.tag, []).append(add_on)
             else:
                 verdict.fate = Fate.CUT
-                verdict.notes.append(f"beyond max_tags = {self.content.max_tags} of all add-ons")
+                verdict.notes.append(f"beyond max_tags of all add-ons, {self.content.max_tags}")
         return assigned
 
 
@@ -184,7 +184,7 @@ class _AddOnRules:
                 continue
             if left == 0:
                 verdict.fate = Fate.CUT
-                verdict.notes.append(f"beyond max_tags = {rules.max_tags}")
+                verdict.notes.append(f"beyond max_tags, {rules.max_tags}")
                 continue
             verdict.fate = Fate.ASSIGNED
             left = None if left is None else left - 1
