@@ -132,8 +132,10 @@ class Worker:
         self._app = app
         self._status = "joining the group"
         app.finalize()
+        starting = asyncio.create_task(app.start())
+        starting.add_done_callback(self._doom_if_failed)
         try:
-            await app.start()
+            await self._until_first(starting)
             crash = asyncio.create_task(app.wait_until_stopped())
             await self._until_first(app.assigned.wait(), crash)
             self._status = READY if app.assigned.is_set() else self._status
@@ -144,6 +146,7 @@ class Worker:
             await app.close_units()
             crash.cancel()
         finally:
+            starting.cancel()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(app.stop(), _STOP_DEADLINE)
         log.info("stopped")

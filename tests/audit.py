@@ -66,11 +66,16 @@ async def audit(
     """
     await until_settled(cluster)
     verdict = Verdict()
-    partitions = await expectations(cluster, look)
-    await _compare_outcomes(cluster, partitions, verdict)
-    rows = await read_tables(cluster)
-    for number, partition in partitions.items():
-        compare_tables(number, partition, rows[number], verdict, swept=swept)
+    partitions: dict[int, Partition] = {}
+    fold = UpdateFold()
+    for number in range(cluster.partitions):  # one by one: all do not fit in memory
+        partitions[number] = partition = await expectation(cluster, look, number)
+        await _compare_outcomes(cluster, number, partition, verdict)
+        await fold.read(cluster, number, partition)
+        for outcomes in (partition.results, partition.updates, partition.letters):
+            outcomes.clear()
+        compare_tables(number, partition, await read_tables(cluster, number), verdict, swept=swept)
+    fold.compare(verdict)
     for worker in workers:
         await compare_answers(cluster, worker, partitions, verdict)
     return verdict
@@ -97,30 +102,25 @@ async def _ends(cluster: Cluster, places: list[TopicPartition], isolation: str) 
         await consumer.stop()
 
 
-async def expectations(cluster: Cluster, look: Callable[[str], Photo]) -> dict[int, Partition]:
-    """Feed the oracle with the upload topic, partition by partition."""
-    partitions = {number: Partition(look) for number in range(cluster.partitions)}
-    for record in await cluster.read(cluster.names.uploads):
+async def expectation(cluster: Cluster, look: Callable[[str], Photo], number: int) -> Partition:
+    """Feed the oracle with one partition of the upload topic."""
+    partition = Partition(look)
+    async for record in cluster.records(cluster.names.uploads, [number]):
         where = (record.topic, record.partition, record.offset, record.timestamp)
-        partitions[record.partition].apply(Source(*where, record.key, record.value, tuple(record.headers)))
-    return partitions
+        partition.apply(Source(*where, record.key, record.value, tuple(record.headers)))
+    return partition
 
 
-async def _compare_outcomes(cluster: Cluster, partitions: dict[int, Partition], verdict: Verdict) -> None:
+async def _compare_outcomes(cluster: Cluster, number: int, partition: Partition, verdict: Verdict) -> None:
     names = cluster.names
     for kind, topic, expect, found in (
         ("results", names.categorizations, _expected_results, _found_result),
         ("tag-updates", names.tag_updates, _expected_updates, _found_update),
         ("dead letters", names.dead_letters, _expected_letters, _found_letter),
     ):
-        records: dict[int, list[Outcome]] = defaultdict(list)
-        for record in await cluster.read(topic):
-            records[record.partition].append(found(record))
-        for number, partition in partitions.items():
-            _compare_sequence(f"{kind} of partition {number}", expect(partition), records[number], verdict)
-            verdict.checked[kind] += len(records[number])
-    updates = await cluster.read(names.tag_updates)
-    _compare_fold(updates, partitions, verdict)
+        came = [found(record) async for record in cluster.records(topic, [number])]
+        _compare_sequence(f"{kind} of partition {number}", expect(partition), came, verdict)
+        verdict.checked[kind] += len(came)
 
 
 def _compare_sequence(kind: str, expected: list[Outcome], found: list[Outcome], verdict: Verdict) -> None:
@@ -225,21 +225,30 @@ def _found_letter(record: ConsumerRecord) -> Outcome:
     return Outcome((offset,), content, f"offset {record.offset}")
 
 
-def _compare_fold(updates: list[ConsumerRecord], partitions: dict[int, Partition], verdict: Verdict) -> None:
-    """Compare the fold of all tag-updates with the tags that images have; an update tells no tenant."""
-    tenants: dict[str, set[str]] = defaultdict(set)
-    tags: dict[str, set[str]] = {}
-    for partition in partitions.values():
+class UpdateFold:
+    """The fold of all tag-updates, against the tags that images have. An update tells no tenant."""
+
+    def __init__(self) -> None:
+        self._tenants: dict[str, set[str]] = defaultdict(set)
+        self._tags: dict[str, set[str]] = {}
+        self._folded: dict[str, set[str]] = defaultdict(set)
+
+    async def read(self, cluster: Cluster, number: int, partition: Partition) -> None:
+        """Fold the updates of a partition, and take note of its images."""
         for (tenant, name), image in partition.images.items():
-            tenants[name].add(tenant)
-            tags[name] = set(image.sources)
-    folded: dict[str, set[str]] = defaultdict(set)
-    for record in updates:
-        update = _found_update(record).content
-        folded[update["public_id"]] |= set(update["added"])
-        folded[update["public_id"]] -= set(update["removed"])
-    lines = verdict.differences["fold of tag-updates"]
-    for name in tags.keys() | folded.keys():
-        if len(tenants[name]) == 1 and folded[name] != tags[name]:
-            lines.append(f"{name} is {sorted(folded[name])}, must be {sorted(tags[name])}")
-        verdict.checked["images by tag-updates"] += len(tenants[name]) == 1
+            self._tenants[name].add(tenant)
+            self._tags[name] = set(image.sources)
+        async for record in cluster.records(cluster.names.tag_updates, [number]):
+            update = _found_update(record).content
+            self._folded[update["public_id"]] |= set(update["added"])
+            self._folded[update["public_id"]] -= set(update["removed"])
+
+    def compare(self, verdict: Verdict) -> None:
+        """Compare the two."""
+        lines = verdict.differences["fold of tag-updates"]
+        for name in self._tags.keys() | self._folded.keys():
+            if len(self._tenants[name]) != 1:
+                continue
+            verdict.checked["images by tag-updates"] += 1
+            if self._folded[name] != self._tags[name]:
+                lines.append(f"{name} is {sorted(self._folded[name])}, must be {sorted(self._tags[name])}")

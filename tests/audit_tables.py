@@ -39,16 +39,17 @@ def differing(must: dict[str, Any], is_: dict[str, Any]) -> str:
     return "; ".join(f"{name} is {is_.get(name)!r:.300}, must be {must.get(name)!r:.300}" for name in names)
 
 
-async def read_tables(cluster: Cluster) -> dict[int, Rows]:
-    """Give the rows of each partition."""
-    found: dict[int, Rows] = {number: {table: {} for table in TABLES} for number in range(cluster.partitions)}
-    for table in TABLES:
-        for record in await cluster.read(cluster.names.changelog(table)):
-            rows, key = found[record.partition][table], record.key.decode()
-            if record.value is None:
-                rows.pop(key, None)
-            else:
-                rows[key] = orjson.loads(record.value) | {"#": record.offset}
+async def read_tables(cluster: Cluster, partition: int) -> Rows:
+    """Give the rows of a partition."""
+    found: Rows = {table: {} for table in TABLES}
+    for table, rows in found.items():
+        encoded: dict[str, tuple[int, bytes]] = {}
+        async for record in cluster.records(cluster.names.changelog(table), [partition]):
+            key = record.key.decode()
+            encoded.pop(key, None)
+            if record.value is not None:
+                encoded[key] = (record.offset, record.value)
+        rows |= {key: orjson.loads(value) | {"#": offset} for key, (offset, value) in encoded.items()}
     return found
 
 
@@ -170,9 +171,9 @@ def _compare_extremes(what: str, now: Trend, ever: Trend, row: Row, findings: Fi
         findings.check("uploaders", what, f"{len(now.users)} to {len(ever.users)}", estimate)
     findings.checked["uploaders"] += 1
     if "first" in row or "last" in row:
-        first = min(ever.times) <= row["first"] <= min(now.times)
-        last = max(now.times) <= row["last"] <= max(ever.times)
-        bounds = f"first {min(ever.times)} to {min(now.times)}, last {max(now.times)} to {max(ever.times)}"
+        first = ever.first <= row["first"] <= now.first
+        last = now.last <= row["last"] <= ever.last
+        bounds = f"first {ever.first} to {now.first}, last {now.last} to {ever.last}"
         if not first or not last:
             findings.check("first and last", what, bounds, (row["first"], row["last"]))
         findings.checked["first and last"] += 1

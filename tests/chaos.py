@@ -6,23 +6,24 @@
 import asyncio
 import contextlib
 import functools
+import itertools
 import random
+import resource
 import signal
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
-from aiohttp import web
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import AIOKafkaProducer
 from audit import Verdict, audit
+from chaos_progress import Progress
+from chaos_sources import FETCH_TIMEOUT, PhotoServer
 from cluster import Cluster
-from oracle import look_at
-from workload import Message, Workload, photo_at
+from oracle import KEPT_MINUTES, look_at
+from workload import Message, Workload
 
 from streams.broker import EmbeddedBroker
 from streams.supervising import EXIT_DOOMED
@@ -32,6 +33,8 @@ SWEEP_SECONDS = 60.0  # a unit looks for expired rows that often, and a transact
 _BACKOFF = 0.5  # seconds that a supervisor waits before it starts a worker again
 _LONG_ABSENCE = 8.0  # seconds, past the session timeout: the partitions move away
 _BURST_SECONDS = 3.0  # between two bursts of uploads
+_CALM = 6  # looks in a row without a retry: what is followed may lag a little
+_TOLD_EVERY = 10.0  # seconds between two lines of counters
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class Plan:
         kills: Worker processes that are killed.
         freezes: Workers that are stopped for `frozen` seconds, and become zombies.
         sweep: Whether to wait until rows of expired buckets are gone.
+        backlog: Uploads that may wait; beyond, publishing pauses, and what is not published in time never is.
+        snapshot_interval: Seconds.
     """
 
     seed: int
@@ -55,6 +60,8 @@ class Plan:
     freezes: int = 1
     frozen: float = 15.0
     sweep: bool = False
+    backlog: int = 10_000
+    snapshot_interval: float = 3.0
 
 
 class Chaos:
@@ -64,6 +71,8 @@ class Chaos:
         kills: Worker processes that were killed so far.
         dooms: Processes that ended themselves, to begin anew from what was committed.
         unexpected: Other ends of processes, in words.
+        progress: How far it is.
+        sources: Where the images come from.
     """
 
     def __init__(
@@ -81,7 +90,10 @@ class Chaos:
         self._cluster = Cluster(broker.bootstrap_servers, f"chaos-{uuid.uuid4().hex[:8]}", folder)
         self._cluster.partitions = plan.partitions
         self._cluster.ports = {worker: steady_port() for worker in range(plan.workers)}
-        self._folded = Folded(self._cluster)
+        self._broker_up = True
+        self._was_held_back = False
+        self.progress = Progress(self._cluster)
+        self.sources = PhotoServer()
 
     async def run(self) -> Verdict:
         """Do it all, and tell what the audit found.
@@ -89,8 +101,8 @@ class Chaos:
         Raises:
             TimeoutError: Workers did not become ready, or did not work off the uploads.
         """
-        async with PhotoServer().run() as hosts:
-            self._cluster.environment = _environment(hosts)
+        async with self.sources.run() as hosts:
+            self._cluster.environment = _environment(hosts, self._plan.snapshot_interval)
             for worker in range(self._plan.workers):
                 await self._cluster.start(worker)
             keepers = [asyncio.create_task(self._keep(worker)) for worker in range(self._plan.workers)]
@@ -110,7 +122,7 @@ class Chaos:
         plan, now = self._plan, int(time.time() * 1000)
         workload = Workload(plan.seed, plan.uploads, hosts[0], now, hosts[1:])
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._publish(list(workload)))
+            tasks.create_task(self._publish(iter(workload)))
             tasks.create_task(self._repeatedly(plan.kills, self._kill_worker))
             tasks.create_task(self._repeatedly(plan.broker_kills, self._kill_broker))
             tasks.create_task(self._repeatedly(plan.freezes, self._freeze_worker))
@@ -153,9 +165,11 @@ class Chaos:
     async def _kill_broker(self) -> None:
         self.broker_kills += 1
         self._note("kill -9 of the broker")
+        self._broker_up = False
         await asyncio.to_thread(self._broker.kill)
         await asyncio.sleep(self._dice.choice((0, 0, 3)))
         await asyncio.to_thread(self._broker.start)
+        self._broker_up = True
         self._note("the broker is back")
 
     async def _keep(self, worker: int) -> None:
@@ -182,7 +196,7 @@ class Chaos:
         last = next((line for line in reversed(lines) if "ending the process" in line), "without a word")
         return last.partition("committed: ")[2][:300] or last
 
-    async def _publish(self, messages: list[Message]) -> None:
+    async def _publish(self, messages: Iterator[Message]) -> None:
         """Send uploads in bursts, by an idempotent producer that waits for a broker that is away."""
         producer = AIOKafkaProducer(
             bootstrap_servers=self._cluster.bootstrap,
@@ -193,12 +207,22 @@ class Chaos:
         await producer.start()
         try:
             bursts = max(round(self._plan.seconds / _BURST_SECONDS), 1)
-            begin = time.monotonic()
+            begin, size = time.monotonic(), self._plan.uploads
             for number in range(bursts):
                 await asyncio.sleep(max(begin + number * _BURST_SECONDS - time.monotonic(), 0))
-                await self._send(producer, _slice(messages, number, bursts))
+                if await self._held_back() and time.monotonic() > begin + self._plan.seconds:
+                    break
+                count = size * (number + 1) // bursts - size * number // bursts
+                await self._send(producer, list(itertools.islice(messages, count)))
         finally:
             await producer.stop()
+
+    async def _held_back(self) -> bool:
+        """Wait while too many uploads do; tell whether that was ever so."""
+        while self.published - self.progress.folded > self._plan.backlog:
+            self._was_held_back = True
+            await asyncio.sleep(_BACKOFF)
+        return self._was_held_back
 
     async def _send(self, producer: AIOKafkaProducer, messages: list[Message]) -> None:
         topic = self._cluster.names.uploads
@@ -208,16 +232,19 @@ class Chaos:
             )
             for message in messages
         ]
-        await asyncio.gather(*sends)
+        for sent in await asyncio.gather(*sends):
+            self.progress.note_published(sent.partition, sent.offset)
         self.published += len(messages)
 
     async def _drain(self) -> None:
         self._note("waiting until every upload is folded in")
         async with asyncio.timeout(DRAIN_SECONDS):
-            while self._folded.total < self.published:
+            while self.progress.folded < self.published:
                 await asyncio.sleep(0.3)
             self._note("waiting for the retries of busy sources")
-            while await self._cluster.table("retries"):
+            calm = 0
+            while calm < _CALM:
+                calm = 0 if self.progress.retries else calm + 1
                 await asyncio.sleep(0.5)
         if self._plan.sweep:
             self._note("waiting until expired rows are swept")
@@ -227,75 +254,50 @@ class Chaos:
         self._note("reading everything as an independent client")
         look = functools.partial(look_at, photo_host=host)
         verdict = await audit(self._cluster, look, range(self._plan.workers), swept=self._plan.sweep)
-        if self._folded.total < self.published:  # more: the broker's death made the publisher repeat some
-            verdict.check("uploads in the log", "all partitions", self.published, self._folded.total)
+        if self.progress.folded < self.published:  # more: the broker's death made the publisher repeat some
+            verdict.check("uploads in the log", "all partitions", self.published, self.progress.folded)
+        if self.progress.stuck:
+            verdict.differences["stuck partitions"].append(f"{self.progress.stuck}; the log names them")
         for line in self.unexpected:
             verdict.differences["ends of processes"].append(line)
         return verdict
 
     async def _report(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._folded.run())
-            told = ""
+            tasks.create_task(self.progress.run())
+            tasks.create_task(self._watch())
             while True:
-                await asyncio.sleep(5)
-                news = f"published {self.published}, folded {self._folded.total}"
-                if news != told:
-                    self._note(news)
-                told = news
+                await asyncio.sleep(_TOLD_EVERY)
+                self._note(self._counters())
+
+    async def _watch(self) -> None:
+        while True:
+            for line in self.progress.look(broker_up=self._broker_up):
+                self._note(line)
+            await asyncio.sleep(1)
+
+    def _counters(self) -> str:
+        progress, told = self.progress, " ".join(f"{kind}={n}" for kind, n in self.sources.told.items())
+        lags = ",".join(map(str, progress.lags))
+        resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        return (
+            f"published={self.published} folded={progress.folded} lags={lags} retries={progress.retries} "
+            f"stuck={progress.stuck} kills={self.kills} broker_kills={self.broker_kills} "
+            f"freezes={self.freezes} dooms={self.dooms} harness_peak_mb={resident} sources: {told}"
+        )
 
     def _note(self, text: str) -> None:
         self._say(f"{time.monotonic() - self._started:6.1f} s  {text}")
 
 
-class Folded:
-    """Follows how far each partition is, by the committed row that says so."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self._next: dict[int, int] = {}
-
-    @property
-    def total(self) -> int:
-        """Give the uploads that are folded in."""
-        return sum(self._next.values())
-
-    async def run(self) -> None:
-        """Follow, for ever; a broker that is away is waited for."""
-        while True:
-            with contextlib.suppress(KafkaError):
-                await self._follow()
-            await asyncio.sleep(0.5)
-
-    async def _follow(self) -> None:
-        topic = self._cluster.names.changelog("meta")
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._cluster.bootstrap,
-            isolation_level="read_committed",
-            auto_offset_reset="earliest",
-        )
-        await consumer.start()
-        try:
-            consumer.assign([TopicPartition(topic, number) for number in range(self._cluster.partitions)])
-            while True:
-                for place, records in (await consumer.getmany(timeout_ms=500)).items():
-                    for record in records:
-                        if record.key == b"@offset":
-                            self._next[place.partition] = orjson.loads(record.value)["next"]
-        finally:
-            await consumer.stop()
-
-
-def _slice(messages: list[Message], number: int, parts: int) -> list[Message]:
-    return messages[len(messages) * number // parts : len(messages) * (number + 1) // parts]
-
-
-def _environment(hosts: list[str]) -> dict[str, str]:
+def _environment(hosts: list[str], snapshot_interval: float) -> dict[str, str]:
     return {
         "TAGSTREAM_TAGGER": "stub",
         "TAGSTREAM_ALLOW_SOURCES": ",".join(host.removeprefix("http://") for host in hosts),
-        "TAGSTREAM_FETCH_TIMEOUT": "60",  # a frozen worker's fetches must not time out: that is a dead letter
-        "TAGSTREAM_SNAPSHOT_INTERVAL": "3",  # so that restarts begin from all kinds of snapshots
+        "TAGSTREAM_FETCH_TIMEOUT": str(FETCH_TIMEOUT),
+        "TAGSTREAM_RETRY_LONGEST": "15",
+        "TAGSTREAM_KEEP_MINUTES": str(KEPT_MINUTES),
+        "TAGSTREAM_SNAPSHOT_INTERVAL": str(snapshot_interval),  # short: restarts begin from all kinds of them
     }
 
 
@@ -305,32 +307,3 @@ def steady_port() -> int:
         port = random.randint(15_000, 30_000)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
-
-
-class PhotoServer:
-    """Serves the photos of a workload on several ports; on all but the first, each at the second request."""
-
-    def __init__(self, busy_ports: int = 4) -> None:
-        self._ports = 1 + busy_ports
-        self._asked: set[str] = set()
-
-    @contextlib.asynccontextmanager
-    async def run(self) -> AsyncIterator[list[str]]:
-        """Serve; give scheme, host and port of each."""
-        app = web.Application()
-        app.router.add_get("/{path:.*}", self._answer)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        try:
-            for _ in range(self._ports):
-                await web.TCPSite(runner, "127.0.0.1", 0).start()
-            yield [f"http://127.0.0.1:{address[1]}" for address in runner.addresses]
-        finally:
-            await runner.cleanup()
-
-    async def _answer(self, request: web.Request) -> web.Response:
-        if request.query_string and request.query_string not in self._asked:
-            self._asked.add(request.query_string)
-            return web.Response(status=503, headers={"retry-after": "1"})
-        content = photo_at(request.path)
-        return web.Response(body=content) if content is not None else web.Response(status=404)

@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,20 +126,23 @@ class Cluster:
 
     async def read(self, topic: str) -> list[ConsumerRecord]:
         """Give every committed record of a topic, as any client of the broker would see it."""
+        return [record async for record in self.records(topic, range(self.partitions))]
+
+    async def records(self, topic: str, partitions: Iterable[int]) -> AsyncIterator[ConsumerRecord]:
+        """Give the committed records that some partitions hold now, one by one: there may be many."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, isolation_level="read_committed")
         await consumer.start()
         try:
-            places = [TopicPartition(topic, partition) for partition in range(self.partitions)]
+            places = [TopicPartition(topic, partition) for partition in partitions]
             ends = await consumer.end_offsets(places)
             starts = await consumer.beginning_offsets(places)
             consumer.assign(places)
             for place, start in starts.items():
                 consumer.seek(place, start)
-            found: list[ConsumerRecord] = []
             while any([await consumer.position(place) < ends[place] for place in places]):
-                for messages in (await consumer.getmany(timeout_ms=200)).values():
-                    found += messages
-            return found
+                for messages in (await consumer.getmany(timeout_ms=200, max_records=1000)).values():
+                    for message in messages:
+                        yield message
         finally:
             await consumer.stop()
 
@@ -149,7 +152,7 @@ class Cluster:
     async def table(self, table: str) -> dict[tuple[int, str], Any]:
         """Give a table's rows by partition and key, from its changelog alone."""
         rows: dict[tuple[int, str], Any] = {}
-        for message in await self.read(self.names.changelog(table)):
+        async for message in self.records(self.names.changelog(table), range(self.partitions)):
             place = (message.partition, message.key.decode())
             if message.value is None:
                 rows.pop(place, None)

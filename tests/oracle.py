@@ -6,6 +6,7 @@ judges: images are plain records, and every count is a recount over the images a
 
 import base64
 import hashlib
+import math
 import urllib.parse
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -170,7 +171,12 @@ class Trend:
     n: int = 0
     by: Counter[str] = field(default_factory=Counter)
     users: set[str] = field(default_factory=set)
-    times: list[int] = field(default_factory=list)
+    first: float = math.inf
+    last: float = -math.inf
+
+    def see(self, at: int) -> None:
+        """Take note of an event time."""
+        self.first, self.last = min(self.first, at), max(self.last, at)
 
 
 @dataclass(frozen=True)
@@ -324,7 +330,7 @@ class Partition:
             if not self.kept.window(window, start, self.mark):
                 self.late += before.get((window, start, tag)) != (new.sources[tag], new.user)
             else:
-                trend.times.append(new.at)
+                trend.see(new.at)
                 trend.users |= {new.user} if new.user else set()
 
     def trends(self) -> dict[TrendKey, Trend]:
@@ -337,7 +343,7 @@ class Partition:
                     trend.n += 1
                     trend.by.update(image.sources[tag])
                     trend.users |= {image.user} if image.user else set()
-                    trend.times.append(image.at)
+                    trend.see(image.at)
         return dict(found)
 
     def interests(self) -> dict[InterestKey, Counter[str]]:
