@@ -123,10 +123,10 @@ class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
         ),
     ] = None
     retag: Annotated[
-        Literal["rules", "model"] | None,
+        Literal["rules", "model", "image"] | None,
         msgspec.Meta(
             description="image.retag: `rules` (or absent) applies the present rules to what taggers said "
-            "before; `model` looks at the image anew, unless the present models have."
+            "before; `model` looks at the image anew, unless the present models have; `image` in any case."
         ),
     ] = None
     language: Annotated[str | _Texts | None, msgspec.Meta(description="Passed on.")] = None

@@ -140,7 +140,7 @@ class Categorizer:
         self, upload: Upload, rows: PartitionRows, settled: Callable[[], Awaitable[object]]
     ) -> SecondLook | None:
         """Give what a re-tag must look at; None: the rules alone are to be applied anew."""
-        if upload.data.retag != "model":
+        if upload.data.retag in {None, "rules"}:
             return None
         key = ImageKey.of(upload).encode()
         if key not in rows["images"]:
@@ -148,7 +148,8 @@ class Categorizer:
         encoded = rows["images"].get(key)
         if encoded is None:
             return None
-        return second_look(orjson.loads(encoded), self._offer.models, self._offer.default_add_ons)
+        offer, always = self._offer, upload.data.retag == "image"
+        return second_look(orjson.loads(encoded), offer.models, offer.default_add_ons, always=always)
 
     async def _fetch(self, url: str) -> Fetched:
         """Fetch, and once more where the source only hiccuped; longer waits are the retries' business."""

@@ -12,6 +12,7 @@ COMMANDS = (
     "publish",
     "tail",
     "rules",
+    "retag",
     "dead-letters",
     "trends",
     "images",

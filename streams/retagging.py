@@ -35,16 +35,24 @@ class SecondLook(NamedTuple):
 
 
 def second_look(
-    row: Row, offered: Mapping[str, ModelInfo], default_add_ons: tuple[str, ...]
+    row: Row, offered: Mapping[str, ModelInfo], default_add_ons: tuple[str, ...], *, always: bool = False
 ) -> SecondLook | None:
-    """Give what a new look at an image needs; None: the models that are offered have looked at it.
+    """Give what a new look at an image needs; None: it needs none.
+
+    Args:
+        row: The image's.
+        offered: The model behind each add-on.
+        default_add_ons: Those that look at images whose own are gone.
+        always: Whether a look is due where the present models have had one.
 
     Raises:
         BadEventError: The image cannot be fetched again.
     """
     before, failed = models_of(row), row.get("failed", {})
     add_ons = tuple(name for name in before | failed if name in offered) or default_add_ons
-    if row.get("deleted") or (not failed and before == {name: offered[name] for name in add_ons}):
+    if row.get("deleted"):
+        return None
+    if not always and not failed and before == {name: offered.get(name) for name in add_ons}:
         return None
     if row["url"] is None:
         raise BadEventError("unknown_image", "the image was given as a `data:` URL, which is not kept")
