@@ -40,6 +40,7 @@ lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header --upgrade pyproject.toml -o .locks/worker.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --extra embedded -c .locks/worker.txt -o .locks/run.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --all-extras --group dev -c .locks/run.txt -o .locks/dev.txt
+	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group peers -c .locks/worker.txt -o .locks/peers.txt
 
 clean: ## forget the virtual environment and the broker's data
 	rm -rf $(VENV) .tagstream

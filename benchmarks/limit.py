@@ -19,18 +19,21 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import aiohttp
 import numpy as np
 import uvloop
+from numpy.typing import NDArray
 
 from benchmarks.image_server import answer
 from benchmarks.pairs import Run, Spread, interleave, rate_ratio, steady_rate
 from benchmarks.photo_sets import SETS, load_sets
 from benchmarks.processes import Program
-from model import Tagger, decode
+from model import Tag, Tagger, decode
 from streams.settings import available_cores
+
+Job = TypeVar("Job")
 
 BATCH = 8
 CONNECTIONS = 8
@@ -47,14 +50,16 @@ class Tally:
     inference_seconds: float = 0.0
 
 
-class FusedThreads:
+class FusedThreads(Generic[Job]):
     """Threads that decode and infer what is in a queue; leaving their context waits for all of it."""
 
-    def __init__(self, tagger: Tagger, threads: int, on_done: Callable[[int], None]) -> None:
+    def __init__(
+        self, tagger: Tagger, threads: int, on_done: Callable[[list[tuple[Job, list[Tag]]]], object]
+    ) -> None:
         self.tally = Tally()
         self._tagger = tagger
         self._on_done = on_done
-        self._images: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._images: queue.SimpleQueue[tuple[Job, bytes] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._serve) for _ in range(threads)]
 
@@ -68,44 +73,48 @@ class FusedThreads:
         for thread in self._threads:
             thread.join()
 
-    def put(self, image: bytes) -> None:
-        """Let an image be tagged."""
-        self._images.put(image)
+    def put(self, job: Job, image: bytes) -> None:
+        """Let an image be tagged, which belongs to a job."""
+        self._images.put((job, image))
 
     def _serve(self) -> None:
-        while (image := self._images.get()) is not None:
-            self._tag(image)
+        while (item := self._images.get()) is not None:
+            self._tag(item)
         self._images.put(None)  # for the next thread
 
-    def _tag(self, image: bytes) -> None:
+    def _tag(self, first: tuple[Job, bytes]) -> None:
         began = time.thread_time()
-        pixels = [decode(image, self._tagger.input_size).pixels]
-        while len(pixels) < BATCH and (more := self._waiting()) is not None:
-            pixels.append(decode(more, self._tagger.input_size).pixels)
+        jobs, pixels = [first[0]], [self._decoded(first[1])]
+        while len(jobs) < BATCH and (more := self._waiting()) is not None:
+            jobs.append(more[0])
+            pixels.append(self._decoded(more[1]))
         decoded = time.thread_time()
-        self._tagger.tag_pixels(np.stack(pixels))
+        tags = self._tagger.tag_pixels(np.stack(pixels))
         ended = time.thread_time()
         with self._lock:
-            self.tally.finished += [time.monotonic()] * len(pixels)
+            self.tally.finished += [time.monotonic()] * len(jobs)
             self.tally.decode_seconds += decoded - began
             self.tally.inference_seconds += ended - decoded
-        self._on_done(len(pixels))
+        self._on_done(list(zip(jobs, tags, strict=True)))
 
-    def _waiting(self) -> bytes | None:
+    def _decoded(self, image: bytes) -> NDArray[np.uint8]:
+        return decode(image, self._tagger.input_size).pixels
+
+    def _waiting(self) -> tuple[Job, bytes] | None:
         try:
-            image = self._images.get_nowait()
+            item = self._images.get_nowait()
         except queue.Empty:
             return None
-        if image is None:
+        if item is None:
             self._images.put(None)
-        return image
+        return item
 
 
 def tag_in_memory(tagger: Tagger, threads: int, images: list[bytes], count: int) -> Tally:
     """Tag images that are there already."""
-    with FusedThreads(tagger, threads, lambda _: None) as fused:
+    with FusedThreads[None](tagger, threads, lambda _: None) as fused:
         for number in range(count):
-            fused.put(images[number % len(images)])
+            fused.put(None, images[number % len(images)])
     return fused.tally
 
 
@@ -114,17 +123,17 @@ async def tag_over_http(tagger: Tagger, threads: int, urls: Iterator[str]) -> Ta
     loop = asyncio.get_running_loop()
     room = asyncio.Semaphore(AHEAD)
 
-    def make_room(images: int) -> None:
-        for _ in range(images):
+    def make_room(tagged: list[tuple[None, list[Tag]]]) -> None:
+        for _ in tagged:
             room.release()
 
     async def fetch_all(session: aiohttp.ClientSession) -> None:
         for url in urls:
             await room.acquire()
             async with session.get(url) as answer:
-                fused.put(await answer.read())
+                fused.put(None, await answer.read())
 
-    fused = FusedThreads(tagger, threads, lambda images: loop.call_soon_threadsafe(make_room, images))
+    fused = FusedThreads[None](tagger, threads, lambda tagged: loop.call_soon_threadsafe(make_room, tagged))
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
         with fused:

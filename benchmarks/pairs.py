@@ -93,4 +93,6 @@ def steady_rate(finished: Sequence[float]) -> float:
     """
     times = sorted(finished)
     begin, end = times[len(times) // 10], times[len(times) * 9 // 10]
+    if end <= begin:
+        raise ValueError(f"{len(times)} events at one time have no rate: take more of them")
     return sum(begin < time <= end for time in times) / (end - begin)

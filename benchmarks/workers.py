@@ -4,6 +4,7 @@ import sys
 import uuid
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from statistics import quantiles
 from types import TracebackType
@@ -15,13 +16,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from cluster import Cluster
 
-from benchmarks.pairs import Run, steady_rate
+from benchmarks.measured import Topics, measure_run
+from benchmarks.pairs import Run
 from benchmarks.place import Place
-from benchmarks.processes import cpu_seconds, main_thread_seconds, only_on, resident_mb
-from benchmarks.stream import Results, publish, uploads
+from benchmarks.processes import main_thread_seconds, only_on
 
 WARM_UP = 40  # images
-DEADLINE = 300.0  # seconds
 _STAGES = ("fetch", "decode", "inference", "total")
 
 
@@ -75,6 +75,12 @@ class Workers:
         """Give the workers' processes."""
         return [process.pid for process in self.cluster.processes.values()]
 
+    @property
+    def topics(self) -> Topics:
+        """Give the topics between us and them."""
+        names = self.cluster.names
+        return Topics(names.uploads, names.categorizations, self.cluster.partitions)
+
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.cluster.close)
@@ -91,29 +97,22 @@ class Workers:
     ) -> None:
         await self.cluster.close()
 
+    def numbers(self, images: int) -> range:
+        """Give numbers for so many images that were not used before."""
+        first, self._next = self._next, self._next + images
+        return range(first, first + images)
+
     async def run(self, photos: str, images: int) -> Run:
         """Tag so many images of a set."""
-        topics = self.cluster.names
-        first, self._next = self._next, self._next + images
-        events = uploads(self._place.server, photos, first, images)
-        async with Results(self._place.bootstrap, topics.categorizations, self.cluster.partitions) as results:
-            before = self._seconds()
-            await publish(self._place.bootstrap, topics.uploads, events)
-            found = await results.next(images, DEADLINE)
-            used = {part: seconds - before[part] for part, seconds in self._seconds().items()}
-        parts = {f"{part}_cpu_ms": seconds / images * 1000 for part, seconds in used.items()}
-        cpu_ms = parts.pop("workers_cpu_ms")
-        parts["threads_cpu_ms"] = cpu_ms - parts["loop_cpu_ms"]
-        parts["peak_rss_mb"] = resident_mb(self.pids, peak=True)
-        parts |= _stages([value for _, value in found])
-        return Run(steady_rate([at for at, _ in found]), cpu_ms, parts)
+        before = self._loop_seconds()
+        found = await measure_run(self._place, self.topics, lambda: self.pids, photos, self.numbers(images))
+        loop_ms = (self._loop_seconds() - before) / images * 1000
+        run = found.run
+        parts = {"loop_cpu_ms": loop_ms, "threads_cpu_ms": run.cpu_ms - loop_ms, **run.parts}
+        return replace(run, parts=parts | _stages(found.values))
 
-    def _seconds(self) -> dict[str, float]:
-        return {
-            "workers": cpu_seconds(self.pids),
-            "loop": sum(map(main_thread_seconds, self.pids)),
-            **self._place.cpu_seconds(),
-        }
+    def _loop_seconds(self) -> float:
+        return sum(map(main_thread_seconds, self.pids))
 
 
 def _stages(values: Iterable[bytes]) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""The same work by others: from upload events in Kafka to results in Kafka."""
