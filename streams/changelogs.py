@@ -1,7 +1,7 @@
 """Reading the changelogs of partitions into their states, committed records only."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
@@ -67,8 +67,7 @@ async def _read_to(
         state.positions[table] = await consumer.position(place)
 
 
-def absorb(state: PartitionState, table: str, messages: Iterable[ConsumerRecord]) -> None:
+def absorb(state: PartitionState, table: str, messages: Sequence[ConsumerRecord]) -> None:
     """Apply records of a changelog."""
-    for message in messages:
-        state.apply(table, message.key.decode(), message.value)
-        state.positions[table] = message.offset + 1
+    state.apply_all(table, [(message.key.decode(), message.value) for message in messages])
+    state.positions[table] = messages[-1].offset + 1

@@ -5,6 +5,7 @@ partition's changelogs while it is somebody else's. So a partition that moves he
 """
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -57,6 +58,19 @@ class PartitionState:
             self._tell(table, (key, old, value))
         elif table in self._journals:
             self._journals[table].append((key, old, value))
+
+    def apply_all(self, table: str, changes: Iterable[tuple[str, bytes | None]]) -> None:
+        """Set many rows; quickest while no index hears of them."""
+        if table in self._heard or table in self._journals or table == "meta":
+            for key, value in changes:
+                self.apply(table, key, value)
+        else:
+            rows = self.rows[table]
+            for key, value in changes:
+                if value is not None:
+                    rows[key] = value
+                else:
+                    rows.pop(key, None)
 
     async def tell_all(self) -> None:
         """Let the indexes know every row, giving the event loop its turns. One at a time, to its end."""
