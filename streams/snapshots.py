@@ -5,7 +5,6 @@ after those is read from Kafka. One that is damaged, too old or of another incar
 """
 
 import asyncio
-import hashlib
 import logging
 import os
 import time
@@ -15,22 +14,13 @@ import msgspec
 
 from streams.replica import Replica
 from streams.rows import TABLES
+from streams.snapshot_file import Head, Snapshot, read, write
 from streams.state import PartitionState
 from streams.topics import TOMBSTONES_KEPT_MS
 
 log = logging.getLogger(__name__)
 
-_MAGIC = b"tagstream-snapshot-1\n"
-_DIGEST_BYTES = 32
 _MAX_AGE = 0.8 * TOMBSTONES_KEPT_MS / 1000  # seconds
-
-
-class _Snapshot(msgspec.Struct, frozen=True):
-    app_id: str
-    partition: int
-    saved_at: float
-    positions: dict[str, int]
-    rows: dict[str, dict[str, bytes]]
 
 
 class Snapshots:
@@ -40,24 +30,23 @@ class Snapshots:
         self._folder = folder
         self._app_id = app_id
 
-    def freeze(self, state: PartitionState) -> _Snapshot:
+    def freeze(self, state: PartitionState) -> Snapshot:
         """Copy a state as it is now; quick, for the event loop."""
-        rows = {table: dict(rows) for table, rows in state.rows.items()}
-        return _Snapshot(self._app_id, state.partition, time.time(), dict(state.positions), rows)
+        head = Head(self._app_id, state.partition, time.time(), dict(state.positions))
+        return Snapshot(head, {table: dict(rows) for table, rows in state.rows.items()})
 
-    def save(self, snapshot: _Snapshot) -> None:
+    def save(self, snapshot: Snapshot) -> None:
         """Write a copy so that a crash leaves the old file or the new one. For a thread.
 
         Raises:
             OSError: The folder cannot be written to.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        body = msgspec.msgpack.encode(snapshot)
-        path = self._path(snapshot.partition)
+        path = self._path(snapshot.head.partition)
         draft = path.with_suffix(".draft")
         try:
             with draft.open("wb") as file:
-                file.write(_MAGIC + hashlib.sha256(body).digest() + body)
+                write(file, snapshot)
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(path)
@@ -65,34 +54,31 @@ class Snapshots:
             draft.unlink(missing_ok=True)  # what is left of it would only fill the disk further
             raise
 
-    def load(self, partition: int) -> _Snapshot | None:
+    def load(self, partition: int) -> Snapshot | None:
         """Give the snapshot of a partition, if there is a usable one. For a thread."""
         path = self._path(partition)
         try:
-            snapshot = _decode(path.read_bytes())
+            with path.open("rb") as file:
+                snapshot = read(file)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, msgspec.MsgspecError) as error:
             log.warning("snapshot %s is unusable, reading the changelogs instead: %s", path, error)
             return None
-        if (snapshot.app_id, snapshot.partition) != (self._app_id, partition):
-            log.warning("snapshot %s is of %s, reading the changelogs instead", path, snapshot.app_id)
+        head = snapshot.head
+        if (head.app_id, head.partition) != (self._app_id, partition):
+            log.warning("snapshot %s is of %s, reading the changelogs instead", path, head.app_id)
             return None
-        if not 0 <= time.time() - snapshot.saved_at < _MAX_AGE:
+        if snapshot.rows.keys() != set(TABLES) or head.positions.keys() != set(TABLES):
+            log.warning("snapshot %s has other tables, reading the changelogs instead", path)
+            return None
+        if not 0 <= time.time() - head.saved_at < _MAX_AGE:
             log.warning("snapshot %s is too old, reading the changelogs instead", path)
             return None
         return snapshot
 
     def _path(self, partition: int) -> Path:
         return self._folder / f"{self._app_id}-{partition}.snapshot"
-
-
-def restore(snapshot: _Snapshot, state: PartitionState) -> None:
-    """Put a snapshot into an empty state."""
-    for table in TABLES:
-        for key, value in snapshot.rows[table].items():
-            state.apply(table, key, value)
-    state.positions = dict(snapshot.positions)
 
 
 class SnapshotKeeper:
@@ -108,7 +94,7 @@ class SnapshotKeeper:
         for partition, state in self._replica.states.items():
             snapshot = await asyncio.to_thread(self._snapshots.load, partition)
             if snapshot is not None:
-                restore(snapshot, state)
+                state.restore(snapshot.rows, snapshot.head.positions)
                 self._saved[partition] = dict(state.positions)
                 log.info("partition %d: snapshot of %d images", partition, len(state.rows["images"]))
 
@@ -129,15 +115,4 @@ class SnapshotKeeper:
             except OSError as error:
                 log.warning("cannot save a snapshot, a restart will take longer: %s", error)
                 return
-            self._saved[partition] = snapshot.positions
-
-
-def _decode(content: bytes) -> _Snapshot:
-    start = len(_MAGIC)
-    digest, body = content[start : start + _DIGEST_BYTES], content[start + _DIGEST_BYTES :]
-    if not content.startswith(_MAGIC) or hashlib.sha256(body).digest() != digest:
-        raise ValueError("its checksum does not match")
-    snapshot = msgspec.msgpack.decode(body, type=_Snapshot)
-    if snapshot.rows.keys() != set(TABLES) or snapshot.positions.keys() != set(TABLES):
-        raise ValueError("it has other tables")
-    return snapshot
+            self._saved[partition] = snapshot.head.positions

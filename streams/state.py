@@ -5,7 +5,7 @@ partition's changelogs while it is somebody else's. So a partition that moves he
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -53,7 +53,7 @@ class PartitionState:
         else:
             del rows[key]
         if key == OFFSET_KEY and table == "meta":
-            self._meta = orjson.loads(value) if value else {}
+            self._note_meta(value)
         if table in self._heard:
             self._tell(table, (key, old, value))
         elif table in self._journals:
@@ -71,6 +71,12 @@ class PartitionState:
                     rows[key] = value
                 else:
                     rows.pop(key, None)
+
+    def restore(self, rows: Mapping[str, dict[str, bytes]], positions: Mapping[str, int]) -> None:
+        """Take over what an earlier process had, all tables of it; nothing is known so far."""
+        self.rows.update(rows)
+        self.positions.update(positions)
+        self._note_meta(self.rows["meta"].get(OFFSET_KEY))
 
     async def tell_all(self) -> None:
         """Let the indexes know every row, giving the event loop its turns. One at a time, to its end."""
@@ -97,6 +103,9 @@ class PartitionState:
         for index in self.indexes:
             if index.table == table:
                 index.changed(self.partition, table, *change)
+
+    def _note_meta(self, row: bytes | None) -> None:
+        self._meta = orjson.loads(row) if row else {}
 
     def clear(self) -> None:
         """Forget everything."""

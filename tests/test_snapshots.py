@@ -5,7 +5,7 @@ import pytest
 
 from streams.kafka_connection import KafkaConnection
 from streams.replica import Replica
-from streams.snapshots import SnapshotKeeper, Snapshots, restore
+from streams.snapshots import SnapshotKeeper, Snapshots
 from streams.state import PartitionState
 from streams.topics import TopicNames
 
@@ -23,17 +23,18 @@ def state_with(images: int, partition: int = 2) -> PartitionState:
 def test_a_snapshot_gives_back_what_was_frozen(tmp_path: Path) -> None:
     """Rows and changelog positions return; changes after the freeze are not in it."""
     snapshots = Snapshots(tmp_path / "deep" / "folder", "app")
-    state = state_with(3)
+    state = state_with(5000)
     frozen = snapshots.freeze(state)
     state.apply("images", "later", b"{}")
     snapshots.save(frozen)
     loaded = snapshots.load(2)
     assert loaded is not None
+    assert loaded.rows == frozen.rows
     fresh = PartitionState(2)
-    restore(loaded, fresh)
-    assert set(fresh.rows["images"]) == {"img0", "img1", "img2"}
-    assert fresh.next_offset == 3
-    assert fresh.positions["images"] == 3
+    fresh.restore(loaded.rows, loaded.head.positions)
+    assert "later" not in fresh.rows["images"]
+    assert fresh.next_offset == 5000
+    assert fresh.positions["images"] == 5000
 
 
 def truncate(path: Path) -> None:
@@ -50,7 +51,20 @@ def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
-@pytest.mark.parametrize("damage", [truncate, flip, empty])
+def cut(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def lengthen(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"x")
+
+
+def age(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"snapshot-2", b"snapshot-1", 1))
+
+
+@pytest.mark.parametrize("damage", [truncate, flip, empty, cut, lengthen, age])
 def test_a_damaged_snapshot_is_left_aside(
     tmp_path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -69,7 +83,7 @@ def test_a_snapshot_that_might_miss_removals_is_left_aside(
     """Kafka forgets tombstones after a while: an older snapshot would bring removed rows back."""
     snapshots = Snapshots(tmp_path, "app")
     snapshots.save(snapshots.freeze(state_with(3)))
-    now = snapshots.freeze(state_with(1)).saved_at
+    now = snapshots.freeze(state_with(1)).head.saved_at
     monkeypatch.setattr("streams.snapshots.time.time", lambda: now + 6 * 86_400)
     assert snapshots.load(2) is None
     assert "too old" in caplog.text

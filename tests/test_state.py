@@ -63,8 +63,7 @@ def test_indexes_end_up_with_every_row(before: list, during: list, after: list) 
     async def play() -> None:
         state, mirror = PartitionState(0), Mirror()
         state.indexes.append(mirror)
-        for key, value in before:
-            state.apply("images", key, value)
+        state.apply_all("images", before)
         assert mirror.rows == {}
         state.loaded = True
         telling = asyncio.create_task(state.tell_all())
@@ -73,8 +72,7 @@ def test_indexes_end_up_with_every_row(before: list, during: list, after: list) 
             await asyncio.sleep(0)
         await telling
         assert state.told
-        for key, value in after:
-            state.apply("images", key, value)
+        state.apply_all("images", after)
         assert mirror.rows == state.rows["images"]
 
     with pytest.MonkeyPatch.context() as patch:
