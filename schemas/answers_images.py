@@ -38,13 +38,40 @@ class FoundImages(Answer, frozen=True, kw_only=True):
     cursor: Annotated[str | None, Meta(description="Say it to get the next images; null: there are none.")]
 
 
+class TagOrigin(msgspec.Struct, frozen=True):
+    """One who gave an image a tag."""
+
+    source: Annotated[
+        str, Meta(description="An add-on; `own`: it came with the image; `people`: a person added it.")
+    ]
+    cause: Annotated[Cause, Meta(description="The event that made it so.")]
+    confidence: Annotated[float | None, Meta(description="Of an add-on, by the rules.")] = None
+    model: Annotated[ModelInfo | None, Meta(description="Of an add-on.")] = None
+    rules: Annotated[
+        str | None, Meta(description="Of an add-on: hash of the rules that assigned the tag.")
+    ] = None
+    by: Annotated[str | None, Meta(description="Of people: who, as far as they said.")] = None
+
+
 class AssignedTag(msgspec.Struct, frozen=True):
     """A tag that an image has."""
 
     tag: str
     sources: Annotated[
-        list[str], Meta(description="The add-ons that gave it; `own`: it came with the image.")
+        list[str],
+        Meta(description="The add-ons that gave it; `own`: it came with the image; `people`: one added it."),
     ]
+    origins: Annotated[list[TagOrigin], Meta(description="More about each of the sources.")]
+
+
+class TagEdit(msgspec.Struct, frozen=True):
+    """What a person said last of a tag."""
+
+    tag: str
+    added: Annotated[bool, Meta(description="Whether it belongs on the image; false: it was taken away.")]
+    at: Annotated[Moment, Meta(description="Event time of the edit.")]
+    by: Annotated[str | None, Meta(description="Who, as far as they said.")]
+    cause: Cause
 
 
 class TagChange(msgspec.Struct, frozen=True):
@@ -52,12 +79,16 @@ class TagChange(msgspec.Struct, frozen=True):
 
     at: Annotated[Moment, Meta(description="Event time of its cause.")]
     cause: Cause
-    model: Annotated[ModelInfo | None, Meta(description="The model that tagged; null for a deletion.")]
+    model: Annotated[
+        ModelInfo | None, Meta(description="The model that tagged; null for a deletion or an edit.")
+    ]
     added: list[str]
     removed: list[str]
     rules: Annotated[
-        str | None, Meta(description="Hash of the rules that held; null for a deletion, or if it is old.")
+        str | None,
+        Meta(description="Hash of the rules that held; null for a deletion or an edit, or if it is old."),
     ]
+    by: Annotated[str | None, Meta(description="Of an edit: who, as far as they said.")] = None
 
 
 class ImageState(Answer, frozen=True, kw_only=True):
@@ -70,6 +101,10 @@ class ImageState(Answer, frozen=True, kw_only=True):
     url: Annotated[str | None, Meta(description="Where it was fetched; null where that is not kept.")]
     deleted: Annotated[bool, Meta(description="Whether it was deleted; its history stays.")]
     tags: Annotated[list[AssignedTag], Meta(description="Its tags.")]
+    edits: Annotated[
+        list[TagEdit],
+        Meta(description="What people said of its tags, which no tagger and no upload undoes; oldest first."),
+    ]
     scores: Annotated[
         dict[str, list[ScoredTag]],
         Meta(description="What each add-on said last, below the threshold too; best first."),
@@ -85,7 +120,9 @@ class ImageState(Answer, frozen=True, kw_only=True):
             description="Add-ons that failed when it was last looked at, and why; their last `scores` hold."
         ),
     ]
-    cause: Annotated[Cause, Meta(description="The event that made this state.")]
+    cause: Annotated[
+        Cause, Meta(description="The upload, deletion or re-tag that made this state, but for the `edits`.")
+    ]
     partition: Annotated[int, Meta(description="The source partition that has it.")]
     history: Annotated[list[TagChange], Meta(description="The last changes of its tags, oldest first.")]
 

@@ -18,6 +18,13 @@ class Change(msgspec.Struct, frozen=True):
     added: list[str]
     removed: list[str]
     rules: str | None = None
+    by: str | None = None
+
+
+class People(msgspec.Struct, frozen=True):
+    """What people said of an image's tags; see `streams.people`."""
+
+    tags: dict[str, tuple[str, int, int, str | None, str, str]] = {}
 
 
 class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +39,9 @@ class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
     url: str | None = None
     scores: dict[str, list[tuple[str, float]]] = {}
     model: tuple[str, str] | None = None
+    models: dict[str, tuple[str, str]] = {}
+    own_from: tuple[str, str, str] | None = None
+    people: People = People()
     rules: str | None = None
     failed: dict[str, str] = {}
     history: list[Change] = []

@@ -39,6 +39,8 @@ from schemas.answers_images import (
     RelatedTag,
     RelatedTags,
     TagChange,
+    TagEdit,
+    TagOrigin,
 )
 from schemas.answers_users import FeedImage, Interest, SimilarUser, SimilarUsers, UserFeed, UserInterests
 from schemas.errors import BadEventError
@@ -175,7 +177,17 @@ WHOLE: dict[str, msgspec.Struct] = {
         version=1719307544,
         url="https://example.com/koala.jpg",
         deleted=False,
-        tags=[AssignedTag("koala", ["imagga_tagging"])],
+        tags=[
+            AssignedTag(
+                "koala",
+                ["people", "imagga_tagging"],
+                [
+                    TagOrigin("people", CAUSE, by="ann"),
+                    TagOrigin("imagga_tagging", CAUSE, 0.951, ModelInfo("lite2", "1"), RULES),
+                ],
+            )
+        ],
+        edits=[TagEdit("koala", added=True, at=NOON, by="ann", cause=CAUSE)],
         scores={"imagga_tagging": [ScoredTag("koala", 0.951)]},
         model=ModelInfo("lite2", "1"),
         rules=RULES,

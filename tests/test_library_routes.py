@@ -221,14 +221,17 @@ async def test_image_state(beach: Library) -> None:
         "partition": 1,
         "deleted": False,
     }
+    own = {"source": "own", "confidence": None, "model": None, "rules": None, "by": None}
+    found = {"source": "imagga_tagging", "confidence": 0.7, "model": model, "rules": RULES, "by": None}
     assert answer["tags"] == [
-        {"tag": "dog", "sources": ["own"]},
-        {"tag": "sea", "sources": ["imagga_tagging"]},
+        {"tag": "dog", "sources": ["own"], "origins": [{**own, "cause": cause}]},
+        {"tag": "sea", "sources": ["imagga_tagging"], "origins": [{**found, "cause": cause}]},
     ]
+    assert answer["edits"] == []
     assert answer["scores"] == {"imagga_tagging": [{"tag": "sea", "confidence": 0.7}]}
     assert (answer["model"], answer["rules"], answer["cause"]) == (model, RULES, cause)
     change = {"at": "1970-01-01T00:00:02Z", "cause": cause, "model": model, "rules": RULES}
-    assert answer["history"] == [{**change, "added": ["dog", "sea"], "removed": []}]
+    assert answer["history"] == [{**change, "added": ["dog", "sea"], "removed": [], "by": None}]
 
 
 async def test_image_names_of_all_kinds(beach: Library) -> None:

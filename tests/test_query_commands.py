@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from click.testing import CliRunner, Result
-from fakes import RULES, record, tagged, upload
+from fakes import RULES, edit, record, tagged, upload
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
@@ -36,7 +36,7 @@ from streams.commands.image_views import images_view
 from streams.commands.query_client import NoAnswerError, QueryClient
 from streams.folding import fold
 from streams.image_index import ImageIndex
-from streams.outcomes import Deleted, Done
+from streams.outcomes import Deleted, Done, Edited, Outcome
 from streams.rows import TABLES
 from streams.similar_users import AllNeighbours
 from streams.trend_index import TrendIndex
@@ -106,7 +106,15 @@ class World:
         at = int((NOW - hours_ago * HOUR) * 1000)
         kind = UploadType.UPLOADED if found else UploadType.DELETED
         event = upload(public_id, f"event-{self._events}", at=at, kind=kind, user_id=user, **data)
-        outcome = tagged(event, **found) if found else Deleted(event)
+        self._fold(tagged(event, **found) if found else Deleted(event))
+
+    def edit(self, public_id: str, **data: Any) -> None:  # noqa: ANN401 - fields of the event
+        """Fold a person's edit."""
+        self._events += 1
+        event = edit(f"event-{self._events}", public_id=public_id, at=NOW * 1000, **data)
+        self._fold(Edited(event, read_at=NOW * 1000))
+
+    def _fold(self, outcome: Outcome) -> None:
         changes = Changes(self.rows)
         fold(changes, Done(record(self._events, timestamp=NOW * 1000), outcome), RULES)
         for table, key, value in changes.encoded():
@@ -425,6 +433,15 @@ async def test_image(api: str) -> None:
     gone = await lines(api, "images", "show", "gone")
     assert gone[0] == "gone (deleted)"
     assert gone[-1] == "2026-11-24 08:00:00 image.deleted event-13 -sea"
+
+
+async def test_an_image_that_people_edited(api: str, world: World) -> None:
+    """What people said, who it was, and what it changed."""
+    world.edit("holiday/sea 0", added=["beach"], removed=["sea"], by="eve")
+    shown = await lines(api, "images", "show", "holiday/sea 0")
+    assert "tags beach, holiday, sky/cloud" in shown
+    assert "people +beach eve, -sea eve" in shown
+    assert shown[-1].endswith("eve (image.tags-edited) event-15 +beach -sea")
 
 
 async def test_users(api: str) -> None:

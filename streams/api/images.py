@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 
 from schemas.answers import Window
 from schemas.answers_images import (
-    AssignedTag,
     FoundImage,
     FoundImages,
     ImageState,
@@ -25,6 +24,7 @@ from streams.image_search import Hit, search
 from streams.moments import moment
 from streams.related_tags import related_tags
 from streams.rows import ImageKey, State
+from streams.tag_origins import assigned_tags, tag_edits
 
 
 class ImageRoutes:
@@ -92,7 +92,8 @@ class ImageRoutes:
             version=row.version,
             url=row.url,
             deleted=row.deleted,
-            tags=[AssignedTag(tag, sources) for tag, sources in zip(row.tags, row.by, strict=True)],
+            tags=assigned_tags(row),
+            edits=tag_edits(row),
             scores={add_on: scored(scores) for add_on, scores in row.scores.items()},
             model=_model(row.model),
             rules=row.rules,
@@ -146,7 +147,7 @@ def scored(tags: Iterable[tuple[str, float]]) -> list[ScoredTag]:
 
 def _change(change: Change) -> TagChange:
     model, cause = _model(change.model), Cause(*change.cause)
-    return TagChange(moment(change.at), cause, model, change.added, change.removed, change.rules)
+    return TagChange(moment(change.at), cause, model, change.added, change.removed, change.rules, change.by)
 
 
 def _model(model: tuple[str, str] | None) -> ModelInfo | None:

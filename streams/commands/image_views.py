@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from schemas.answers_images import FoundImages, ImageState, RelatedTags, TagChange
+from schemas.answers_images import FoundImages, ImageState, RelatedTags, TagChange, TagEdit
 from schemas.results import ScoredTag
 from streams.commands.charts import bar_of, counted, name, number, printable, share, table, when
 from streams.commands.framing import framed, more, window_text
@@ -71,6 +71,7 @@ def _facts(answer: ImageState) -> Table:
         "url": name(answer.url),
         "version": Text("-" if answer.version is None else str(answer.version)),
         "tags": _names((tag.tag for tag in answer.tags), "bold green", ", "),
+        **({"people": _said(answer.edits)} if answer.edits else {}),
         "model": name(None if model is None else f"{model.name} {model.version}"),
         "rules": name(answer.rules),
         "cause": name(f"{answer.cause.type} {answer.cause.id} from {answer.cause.source}"),
@@ -102,8 +103,19 @@ def _history(changes: Iterable[TagChange]) -> Table:
     for change in changes:
         tags = _names(change.added, "green", " ", "+")
         tags = Text(" ").join(part for part in (tags, _names(change.removed, "red", " ", "-")) if part)
-        rows.add_row(when(change.at, "%Y-%m-%d %H:%M:%S"), change.cause.type, name(change.cause.id), tags)
+        who = change.cause.type if change.by is None else f"{change.by} ({change.cause.type})"
+        rows.add_row(when(change.at, "%Y-%m-%d %H:%M:%S"), name(who), name(change.cause.id), tags)
     return rows
+
+
+def _said(edits: Iterable[TagEdit]) -> Text:
+    """Give what people said: each tag that they added or took away, and who it was."""
+    return Text(", ").join(
+        name(f"{'+' if edit.added else '-'}{edit.tag}", "green" if edit.added else "red").append(
+            f" {printable(edit.by)}" if edit.by is not None else "", style="dim"
+        )
+        for edit in edits
+    )
 
 
 def _names(names: Iterable[str], style: str, between: str, before: str = "") -> Text:

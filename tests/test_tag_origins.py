@@ -1,0 +1,94 @@
+"""Each tag of an image says where it is from: source, model, version, rules, confidence, causing event."""
+
+import orjson
+from fakes import RULES, done, edit, record, upload
+
+from schemas.answers_images import TagOrigin
+from schemas.results import Cause, ModelInfo
+from schemas.uploads import Upload, UploadType
+from streams.changes import Changes
+from streams.folding import fold
+from streams.image_rows import ImageRow, find_image
+from streams.outcomes import Done, Rederived
+from streams.rules.applying import Rules
+from streams.state import PartitionState
+from streams.tag_origins import assigned_tags, tag_edits
+
+HOUR_MS = 3_600_000
+MODEL = ModelInfo("m", "1")
+
+
+def row_after(*events: Done) -> ImageRow:
+    """Fold events of one image; give its row as the API reads it."""
+    state = PartitionState(0)
+    for event in events:
+        changes = Changes(state.rows)
+        fold(changes, event, RULES)
+        for table, key, value in changes.encoded():
+            state.apply(table, key, value)
+    found = find_image({0: state}, "", "img")
+    assert found is not None
+    return found[1]
+
+
+def origins(row: ImageRow) -> dict[str, list[TagOrigin]]:
+    return {tag.tag: tag.origins for tag in assigned_tags(row)}
+
+
+def cause(event: Upload) -> Cause:
+    return Cause(event.source, event.id, event.type.value)
+
+
+def test_every_source_of_a_tag_is_told() -> None:
+    """The application, a person and an add-on may all have given it; each with what is known of it."""
+    told = upload(event_id="told", tags=["koala"])
+    said = edit("said", added=["koala"], by="ann")
+    assert origins(row_after(done(0, told, koala=0.9), done(1, said))) == {
+        "koala": [
+            TagOrigin("people", cause(said), by="ann"),
+            TagOrigin("own", cause(told)),
+            TagOrigin("imagga_tagging", cause(told), 0.9, MODEL, Rules().hash),
+        ]
+    }
+
+
+def test_causes_are_those_of_the_present_state() -> None:
+    """A re-tag is the cause of what add-ons say; what came with the image keeps the event that told it."""
+    told = upload(event_id="told", tags=["holiday"], auto_tagging=0.5)
+    again = upload(event_id="again", at=2 * HOUR_MS, auto_tagging=0.5)
+    retag = upload(event_id="run/1", kind=UploadType.RETAGGED)
+    rules = Rules(threshold=0.1)
+    events = (done(0, told, koala=0.9), done(1, again, koala=0.8))
+    assert origins(row_after(*events))["holiday"] == [TagOrigin("own", cause(told))]
+    row = row_after(*events, Done(record(2), Rederived(retag, rules)))
+    assert origins(row) == {
+        "holiday": [TagOrigin("own", cause(told))],
+        "koala": [TagOrigin("imagga_tagging", cause(retag), 0.8, MODEL, rules.hash)],
+    }
+
+
+def test_what_people_said_is_told_removals_too() -> None:
+    """Oldest first; an edit that a deletion ended is gone, and whoever did not say who they are is nobody."""
+    events = [
+        done(0, upload(), koala=0.9, tree=0.8),
+        done(1, edit("b", removed=["tree"], at=5 * HOUR_MS)),
+        done(2, edit("a", added=["zoo"], at=4 * HOUR_MS, by="ann")),
+    ]
+    row = row_after(*events)
+    assert [(said.tag, said.added, said.by, said.cause.id) for said in tag_edits(row)] == [
+        ("zoo", True, "ann", "a"),
+        ("tree", False, None, "b"),
+    ]
+    assert row.history[-1].by == "ann"
+    gone = done(3, upload(event_id="gone", at=6 * HOUR_MS, kind=UploadType.DELETED))
+    assert tag_edits(row_after(*events, gone)) == []
+
+
+def test_rows_from_before_origins_were_kept_can_be_read() -> None:
+    """What is not known of them is left out."""
+    row = {"at": 1, "cause": ["s", "i", "image.uploaded"], "tags": ["koala"], "by": [["imagga_tagging"]]}
+    state = PartitionState(0)
+    state.apply("images", "img", orjson.dumps(row))
+    found = find_image({0: state}, "", "img")
+    assert found is not None
+    assert origins(found[1]) == {"koala": [TagOrigin("imagga_tagging", Cause("s", "i", "image.uploaded"))]}
