@@ -39,6 +39,7 @@ class Tagger:
         labels: Of its classes.
         vocabulary: Those tags with the classes that they stand for.
         threshold: The confidence above which the model's tags are worth assigning.
+        temperature: What calibrates the model's outputs; None where that has no meaning.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Tagger:
         self.version = manifest.version
         self.threshold = manifest.threshold
         self.view = View(manifest.input.size, manifest.input.crops)
+        self.temperature = None if manifest.activation == "none" else manifest.temperature
         self.input_size = manifest.input.size
         self.glance: View | None = None
         self.tag_names = tuple(vocabulary.names)
@@ -160,9 +162,14 @@ class Tagger:
             )
         return found
 
-    def activated(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give each class's probability: float32, shape (images, classes)."""
-        return activate(outputs, self._manifest.activation, self._manifest.temperature)
+    def activated(self, outputs: NDArray[np.float32], temperature: float | None = None) -> NDArray[np.float32]:
+        """Give each class's probability: float32, shape (images, classes).
+
+        Args:
+            outputs: From :meth:`outputs`.
+            temperature: In place of the manifest's.
+        """
+        return activate(outputs, self._manifest.activation, temperature or self._manifest.temperature)
 
     def probabilities(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Give each class's probability in decoded images, as `tag_pixels` takes them."""

@@ -90,6 +90,7 @@ class Vocabulary:
         """
         self.entries = tuple(entries)
         self.names = [entry.name for entry in entries]
+        self.classes = classes
         self._members = [np.array(entry.classes) for entry in entries]
         discounts = np.array([entry.discount for entry in entries], np.float32)
         self._factors = 1 - np.float32(decrease_parents) * (1 - discounts)
@@ -111,9 +112,23 @@ class Vocabulary:
         Returns:
             One list per row, by falling confidence, the more specific tag first where two are equal.
         """
+        confidences, found = self.scores(probabilities)
+        return [self._ranked(*row) for row in zip(confidences, found, strict=True)]
+
+    def scores(self, probabilities: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Give confidences and probabilities of all tags, both 0 where a tag is not reported.
+
+        Args:
+            probabilities: float32, shape (images, classes), each 0 to 1.
+
+        Returns:
+            Two arrays, float32, shape (images, tags).
+        """
         leaves = np.where(probabilities >= self._leaf_floor, probabilities, np.float32(0))
         found = self._combined(leaves).clip(0.0, 1.0)
-        return [self._ranked(row) for row in found]
+        confidences = found * self._factors
+        kept = (confidences >= self._floor) & (found >= self._thresholds)
+        return confidences * kept, found * kept
 
     def _combined(self, leaves: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._sums:
@@ -128,9 +143,8 @@ class Vocabulary:
         found: NDArray[np.float32] = np.einsum("i,ij->j", leaves[kept], self._matrix[kept])
         return found
 
-    def _ranked(self, probabilities: NDArray[np.float32]) -> list[Tag]:
-        confidences = probabilities * self._factors
-        (kept,) = np.nonzero((confidences >= self._floor) & (probabilities >= self._thresholds))
+    def _ranked(self, confidences: NDArray[np.float32], probabilities: NDArray[np.float32]) -> list[Tag]:
+        (kept,) = np.nonzero(confidences)
         order = kept[np.lexsort((kept, self._sizes[kept], -confidences[kept]))]
         return [Tag(self.names[i], float(confidences[i]), float(probabilities[i])) for i in order]
 

@@ -17,6 +17,7 @@ COMMANDS = (
     "trends",
     "images",
     "users",
+    "evaluate",
     "token",
     "bench-model",
 )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from model.vocabulary import Entry
 
 VERSION = "1.1.0"
-THRESHOLD = 0.2
+THRESHOLD = 0.18
 """Confidence with the best F1 on the photos that docs/evaluation.md calls the tuning set."""
 LICENCE = "Apache-2.0 (weights); ImageNet class names; WordNet 3.0 licence (hypernyms): see NOTICE"
 

@@ -1,0 +1,58 @@
+"""Runs a tagger over a folder of photos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from model.decode import decode_views
+from model.errors import BadImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from model.tagger import Tagger
+
+_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a tagger made of the photos that could be decoded.
+
+    Attributes:
+        outputs: float32, shape (photos, classes), of the photos in `files`.
+        files: Their names, in the order in which they were asked for.
+        unreadable: Why each of the others could not be decoded, by name.
+    """
+
+    outputs: NDArray[np.float32]
+    files: list[str]
+    unreadable: dict[str, str]
+
+
+def run_tagger(tagger: Tagger, folder: Path, files: Sequence[str], advance: Callable[[int], object]) -> Run:
+    """Decode and infer each file of a folder; `advance` hears how many are done each time."""
+    outputs: list[NDArray[np.float32]] = []
+    done: list[str] = []
+    unreadable: dict[str, str] = {}
+    for start in range(0, len(files), _BATCH):
+        batch = files[start : start + _BATCH]
+        squares: dict[str, NDArray[np.uint8]] = {}
+        for file in batch:
+            try:
+                views = decode_views((folder / file).read_bytes(), (tagger.view,))
+                squares[file] = views.squares[tagger.view]
+            except (BadImageError, OSError) as error:
+                unreadable[file] = str(error)
+        if squares:
+            outputs.append(tagger.outputs(list(squares.values())))
+            done.extend(squares)
+        advance(len(batch))
+    empty = np.zeros((0, tagger.vocabulary.classes), np.float32)
+    return Run(np.concatenate([empty, *outputs]), done, unreadable)
