@@ -162,7 +162,9 @@ class Tagger:
             )
         return found
 
-    def activated(self, outputs: NDArray[np.float32], temperature: float | None = None) -> NDArray[np.float32]:
+    def activated(
+        self, outputs: NDArray[np.float32], temperature: float | None = None
+    ) -> NDArray[np.float32]:
         """Give each class's probability: float32, shape (images, classes).
 
         Args:

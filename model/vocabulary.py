@@ -132,7 +132,8 @@ class Vocabulary:
 
     def _combined(self, leaves: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._sums:
-            return np.stack([self._summed(row) for row in leaves])
+            rows = [self._summed(row) for row in leaves]
+            return np.array(rows, np.float32).reshape(len(rows), len(self.names))
         columns = [leaves[:, members].max(axis=1) for members in self._members]
         return np.stack(columns, axis=1)
 

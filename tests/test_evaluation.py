@@ -213,6 +213,8 @@ def test_scores_are_the_tags() -> None:
     tagger = Tagger.load()
     pixels = np.random.default_rng(1).integers(0, 255, (2, 260, 260, 3), np.uint8)
     listed = scores_of(tagger.tag_pixels(pixels), tagger.tag_names)
-    matrix = Scores(*tagger.vocabulary.scores(tagger.activated(tagger.outputs([image[None] for image in pixels]))))
+    matrix = Scores(
+        *tagger.vocabulary.scores(tagger.activated(tagger.outputs([image[None] for image in pixels])))
+    )
     assert np.allclose(listed.confidence, matrix.confidence, atol=1e-6)
     assert np.allclose(listed.probability, matrix.probability, atol=1e-6)
