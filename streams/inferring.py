@@ -111,7 +111,7 @@ def _each(
     except Exception as error:  # noqa: BLE001 - whoever asked decides what a failed model means
         if len(items) == 1:
             return [error]
-        log.warning("a batch of %d images failed, trying each alone: %s", len(items), error)
+        log.info("a batch of %d images failed, trying each alone: %s", len(items), error)
         return [result for item in items for result in _each(function, [item])]
     if len(results) != len(items):
         counts = f"{len(items)} images went in, but {len(results)} results came out"

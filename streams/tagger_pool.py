@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from model import DecodedViews, Tag, decode_views
+from streams.failure_log import FailureLog
 from streams.inferring import AddOn, Found, Request, infer, views
 from streams.known_images import KnownImages, digest_of
 
@@ -66,6 +67,7 @@ class TaggerPool:
     ) -> None:
         self.add_ons = add_ons
         self._max_batch = max_batch
+        self._failures = FailureLog()
         self._known = KnownImages[TaggedImage](known_images)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads = [
@@ -138,10 +140,28 @@ class TaggerPool:
             return
         share = (time.perf_counter() - started) * 1000 / len(decoded)
         for job, tags in zip(decoded, found, strict=True):
-            answer = _tagged(job, tags, share)
+            answer = self._tagged(job, tags, share)
             if isinstance(answer, TaggedImage) and not answer.failed:
                 self._known.put(_known_as(job), answer)
             _answer(job, answer)
+
+    def _tagged(self, job: _Job, found: dict[str, Found], inference_ms: float) -> TaggedImage | Exception:
+        """Give what the add-ons found; where all of them failed, why the first one did."""
+        errors = {name: error for name in job.add_ons if isinstance(error := found[name], Exception)}
+        if len(errors) == len(found):
+            return next(iter(errors.values()))
+        for name, error in errors.items():
+            self._failures.note(name, error)
+        return TaggedImage(
+            digest=job.digest,
+            width=job.views.width,
+            height=job.views.height,
+            format=job.views.format,
+            tags={name: tags for name in job.add_ons if isinstance(tags := found[name], list)},
+            decode_ms=job.decode_ms,
+            inference_ms=inference_ms,
+            failed={name: _told(error) for name, error in errors.items()},
+        )
 
     def _decode(self, job: _Job) -> bool:
         """Decode an image, unless it is answered already; give whether it is to be tagged."""
@@ -159,25 +179,6 @@ class TaggerPool:
         job.data = b""  # a thread that waits for its next job still knows its last one
         job.decode_ms = (time.perf_counter() - started) * 1000
         return True
-
-
-def _tagged(job: _Job, found: dict[str, Found], inference_ms: float) -> TaggedImage | Exception:
-    """Give what the add-ons found; where all of them failed, why the first one did."""
-    errors = {name: error for name in job.add_ons if isinstance(error := found[name], Exception)}
-    if len(errors) == len(found):
-        return next(iter(errors.values()))
-    for name, error in errors.items():
-        log.error("add-on %s failed on an image: %r", name, error)
-    return TaggedImage(
-        digest=job.digest,
-        width=job.views.width,
-        height=job.views.height,
-        format=job.views.format,
-        tags={name: tags for name in job.add_ons if isinstance(tags := found[name], list)},
-        decode_ms=job.decode_ms,
-        inference_ms=inference_ms,
-        failed={name: _told(error) for name, error in errors.items()},
-    )
 
 
 def _told(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from PIL import Image
 
 from model import DEFAULT_ARTIFACT, ManifestError, Tagger
 from model.manifest import Input, Manifest, read_manifest, sha256_of
@@ -203,6 +205,26 @@ def test_bgr(tmp_path: Path) -> None:
     red = np.zeros((1, 16, 16, 3), np.uint8)
     red[..., 0] = 255
     assert [tag.name for tag in tagger.tag_pixels(red)[0]] == ["blue"]
+
+
+def png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def test_three_crops(tmp_path: Path) -> None:
+    """A model that asks for crops gets three squares of a long image, and their outputs are averaged."""
+    entry = {"size": 16, "layout": "NCHW", "dtype": "float32", "scale": 1 / 255, "crops": 3}
+    tagger = Tagger.load(write_folder(tmp_path / "own", ["n", 3, 16, 16], {"input": entry}))
+    image = Image.new("RGB", (160, 40), (255, 0, 0))
+    image.paste((0, 255, 0), (120, 0, 160, 40))
+    squares = [png(image), png(Image.new("RGB", (40, 40), (0, 0, 255)))]
+    long, square = ({tag.name: tag.confidence for tag in tags} for tags in tagger.tag(squares))
+    assert long == pytest.approx({"red": 2 / 3, "green": 1 / 3}, abs=0.02)
+    assert square == pytest.approx({"blue": 1.0}, abs=0.02)
+    (alone,) = tagger.tag(squares[:1])
+    assert {tag.name: tag.confidence for tag in alone} == pytest.approx(long)
 
 
 def test_multi_label(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from model import BadImageError, decode
+from model import BadImageError, decode, decode_views
 from model.headers import check_jpeg_header
 from model.limits import DecodingMemory
 from model.pixels import View, squares
@@ -88,6 +88,59 @@ def test_orientation(quarters: Image.Image, kind: str, orientation: int) -> None
     assert (decoded.width, decoded.height) == (60, 40)
     assert np.allclose(decoded.pixels[4, 4], RED, atol=40)
     assert np.allclose(decoded.pixels[4, 27], GREEN, atol=40)
+
+
+THIRDS = (RED, GREEN, BLUE)
+
+
+def thirds() -> Image.Image:
+    """90 x 30 pixels: red, green and blue squares side by side."""
+    image = Image.new("RGB", (90, 30))
+    for place, colour in enumerate(THIRDS):
+        image.paste(colour, (30 * place, 0, 30 * place + 30, 30))
+    return image
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P", "RGBA", "CMYK"])
+@pytest.mark.parametrize("upright", [True, False])
+def test_three_crops(mode: str, *, upright: bool) -> None:
+    """A long image is seen as the first, the middle and the last square along its longer side."""
+    image = thirds() if upright else thirds().transpose(Image.Transpose.ROTATE_270)
+    kind = "TIFF" if mode == "CMYK" else "PNG"
+    found = decode_views(encoded(image.convert(mode), kind), (View(16, 3), View(8)))
+    assert found.squares[View(16, 3)].shape == (3, 16, 16, 3)
+    assert found.squares[View(8)].shape == (1, 8, 8, 3)
+    for square, colour in zip(found.squares[View(16, 3)], THIRDS, strict=True):
+        assert np.allclose(square, colour, atol=40)
+
+
+def test_crops_are_upright() -> None:
+    """They are turned as the whole image is."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = thirds()
+    image.paste((255, 255, 255), (0, 0, 90, 15))
+    found = decode_views(encoded(image, "PNG", exif=exif), (View(16, 3),))
+    assert (found.width, found.height) == (30, 90)
+    for square, colour in zip(found.squares[View(16, 3)], THIRDS, strict=True):
+        assert np.allclose(square[:, 12], 255, atol=40)
+        assert np.allclose(square[:, 3], colour, atol=40)
+
+
+def test_what_is_nearly_square_has_no_crops() -> None:
+    """Up to a quarter longer than wide an image is squashed, as ever."""
+    for size, number in (((100, 80), 1), ((101, 80), 3), ((80, 100), 1), ((60, 400), 3)):
+        found = decode_views(encoded(Image.new("RGB", size, RED), "PNG"), (View(16, 3),))
+        assert len(found.squares[View(16, 3)]) == number
+
+
+def test_views_are_those_of_single_decodes() -> None:
+    """What several models see is what each would see alone, as far as JPEG's reduced scales allow."""
+    with Image.open(PHOTO) as photo:
+        data = encoded(photo, "PNG")
+    found = decode_views(data, (View(260), View(64)))
+    for view, pixels in found.squares.items():
+        assert (pixels[0] == decode(data, view.size).pixels).all()
 
 
 def test_cmyk() -> None:
