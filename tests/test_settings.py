@@ -124,3 +124,19 @@ def test_the_help_of_a_flag_tells_its_variable_and_default(item: dataclasses.Fie
     default = "empty" if item.default in {"", None} else item.default
     assert f"{item.metadata['help']} [{variable(item.name)}; default: {default}]" in text
     assert item.metadata["help"].endswith(".")
+
+
+def test_several_add_ons_by_default() -> None:
+    """`TAGSTREAM_CATEGORIZATION` may name several of those that are offered, each once."""
+    names = "scene_tagging, imagga_tagging,scene_tagging"
+    settings = Settings.from_mapping({"TAGSTREAM_CATEGORIZATION": names})
+    assert settings.default_add_ons == ("scene_tagging", "imagga_tagging")
+
+
+@pytest.mark.parametrize(
+    ("names", "fault"), [("imagga_tagging,scenes", "'scenes' is no add-on"), (" , ", "names no add-on")]
+)
+def test_default_add_ons_are_offered(names: str, fault: str) -> None:
+    """The message says which are."""
+    with pytest.raises(SettingsError, match=f"{fault}; offered: tagstream, imagga_tagging, scene_tagging"):
+        Settings.from_mapping({"TAGSTREAM_CATEGORIZATION": names})
