@@ -157,7 +157,7 @@ async def fill_partition(options: argparse.Namespace) -> None:
     names = TopicNames(options.app_id, f"{options.app_id}.")
     ledger = Ledger(connection, names, PartitionState(options.partition))
     await ledger.open()
-    rules = FoldRules(names, Retention(1, 31, 800, 365), RetryPolicy())
+    rules = FoldRules(names, Retention(1, 31, 800, 365, 30), RetryPolicy())
     mine = islice(uploads(options), options.partition, None, options.partitions)
     producer = AIOKafkaProducer(bootstrap_servers=options.bootstrap, linger_ms=20)
     await producer.start()

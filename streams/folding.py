@@ -41,6 +41,7 @@ class FoldRules:
 
 def fold(changes: Changes, done: Done, rules: FoldRules) -> None:
     """Apply one event with its outcome."""
+    _forget(changes, done, rules.retention)
     outcome = _checked(changes, done)
     _advance_clock(changes, done.record, outcome)
     if isinstance(outcome, Deferred):
@@ -59,6 +60,21 @@ def fold(changes: Changes, done: Done, rules: FoldRules) -> None:
             _retag(changes, outcome, done.record, rules)
 
 
+def _forget(changes: Changes, done: Done, retention: Retention) -> None:
+    """Forget an image that was deleted too long ago, whether or not a sweep has found it."""
+    upload = done.outcome.upload
+    if upload is not None:
+        key = ImageKey.of(upload).encode()
+        row = changes.get("images", key)
+        if row is not None and not retention.remembers(row, _mark(changes, done.record)):
+            changes.put("images", key, None)
+
+
+def _mark(changes: Changes, record: Record) -> int:
+    """Give the partition's clock, as of a record."""
+    return max(int((changes.get("meta", OFFSET_KEY) or {}).get("mark", 0)), record.timestamp)
+
+
 def _checked(changes: Changes, done: Done) -> Outcome:
     match done.outcome:
         case Edited() as edited:
@@ -72,7 +88,7 @@ def _checked(changes: Changes, done: Done) -> Outcome:
 def _advance_clock(changes: Changes, record: Record, outcome: Outcome) -> None:
     """Note how far Kafka's clock is, and the time of what is told; a re-tag tells nothing new."""
     meta = dict(changes.get("meta", OFFSET_KEY) or {})
-    meta["mark"] = max(meta.get("mark", 0), record.timestamp)
+    meta["mark"] = _mark(changes, record)
     if isinstance(outcome, Tagged | Deleted | Edited) and outcome.upload.type is not UploadType.RETAGGED:
         meta["at"] = max(meta.get("at", 0), outcome.upload.at)
     changes.put("meta", OFFSET_KEY, meta)

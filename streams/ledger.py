@@ -74,7 +74,7 @@ class Ledger:
         )
         await self._producer.start()
         await catch_up(self._connection, self._names, self.state)
-        self._check_rows()
+        await asyncio.to_thread(self._check_rows)  # nobody else changes them before this is over
 
     async def close(self) -> None:
         """Give the producer back. A transaction that is still open is left to the next owner's fence."""

@@ -4,20 +4,39 @@ That clock is part of the state and never goes back, so whether an event is too 
 on every replay.
 """
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from streams.rows import ALL, DAY_MS, WINDOW_SECONDS, InterestKey, TrendKey
+import orjson
+
+from streams.rows import ALL, DAY_MS, WINDOW_SECONDS, InterestKey
 from streams.state import PartitionState
+
+_DELETED = b'"deleted":true'
+
+
+class Expired(NamedTuple):
+    """A row that no longer counts, as it was when that was found."""
+
+    table: str
+    key: str
+    row: bytes
 
 
 @dataclass(frozen=True)
 class Retention:
-    """Days that buckets are kept after their end; all-time totals stay."""
+    """Days that buckets are kept after their end; all-time totals stay.
+
+    Attributes:
+        deleted: Days that a deleted image is remembered after the event time of its deletion.
+    """
 
     minute: float
     hour: float
     day: float
     interests: float
+    deleted: float
 
     def keeps(self, window: str, start: int, mark: int) -> bool:
         """Tell whether a bucket that begins at `start` (seconds) still counts at `mark` (milliseconds)."""
@@ -30,19 +49,42 @@ class Retention:
         """Tell whether the interests of a day (since the epoch) still count."""
         return (day + 1 + self.interests) * DAY_MS > mark
 
-
-def expired_rows(retention: Retention, state: PartitionState) -> list[tuple[str, str]]:
-    """Give table and key of rows of buckets that are past their retention."""
-    mark = state.mark
-    trends = [("trends", key) for key in list(state.rows["trends"]) if not _keeps_trend(retention, key, mark)]
-    interests = [
-        ("interests", key)
-        for key in list(state.rows["interests"])
-        if not retention.keeps_interests(InterestKey.decode(key).day, mark)
-    ]
-    return trends + interests
+    def remembers(self, row: Mapping[str, Any], mark: int) -> bool:
+        """Tell whether an image's row still counts: that of a deleted one does for a while."""
+        return not row.get("deleted") or int(row["at"]) + self.deleted * DAY_MS > mark
 
 
-def _keeps_trend(retention: Retention, key: str, mark: int) -> bool:
-    found = TrendKey.decode(key)
-    return retention.keeps(found.window, found.start, mark)
+def expired_rows(retention: Retention, state: PartitionState) -> list[Expired]:
+    """Give the rows that are past their retention."""
+    found = (_expired_trends, _expired_interests, _expired_images)
+    return [expired for find in found for expired in find(retention, state)]
+
+
+def _expired_trends(retention: Retention, state: PartitionState) -> Iterator[Expired]:
+    mark, kept = state.mark, dict[tuple[str, str], bool]()
+    for key, row in _rows(state, "trends"):
+        window, start, _ = key.split(":", 2)
+        keeps = kept.get((window, start))
+        if keeps is None:
+            keeps = kept[window, start] = retention.keeps(window, int(start), mark)
+        if not keeps:
+            yield Expired("trends", key, row)
+
+
+def _expired_interests(retention: Retention, state: PartitionState) -> Iterator[Expired]:
+    for key, row in _rows(state, "interests"):
+        if not retention.keeps_interests(InterestKey.decode(key).day, state.mark):
+            yield Expired("interests", key, row)
+
+
+def _expired_images(retention: Retention, state: PartitionState) -> Iterator[Expired]:
+    for key, row in _rows(state, "images"):
+        # Few are deleted: the others are told by their bytes.
+        if _DELETED in row and not retention.remembers(orjson.loads(row), state.mark):
+            yield Expired("images", key, row)
+
+
+def _rows(state: PartitionState, table: str) -> Iterable[tuple[str, bytes]]:
+    """Give what a table's rows are now; they may change meanwhile."""
+    rows = state.rows[table].copy()
+    return rows.items()

@@ -116,6 +116,11 @@ class Settings:
     keep_hours: float = _setting(31.0, "Days that counts by hour are kept.", _at_least(0))
     keep_days: float = _setting(800.0, "Days that counts by day are kept.", _at_least(0))
     keep_interests: float = _setting(365.0, "Days that users' interests are kept.", _at_least(0))
+    keep_deleted: float = _setting(
+        30.0,
+        "Days that deleted images are remembered, so that late events do not bring them back.",
+        _at_least(0),
+    )
     half_life: float = _setting(14.0, "Days in which an interest loses half of its weight.", _at_least(0.01))
     queries: bool = _setting(
         True, "Whether this worker keeps the whole state and answers questions about it."

@@ -23,6 +23,7 @@ from streams.changes import Changes, PartitionRows
 from streams.count_rows import WarmRows
 from streams.errors import InvariantError
 from streams.outcomes import Done, Outcome
+from streams.retention import Expired
 from streams.retrying import RetrySchedule, record_of
 from streams.state import PartitionState
 
@@ -69,13 +70,13 @@ class Work:
         compute: Finds a record's outcome and touches no state. Besides the record it gets the committed
             rows, and a function that waits until they hold all that comes before the record.
         fold: Applies an outcome; pure.
-        expired: Finds rows, by table and key, that no longer count.
+        expired: Finds rows that no longer count.
         doom: Ends the process, saying where it failed and why.
     """
 
     compute: Compute
     fold: Callable[[Changes, Done], None]
-    expired: Callable[[PartitionState], list[tuple[str, str]]]
+    expired: Callable[[PartitionState], list[Expired]]
     doom: Callable[[str, BaseException], None]
 
 
@@ -137,7 +138,7 @@ class Unit:
         self._retry_slots = asyncio.Semaphore(MAX_RETRIES_IN_WORK)
         self._retries: list[_Entry] = []
         self._arrived = asyncio.Event()
-        self._expired: list[tuple[str, str]] = []
+        self._expired: list[Expired] = []
         self._last_commit = 0.0
         self._enough = min(pace.max_transaction, max(pace.max_in_flight // 2, 1))
         self._finished = 0  # outcomes that are not committed
@@ -311,8 +312,9 @@ class Unit:
     async def _commit(self, entries: list[_Entry], retried: list[_Entry]) -> None:
         state = self.books.state
         changes = Changes(state.rows, self._warm)
-        for table, key in self._expired[:SWEPT_PER_TRANSACTION]:
-            changes.put(table, key, None)
+        for table, key, row in self._expired[:SWEPT_PER_TRANSACTION]:
+            if state.rows[table].get(key) == row:  # an image may have come back since
+                changes.put(table, key, None)
         del self._expired[:SWEPT_PER_TRANSACTION]
         for entry in (*retried, *entries):
             self._work.fold(changes, Done(entry.record, entry.outcome.result()))

@@ -19,7 +19,7 @@ from streams.state import PartitionState
 from streams.topics import TopicNames
 
 NAMES = TopicNames("app")
-RULES = FoldRules(NAMES, Retention(minute=1, hour=31, day=800, interests=365), RetryPolicy())
+RULES = FoldRules(NAMES, Retention(minute=1, hour=31, day=800, interests=365, deleted=30), RetryPolicy())
 
 
 def record(

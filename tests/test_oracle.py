@@ -169,7 +169,7 @@ async def fold_all(log: list[Source]) -> PartitionState:
     state = PartitionState(0)
     models = dict.fromkeys(("imagga_tagging", "tagstream"), ModelInfo("stub", "1"))
     categorizer = Categorizer(Photos(), StubTagger(), Offer(models, ("imagga_tagging",)))
-    fold_rules = FoldRules(NAMES, Retention(KEPT_MINUTES, 31, 800, 365), RetryPolicy())
+    fold_rules = FoldRules(NAMES, Retention(KEPT_MINUTES, 31, 800, 365, 30), RetryPolicy())
     for source in log:
         record = Record(**source._asdict())
         outcome = await categorizer.outcome(record, state.rows, _settled)

@@ -1,16 +1,18 @@
 import orjson
+import pytest
 from fakes import NAMES, done, record, tagged, upload
 
+from schemas.uploads import UploadType
 from streams.changes import Changes
 from streams.folding import FoldRules, fold
-from streams.outcomes import Done
+from streams.outcomes import Deleted, Done
 from streams.retention import Retention, expired_rows
 from streams.retrying import RetryPolicy
 from streams.rows import DAY_MS, InterestKey, TrendKey, bucket_start
 from streams.state import PartitionState
 
 HOUR_MS = 3_600_000
-RETENTION = Retention(minute=1 / 24, hour=2, day=10, interests=5)
+RETENTION = Retention(minute=1 / 24, hour=2, day=10, interests=5, deleted=3)
 RULES = FoldRules(NAMES, RETENTION, RetryPolicy())
 
 
@@ -27,6 +29,15 @@ def at_day(day: float, event_id: str, seen: float | None = None, **tags: float) 
     return Done(record(int(event_id), timestamp=kafka_time), tagged(event, **tags))
 
 
+def expired(state: PartitionState, table: str) -> list[str]:
+    return [found.key for found in expired_rows(RETENTION, state) if found.table == table]
+
+
+def sweep(state: PartitionState) -> None:
+    for table, key, _ in expired_rows(RETENTION, state):
+        state.apply(table, key, None)
+
+
 def windows(state: PartitionState) -> set[str]:
     return {TrendKey.decode(key).window for key in state.rows["trends"]}
 
@@ -36,7 +47,7 @@ def test_buckets_past_their_retention_are_found() -> None:
     state = PartitionState(0)
     apply(state, at_day(100, "1", koala=0.9))
     apply(state, at_day(104, "2", tree=0.9))
-    keys = [TrendKey.decode(key) for table, key in expired_rows(RETENTION, state) if table == "trends"]
+    keys = [TrendKey.decode(key) for key in expired(state, "trends")]
     assert {(key.window, key.tag) for key in keys} == {("minute", "koala"), ("hour", "koala")}
 
 
@@ -70,8 +81,7 @@ def test_removing_from_a_bucket_that_is_gone_changes_nothing() -> None:
     """An old image is deleted: only what still counts is taken back."""
     state = PartitionState(0)
     apply(state, at_day(100, "1", koala=0.9))
-    for table, key in expired_rows(RETENTION, state):
-        state.apply(table, key, None)
+    sweep(state)
     again = upload("1", "9", at=200 * DAY_MS)
     apply(state, Done(record(9, timestamp=200 * DAY_MS), tagged(again, tree=0.9)))
     assert "koala" not in {TrendKey.decode(key).tag for key in state.rows["trends"] if "all" in key}
@@ -83,10 +93,46 @@ def test_interests_past_their_retention_are_found() -> None:
     state = PartitionState(0)
     apply(state, at_day(100, "1", koala=0.9))
     apply(state, at_day(107, "2", koala=0.9))
-    gone = [
-        InterestKey.decode(key).day for table, key in expired_rows(RETENTION, state) if table == "interests"
-    ]
-    assert gone == [100]
+    assert [InterestKey.decode(key).day for key in expired(state, "interests")] == [100]
+
+
+def deletion(day: float, event_id: str, public_id: str) -> Done:
+    event = upload(public_id, event_id, at=int(day * DAY_MS), kind=UploadType.DELETED)
+    return Done(record(int(event_id), timestamp=event.at), Deleted(event))
+
+
+def late(event_id: str, public_id: str, at: float, seen: float) -> Done:
+    """An upload that happened before its image was deleted, and comes afterwards."""
+    event = upload(public_id, event_id, at=int(at * DAY_MS))
+    return Done(record(int(event_id), timestamp=int(seen * DAY_MS)), tagged(event, koala=0.9))
+
+
+@pytest.mark.parametrize("swept", [True, False])
+def test_a_deleted_image_is_remembered_for_a_while(*, swept: bool) -> None:
+    """Older events do not bring it back; when it is forgotten they do, whether or not its row was swept."""
+    state = PartitionState(0)
+    apply(state, at_day(100, "1", koala=0.9))
+    apply(state, deletion(101, "2", "1"))
+    apply(state, late("3", "1", at=100.5, seen=103.9))
+    assert orjson.loads(state.rows["images"]["1"])["deleted"]
+    assert expired(state, "images") == []
+    apply(state, at_day(104, "4", tree=0.9))
+    assert expired(state, "images") == ["1"]
+    if swept:
+        sweep(state)
+        assert state.rows["images"].keys() == {"4"}
+    apply(state, late("5", "1", at=100.6, seen=104))
+    row = orjson.loads(state.rows["images"]["1"])
+    assert (row["tags"], row.get("deleted")) == (["koala"], None)
+    assert expired(state, "images") == []
+
+
+def test_an_image_that_was_never_deleted_is_not_forgotten() -> None:
+    """However old it is, and whatever its texts say."""
+    state = PartitionState(0)
+    apply(state, Done(record(1), tagged(upload('"deleted":true', at=0), koala=0.9)))
+    apply(state, at_day(9000, "2", tree=0.9))
+    assert expired(state, "images") == []
 
 
 def test_done_helper_speaks_for_its_record() -> None:

@@ -8,6 +8,7 @@ from schemas.dead_letters import Fault
 from schemas.uploads import Record
 from streams.changes import Changes, PartitionRows
 from streams.outcomes import Done, Outcome, Rejected
+from streams.retention import Expired
 from streams.unit import Pace, Unit, Work
 
 Settled = Callable[[], Awaitable[object]]
@@ -27,7 +28,7 @@ class Harness:
         self.books = MemoryBooks()
         self.doomed: list[str] = []
         self.applied: list[int] = []
-        self.expired: list[tuple[str, str]] = []
+        self.expired: list[Expired] = []
         self.started: list[int] = []
         self.answers: dict[int, asyncio.Future[None]] = {}
         self.needs_settled: set[int] = set()
@@ -179,12 +180,17 @@ async def test_a_record_may_wait_for_the_state_before_it(harness: Callable[..., 
 
 
 async def test_rows_that_no_longer_count_go_without_an_upload(harness: Callable[..., Harness]) -> None:
-    """The sweep's finds are removed in a transaction of their own; the resume point stays."""
+    """The sweep's finds are removed in a transaction of their own, but for those that changed meanwhile."""
     subject = harness([0])
     subject.books.state.apply("trends", "minute:0:koala", b'{"o":0,"n":1}')
-    subject.expired = [("trends", "minute:0:koala")]
+    subject.books.state.apply("images", "back", b'{"o":0}')
+    subject.expired = [
+        Expired("trends", "minute:0:koala", b'{"o":0,"n":1}'),
+        Expired("images", "back", b'{"o":0,"deleted":true}'),
+    ]
     subject.unit.start()
     await subject.until(lambda: not subject.books.state.rows["trends"])
+    assert subject.books.state.rows["images"] == {"back": b'{"o":0}'}
     await subject.until(lambda: subject.books.state.next_offset == 1)
     await subject.unit.close()
 
