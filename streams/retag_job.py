@@ -14,7 +14,8 @@ from streams.kafka_connection import KafkaConnection
 from streams.rehearsing import Compute, Rehearsal, with_rules
 from streams.retag_plan import Fate, Mode, Selection, choose, image_rows, partitions_of
 from streams.retag_run import Pace, RetagRun
-from streams.rules.watching import RulesWatch
+from streams.rules.applying import Rules
+from streams.rules.content import parse_rules, rules_bytes
 from streams.settings import Settings
 from streams.tag_differences import TagDifferences
 from streams.topics import TopicNames
@@ -123,7 +124,9 @@ class RetagJob:
     def _compute(self, categorizer: Categorizer | None) -> Compute:
         if categorizer is not None:
             return categorizer.outcome
-        rules = RulesWatch(self._settings.rules, self._settings.auto_tagging, {}).current
+        path = self._settings.rules
+        content = None if path is None else parse_rules(rules_bytes(path), path)
+        rules = Rules(content, self._settings.auto_tagging)
         self.report.rules = rules.hash
         return with_rules(rules)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from streams.errors import SettingsError
+from streams.people import OWN, PEOPLE
 from streams.profiles import read_profile
 
 PREFIX = "TAGSTREAM_"
@@ -38,6 +39,12 @@ def _tagger(value: str) -> str | None:
     return None if value in {"onnx", "stub"} else "must be onnx or stub"
 
 
+def _add_ons(value: str) -> str | None:
+    names = {entry.partition("=")[0].strip() for entry in value.split(",")}
+    taken = sorted(names & {OWN, PEOPLE})
+    return f"names {taken[0]!r}, which stands for tags that no add-on gave; choose another" if taken else None
+
+
 def _fraction(value: float | None) -> str | None:
     return None if value is None or 0 <= value <= 1 else "must lie between 0 and 1"
 
@@ -52,7 +59,7 @@ class Settings:
     partitions: int = _setting(4, "Partitions of topics that are created.", _at_least(1))
     replication: int = _setting(1, "Replicas of topics that are created.", _at_least(1))
     add_ons: str = _setting(
-        DEFAULT_ADD_ONS, "Add-ons offered: NAME or NAME=FOLDER of a model, separated by commas."
+        DEFAULT_ADD_ONS, "Add-ons offered: NAME or NAME=FOLDER of a model, separated by commas.", _add_ons
     )
     tagger: str = _setting(
         "onnx", "onnx, or stub: tags are read from the bytes, for load and chaos tests.", _tagger

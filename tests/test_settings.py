@@ -78,6 +78,7 @@ BAD = {
     "TAGSTREAM_PARTITIONS": ("0", "must be at least 1"),
     "TAGSTREAM_AUTO_TAGGING": ("1.5", "must lie between 0 and 1"),
     "TAGSTREAM_TAGGER": ("magic", "must be onnx or stub"),
+    "TAGSTREAM_ADD_ONS": ("imagga_tagging,people=/models/mine", "names .people., which stands for"),
     "TAGSTREAM_QUERIES": ("perhaps", "say true or false"),
     "TAGSTREAM_CATEGORIZATION": ("nobody", "offered: tagstream, imagga_tagging"),
 }
