@@ -12,6 +12,7 @@ from schemas.uploads import UploadData
 from streams.folded import FoldedOffsets
 from streams.following import Followed, Follower
 from streams.kafka_connection import KafkaConnection
+from streams.producing import open_producer
 from streams.topics import TopicNames
 
 
@@ -90,7 +91,7 @@ async def publish_one(
         asyncio.timeout(timeout),
         Follower(connection, names) as follower,
         FoldedOffsets(connection, names) as folded,
-        AIOKafkaProducer(**connection.aiokafka_options()) as producer,
+        open_producer(connection) as producer,
     ):
         key = (event.public_id or "").encode()
         place = await producer.send_and_wait(names.uploads, msgspec.json.encode(event), key)

@@ -1,25 +1,25 @@
 """Publishing dead letters again: the records that they were, each to the partition where it was."""
 
 import asyncio
+import contextlib
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from typing import Self
+from typing import Any, Self
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
 
 from schemas.origins import Place
 from schemas.replays import replay_headers
 from streams.kafka_connection import KafkaConnection
 from streams.letters import Letter
+from streams.producing import open_producer
 from streams.topics import MAX_RECORD_BYTES
 
 DEADLINE = 60.0  # seconds in which Kafka must take a chunk; the producer by itself would try for ever
 CHUNK_LETTERS = 500
 CHUNK_BYTES = 4_194_304
 _BATCH_BYTES = 500_000
-_GOODBYE = 5.0
 
 
 class Replayer:
@@ -38,25 +38,17 @@ class Replayer:
         self._connection = connection
         self._topic = topic
         self._on_sent = on_sent
-        self._producer: AIOKafkaProducer = None
+        self._stack = contextlib.AsyncExitStack()
+        self._producer: Any = None
 
     async def __aenter__(self) -> Self:
-        self._producer = AIOKafkaProducer(
-            **self._connection.aiokafka_options(),
-            enable_idempotence=True,
-            max_request_size=MAX_RECORD_BYTES,
-            max_batch_size=_BATCH_BYTES,
-        )
-        await self._producer.start()
+        options = {"max_request_size": MAX_RECORD_BYTES, "max_batch_size": _BATCH_BYTES}
+        opened = open_producer(self._connection, **options)
+        self._producer = await self._stack.enter_async_context(opened)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        try:
-            async with asyncio.timeout(_GOODBYE):
-                await self._producer.stop()
-        except TimeoutError:  # a broker that is gone: it would wait for ever, and send when nobody expects it
-            await self._producer._sender.close()  # noqa: SLF001 - what `stop` was about to do
-            await self._producer.client.close()
+        await self._stack.aclose()
 
     async def replay(self, letters: AsyncIterator[Letter]) -> None:
         """Publish letters again, in their order; a chunk is acknowledged before the next one is read.

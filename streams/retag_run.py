@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from streams.folded import FoldedOffsets
 from streams.following import Followed, Follower
 from streams.kafka_connection import KafkaConnection
+from streams.producing import open_producer
 from streams.retag_plan import SOURCE, Selection
 from streams.tag_differences import TagDifferences
 from streams.topics import TopicNames
@@ -84,11 +85,10 @@ class RetagRun:
             TimeoutError: Nothing moved for as long as patience lasts.
             KafkaError: The broker refuses or does not answer.
         """
-        options = self._connection.aiokafka_options()
         async with (
             Follower(self._connection, self._names, ("tag-update", "dead-letter")) as follower,
             FoldedOffsets(self._connection, self._names) as folded,
-            AIOKafkaProducer(**options, enable_idempotence=True, linger_ms=5) as producer,
+            open_producer(self._connection, linger_ms=5) as producer,
         ):
             try:
                 async with asyncio.TaskGroup() as background:
