@@ -34,11 +34,13 @@ class Peer:
         package: What must be installed.
         commands: Gives the commands of so many processes, after the interpreter, with what they are told.
         scales: Whether it can run in several processes.
+        polls: Whether it computes while it has nothing to do, so that it must be halted while others run.
     """
 
     package: str
     commands: Callable[["Told"], list[list[str]]]
     scales: bool = True
+    polls: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ PEERS = {
     "naive": Peer("confluent_kafka", lambda told: [_module("naive", *told.arguments)], scales=False),
     "handwritten": Peer("aiokafka", lambda told: [_module("handwritten", *told.arguments)], scales=False),
     "quix": Peer("quixstreams", lambda told: [_module("quix_app", *told.arguments)] * told.processes),
-    "bytewax": Peer("bytewax", _bytewax),
+    "bytewax": Peer("bytewax", _bytewax, polls=True),
     "mosec": Peer("mosec", _mosec),
 }
 
@@ -92,10 +94,7 @@ def installed(python: Path, name: str) -> bool:
 
 
 class Contender:
-    """A peer in so many processes. Use as an async context manager; a contestant then.
-
-    Between its runs it is stopped (SIGSTOP): some poll all the time.
-    """
+    """A peer in so many processes. Use as an async context manager; a contestant then."""
 
     def __init__(self, name: str, place: Place, python: Path, *, processes: int, model: Path | None) -> None:
         """Describe it.
@@ -140,7 +139,7 @@ class Contender:
             await self._run("0.2mp", WARM_UP, _DEADLINE)
             await asyncio.sleep(_JOINED)
             await self._run("0.2mp", WARM_UP, _DEADLINE)
-            self._signal(signal.SIGSTOP)
+            self._halt()
             stack.pop_all()
         return self
 
@@ -155,7 +154,7 @@ class Contender:
         try:
             run = await self._run(photos, images, None)
         finally:
-            self._signal(signal.SIGSTOP)
+            self._halt()
         return replace(run, parts={"processes": self._told.processes, **run.parts})
 
     async def _run(self, photos: str, images: int, deadline: float | None) -> Run:
@@ -186,6 +185,10 @@ class Contender:
                 start_new_session=True,
             )
         self._processes.append(process)
+
+    def _halt(self) -> None:
+        if PEERS[self.name].polls:
+            self._signal(signal.SIGSTOP)
 
     def _signal(self, number: signal.Signals) -> None:
         for process in self._processes:

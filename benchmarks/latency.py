@@ -1,0 +1,244 @@
+"""How long a result takes: at low load beside the bare work, and at 80 % load.
+
+    python -m benchmarks.latency [--uploads 150] [--set mixed] [--busy-seconds 30] [--model FOLDER]
+
+At low load one event is published every 200 ms; its time runs from before it is handed to the producer until a
+`read_committed` consumer has its result. Halfway between two events a process without Kafka or threads
+fetches, decodes and infers the same photo (another number, so other bytes): the bare sum. `latency_ratio` is
+the ratio of the medians. At 80 % load events come at that share of the rate that a run just before it
+reached, in even intervals.
+
+All of it shares the machine's cores, this program and its consumer included.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any, Self
+
+import aiohttp
+import msgspec
+import numpy as np
+import orjson
+import uvloop
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from benchmarks.measured import Topics
+from benchmarks.photo_sets import SETS, load_sets
+from benchmarks.place import Place, open_place
+from benchmarks.processes import Program
+from benchmarks.stream import uploads
+from benchmarks.workers import Workers
+from model import Tagger, decode
+
+EVERY = 0.2  # seconds
+_LOAD = 0.8
+_WARM_UP = 10  # uploads whose times do not count
+_STAGES = ("fetch", "decode", "inference")
+
+
+class Arrivals:
+    """When results came, by the public id of their image. Use as an async context manager."""
+
+    def __init__(self, place: Place, topics: Topics) -> None:
+        self.times: dict[str, float] = {}
+        self._places = [TopicPartition(topics.results, partition) for partition in range(topics.partitions)]
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=place.bootstrap, isolation_level="read_committed", enable_auto_commit=False
+        )
+        self._reading: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._consumer.start()
+        self._consumer.assign(self._places)
+        await self._consumer.seek_to_end()
+        for place in self._places:
+            await self._consumer.position(place)
+        self._reading = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._reading:
+            self._reading.cancel()
+        await self._consumer.stop()
+
+    async def until(self, count: int) -> None:
+        """Wait for so many."""
+        async with asyncio.timeout(60):
+            while len(self.times) < count:
+                await asyncio.sleep(0.01)
+
+    async def _read(self) -> None:
+        async for message in self._consumer:
+            now = time.perf_counter()
+            self.times[orjson.loads(message.value)["public_id"]] = now
+
+
+class Client:
+    """Publishes events one by one and learns how long their results take."""
+
+    def __init__(self, place: Place, workers: Workers, producer: AIOKafkaProducer) -> None:
+        self._place = place
+        self._workers = workers
+        self._producer = producer
+        self._sent: dict[str, float] = {}
+
+    async def publish(self, photos: str, number: int) -> None:
+        """Publish an event."""
+        (event,) = uploads(self._place.server, photos, number, 1)
+        name = event.public_id or ""
+        self._sent[name] = time.perf_counter()
+        await self._producer.send(self._workers.topics.uploads, msgspec.json.encode(event), name.encode())
+
+    async def latencies(self, arrivals: Arrivals) -> list[float]:
+        """Wait for all results; give their times in milliseconds, in the order of the events."""
+        await arrivals.until(len(self._sent))
+        found = [(arrivals.times[name] - sent) * 1000 for name, sent in self._sent.items()]
+        self._sent.clear()
+        return found
+
+
+async def at_low_load(
+    client: Client, arrivals: Arrivals, bare: Program, photos: str, numbers: range
+) -> dict[str, Any]:
+    """Publish now and then, with the bare work in between."""
+    sums = []
+    for number in numbers:
+        started = time.perf_counter()
+        await client.publish(photos, number)
+        await asyncio.sleep(EVERY / 2)
+        sums.append(await bare.ask({"photos": photos, "number": number + len(numbers)}))
+        await asyncio.sleep(max(0.0, EVERY - (time.perf_counter() - started)))
+    results = (await client.latencies(arrivals))[_WARM_UP:]
+    totals = [sum(each.values()) for each in sums[_WARM_UP:]]
+    return {
+        "latency_ratio": median(results) / median(totals),
+        "result_ms": spread(results),
+        "bare_sum_ms": spread(totals),
+        **{f"bare_{stage}_p50_ms": median(each[stage] for each in sums[_WARM_UP:]) for stage in _STAGES},
+    }
+
+
+async def at_load(
+    client: Client, arrivals: Arrivals, rate: float, photos: str, numbers: range
+) -> dict[str, Any]:
+    """Publish at a rate."""
+    started = time.perf_counter()
+    for index, number in enumerate(numbers):
+        await asyncio.sleep(max(0.0, started + index / rate - time.perf_counter()))
+        await client.publish(photos, number)
+    return {"uploads_per_second": rate, "result_ms": spread(await client.latencies(arrivals))}
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Give the percentiles that matter."""
+    cuts = quantiles(values, n=100)
+    return {"p50": cuts[49], "p90": cuts[89], "p99": cuts[98]}
+
+
+async def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure both; give the figures."""
+    async with AsyncExitStack() as stack:
+        place = await stack.enter_async_context(open_place())
+        model = ["--model", str(options.model)] if options.model else []
+        bare = Program("benchmarks.latency", "--orders", "--server", place.server, *model)
+        stack.push_async_callback(bare.stop)
+        await bare.start()
+        workers = await stack.enter_async_context(Workers("pipeline", place, model=options.model))
+        rate = (await workers.run(options.set, options.saturating)).rate
+        producer = AIOKafkaProducer(bootstrap_servers=place.bootstrap)
+        await producer.start()
+        stack.push_async_callback(producer.stop)
+        client = Client(place, workers, producer)
+        async with Arrivals(place, workers.topics) as arrivals:
+            count = _whole_sets(options.uploads + _WARM_UP, options.set)
+            numbers = workers.numbers(2 * count)
+            low = await at_low_load(client, arrivals, bare, options.set, numbers[:count])
+        async with Arrivals(place, workers.topics) as arrivals:
+            numbers = workers.numbers(int(_LOAD * rate * options.busy_seconds))
+            busy = await at_load(client, arrivals, _LOAD * rate, options.set, numbers)
+    return low | {"at_80_percent_load": busy, "set": options.set}
+
+
+def _whole_sets(count: int, photos: str) -> int:
+    """Round up, so that so many numbers on the same photos come again."""
+    size = len(load_sets()[photos])
+    return -(-count // size) * size
+
+
+async def work_barely(tagger: Tagger, server: str, orders: asyncio.StreamReader) -> None:
+    """Answer each line with the milliseconds that its photo takes."""
+    async with aiohttp.ClientSession() as session:
+        while line := await orders.readline():
+            order = orjson.loads(line)
+            began = time.perf_counter()
+            async with session.get(f"{server}/{order['photos']}/{order['number']}") as answer:
+                data = await answer.read()
+            fetched = time.perf_counter()
+            pixels = decode(data, tagger.input_size).pixels
+            decoded = time.perf_counter()
+            tagger.tag_pixels(pixels[np.newaxis])
+            times = (fetched - began, decoded - fetched, time.perf_counter() - decoded)
+            milliseconds = (seconds * 1000 for seconds in times)
+            print(json.dumps(dict(zip(_STAGES, milliseconds, strict=True))), flush=True)
+
+
+async def take_orders(options: argparse.Namespace) -> None:
+    """Be the bare program."""
+    tagger = Tagger.load(options.model)
+    orders = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(orders), sys.stdin
+    )
+    print("{}", flush=True)
+    await work_barely(tagger, options.server, orders)
+
+
+def show(report: dict[str, Any]) -> None:
+    """Print a table."""
+
+    def line(name: str, figures: dict[str, float]) -> None:
+        shown = "   ".join(f"{part} {value:6.1f}" for part, value in figures.items())
+        print(f"{name:36} {shown} ms")
+
+    print(f"set {report['set']}: result / bare sum = {report['latency_ratio']:.2f}, medians")
+    line("publish to result, one per 200 ms", report["result_ms"])
+    line("fetch + decode + inference, bare", report["bare_sum_ms"])
+    line("  its stages", {stage: report[f"bare_{stage}_p50_ms"] for stage in _STAGES})
+    busy = report["at_80_percent_load"]
+    line(f"publish to result, {busy['uploads_per_second']:.0f} per second", busy["result_ms"])
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what can be chosen."""
+    parser.add_argument("--uploads", type=int, default=150, help="at low load")
+    parser.add_argument("--set", choices=SETS, default="mixed")
+    parser.add_argument("--busy-seconds", type=float, default=30, help="at 80 %% load")
+    parser.add_argument("--saturating", type=int, default=400, help="images that find out the full load")
+    parser.add_argument("--model", type=Path, help="a model folder; the default model otherwise")
+
+
+def main() -> None:
+    """Read the command line and run; the last line is for machines."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_arguments(parser)
+    parser.add_argument("--orders", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--server", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.orders:
+        uvloop.run(take_orders(options))
+        return
+    report = uvloop.run(measure(options))
+    show(report)
+    print(json.dumps(report))
+
+
+if __name__ == "__main__":
+    main()
