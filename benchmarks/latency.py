@@ -2,8 +2,8 @@
 
     python -m benchmarks.latency [--uploads 150] [--set mixed] [--busy-seconds 30] [--model FOLDER]
 
-At low load one event is published every 200 ms; its time runs from before it is handed to the producer until a
-`read_committed` consumer has its result. Halfway between two events a process without Kafka or threads
+At low load one event is published every 200 ms; its time runs from before it is handed to the producer until
+a `read_committed` consumer has its result. Halfway between two events a process without Kafka or threads
 fetches, decodes and infers the same photo (another number, so other bytes): the bare sum. `latency_ratio` is
 the ratio of the medians. At 80 % load events come at that share of the rate that a run just before it
 reached, in even intervals.

@@ -9,7 +9,8 @@ This module is why nothing is lost and nothing counted twice.
 3. `commit` writes outputs, changed rows and the next `@offset` in one transaction: all or nothing.
 
 The committed rows are therefore always the fold of the log's first `@offset` records, whoever made them
-and however often a worker died. Group offsets travel along for lag monitors; nothing here reads them.
+and however often a worker died. Group offsets are for lag monitors and autoscalers; nothing here reads them.
+As they cost two of a transaction's five round trips, they travel along every few seconds only.
 """
 
 import asyncio
@@ -35,6 +36,7 @@ from streams.topic_admin import too_small
 from streams.topics import MAX_RECORD_BYTES, TopicNames
 
 COMMIT_DEADLINE = 60.0  # seconds; past it the outcome is unknown
+TELL_EVERY = 5.0  # seconds between two group offsets
 _BATCH_BYTES = 1_000_000
 _LEADING_OFFSET = re.compile(rb'\{"o":(\d+)[,}]')
 _CHECKED = ("images", "trends", "interests")
@@ -57,7 +59,14 @@ class Ledger:
         self._names = names
         self._changelogs = {table: names.changelog(table) for table in TABLES}
         self._producer: AIOKafkaProducer | None = None
+        self._told = 0  # the group's offset
+        self._told_at = -TELL_EVERY
         self.state = state
+
+    @property
+    def untold(self) -> bool:
+        """Tell whether it is time for the next transaction to tell the group's offset."""
+        return self.state.next_offset != self._told and time.monotonic() - self._told_at >= TELL_EVERY
 
     async def open(self) -> None:
         """Fence every earlier owner, then load what was committed.
@@ -105,10 +114,15 @@ class Ledger:
     ) -> dict[str, int]:
         async with producer.transaction():
             offsets = await self._send(producer, batches)
-            source = TopicPartition(self._names.uploads, self.state.partition)
-            committed = {source: OffsetAndMetadata(next_offset, "")}
-            await producer.send_offsets_to_transaction(committed, self._names.app_id)
+            if time.monotonic() - self._told_at >= TELL_EVERY:
+                await self._tell_group(producer, next_offset)
         return offsets
+
+    async def _tell_group(self, producer: AIOKafkaProducer, next_offset: int) -> None:
+        source = TopicPartition(self._names.uploads, self.state.partition)
+        committed = {source: OffsetAndMetadata(next_offset, "")}
+        await producer.send_offsets_to_transaction(committed, self._names.app_id)
+        self._told, self._told_at = next_offset, time.monotonic()
 
     def _note_offset(self, changes: Changes, next_offset: int) -> None:
         meta = changes.get("meta", OFFSET_KEY) or {}

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 SWEPT_PER_TRANSACTION = 200
 MAX_RETRIES_IN_WORK = 16
 FENCE_GRACE = 4.0  # seconds: whoever took over, the group's word on it comes with the next heartbeats
+_TELL_EVERY = 1.0  # seconds between two looks at whether others know how far we are
 _POLL = 0.2  # seconds between two looks at what is due
 
 
@@ -48,6 +49,10 @@ class Books(Protocol):
     """Where a unit's state is kept: see `streams.ledger.Ledger`."""
 
     state: PartitionState
+
+    @property
+    def untold(self) -> bool:
+        """Tell whether a transaction is due, changes or none, that says how far the log is done."""
 
     async def open(self) -> None:
         """Take the partition over."""
@@ -182,6 +187,7 @@ class Unit:
                 tasks.create_task(self._retry_for_ever())
                 tasks.create_task(self._commit_for_ever())
                 tasks.create_task(self._sweep_for_ever())
+                tasks.create_task(self._tell_for_ever())
         except Exception as error:  # whatever it was: loading anew gives the truth
             log.critical("partition %d failed", self.partition, exc_info=error)
             cause = _innermost(error)
@@ -279,7 +285,7 @@ class Unit:
     async def _something_to_commit(self) -> None:
         while True:
             self._arrived.clear()
-            if self._expired or (self._entries and self._entries[0].outcome.done()):
+            if self._expired or self.books.untold or (self._entries and self._entries[0].outcome.done()):
                 return
             if any(entry.outcome.done() for entry in self._retries):
                 return
@@ -335,6 +341,12 @@ class Unit:
             await asyncio.sleep(self._pace.sweep_interval)
             if not self._expired:
                 self._expired = await asyncio.to_thread(self._work.expired, self.books.state)
+                self._arrived.set()
+
+    async def _tell_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(_TELL_EVERY)
+            if self.books.untold:
                 self._arrived.set()
 
 

@@ -92,6 +92,7 @@ class MemoryBooks:
         self.commits: list[int] = []
         self.outputs: list[tuple[str, dict[str, object]]] = []
         self.closed = False
+        self.untold = False
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -108,6 +109,7 @@ class MemoryBooks:
             self.state.apply(table, key, value)
         self.outputs += [(out.topic, orjson.loads(out.value or b"null")) for out in changes.outputs]
         self.commits.append(next_offset)
+        self.untold = False
 
 
 class ListSource:

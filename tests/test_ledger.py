@@ -113,6 +113,36 @@ async def test_a_row_beyond_the_resume_point_is_not_believed(kafka: str, names: 
     await broken.close()
 
 
+async def group_offset(kafka: str, names: TopicNames) -> int | None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        offsets = await admin.list_consumer_group_offsets(names.app_id)
+        return next((found.offset for place, found in offsets.items() if place.partition == 0), None)
+    finally:
+        await admin.close()
+
+
+async def test_the_groups_offset_is_told_now_and_then(
+    kafka: str, names: TopicNames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lag monitors see it follow the log; a transaction without changes tells what is left to tell."""
+    books = await opened(kafka, names)
+    assert not books.untold
+    await write(books, "a", 0)
+    assert await group_offset(kafka, names) == 1
+    monkeypatch.setattr("streams.ledger.TELL_EVERY", 1e9)
+    await write(books, "b", 1)
+    assert await group_offset(kafka, names) == 1
+    assert not books.untold, "the last time is not long past"
+    monkeypatch.setattr("streams.ledger.TELL_EVERY", 0.0)
+    assert books.untold
+    await books.commit(Changes(books.state.rows), books.state.next_offset)
+    assert await group_offset(kafka, names) == 2
+    assert not books.untold
+    await books.close()
+
+
 async def test_the_largest_event_fits_as_a_dead_letter(kafka: str, names: TopicNames) -> None:
     """An event of the largest size comes out whole, with its explanation, beside thousands of rows."""
     books = await opened(kafka, names)

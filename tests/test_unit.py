@@ -195,6 +195,19 @@ async def test_rows_that_no_longer_count_go_without_an_upload(harness: Callable[
     await subject.unit.close()
 
 
+async def test_how_far_the_log_is_done_is_told_without_an_upload(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the books ask for a transaction to tell it, one without changes is made."""
+    monkeypatch.setattr("streams.unit._TELL_EVERY", 0.01)
+    subject = harness([0])
+    subject.unit.start()
+    await subject.until(lambda: subject.books.commits == [1])
+    subject.books.untold = True
+    await subject.until(lambda: subject.books.commits == [1, 1])
+    await subject.unit.close()
+
+
 async def test_an_order_that_is_broken_ends_the_process(harness: Callable[..., Harness]) -> None:
     """A log that repeats an offset is not believed."""
     subject = harness([])
