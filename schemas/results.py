@@ -21,6 +21,26 @@ class ScoredTag(msgspec.Struct, frozen=True):
     confidence: Annotated[float, msgspec.Meta(ge=0, le=1, description="0 to 1, four decimals.")]
 
 
+class ReportedTag(ScoredTag, frozen=True, omit_defaults=True):
+    """A tag in a result."""
+
+    probability: Annotated[
+        Annotated[float, msgspec.Meta(ge=0, le=1)] | None,
+        msgspec.Meta(
+            description="How likely the tag is, calibrated, where that differs from its confidence: general "
+            "tags are discounted. Absent for tags that rules made.",
+        ),
+    ] = None
+    names: Annotated[
+        dict[str, str] | None,
+        msgspec.Meta(description="The tag in each language that the upload asks for, as it names them."),
+    ] = None
+    untranslated: Annotated[
+        list[str] | None,
+        msgspec.Meta(description="Those of the languages in which only the tag itself could be given."),
+    ] = None
+
+
 class ModelInfo(msgspec.Struct, frozen=True):
     """The model that made a result."""
 
@@ -35,7 +55,7 @@ class AddOnResult(msgspec.Struct, frozen=True, omit_defaults=True):
         Literal["complete", "pending", "failed"],
         msgspec.Meta(description="`failed`: this add-on alone could not; `error` says why."),
     ]
-    data: Annotated[list[ScoredTag], msgspec.Meta(description="Best tag first; empty if it failed.")]
+    data: Annotated[list[ReportedTag], msgspec.Meta(description="Best tag first; empty if it failed.")]
     model: Annotated[ModelInfo | None, msgspec.Meta(description="The model behind it.")] = None
     error: Annotated[str | None, msgspec.Meta(description="Why it failed, in short.")] = None
 
@@ -97,6 +117,9 @@ class Categorization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         str | None, msgspec.Meta(description="Where the image was fetched from; left out for a data URL.")
     ] = None
     language: Annotated[str | list[str] | None, msgspec.Meta(description="The upload's.")] = None
+    unknown_languages: Annotated[
+        list[str] | None, msgspec.Meta(description="Those of them in which no names are known at all.")
+    ] = None
     notification_url: Annotated[str | None, msgspec.Meta(description="The upload's.")] = None
     context: Annotated[dict[str, Any] | None, msgspec.Meta(description="The upload's.")] = None
 

@@ -129,7 +129,13 @@ class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
             "before; `model` looks at the image anew, unless the present models have; `image` in any case."
         ),
     ] = None
-    language: Annotated[str | _Texts | None, msgspec.Meta(description="Passed on.")] = None
+    language: Annotated[
+        str | _Texts | None,
+        msgspec.Meta(
+            description="Languages, as a list or separated by commas, such as `de,pt-BR`: the result names "
+            "tags in them as well. Counted and assigned are the English tags. Passed on."
+        ),
+    ] = None
     notification_url: Annotated[str | None, msgspec.Meta(description="Passed on.")] = None
     context: Annotated[
         dict[str, Any] | None,

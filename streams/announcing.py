@@ -18,6 +18,7 @@ from schemas.results import (
     result_id,
 )
 from schemas.uploads import Record, Upload
+from streams.naming import reported_tag, split_languages
 from streams.outcomes import Output, Tagged
 from streams.topics import TopicNames
 
@@ -30,7 +31,8 @@ def dead_letter_output(record: Record, fault: Fault, names: TopicNames) -> Outpu
 def categorization_output(tagged: Tagged, tags: list[str], record: Record, names: TopicNames) -> Output:
     """Give every tag of an image with its confidence; `tags` are those that it has now."""
     upload, data = tagged.upload, tagged.upload.data
-    add_ons = {name: _add_on_result(tagged, name) for name in upload.add_ons}
+    known, unknown = split_languages(data.language)
+    add_ons = {name: _add_on_result(tagged, name, known) for name in upload.add_ons}
     result = Categorization(
         public_id=upload.public_id,
         version=data.version,
@@ -50,6 +52,7 @@ def categorization_output(tagged: Tagged, tags: list[str], record: Record, names
         timings_ms=tagged.timings,
         cause=Cause(upload.source, upload.id, upload.type.value),
         language=data.language,
+        unknown_languages=unknown or None,
         notification_url=data.notification_url,
         context=data.context,
     )
@@ -59,11 +62,15 @@ def categorization_output(tagged: Tagged, tags: list[str], record: Record, names
     return Output(names.categorizations, _key(upload, record), msgspec.json.encode(result), headers)
 
 
-def _add_on_result(tagged: Tagged, name: str) -> AddOnResult:
+def _add_on_result(tagged: Tagged, name: str, languages: list[str]) -> AddOnResult:
     model = tagged.models[name]
     if name in tagged.failed:
         return AddOnResult("failed", [], model, tagged.failed[name])
-    return AddOnResult("complete", tagged.scores[name], model)
+    reported = [
+        reported_tag(score, tagged.probabilities.get(name, {}).get(score.tag), languages)
+        for score in tagged.scores[name]
+    ]
+    return AddOnResult("complete", reported, model)
 
 
 def tag_update_output(

@@ -183,6 +183,7 @@ class Categorizer:
             models={name: self._offer.models[name] for name in upload.add_ons},
             timings=Timings(*(round(milliseconds, 1) for milliseconds in times)),
             failed=image.failed,
+            probabilities=probabilities(image),
             basis=target.basis,
         )
 
@@ -193,6 +194,18 @@ def candidates(image: TaggedImage, add_ons: Sequence[str]) -> dict[str, list[Sco
         name: [ScoredTag(tag.name, round(tag.confidence, 4)) for tag in image.tags[name]]
         for name in add_ons
         if name in image.tags
+    }
+
+
+def probabilities(image: TaggedImage) -> dict[str, dict[str, float]]:
+    """Give for each add-on the probability of each tag whose confidence is another."""
+    return {
+        name: {
+            tag.name: round(tag.probability, 4)
+            for tag in tags
+            if round(tag.probability, 4) != round(tag.confidence, 4)
+        }
+        for name, tags in image.tags.items()
     }
 
 

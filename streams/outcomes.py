@@ -21,6 +21,7 @@ class Tagged:
         rules: The rules' hash.
         models: Of each add-on that was asked for.
         failed: Why each of the other add-ons failed, in short.
+        probabilities: For each add-on, the probability of each tag where it is not the confidence.
         basis: Of a re-tag: source, id and type of the event whose findings it replaces.
     """
 
@@ -39,6 +40,7 @@ class Tagged:
     timings: Timings
     failed: dict[str, str] = field(default_factory=dict)
     basis: list[str] | None = None
+    probabilities: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def model(self) -> ModelInfo:

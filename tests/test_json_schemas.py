@@ -52,6 +52,7 @@ from schemas.results import (
     ChangedResource,
     Info,
     ModelInfo,
+    ReportedTag,
     ScoredTag,
     TagUpdate,
     Timings,
@@ -101,7 +102,10 @@ WHOLE: dict[str, msgspec.Struct] = {
         info=Info(
             {
                 "imagga_tagging": AddOnResult(
-                    "failed", [ScoredTag("koala", 0.951)], ModelInfo("lite2", "1"), "no"
+                    "failed",
+                    [ReportedTag("koala", 0.951, 0.96, {"de": "Koala"}, ["de"])],
+                    ModelInfo("lite2", "1"),
+                    "no",
                 )
             }
         ),
@@ -115,6 +119,7 @@ WHOLE: dict[str, msgspec.Struct] = {
         etag="9e10",
         url="https://example.com/koala.jpg",
         language="en",
+        unknown_languages=["xx"],
         notification_url="https://example.com/hook",
         context={"album": "zoo"},
     ),

@@ -109,11 +109,18 @@ async def test_three_kills_lose_nothing_and_double_nothing(
 
 
 async def test_the_koala_of_the_add_on(cluster: Cluster, photos: FileServer) -> None:
-    """`koala` comes first and `mammal` below it; 0.4 assigns exactly the tags above 0.4, in both outputs."""
+    """`koala` comes first and `mammal` below it; 0.4 assigns exactly the tags above 0.4, in both outputs.
+
+    The calibrated probability stands beside a discounted confidence; names come in the languages asked for.
+    """
     koala = next(index for index, path in enumerate(PHOTOS) if path.stem == "koala")
     await cluster.start(0)
     event = UploadData(
-        public_id="k", url=photos.url(koala), categorization="imagga_tagging", auto_tagging="0.4"
+        public_id="k",
+        url=photos.url(koala),
+        categorization="imagga_tagging",
+        auto_tagging="0.4",
+        language="de, en, tlh",
     )
     await cluster.until_ready([0])
     await cluster.publish([event])
@@ -124,6 +131,13 @@ async def test_the_koala_of_the_add_on(cluster: Cluster, photos: FileServer) -> 
     confidences = {score["tag"]: score["confidence"] for score in scores["data"]}
     assert scores["data"][0]["tag"] == "koala"
     assert confidences["koala"] > confidences["mammal"] > 0.1
+    probabilities = {score["tag"]: score.get("probability") for score in scores["data"]}
+    assert probabilities["koala"] is None
+    assert probabilities["mammal"] > 0.9 > confidences["mammal"]
+    assert scores["data"][0]["names"] == {"de": "Koala", "en": "koala"}
+    mammal = next(score for score in scores["data"] if score["tag"] == "mammal")
+    assert (mammal["names"], mammal["untranslated"]) == ({"de": "mammal", "en": "mammal"}, ["de"])
+    assert result["unknown_languages"] == ["tlh"]
     above = [score["tag"] for score in scores["data"] if score["confidence"] > 0.4]
     assert result["tags"] == above
     (update,) = await cluster.read(cluster.names.tag_updates)
