@@ -38,6 +38,7 @@ async def open_categorizer(
         max_bytes=settings.max_image_bytes,
         max_bytes_in_flight=settings.max_bytes_in_flight,
         deadline=settings.fetch_timeout,
+        answer=settings.fetch_answer_timeout,
         concurrency=settings.fetch_concurrency,
         per_host=settings.fetch_per_host,
     )

@@ -18,8 +18,10 @@ from schemas.uploads import Record, Upload, UploadType, parse_upload
 from streams.changes import PartitionRows
 from streams.errors import SourceBusyError, SourceGoneError
 from streams.fetching import Fetched
+from streams.order import Turn
 from streams.outcomes import Deferred, Deleted, Edited, Outcome, Rederived, Rejected, Tagged
 from streams.retagging import SecondLook, second_look
+from streams.retrying import waits_before
 from streams.rows import ImageKey
 from streams.rules.applying import Rules
 from streams.tagger_pool import TaggedImage
@@ -76,7 +78,7 @@ class Categorizer:
         self._rules = rules
 
     async def outcome(
-        self, record: Record, rows: PartitionRows, settled: Callable[[], Awaitable[object]]
+        self, record: Record, rows: PartitionRows, settled: Callable[[], Awaitable[object]], turn: Turn
     ) -> Outcome:
         """Find what becomes of a record.
 
@@ -84,17 +86,21 @@ class Categorizer:
             record: A record of the upload topic.
             rows: The committed rows of its partition.
             settled: Waits until they hold all that comes before the record.
+            turn: Is told when the record waits for its source.
         """
         stage = "parse"
         started = time.perf_counter()
         upload: Upload | None = None
         try:
             upload = self._read(record)
-            target = await self._target(upload, rows, settled)
+            turn.image = ImageKey.of(upload).encode()
+            target = await self._target(upload, record.offset, rows, settled)
             if not isinstance(target, _Target):
                 return target
             stage = "fetch"
+            turn.wait_for_source(_awaited(upload))
             with await self._fetch(target.url) as fetched:
+                turn.go_on()
                 stage = "decode"
                 image = await self._tagger.tag(fetched.data, target.upload.add_ons)
                 return self._tagged(target, fetched, image, started)
@@ -102,8 +108,7 @@ class Categorizer:
             return _rejected(error, error.code, stage, upload, retryable=False)
         except SourceBusyError as error:
             fault = _fault(error, error.code, stage, retryable=True)
-            awaited = None if upload is None or upload.type is UploadType.RETAGGED else upload
-            return Deferred(fault, int(time.time() * 1000), error.retry_after, awaited)
+            return Deferred(fault, int(time.time() * 1000), error.retry_after, _awaited(upload))
         except Exception as error:  # a fault of ours must not block the partition: people decide
             log.exception("record %s/%d/%d failed", record.topic, record.partition, record.offset)
             return _rejected(error, "internal_error", stage, upload, retryable=True)
@@ -119,7 +124,7 @@ class Categorizer:
         return msgspec.structs.replace(upload, add_ons=add_ons)
 
     async def _target(
-        self, upload: Upload, rows: PartitionRows, settled: Callable[[], Awaitable[object]]
+        self, upload: Upload, offset: int, rows: PartitionRows, settled: Callable[[], Awaitable[object]]
     ) -> "_Target | Outcome":
         """Give what has to be fetched and tagged, or what becomes of the event without that."""
         match upload.type:
@@ -134,7 +139,7 @@ class Categorizer:
                 asked = msgspec.structs.replace(upload, add_ons=look.add_ons, auto_tagging=look.asked)
                 return _Target(asked, look.url, look.basis)
             case _:
-                return _Target(upload, upload.data.url or await _known_url(upload, rows, settled))
+                return _Target(upload, upload.data.url or await _known_url(upload, offset, rows, settled))
 
     async def _second_look(
         self, upload: Upload, rows: PartitionRows, settled: Callable[[], Awaitable[object]]
@@ -217,9 +222,20 @@ class _Target(NamedTuple):
     basis: list[str] | None = None
 
 
-async def _known_url(upload: Upload, rows: PartitionRows, settled: Callable[[], Awaitable[object]]) -> str:
+def _awaited(upload: Upload | None) -> Upload | None:
+    """Give an upload that others may wait for."""
+    return None if upload is None or upload.type is UploadType.RETAGGED else upload
+
+
+async def _known_url(
+    upload: Upload, offset: int, rows: PartitionRows, settled: Callable[[], Awaitable[object]]
+) -> str:
     await settled()
-    encoded = rows["images"].get(ImageKey.of(upload).encode())
+    image = ImageKey.of(upload).encode()
+    if waits_before(rows, image, offset):
+        message = f"an earlier upload of image {upload.public_id[:64]!r} still waits for its source"
+        raise SourceBusyError("upload_waits", message)
+    encoded = rows["images"].get(image)
     url: str | None = orjson.loads(encoded)["url"] if encoded else None
     if url is None:
         message = f"image {upload.public_id[:64]!r} is not known; give its `url`"

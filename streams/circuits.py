@@ -10,8 +10,9 @@ from streams.errors import SourceBusyError, SourceGoneError
 
 log = logging.getLogger(__name__)
 
-OPENS_AFTER = 5  # failures in a row
-FIRST_PAUSE = 5.0  # seconds; doubled with each probe that fails
+OPENS_AFTER = 5  # failures in a row...
+FAILS_FOR = 1.0  # ...that take at least so many seconds: a source that answers now and then is worth asking
+FIRST_PAUSE = 1.0  # seconds; doubled with each probe that fails
 LONGEST_PAUSE = 60.0
 _MAX_HOSTS = 10_000  # remembered; beyond, the one that was heard of longest ago is forgotten
 _OWN_FAULTS = frozenset({"memory_busy"})
@@ -19,9 +20,20 @@ _OWN_FAULTS = frozenset({"memory_busy"})
 
 @dataclass
 class _Circuit:
+    """What is known of a host that failed.
+
+    Attributes:
+        since: When the first of the failures in a row began.
+        failures: How many they are.
+        pause: How long it is left alone when it is next found dead.
+        open_until: Until when it is left alone; None: its circuit is closed.
+        probing: Whether one fetch is finding out.
+    """
+
+    since: float
     failures: int = 0
     pause: float = FIRST_PAUSE
-    open_until: float = 0.0
+    open_until: float | None = None
     probing: bool = False
 
 
@@ -35,7 +47,7 @@ class Circuits:
     @property
     def open_hosts(self) -> list[str]:
         """Give the hosts that are left alone now."""
-        return [host for host, circuit in self._circuits.items() if circuit.failures >= OPENS_AFTER]
+        return [host for host, circuit in self._circuits.items() if circuit.open_until is not None]
 
     @contextlib.contextmanager
     def guard(self, host: str) -> Iterator[None]:
@@ -45,13 +57,14 @@ class Circuits:
             SourceBusyError: The host's circuit is open.
         """
         self._enter(host)
+        begun = self._clock()
         try:
             yield
         except SourceBusyError as error:
             if error.code in _OWN_FAULTS:
                 self._ended(host)
             else:
-                self._failed(host, error)
+                self._failed(host, begun, error)
             raise
         except SourceGoneError as error:
             if error.code.startswith("http_"):  # it answers
@@ -66,20 +79,21 @@ class Circuits:
 
     def _enter(self, host: str) -> None:
         circuit = self._circuits.get(host)
-        if circuit is None or circuit.failures < OPENS_AFTER:
+        if circuit is None or circuit.open_until is None:
             return
-        wait = circuit.open_until - self._clock()
-        if wait > 0 or circuit.probing:
+        wait = circuit.pause if circuit.probing else circuit.open_until - self._clock()
+        if wait > 0:
             message = f"{host} failed {circuit.failures} times in a row and is left alone for now"
-            raise SourceBusyError("circuit_open", message, max(wait, 1.0))
+            raise SourceBusyError("circuit_open", message, wait)
         circuit.probing = True
 
-    def _failed(self, host: str, error: SourceBusyError) -> None:
-        circuit = self._circuits.pop(host, _Circuit())
+    def _failed(self, host: str, begun: float, error: SourceBusyError) -> None:
+        circuit = self._circuits.pop(host, None) or _Circuit(begun)
         self._circuits[host] = circuit
         circuit.failures += 1
         circuit.probing = False
-        if circuit.failures >= OPENS_AFTER and circuit.open_until <= self._clock():
+        dead = circuit.failures >= OPENS_AFTER and self._clock() - circuit.since >= FAILS_FOR
+        if dead and (circuit.open_until is None or circuit.open_until <= self._clock()):
             circuit.open_until = self._clock() + circuit.pause
             log.warning("%s keeps failing (%s): left alone for %g s", host, error.code, circuit.pause)
             circuit.pause = min(circuit.pause * 2, LONGEST_PAUSE)
@@ -88,7 +102,7 @@ class Circuits:
 
     def _answered(self, host: str) -> None:
         circuit = self._circuits.pop(host, None)
-        if circuit is not None and circuit.failures >= OPENS_AFTER:
+        if circuit is not None and circuit.open_until is not None:
             log.warning("%s answers again", host)
 
     def _ended(self, host: str) -> None:

@@ -60,6 +60,7 @@ class FetchLimits:
         max_bytes_in_flight: Most bytes of all images that are being fetched or were not released yet.
         deadline: Seconds of the whole fetch, redirects included. Waiting for memory is not the source's fault
             and does not count; a fetch gives that up after as many seconds.
+        answer: Seconds in which each request must be connected and its answer's head be there.
         concurrency: Most fetches at once.
         per_host: Most fetches at once from one host.
     """
@@ -67,6 +68,7 @@ class FetchLimits:
     max_bytes: int
     max_bytes_in_flight: int
     deadline: float
+    answer: float
     concurrency: int
     per_host: int
 
@@ -173,7 +175,7 @@ class Fetcher:
         if self._transport is None:
             raise RuntimeError("use the Fetcher as an async context manager")
         try:
-            response = await self._transport.handle_async_request(request)
+            response = await self._head(request, self._transport)
             try:
                 yield response
             finally:
@@ -182,6 +184,14 @@ class Fetcher:
             raise
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise source_fault(error, str(request.url)) from error
+
+    async def _head(self, request: httpx.Request, transport: AiohttpTransport) -> httpx.Response:
+        try:
+            async with asyncio.timeout(self._limits.answer):
+                return await transport.handle_async_request(request)
+        except TimeoutError:
+            message = f"no answer within {self._limits.answer:g} s from {shown(str(request.url))}"
+            raise SourceBusyError("timeout", message) from None
 
     async def _read_body(self, response: httpx.Response, intake: Intake) -> bytes:
         limit = self._limits.max_bytes

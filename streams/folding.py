@@ -19,11 +19,11 @@ from streams.image_states import (
     retagged_row,
     uploaded_row,
 )
-from streams.outcomes import Deferred, Deleted, Done, Edited, Outcome, Rederived, Rejected, Tagged
+from streams.outcomes import Aside, Deferred, Deleted, Done, Edited, Outcome, Rederived, Rejected, Tagged
 from streams.repeats import is_repeat, remembered
 from streams.retagging import checked_retag, is_settled, of_image
 from streams.retention import Retention
-from streams.retrying import RetryPolicy, defer, end_retry
+from streams.retrying import RetryPolicy, defer, end_retry, put_aside
 from streams.rows import OFFSET_KEY, ImageKey
 from streams.topics import TopicNames
 
@@ -46,6 +46,9 @@ def fold(changes: Changes, done: Done, rules: FoldRules) -> None:
     _advance_clock(changes, done.record, outcome)
     if isinstance(outcome, Deferred):
         defer(changes, done.record, outcome, rules.retries, rules.names)
+        return
+    if isinstance(outcome, Aside):
+        put_aside(changes, done.record, outcome)
         return
     end_retry(changes, done.record)
     match outcome:

@@ -96,6 +96,19 @@ class Deferred:
 
 
 @dataclass(frozen=True)
+class Aside:
+    """The event waits for its source while others behind it are done: it is still in work, but keeps nobody.
+
+    Attributes:
+        at: When it lost its turn, milliseconds since the epoch.
+        upload: As in `Deferred`.
+    """
+
+    at: int
+    upload: Upload | None = None
+
+
+@dataclass(frozen=True)
 class Rejected:
     """The event becomes a dead letter, unless it turns out to be a repeat.
 
@@ -107,7 +120,7 @@ class Rejected:
     upload: Upload | None = None
 
 
-Outcome = Tagged | Rederived | Deleted | Edited | Deferred | Rejected
+Outcome = Tagged | Rederived | Deleted | Edited | Deferred | Aside | Rejected
 
 
 @dataclass(frozen=True)

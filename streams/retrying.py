@@ -13,12 +13,14 @@ import orjson
 
 from schemas.uploads import Record
 from streams.announcing import dead_letter_output
-from streams.changes import Changes, Row
-from streams.outcomes import Deferred
+from streams.changes import Changes, PartitionRows, Row
+from streams.outcomes import Aside, Deferred
 from streams.rows import AWAITED, ImageKey
 from streams.topics import TopicNames
 
 _MAX_ASKED = 3600.0  # seconds that a source may make us wait
+_NO_ATTEMPTS = {"circuit_open", "memory_busy"}  # the source was not asked: the next wait is no longer
+_SLOW = "slow"
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,23 @@ def defer(
     key = str(record.offset)
     row = changes.get("retries", key)
     if row is None:
-        row = _row_of(record, deferred)
+        row = _row_of(record, deferred, deferred.fault.reason)
         _note_awaited(changes, row, 1)
     if deferred.at - row["since"] > policy.budget * 1000:
         end_retry(changes, record)
         changes.emit(dead_letter_output(record, deferred.fault, names))
         return
-    attempt = row["attempt"] + 1
+    attempt = row["attempt"] + (deferred.fault.reason not in _NO_ATTEMPTS)
     wait = max(policy.wait(record.offset, attempt), min(deferred.retry_after or 0, _MAX_ASKED))
     due = deferred.at + int(wait * 1000)
     changes.put("retries", key, row | {"due": due, "attempt": attempt, "reason": deferred.fault.reason})
+
+
+def put_aside(changes: Changes, record: Record, aside: Aside) -> None:
+    """Keep an event that is still in work, so that it is not lost if this process ends before it is done."""
+    row = _row_of(record, aside, _SLOW)
+    _note_awaited(changes, row, 1)
+    changes.put("retries", str(record.offset), row)
 
 
 def end_retry(changes: Changes, record: Record) -> None:
@@ -77,6 +86,15 @@ def is_awaited(changes: Changes, image: str) -> bool:
     return changes.get("meta", AWAITED + image) is not None
 
 
+def waits_before(rows: PartitionRows, image: str, offset: int) -> bool:
+    """Tell whether an upload of an image that came before an offset is kept for later."""
+    if AWAITED + image not in rows["meta"]:
+        return False
+    return any(
+        int(key) < offset and orjson.loads(row).get("image") == image for key, row in rows["retries"].items()
+    )
+
+
 def _note_awaited(changes: Changes, row: Row, difference: int) -> None:
     if row.get("image") is None:
         return
@@ -85,15 +103,15 @@ def _note_awaited(changes: Changes, row: Row, difference: int) -> None:
     changes.put("meta", key, {"n": count} if count else None)
 
 
-def _row_of(record: Record, deferred: Deferred) -> Row:
-    upload = deferred.upload
+def _row_of(record: Record, waiting: Deferred | Aside, reason: str) -> Row:
+    upload = waiting.upload
     image = None if upload is None else ImageKey.of(upload).encode()
     return {
         "o": record.offset,
-        "due": deferred.at,
+        "due": waiting.at,
         "attempt": 0,
-        "since": deferred.at,
-        "reason": deferred.fault.reason,
+        "since": waiting.at,
+        "reason": reason,
         "image": image,
         "topic": record.topic,
         "ts": record.timestamp,

@@ -92,6 +92,9 @@ class Settings:
     fetch_concurrency: int = _setting(32, "Most fetches at once.", _at_least(1))
     fetch_per_host: int = _setting(8, "Most fetches at once from one host.", _at_least(1))
     fetch_timeout: float = _setting(20.0, "Deadline of one fetch, redirects included.", _at_least(0.1))
+    fetch_answer_timeout: float = _setting(
+        10.0, "Time in which a source must begin to answer.", _at_least(0.1)
+    )
     retry_first: float = _setting(
         1.0,
         "About the wait before a busy source is asked again; each next one is twice as long.",

@@ -10,7 +10,6 @@ import contextlib
 import functools
 import logging
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from schemas.uploads import Record
 from streams.changes import Changes, PartitionRows
 from streams.count_rows import WarmRows
 from streams.errors import InvariantError
+from streams.order import Entry, Order, Turn
 from streams.outcomes import Done, Outcome
 from streams.retention import Expired
 from streams.retrying import RetrySchedule, record_of
@@ -64,7 +64,8 @@ class Books(Protocol):
         """Make the changes true, all or none."""
 
 
-Compute = Callable[[Record, PartitionRows, Callable[[], Awaitable[object]]], Coroutine[Any, Any, Outcome]]
+Settled = Callable[[], Awaitable[object]]
+Compute = Callable[[Record, PartitionRows, Settled, Turn], Coroutine[Any, Any, Outcome]]
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Work:
 
     Attributes:
         compute: Finds a record's outcome and touches no state. Besides the record it gets the committed
-            rows, and a function that waits until they hold all that comes before the record.
+            rows, a function that waits until they hold all that comes before the record, and its turn.
         fold: Applies an outcome; pure.
         expired: Finds rows that no longer count.
         doom: Ends the process, saying where it failed and why.
@@ -97,6 +98,7 @@ class Pace:
             and nobody feels it: the records that wait take longer. Half of `max_in_flight` is always enough.
         sweep_interval: Seconds between two searches for rows that no longer count.
         max_retries: Most records that wait for a retry; intake waits beyond.
+        patience: Seconds that a record which is done waits for those before it whose sources are slow.
     """
 
     max_in_flight: int = 64
@@ -105,13 +107,7 @@ class Pace:
     backlog_interval: float = 0.0
     sweep_interval: float = 60.0
     max_retries: int = 1000
-
-
-@dataclass(eq=False)
-class _Entry:
-    record: Record
-    outcome: asyncio.Task[Outcome]
-    applied: asyncio.Event
+    patience: float = 0.1
 
 
 class Unit:
@@ -137,11 +133,10 @@ class Unit:
         self._work = work
         self._pace = pace
         self._slots = asyncio.Semaphore(pace.max_in_flight)
-        self._entries: deque[_Entry] = deque()
+        self._order = Order()
         self._warm = WarmRows()
         self._schedule = RetrySchedule()
         self._retry_slots = asyncio.Semaphore(MAX_RETRIES_IN_WORK)
-        self._retries: list[_Entry] = []
         self._arrived = asyncio.Event()
         self._expired: list[Expired] = []
         self._last_commit = 0.0
@@ -196,7 +191,7 @@ class Unit:
                 await asyncio.sleep(FENCE_GRACE)
             self._work.doom(f"partition {self.partition}", cause)
         finally:
-            for entry in (*self._entries, *self._retries):
+            for entry in self._order:
                 entry.outcome.cancel()
             await self.books.close()
 
@@ -214,15 +209,17 @@ class Unit:
             last = record.offset
             await self._room_for_retries()
             await self._slots.acquire()
-            entry = self._begin(record, applied)
-            self._entries.append(entry)
+            entry = self._begin(record, applied, self._slots)
+            self._order.append(entry)
             applied = entry.applied
 
-    def _begin(self, record: Record, previous: asyncio.Event) -> _Entry:
+    def _begin(self, record: Record, previous: asyncio.Event, slots: asyncio.Semaphore) -> Entry:
         settled = functools.partial(self._wait_for_commit, previous)
-        outcome = asyncio.create_task(self._work.compute(record, self.books.state.rows, settled))
-        outcome.add_done_callback(self._note_finished)
-        return _Entry(record, outcome, asyncio.Event())
+        turn = Turn()
+        outcome = asyncio.create_task(self._work.compute(record, self.books.state.rows, settled, turn))
+        entry = Entry(record, outcome, turn, slots)
+        outcome.add_done_callback(functools.partial(self._note_finished, entry))
+        return entry
 
     async def _wait_for_commit(self, applied: asyncio.Event) -> None:
         self._awaited += 1
@@ -233,10 +230,16 @@ class Unit:
             self._awaited -= 1
             self._note_ripeness()
 
-    def _note_finished(self, _: object) -> None:
+    def _note_finished(self, entry: Entry, _: object) -> None:
         self._finished += 1
+        entry.done = True
+        asyncio.get_running_loop().call_later(self._pace.patience, self._note_overdue, entry)
         self._arrived.set()
         self._note_ripeness()
+
+    def _note_overdue(self, entry: Entry) -> None:
+        entry.overdue = True
+        self._arrived.set()
 
     def _note_ripeness(self) -> None:
         if self._awaited or self._finished >= self._enough:
@@ -248,15 +251,14 @@ class Unit:
         for key, row in self.books.state.rows["retries"].items():
             self._schedule.note(key, row)
 
+    def _number_waiting(self) -> int:
+        return len(self._schedule) + len(self._order.aside)
+
     async def _room_for_retries(self) -> None:
-        if len(self._schedule) < self._pace.max_retries:
+        if (waiting := self._number_waiting()) < self._pace.max_retries:
             return
-        log.warning(
-            "partition %d: intake waits, %d uploads wait for busy sources",
-            self.partition,
-            len(self._schedule),
-        )
-        while len(self._schedule) >= self._pace.max_retries:  # noqa: ASYNC110 - it shrinks by commits only
+        log.warning("partition %d: intake waits, %d uploads wait for busy sources", self.partition, waiting)
+        while self._number_waiting() >= self._pace.max_retries:  # noqa: ASYNC110 - it shrinks by commits only
             await asyncio.sleep(_POLL)
 
     async def _retry_for_ever(self) -> None:
@@ -269,7 +271,7 @@ class Unit:
                 continue
             await self._retry_slots.acquire()
             record = record_of(self.books.state.rows["retries"][key], self.partition)
-            self._retries.append(self._begin(record, nothing_before))
+            self._order.retry(self._begin(record, nothing_before, self._retry_slots))
 
     async def _commit_for_ever(self) -> None:
         while True:
@@ -278,16 +280,15 @@ class Unit:
             await self._may_commit.wait()
             self._idle.clear()
             try:
-                await self._commit(self._take_done(), self._take_retried())
+                retried = self._order.take_aside()
+                await self._commit(self._order.take(self._pace.max_transaction), retried)
             finally:
                 self._idle.set()
 
     async def _something_to_commit(self) -> None:
         while True:
             self._arrived.clear()
-            if self._expired or self.books.untold or (self._entries and self._entries[0].outcome.done()):
-                return
-            if any(entry.outcome.done() for entry in self._retries):
+            if self._expired or self.books.untold or self._order.any_leaves:
                 return
             await self._arrived.wait()
 
@@ -304,37 +305,27 @@ class Unit:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ripe.wait(), wait)
 
-    def _take_done(self) -> list[_Entry]:
-        taken: list[_Entry] = []
-        while self._entries and self._entries[0].outcome.done() and len(taken) < self._pace.max_transaction:
-            taken.append(self._entries.popleft())
-        return taken
-
-    def _take_retried(self) -> list[_Entry]:
-        taken = [entry for entry in self._retries if entry.outcome.done()]
-        self._retries = [entry for entry in self._retries if entry not in taken]
-        return taken
-
-    async def _commit(self, entries: list[_Entry], retried: list[_Entry]) -> None:
+    async def _commit(self, entries: list[Entry], retried: list[Entry]) -> None:
         state = self.books.state
         changes = Changes(state.rows, self._warm)
         for table, key, row in self._expired[:SWEPT_PER_TRANSACTION]:
             if state.rows[table].get(key) == row:  # an image may have come back since
                 changes.put(table, key, None)
         del self._expired[:SWEPT_PER_TRANSACTION]
-        for entry in (*retried, *entries):
+        for entry in retried:
             self._work.fold(changes, Done(entry.record, entry.outcome.result()))
+        for entry in entries:
+            self._work.fold(changes, Done(entry.record, entry.leave()))
+        in_work = {str(entry.record.offset) for entry in self._order.aside}
         await self.books.commit(changes, entries[-1].record.offset + 1 if entries else state.next_offset)
         for table, key in changes.written:
-            if table == "retries":
+            if table == "retries" and key not in in_work:
                 self._schedule.note(key, state.rows["retries"].get(key))
-        self._finished -= len(entries) + len(retried)
+        self._finished -= len(retried) + sum(not entry.aside for entry in entries)
         self._note_ripeness()
-        for entry in entries:
+        for entry in (*retried, *entries):
             entry.applied.set()
-            self._slots.release()
-        for _ in retried:
-            self._retry_slots.release()
+            entry.give_slot_back()
 
     async def _sweep_for_ever(self) -> None:
         while True:

@@ -281,7 +281,7 @@ async def test_many_large_images_keep_to_the_limit(server: PhotoServer, pool: Ta
     server.scripts["/large"] = in_pieces(image)
     largest = len(image) + 1000
     limits = FetchLimits(
-        max_bytes=largest, max_bytes_in_flight=4 * largest, deadline=60, concurrency=8, per_host=3
+        max_bytes=largest, max_bytes_in_flight=4 * largest, deadline=60, answer=60, concurrency=8, per_host=3
     )
     urls = [server.url("/large", f"host-{number % 5}.test") for number in range(60)]
     offer = Offer({"imagga_tagging": ModelInfo("m", "1")}, ("imagga_tagging",))
@@ -325,7 +325,7 @@ async def test_a_dripping_host_leaves_room_for_others(server: PhotoServer) -> No
     server.scripts["/good"] = says("200 OK", body=bytes(700_000))
     policy = AddressPolicy.parse("slow.test, good.test")
     limits = FetchLimits(
-        max_bytes=1_000_000, max_bytes_in_flight=5_000_000, deadline=60, concurrency=16, per_host=8
+        max_bytes=1_000_000, max_bytes_in_flight=5_000_000, deadline=60, answer=60, concurrency=16, per_host=8
     )
     async with Fetcher(policy, limits) as fetcher:
         slow = [asyncio.create_task(fetcher.fetch(server.url("/stops", "slow.test"))) for _ in range(8)]
@@ -347,7 +347,12 @@ async def test_waiting_for_room_is_not_the_sources_fault(server: PhotoServer) ->
     server.scripts["/good"] = says("200 OK", body=bytes(900_000))
     policy = AddressPolicy.parse("a.test, b.test, c.test")
     limits = FetchLimits(
-        max_bytes=1_000_000, max_bytes_in_flight=2_000_000, deadline=0.4, concurrency=16, per_host=8
+        max_bytes=1_000_000,
+        max_bytes_in_flight=2_000_000,
+        deadline=0.4,
+        answer=0.4,
+        concurrency=16,
+        per_host=8,
     )
     async with Fetcher(policy, limits) as fetcher:
         with await fetcher.fetch(server.url("/good", "a.test")):
@@ -370,7 +375,12 @@ async def test_faults_hold_no_room(server: PhotoServer) -> None:
     server.scripts["/stops"] = drips(b"HTTP/1.1 200 OK\r\n\r\n" + bytes(500_000), b"", 1)
     server.scripts["/long"] = says("200 OK", body=bytes(1_000_001))
     limits = FetchLimits(
-        max_bytes=1_000_000, max_bytes_in_flight=2_000_000, deadline=0.2, concurrency=4, per_host=4
+        max_bytes=1_000_000,
+        max_bytes_in_flight=2_000_000,
+        deadline=0.2,
+        answer=0.2,
+        concurrency=4,
+        per_host=4,
     )
     async with Fetcher(AddressPolicy.parse("127.0.0.1"), limits) as fetcher:
         for path, kind in (
@@ -385,7 +395,9 @@ async def test_faults_hold_no_room(server: PhotoServer) -> None:
 
 async def test_data_urls_are_counted() -> None:
     """Bytes that an event brings itself take room like others until they are decoded."""
-    limits = FetchLimits(max_bytes=1000, max_bytes_in_flight=2000, deadline=0.1, concurrency=4, per_host=4)
+    limits = FetchLimits(
+        max_bytes=1000, max_bytes_in_flight=2000, deadline=0.1, answer=0.1, concurrency=4, per_host=4
+    )
     async with Fetcher(AddressPolicy(), limits) as fetcher:
         urls = cycle(["data:," + "x" * 400])
         with await fetcher.fetch(next(urls)), await fetcher.fetch(next(urls)):

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from photo_server import Connection, Script
 
 LIMITS = FetchLimits(
-    max_bytes=1_000_000, max_bytes_in_flight=4_000_000, deadline=5.0, concurrency=8, per_host=4
+    max_bytes=1_000_000, max_bytes_in_flight=4_000_000, deadline=5.0, answer=5.0, concurrency=8, per_host=4
 )
 HASTY = FetchLimits(
-    max_bytes=1_000_000, max_bytes_in_flight=4_000_000, deadline=0.3, concurrency=8, per_host=4
+    max_bytes=1_000_000, max_bytes_in_flight=4_000_000, deadline=0.3, answer=0.3, concurrency=8, per_host=4
 )
 LOOPBACK = AddressPolicy(networks=(ipaddress.ip_network("127.0.0.0/8"),))
 NOBODY = AddressPolicy()
@@ -484,7 +484,7 @@ async def test_limit_per_host(server: PhotoServer, per_host: int) -> None:
     server.scripts["/x"] = says_later(0.02, says("200 OK", body=b"x"))
     server.scripts["/to-a"] = says("302 Found", f"location: {server.url('/x', 'a.test')}")
     limits = FetchLimits(
-        max_bytes=10, max_bytes_in_flight=500, deadline=5.0, concurrency=16, per_host=per_host
+        max_bytes=10, max_bytes_in_flight=500, deadline=5.0, answer=5.0, concurrency=16, per_host=per_host
     )
     urls = [server.url("/x", "a.test")] * 12 + [server.url("/to-a", f"{name}.test") for name in "bcdefg"]
     async with Fetcher(LOOPBACK, limits) as fetcher:
@@ -497,7 +497,9 @@ async def test_limit_per_host(server: PhotoServer, per_host: int) -> None:
 async def test_limit_of_all(server: PhotoServer) -> None:
     """All hosts together get no more than the limit."""
     server.scripts["/x"] = says_later(0.02, says("200 OK", body=b"x"))
-    limits = FetchLimits(max_bytes=10, max_bytes_in_flight=500, deadline=5.0, concurrency=3, per_host=2)
+    limits = FetchLimits(
+        max_bytes=10, max_bytes_in_flight=500, deadline=5.0, answer=5.0, concurrency=3, per_host=2
+    )
     async with Fetcher(LOOPBACK, limits) as fetcher:
         fetches = [fetcher.fetch(server.url("/x", f"h{number % 6}.test")) for number in range(18)]
         most = 0
@@ -514,7 +516,12 @@ async def test_a_slow_host_starves_no_other(server: PhotoServer) -> None:
     """However many fetches wait for a slow host, another host's come through, and none times out."""
     server.scripts["/slow"] = says_later(0.2, says("200 OK", body=b"x"))
     limits = FetchLimits(
-        max_bytes=1_000_000, max_bytes_in_flight=4_000_000, deadline=0.7, concurrency=4, per_host=2
+        max_bytes=1_000_000,
+        max_bytes_in_flight=4_000_000,
+        deadline=0.7,
+        answer=0.7,
+        concurrency=4,
+        per_host=2,
     )
     async with Fetcher(LOOPBACK, limits) as fetcher:
         slow = [asyncio.create_task(fetcher.fetch(server.url("/slow", "slow.test"))) for _ in range(10)]
@@ -529,7 +536,12 @@ async def test_cancelling(server: PhotoServer) -> None:
     """Cancelled fetches give back their slots and close their connections, wherever they are."""
     server.scripts |= {"/hang": hangs, "/drip": drips(OK + b"content-length: 99\r\n\r\n", b"x", 0.01)}
     limits = FetchLimits(
-        max_bytes=1_000_000, max_bytes_in_flight=4_000_000, deadline=5.0, concurrency=2, per_host=2
+        max_bytes=1_000_000,
+        max_bytes_in_flight=4_000_000,
+        deadline=5.0,
+        answer=5.0,
+        concurrency=2,
+        per_host=2,
     )
     async with Fetcher(LOOPBACK, limits) as fetcher:
         for _ in range(3):
@@ -570,7 +582,12 @@ async def test_answers_that_nobody_asked_for(server: PhotoServer) -> None:
 async def test_faults_leave_nothing_behind(server: PhotoServer) -> None:
     """After each kind of fault the slots are free, and only connections that can be used again stay open."""
     limits = FetchLimits(
-        max_bytes=1_000_000, max_bytes_in_flight=4_000_000, deadline=0.3, concurrency=1, per_host=1
+        max_bytes=1_000_000,
+        max_bytes_in_flight=4_000_000,
+        deadline=0.3,
+        answer=0.3,
+        concurrency=1,
+        per_host=1,
     )
     async with Fetcher(LOOPBACK, limits) as fetcher:
         for name, (script, _, _) in ANSWERS.items():
@@ -598,7 +615,9 @@ async def test_a_data_url_keeps_to_the_limit_of_images() -> None:
     """An image's limit holds for data URLs, where it is lower than theirs."""
     fault = await fault_of(
         "data:,xxx",
-        limits=FetchLimits(max_bytes=2, max_bytes_in_flight=4, deadline=1, concurrency=1, per_host=1),
+        limits=FetchLimits(
+            max_bytes=2, max_bytes_in_flight=4, deadline=1, answer=1, concurrency=1, per_host=1
+        ),
     )
     assert (type(fault), fault.code) == (SourceGoneError, "image_too_large")
 

@@ -63,7 +63,7 @@ async def until_waiting(names: NameServer, number: int) -> None:
 async def test_a_name_server_that_never_answers_holds_up_nobody_else(names: NameServer) -> None:
     """However many fetches wait for its names: others' names are found, and asyncio's threads are free."""
     limits = FetchLimits(
-        max_bytes=1_000_000, max_bytes_in_flight=4_000_000, deadline=30, concurrency=60, per_host=4
+        max_bytes=1_000_000, max_bytes_in_flight=4_000_000, deadline=30, answer=30, concurrency=60, per_host=4
     )
     async with PhotoServer() as server, Fetcher(AddressPolicy.parse("127.0.0.0/8"), limits) as fetcher:
         urls = [server.url("/koala.jpg", f"stuck-{number}.test") for number in range(50)]
@@ -81,7 +81,9 @@ async def test_a_name_server_that_never_answers_holds_up_nobody_else(names: Name
 
 async def test_a_look_up_has_the_deadline_of_its_fetch(names: NameServer) -> None:
     """A name that is not found in time is a source that may be reached later."""
-    limits = FetchLimits(max_bytes=10, max_bytes_in_flight=20, deadline=0.2, concurrency=2, per_host=2)
+    limits = FetchLimits(
+        max_bytes=10, max_bytes_in_flight=20, deadline=0.2, answer=0.2, concurrency=2, per_host=2
+    )
     async with Fetcher(AddressPolicy(), limits) as fetcher:
         with pytest.raises(SourceBusyError) as caught:
             await fetcher.fetch("http://stuck.test/")

@@ -18,6 +18,7 @@ from streams.changes import Changes
 from streams.errors import SourceGoneError
 from streams.fetching import Fetched
 from streams.folding import FoldRules, fold
+from streams.order import Turn
 from streams.outcomes import Done
 from streams.retention import Retention
 from streams.retrying import RetryPolicy
@@ -172,7 +173,7 @@ async def fold_all(log: list[Source]) -> PartitionState:
     fold_rules = FoldRules(NAMES, Retention(KEPT_MINUTES, 31, 800, 365, 30), RetryPolicy())
     for source in log:
         record = Record(**source._asdict())
-        outcome = await categorizer.outcome(record, state.rows, _settled)
+        outcome = await categorizer.outcome(record, state.rows, _settled, Turn())
         changes = Changes(state.rows)
         fold(changes, Done(record, outcome), fold_rules)
         meta = changes.get("meta", "@offset") or {}

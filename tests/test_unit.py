@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import pytest
 from fakes import ListSource, MemoryBooks, record, tagged, upload
@@ -7,11 +7,10 @@ from fakes import ListSource, MemoryBooks, record, tagged, upload
 from schemas.dead_letters import Fault
 from schemas.uploads import Record
 from streams.changes import Changes, PartitionRows
+from streams.order import Turn
 from streams.outcomes import Done, Outcome, Rejected
 from streams.retention import Expired
-from streams.unit import Pace, Unit, Work
-
-Settled = Callable[[], Awaitable[object]]
+from streams.unit import Pace, Settled, Unit, Work
 
 
 class Harness:
@@ -32,6 +31,7 @@ class Harness:
         self.started: list[int] = []
         self.answers: dict[int, asyncio.Future[None]] = {}
         self.needs_settled: set[int] = set()
+        self.slow_sources: set[int] = set()
         self.source = ListSource([record(offset) for offset in offsets])
         self.unit = Unit(
             0,
@@ -41,8 +41,10 @@ class Harness:
             Pace(max_in_flight, max_transaction, backlog_interval=backlog_interval, sweep_interval=0.01),
         )
 
-    async def _compute(self, item: Record, _rows: PartitionRows, settled: Settled) -> Outcome:
+    async def _compute(self, item: Record, _rows: PartitionRows, settled: Settled, turn: Turn) -> Outcome:
         self.started.append(item.offset)
+        if item.offset in self.slow_sources:
+            turn.wait_for_source(None)
         if item.offset in self.needs_settled:
             await settled()
             assert self.books.state.next_offset == item.offset

@@ -1,0 +1,142 @@
+"""Records in work, in the order of their log: which of them may leave it."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from schemas.uploads import Record, Upload
+from streams.outcomes import Aside, Outcome
+
+
+@dataclass
+class Turn:
+    """A record's place in the order of its partition. It loses it if its source keeps others waiting.
+
+    Attributes:
+        image: The image that the record is about, by the key of its row; None: it is not known yet.
+        waits: Whether the record waits for its source.
+        upload: The upload that waits, where the record is one.
+    """
+
+    image: str | None = None
+    waits: bool = False
+    upload: Upload | None = None
+
+    def wait_for_source(self, upload: Upload | None) -> None:
+        """Say that a stranger's server decides how long it takes from now on."""
+        self.waits, self.upload = True, upload
+
+    def go_on(self) -> None:
+        """Say that it is up to us again."""
+        self.waits = False
+
+
+@dataclass(eq=False)
+class Entry:
+    """A record in work.
+
+    Attributes:
+        slots: Where its slot is given back when it leaves; None: it was.
+        applied: Set when what became of it is committed, or that it goes on aside.
+        done: Whether its outcome is there.
+        overdue: Whether it has been for longer than it should wait for slow sources before it.
+        aside: Whether it lost its turn.
+    """
+
+    record: Record
+    outcome: asyncio.Task[Outcome]
+    turn: Turn
+    slots: asyncio.Semaphore | None
+    applied: asyncio.Event = field(default_factory=asyncio.Event)
+    done: bool = False
+    overdue: bool = False
+    aside: bool = False
+
+    def leave(self) -> Outcome:
+        """Give what is to be applied as it leaves the order: its outcome, or that it goes on aside."""
+        if self.aside:
+            return Aside(int(time.time() * 1000), self.turn.upload)
+        return self.outcome.result()
+
+    def give_slot_back(self) -> None:
+        """Let another record begin."""
+        if self.slots is not None:
+            self.slots.release()
+            self.slots = None
+
+
+class Order:
+    """Entries in the order of the log, and those that have left it without an outcome.
+
+    An entry leaves when it is done and all before it have left. But one that waits for its source goes on
+    aside when another one behind it is overdue: no stranger's server stops a partition. Records of one image
+    keep their order all the same: one whose image is in work aside goes there as well, and waits for it.
+    """
+
+    def __init__(self) -> None:
+        self._entries: deque[Entry] = deque()
+        self._retries: list[Entry] = []
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter((*self._entries, *self._retries))
+
+    @property
+    def aside(self) -> list[Entry]:
+        """Give the entries that lost their turn and are in work."""
+        return [entry for entry in self._retries if entry.aside]
+
+    def append(self, entry: Entry) -> None:
+        """Add the next record of the log."""
+        self._entries.append(entry)
+
+    def retry(self, entry: Entry) -> None:
+        """Add a record that had left the order earlier."""
+        self._retries.append(entry)
+
+    @property
+    def any_leaves(self) -> bool:
+        """Whether there is anything to take."""
+        return bool(self._number_leaving() or self._finished_aside())
+
+    def take(self, most: int) -> list[Entry]:
+        """Remove the entries that leave the order; those that go on aside are marked.
+
+        Take those that have left it before first: what they were waited for is settled then.
+        """
+        taken = [self._entries.popleft() for _ in range(min(self._number_leaving(), most))]
+        images = {entry.turn.image for entry in self.aside} - {None}
+        for entry in taken:
+            entry.aside = not entry.done or entry.turn.image in images
+            if entry.aside:
+                self._retries.append(entry)
+                images |= {entry.turn.image} - {None}
+        return taken
+
+    def take_aside(self) -> list[Entry]:
+        """Remove the entries that have left the order before and are done."""
+        taken = self._finished_aside()
+        gone = set(taken)
+        self._retries = [entry for entry in self._retries if entry not in gone]
+        return taken
+
+    def _number_leaving(self) -> int:
+        leaving = 0
+        for index, entry in enumerate(self._entries):
+            if entry.done:
+                if leaving == index or entry.overdue:
+                    leaving = index + 1
+            elif not entry.turn.waits:
+                break
+        return leaving
+
+    def _finished_aside(self) -> list[Entry]:
+        finished: list[Entry] = []
+        awaited: set[str | None] = set()
+        for entry in self._retries:
+            if not entry.done or (entry.aside and entry.turn.image in awaited):
+                awaited |= {entry.turn.image} - {None} if entry.aside else set()
+            else:
+                finished.append(entry)
+        return finished
