@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import io
 import logging
 import os
 import random
@@ -37,6 +38,7 @@ import msgspec
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
 from cluster import Cluster
+from PIL import Image
 
 from schemas.uploads import UploadData
 from streams.broker import EmbeddedBroker
@@ -49,6 +51,7 @@ GOOD = ("127.0.0.3", "127.0.0.4", "127.0.0.5")
 PERIOD, SILENT = 20.0, 2.0  # seconds
 STALL = 180.0  # seconds without an outcome
 THRESHOLD = 0.4
+_LONGEST_SIDE = 640
 
 
 class Sources:
@@ -58,7 +61,7 @@ class Sources:
         self.flaps = False
         self.answers: Counter[str] = Counter()
         self._random = random.Random(seed)
-        self._bodies = [path.read_bytes() for path in PHOTOS]
+        self._bodies = [scaled(path) for path in PHOTOS]
         app = web.Application()
         app.router.add_get("/{number}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
@@ -87,8 +90,18 @@ class Sources:
                 self.answers["503"] += 1
                 return web.Response(status=503)
             self.answers["photo"] += 1
-        body = self._bodies[int(request.match_info["number"]) % len(self._bodies)]
+        photo = self._bodies[int(request.match_info["number"]) % len(self._bodies)]
+        body = photo + self._random.randbytes(8)  # behind its end: no image is known already
         return web.Response(body=body, content_type="image/jpeg")
+
+
+def scaled(path: Path) -> bytes:
+    """Give a photo in the size that web pages show: the machine must have time left while all goes well."""
+    file = io.BytesIO()
+    with Image.open(path) as photo:
+        photo.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+        photo.save(file, "JPEG", quality=85)
+    return file.getvalue()
 
 
 @dataclass

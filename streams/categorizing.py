@@ -41,7 +41,7 @@ class Fetches(Protocol):
 class Tags(Protocol):
     """Where tags come from: see `streams.tagger_pool.TaggerPool`."""
 
-    async def tag(self, data: bytes, add_ons: tuple[str, ...]) -> TaggedImage:
+    async def tag(self, data: bytes, add_ons: tuple[str, ...], *, late: bool = False) -> TaggedImage:
         """Decode and tag an image."""
 
 
@@ -102,7 +102,7 @@ class Categorizer:
             with await self._fetch(target.url) as fetched:
                 turn.go_on()
                 stage = "decode"
-                image = await self._tagger.tag(fetched.data, target.upload.add_ons)
+                image = await self._tagger.tag(fetched.data, target.upload.add_ons, late=turn.late)
                 return self._tagged(target, fetched, image, started)
         except (BadEventError, SourceGoneError, BadImageError) as error:
             return _rejected(error, error.code, stage, upload, retryable=False)

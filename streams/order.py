@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from schemas.uploads import Record, Upload
 from streams.outcomes import Aside, Outcome
 
+_LATE_BESIDE_OTHERS = 4
+
 
 @dataclass
 class Turn:
@@ -16,11 +18,13 @@ class Turn:
 
     Attributes:
         image: The image that the record is about, by the key of its row; None: it is not known yet.
+        late: Whether it left the order without an outcome.
         waits: Whether the record waits for its source.
         upload: The upload that waits, where the record is one.
     """
 
     image: str | None = None
+    late: bool = False
     waits: bool = False
     upload: Upload | None = None
 
@@ -92,31 +96,34 @@ class Order:
         self._entries.append(entry)
 
     def retry(self, entry: Entry) -> None:
-        """Add a record that had left the order earlier."""
+        """Add a record that has left the order without an outcome."""
+        entry.turn.late = True
         self._retries.append(entry)
 
     @property
     def any_leaves(self) -> bool:
         """Whether there is anything to take."""
-        return bool(self._number_leaving() or self._finished_aside())
+        return bool(self._number_leaving() or self._finished_late())
 
-    def take(self, most: int) -> list[Entry]:
-        """Remove the entries that leave the order; those that go on aside are marked.
+    def take(self, most: int) -> tuple[list[Entry], list[Entry]]:
+        """Remove the entries that leave: late ones that are done, and at most so many in their turn.
 
-        Take those that have left it before first: what they were waited for is settled then.
+        Of those in turn, the ones that go on aside are marked. Few late ones leave beside others: where many
+        become done at once, the others do not wait for their counts to be written.
         """
-        taken = [self._entries.popleft() for _ in range(min(self._number_leaving(), most))]
+        number = min(self._number_leaving(), most)
+        late = self._take_late(_LATE_BESIDE_OTHERS if number else most)
+        in_turn = [self._entries.popleft() for _ in range(number)]
         images = {entry.turn.image for entry in self.aside} - {None}
-        for entry in taken:
+        for entry in in_turn:
             entry.aside = not entry.done or entry.turn.image in images
             if entry.aside:
-                self._retries.append(entry)
+                self.retry(entry)
                 images |= {entry.turn.image} - {None}
-        return taken
+        return late, in_turn
 
-    def take_aside(self) -> list[Entry]:
-        """Remove the entries that have left the order before and are done."""
-        taken = self._finished_aside()
+    def _take_late(self, most: int) -> list[Entry]:
+        taken = self._finished_late()[:most]
         gone = set(taken)
         self._retries = [entry for entry in self._retries if entry not in gone]
         return taken
@@ -131,7 +138,7 @@ class Order:
                 break
         return leaving
 
-    def _finished_aside(self) -> list[Entry]:
+    def _finished_late(self) -> list[Entry]:
         finished: list[Entry] = []
         awaited: set[str | None] = set()
         for entry in self._retries:

@@ -30,7 +30,7 @@ class StubTagger:
     def stop(self) -> None:
         """Nothing to stop."""
 
-    async def tag(self, data: bytes, add_ons: Sequence[str]) -> TaggedImage:
+    async def tag(self, data: bytes, add_ons: Sequence[str], *, late: bool = False) -> TaggedImage:  # noqa: ARG002 - it is never busy
         """Give the tags that the bytes name, best first.
 
         Raises:

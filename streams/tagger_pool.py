@@ -1,11 +1,14 @@
 """Decode and infer in threads: one thread per core, micro-batches of what is waiting.
 
-A thread takes what waits when it becomes free: a lone image leaves at once, a crowd leaves in batches. What
-was found in an image is remembered for a while, and holds for every copy of its bytes.
+A thread takes what waits when it becomes free: a lone image leaves at once, a crowd leaves in batches. Images
+that are late, as their sources were busy, have a slow lane, and each ends its batch: when many come at once,
+they delay nobody else for long. What was found in an image is remembered for a while, and holds for every
+copy of its bytes.
 Pillow and ONNX Runtime release the GIL, so the event loop goes on meanwhile.
 """
 
 import asyncio
+import contextlib
 import logging
 import queue
 import threading
@@ -15,12 +18,12 @@ from dataclasses import dataclass, field, replace
 
 from model import DecodedViews, Tag, decode_views
 from streams.failure_log import FailureLog
+from streams.fair_queue import FairQueue
 from streams.inferring import AddOn, Found, Request, infer, views
 from streams.known_images import KnownImages, digest_of
 
 log = logging.getLogger(__name__)
 
-_STOP = None
 _UNDECODED = DecodedViews({}, 0, 0, "")
 _LONGEST_ERROR = 200  # characters
 _LONGEST_GATHERING = 0.1  # seconds; decoding a full batch of photos takes a quarter of it
@@ -54,6 +57,7 @@ class _Job:
     data: bytes
     add_ons: Sequence[str]
     answer: asyncio.Future[TaggedImage]
+    late: bool = False
     digest: str = ""
     views: DecodedViews = _UNDECODED
     decode_ms: float = 0.0
@@ -69,7 +73,7 @@ class TaggerPool:
         self._max_batch = max_batch
         self._failures = FailureLog()
         self._known = KnownImages[TaggedImage](known_images)
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs = FairQueue[_Job]()
         self._threads = [
             threading.Thread(target=self._serve, name=f"tagger-{index}", daemon=True)
             for index in range(threads)
@@ -87,12 +91,11 @@ class TaggerPool:
 
     def stop(self) -> None:
         """Let the threads finish what they have begun."""
-        for _ in self._threads:
-            self._jobs.put(_STOP)
+        self._jobs.close()
         for thread in self._threads:
             thread.join()
 
-    async def tag(self, data: bytes, add_ons: Sequence[str]) -> TaggedImage:
+    async def tag(self, data: bytes, add_ons: Sequence[str], *, late: bool = False) -> TaggedImage:
         """Decode an image once and tag it with each of the add-ons.
 
         Raises:
@@ -100,35 +103,30 @@ class TaggerPool:
             Exception: Every add-on failed; this is what the first one raised.
         """
         answer: asyncio.Future[TaggedImage] = asyncio.get_running_loop().create_future()
-        self._jobs.put(_Job(data, add_ons, answer))
+        self._jobs.put(_Job(data, add_ons, answer, late), slow=late)
         return await answer
 
     def _serve(self) -> None:
-        while (job := self._jobs.get()) is not _STOP:
-            if self._gather(job):
-                return
+        while (job := self._jobs.get()) is not None:
+            self._gather(job)
 
-    def _gather(self, job: _Job) -> bool:
-        """Decode what waits and tag it as one batch; give whether to stop.
+    def _gather(self, job: _Job) -> None:
+        """Decode what waits and tag it as one batch.
 
         An image is taken off the queue only when the one before it is decoded: a slow one holds up no other
         than those that this thread has decoded already, and those not for long.
         """
         decoded: list[_Job] = []
-        more: _Job | None = job
         deadline = time.monotonic() + _LONGEST_GATHERING
-        while more is not _STOP:
-            if self._decode(more):
-                decoded.append(more)
-            if len(decoded) == self._max_batch or time.monotonic() > deadline:
-                break
-            try:
-                more = self._jobs.get_nowait()
-            except queue.Empty:
-                break
+        with contextlib.suppress(queue.Empty):
+            while True:
+                if self._decode(job):
+                    decoded.append(job)
+                if job.late or len(decoded) == self._max_batch or time.monotonic() > deadline:
+                    break
+                job = self._jobs.get_nowait()
         if decoded:
             self._tag_decoded(decoded)
-        return more is _STOP
 
     def _tag_decoded(self, decoded: list[_Job]) -> None:
         started = time.perf_counter()

@@ -280,8 +280,7 @@ class Unit:
             await self._may_commit.wait()
             self._idle.clear()
             try:
-                retried = self._order.take_aside()
-                await self._commit(self._order.take(self._pace.max_transaction), retried)
+                await self._commit(*self._order.take(self._pace.max_transaction))
             finally:
                 self._idle.set()
 
@@ -305,14 +304,14 @@ class Unit:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ripe.wait(), wait)
 
-    async def _commit(self, entries: list[Entry], retried: list[Entry]) -> None:
+    async def _commit(self, late: list[Entry], entries: list[Entry]) -> None:
         state = self.books.state
         changes = Changes(state.rows, self._warm)
         for table, key, row in self._expired[:SWEPT_PER_TRANSACTION]:
             if state.rows[table].get(key) == row:  # an image may have come back since
                 changes.put(table, key, None)
         del self._expired[:SWEPT_PER_TRANSACTION]
-        for entry in retried:
+        for entry in late:
             self._work.fold(changes, Done(entry.record, entry.outcome.result()))
         for entry in entries:
             self._work.fold(changes, Done(entry.record, entry.leave()))
@@ -321,9 +320,9 @@ class Unit:
         for table, key in changes.written:
             if table == "retries" and key not in in_work:
                 self._schedule.note(key, state.rows["retries"].get(key))
-        self._finished -= len(retried) + sum(not entry.aside for entry in entries)
+        self._finished -= len(late) + sum(not entry.aside for entry in entries)
         self._note_ripeness()
-        for entry in (*retried, *entries):
+        for entry in (*late, *entries):
             entry.applied.set()
             entry.give_slot_back()
 

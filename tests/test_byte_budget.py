@@ -23,6 +23,7 @@ from streams.byte_budget import ByteBudget, Reservation
 from streams.categorizing import Categorizer, Offer
 from streams.errors import SourceBusyError, SourceGoneError
 from streams.fetching import Fetcher, FetchLimits
+from streams.order import Turn
 from streams.outcomes import Tagged
 from streams.tagger_pool import TaggerPool
 
@@ -303,6 +304,7 @@ async def test_many_large_images_keep_to_the_limit(server: PhotoServer, pool: Ta
                     record(offset, b'{"public_id":"i","url":"%s"}' % url.encode()),
                     {},
                     lambda: asyncio.sleep(0),
+                    Turn(),
                 )
                 for offset, url in enumerate(urls)
             )
