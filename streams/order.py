@@ -77,9 +77,13 @@ class Order:
     An entry leaves when it is done and all before it have left. But one that waits for its source goes on
     aside when another one behind it is overdue: no stranger's server stops a partition. Records of one image
     keep their order all the same: one whose image is in work aside goes there as well, and waits for it.
+
+    Attributes:
+        crowded: Whether others cannot even begin. Then all go aside, if all wait for their sources.
     """
 
     def __init__(self) -> None:
+        self.crowded = False
         self._entries: deque[Entry] = deque()
         self._retries: list[Entry] = []
 
@@ -135,7 +139,9 @@ class Order:
                 if leaving == index or entry.overdue:
                     leaving = index + 1
             elif not entry.turn.waits:
-                break
+                return leaving
+        if self.crowded and not any(entry.done for entry in self._entries):
+            return len(self._entries)
         return leaving
 
     def _finished_late(self) -> list[Entry]:

@@ -34,6 +34,7 @@ MAX_RETRIES_IN_WORK = 16
 FENCE_GRACE = 4.0  # seconds: whoever took over, the group's word on it comes with the next heartbeats
 _TELL_EVERY = 1.0  # seconds between two looks at whether others know how far we are
 _POLL = 0.2  # seconds between two looks at what is due
+_CROWDED = 10  # how many times its patience a unit waits for a slot before slow sources give theirs back
 
 
 class Source(Protocol):
@@ -208,10 +209,22 @@ class Unit:
                 raise InvariantError(f"offset {record.offset} after {last}")
             last = record.offset
             await self._room_for_retries()
-            await self._slots.acquire()
+            await self._acquire_slot()
             entry = self._begin(record, applied, self._slots)
             self._order.append(entry)
             applied = entry.applied
+
+    async def _acquire_slot(self) -> None:
+        crowd = asyncio.get_running_loop().call_later(_CROWDED * self._pace.patience, self._note_crowd)
+        try:
+            await self._slots.acquire()
+        finally:
+            crowd.cancel()
+            self._order.crowded = False
+
+    def _note_crowd(self) -> None:
+        self._order.crowded = True
+        self._arrived.set()
 
     def _begin(self, record: Record, previous: asyncio.Event, slots: asyncio.Semaphore) -> Entry:
         settled = functools.partial(self._wait_for_commit, previous)

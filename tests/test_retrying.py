@@ -7,8 +7,9 @@ from schemas.dead_letters import Fault, read_fault
 from schemas.uploads import Record
 from streams.changes import Changes
 from streams.folding import fold
-from streams.outcomes import Deferred, Done, Output
-from streams.retrying import RetryPolicy, RetrySchedule, record_of
+from streams.outcomes import Aside, Deferred, Done, Output
+from streams.retrying import RetryPolicy, RetrySchedule, record_of, waits_before
+from streams.rows import ImageKey
 from streams.state import PartitionState
 
 FAULT = Fault("http_503", "fetch", True, "SourceBusyError", "status 503")
@@ -58,6 +59,46 @@ def test_a_busy_source_costs_no_dead_letter_and_no_count() -> None:
     outputs = apply(state, done(3, upload(), koala=0.9))
     assert state.rows["retries"] == {}
     assert NAMES.categorizations in {output.topic for output in outputs}
+
+
+def test_a_host_that_is_left_alone_costs_no_attempt() -> None:
+    """Waits grow with how often a source was asked, not with how often it was not."""
+    state = PartitionState(0)
+    apply(state, busy(record(1), 0))
+    for reason in ("circuit_open", "memory_busy"):
+        fault = Fault(reason, "fetch", True, "SourceBusyError", "not now")
+        apply(state, Done(record(1), Deferred(fault, 1000, 5.0)))
+        row = orjson.loads(state.rows["retries"]["1"])
+        assert (row["attempt"], row["due"], row["reason"]) == (1, 6000, reason)
+    apply(state, busy(record(1), 2000))
+    assert orjson.loads(state.rows["retries"]["1"])["attempt"] == 2
+
+
+def test_an_upload_aside_is_kept_until_it_is_done() -> None:
+    """Its row is due at once, for whoever loads the partition; a failure makes it a retry like others."""
+    state = PartitionState(0)
+    assert apply(state, Done(record(3), Aside(1000, upload()))) == []
+    row = orjson.loads(state.rows["retries"]["3"])
+    assert (row["due"], row["attempt"], row["reason"]) == (1000, 0, "slow")
+    assert record_of(state.rows["retries"]["3"], 0) == record(3, headers=[])
+    apply(state, busy(record(3), 2000))
+    assert orjson.loads(state.rows["retries"]["3"])["attempt"] == 1
+    assert len(apply(state, done(3, upload(), koala=0.9))) == 2
+    assert state.rows["retries"] == {}
+
+
+def test_uploads_that_came_before_are_found_among_the_retries() -> None:
+    """Of the same image, and of earlier offsets only: no two records wait for each other."""
+    state = PartitionState(0)
+    image = ImageKey.of(upload()).encode()
+    assert not waits_before(state.rows, image, 9)
+    for offset in (3, 5):
+        apply(state, Done(record(offset), Aside(1000, upload())))
+    assert [waits_before(state.rows, image, offset) for offset in (3, 4, 5, 6)] == [False, True, True, True]
+    assert not waits_before(state.rows, ImageKey.of(upload("other")).encode(), 9)
+    for offset in (3, 5):
+        apply(state, done(offset, upload(), koala=0.9))
+    assert not waits_before(state.rows, image, 9)
 
 
 def test_a_source_that_asks_for_time_gets_it() -> None:

@@ -2,11 +2,12 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from fakes import ListSource, MemoryBooks, record, tagged, upload
+from fakes import NAMES, RULES, ListSource, MemoryBooks, record, tagged, upload
 
 from schemas.dead_letters import Fault
 from schemas.uploads import Record
 from streams.changes import Changes, PartitionRows
+from streams.folding import fold
 from streams.order import Turn
 from streams.outcomes import Done, Outcome, Rejected
 from streams.retention import Expired
@@ -23,8 +24,10 @@ class Harness:
         max_in_flight: int = 100,
         max_transaction: int = 100,
         backlog_interval: float = 0.0,
+        max_retries: int = 100,
+        books: MemoryBooks | None = None,
     ) -> None:
-        self.books = MemoryBooks()
+        self.books = books or MemoryBooks()
         self.doomed: list[str] = []
         self.applied: list[int] = []
         self.expired: list[Expired] = []
@@ -32,13 +35,21 @@ class Harness:
         self.answers: dict[int, asyncio.Future[None]] = {}
         self.needs_settled: set[int] = set()
         self.slow_sources: set[int] = set()
+        self.folds = False
         self.source = ListSource([record(offset) for offset in offsets])
         self.unit = Unit(
             0,
             lambda: self.source,
             self.books,
             Work(self._compute, self._fold, lambda _: self.expired, self._doom),
-            Pace(max_in_flight, max_transaction, backlog_interval=backlog_interval, sweep_interval=0.01),
+            Pace(
+                max_in_flight,
+                max_transaction,
+                backlog_interval=backlog_interval,
+                sweep_interval=0.01,
+                max_retries=max_retries,
+                patience=0.02,
+            ),
         )
 
     async def _compute(self, item: Record, _rows: PartitionRows, settled: Settled, turn: Turn) -> Outcome:
@@ -52,8 +63,10 @@ class Harness:
             await self.answers[item.offset]
         return Rejected(Fault("x", "parse", False, "E", "m"))
 
-    def _fold(self, _changes: Changes, event: Done) -> None:
+    def _fold(self, changes: Changes, event: Done) -> None:
         self.applied.append(event.record.offset)
+        if self.folds:
+            fold(changes, event, RULES)
 
     def _doom(self, where: str, error: BaseException) -> None:
         self.doomed.append(f"{where}: {error!r}")
@@ -231,6 +244,64 @@ async def test_a_commit_in_doubt_ends_the_process(harness: Callable[..., Harness
     subject.unit.start()
     await subject.until(lambda: bool(subject.doomed))
     assert "broker gone" in subject.doomed[0]
+    await subject.unit.close()
+
+
+async def test_a_slow_source_holds_back_nobody(harness: Callable[..., Harness]) -> None:
+    """Its record goes on aside, and gives its slot back; it begins once, and its outcome comes once."""
+    subject = harness(list(range(10)), max_in_flight=2)
+    subject.folds = True
+    subject.slow_sources = {0, 4}
+    for offset in subject.slow_sources:
+        subject.hold(offset)
+    subject.unit.start()
+    await subject.until(lambda: subject.books.state.next_offset == 10)
+    assert subject.books.state.rows["retries"].keys() == {"0", "4"}
+    await asyncio.sleep(0.5)  # longer than it takes to find what is due
+    assert subject.started == list(range(10))
+    for offset in subject.slow_sources:
+        subject.answers[offset].set_result(None)
+    await subject.until(lambda: not subject.books.state.rows["retries"])
+    assert [topic for topic, _ in subject.books.outputs] == [NAMES.dead_letters] * 10
+    assert subject.started == list(range(10))
+    await subject.unit.close()
+    assert subject.doomed == []
+
+
+async def test_what_was_aside_is_taken_up_again(harness: Callable[..., Harness]) -> None:
+    """Another worker, or the same one after its restart, finds the row and works on it anew."""
+    subject = harness([0, 1])
+    subject.folds = True
+    subject.slow_sources = {0}
+    subject.hold(0)
+    subject.unit.start()
+    await subject.until(lambda: subject.books.state.next_offset == 2)
+    await subject.unit.close()
+    successor = harness([], books=subject.books)
+    successor.folds = True
+    successor.unit.start()
+    await successor.until(lambda: not subject.books.state.rows["retries"])
+    assert successor.started == [0]
+    assert len(subject.books.outputs) == 2
+    await successor.unit.close()
+
+
+async def test_intake_waits_for_slow_sources_in_the_end(harness: Callable[..., Harness]) -> None:
+    """Records aside are counted like those that wait for a retry."""
+    subject = harness(list(range(20)), max_in_flight=1, max_retries=3)
+    subject.folds = True
+    subject.slow_sources = set(range(0, 20, 2))
+    for offset in subject.slow_sources:
+        subject.hold(offset)
+    subject.unit.start()
+    await subject.until(lambda: len(subject.books.state.rows["retries"]) >= 3)
+    await asyncio.sleep(0.1)
+    started = len(subject.started)
+    assert started <= 8
+    for offset in subject.slow_sources:
+        subject.answers[offset].set_result(None)
+    await subject.until(lambda: subject.books.state.next_offset == 20)
+    await subject.until(lambda: len(subject.books.outputs) == 20)
     await subject.unit.close()
 
 
