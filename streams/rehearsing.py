@@ -7,6 +7,7 @@ import orjson
 from schemas.uploads import Record, parse_upload
 from streams.changes import Changes, PartitionRows
 from streams.folding import FoldRules, fold
+from streams.order import Turn
 from streams.outcomes import Deferred, Done, Outcome, Rederived
 from streams.retag_plan import Selection
 from streams.rows import TABLES
@@ -14,13 +15,13 @@ from streams.rules.applying import Rules
 from streams.tag_differences import TagDifferences
 
 Settled = Callable[[], Awaitable[object]]
-Compute = Callable[[Record, PartitionRows, Settled], Awaitable[Outcome]]
+Compute = Callable[[Record, PartitionRows, Settled, Turn], Awaitable[Outcome]]
 
 
 def with_rules(rules: Rules) -> Compute:
     """Give what finds the outcome of a re-tag by rules."""
 
-    async def compute(record: Record, _rows: PartitionRows, _settled: Settled) -> Outcome:
+    async def compute(record: Record, _rows: PartitionRows, _settled: Settled, _turn: Turn) -> Outcome:
         return Rederived(parse_upload(record), rules)
 
     return compute
@@ -46,7 +47,7 @@ class Rehearsal:
         offset = int(orjson.loads(row)["o"]) + 1
         names = self._rules.names
         record = self._selection.event(names, partition, key, offset)
-        outcome = await self._compute(record, rows, _at_once)
+        outcome = await self._compute(record, rows, _at_once, Turn())
         if isinstance(outcome, Deferred):
             self.differences.failed[outcome.fault.reason] += 1
             return
