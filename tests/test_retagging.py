@@ -16,6 +16,7 @@ from streams.changes import Changes
 from streams.errors import SourceBusyError, SourceGoneError
 from streams.fetching import Fetched
 from streams.folding import fold
+from streams.order import Turn
 from streams.outcomes import Deferred, Done, Outcome, Output, Rederived, Tagged
 from streams.rules.applying import Rules
 from streams.rules.content import RulesFile
@@ -52,7 +53,7 @@ class World:
     async def compute(self, record: Record) -> Outcome:
         offer = Offer(self.models, ("imagga_tagging",))
         categorizer = Categorizer(self, StubTagger(), offer, lambda: self.rules)
-        return await categorizer.outcome(record, self.state.rows, _settled)
+        return await categorizer.outcome(record, self.state.rows, _settled, Turn())
 
     def record(self, **data: Any) -> Record:  # noqa: ANN401 - fields of the event
         self.offset += 1
