@@ -18,7 +18,12 @@ from cluster import Cluster, free_port
 from streams.topics import TopicNames
 
 PHOTOS = Path(__file__).parents[1] / "streams" / "photos"
-CLIENTS = (["tail"], ["publish", str(PHOTOS / "koala.jpg")], ["images", "edit", "koala", "--add", "zoo"])
+CLIENTS = (
+    ["tail"],
+    ["retag", "--rules-only"],
+    ["publish", str(PHOTOS / "koala.jpg")],
+    ["images", "edit", "koala", "--add", "zoo"],
+)
 NOBODY = "127.0.0.1:1"  # no broker listens there
 
 
