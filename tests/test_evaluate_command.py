@@ -174,3 +174,13 @@ def test_the_temperature(labels: Path) -> None:
     """--fit-temperature tells the manifest's and the one that suits these photos."""
     result = call(PHOTOS, labels, "--fit-temperature")
     assert re.search(r"temperature: 0\.57 in the manifest, \d\.\d+ suits these photos best", result.stderr)
+
+
+def test_no_photo_can_be_decoded(tmp_path: Path) -> None:
+    """Without a single photo there are no figures, and no traceback."""
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    path = tmp_path / "labels.csv"
+    path.write_text("file,tag\nbroken.jpg,dog\n", encoding="utf-8")
+    result = call(tmp_path, path, "--report", tmp_path / "report.html")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-1] == "precision=nan recall=nan map=nan ece=nan"

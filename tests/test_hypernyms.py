@@ -191,3 +191,13 @@ def test_a_tag_with_a_threshold_of_its_own() -> None:
         ["plain"],
         ["doubtful", "plain"],
     ]
+
+
+def test_no_tag_repeats_another(entries: dict[str, Entry]) -> None:
+    """Two tags for the same classes are an everyday word and the exact one, never two general words."""
+    same: dict[tuple[int, ...], list[Entry]] = {}
+    for entry in entries.values():
+        same.setdefault(entry.classes, []).append(entry)
+    for group in same.values():
+        assert len(group) <= 2
+        assert sum(entry.discount == 1.0 for entry in group) <= 1 or len(group) == 1
