@@ -5,7 +5,7 @@
 Every other answer of the flapping source is a 503, and for two seconds out of twenty it takes requests and
 never answers. Rounds in which it does so and rounds in which it behaves take turns, with the same uploads at
 the same rate; a round ends when all of its uploads have their tags. The sources are 127.0.0.2 and following.
-With KAFKA_BOOTSTRAP_SERVERS a running broker is taken. The settings are the defaults.
+With KAFKA_BOOTSTRAP_SERVERS a running broker is taken. The worker's settings are the defaults.
 
 The last line is for machines: uploads of the flapping source while it flapped, how many of them were tagged,
 the dead letters of all uploads, and the 99th percentile of the other sources' times from publishing to the
@@ -28,7 +28,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -48,7 +48,6 @@ from streams.kafka_connection import KafkaConnection
 PHOTOS = sorted((Path(__file__).parents[1] / "streams" / "photos").glob("*.jpg"))
 FLAPPING = "127.0.0.2"
 GOOD = ("127.0.0.3", "127.0.0.4", "127.0.0.5")
-PERIOD, SILENT = 20.0, 2.0  # seconds
 STALL = 180.0  # seconds without an outcome
 THRESHOLD = 0.4
 _LONGEST_SIDE = 640
@@ -57,10 +56,11 @@ _LONGEST_SIDE = 640
 class Sources:
     """Serve the sample photos on each address; the first one flaps when told to. An async context manager."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.flaps = False
+        self._plan = plan
         self.answers: Counter[str] = Counter()
-        self._random = random.Random(seed)
+        self._random = random.Random(plan.seed)
         self._bodies = [scaled(path) for path in PHOTOS]
         app = web.Application()
         app.router.add_get("/{number}", self._answer)
@@ -83,7 +83,7 @@ class Sources:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         if self.flaps and request.url.host == FLAPPING:
-            if time.monotonic() % PERIOD < SILENT:
+            if time.monotonic() % self._plan.period < self._plan.silent:
                 self.answers["none"] += 1
                 await asyncio.Event().wait()
             if self._random.random() < 0.5:
@@ -147,6 +147,8 @@ class Plan:
     rate: float
     pairs: int
     seed: int
+    period: float
+    silent: float
 
     def round(self, number: int) -> Round:
         """Give a round: the clean one of each pair comes first in every other pair."""
@@ -176,7 +178,7 @@ class Run:
         try:
             async with Follower(connection, names, ("categorization", "dead-letter")) as follower:
                 following = asyncio.create_task(self._follow(follower))
-                await self._round(producer, Plan(0, 40, self._plan.rate, 1, 0).round(0))  # to warm up
+                await self._round(producer, replace(self._plan, flapping=0, good=40).round(0))  # to warm up
                 self.rounds.clear()
                 for number in range(2 * self._plan.pairs):
                     if not await self._round(producer, self._plan.round(number)):
@@ -244,7 +246,7 @@ def last_line(rounds: list[Round]) -> str:
 
 async def run_all(plan: Plan, bootstrap: str, folder: Path, environment: dict[str, str]) -> list[Round]:
     """Start sources and worker; give the rounds."""
-    async with Sources(plan.seed) as sources:
+    async with Sources(plan) as sources:
         allowed = ",".join(f"{host}:{sources.port}" for host in (FLAPPING, *GOOD))
         environment = {"TAGSTREAM_ALLOW_SOURCES": allowed, **environment}
         cluster = Cluster(bootstrap, f"flapping-{uuid.uuid4().hex[:8]}", folder, environment=environment)
@@ -259,7 +261,8 @@ async def run_all(plan: Plan, bootstrap: str, folder: Path, environment: dict[st
 def main(options: argparse.Namespace) -> int:
     """Run; print; give the exit status."""
     pairs = options.pairs
-    plan = Plan(options.uploads // pairs, options.good // pairs, options.rate, pairs, options.seed)
+    flapping, good = options.uploads // pairs, options.good // pairs
+    plan = Plan(flapping, good, options.rate, pairs, options.seed, options.period, options.silent)
     environment = dict(text.split("=", 1) for text in options.set)
     scratch = Path(tempfile.mkdtemp(prefix="flapping-"))
     with contextlib.ExitStack() as stack:
@@ -286,5 +289,7 @@ if __name__ == "__main__":
     parser.add_argument("--rate", type=float, default=25.0, help="uploads per second")
     parser.add_argument("--pairs", type=int, default=4, help="rounds of each kind")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--period", type=float, default=20.0, help="seconds from one silence to the next")
+    parser.add_argument("--silent", type=float, default=2.0, help="seconds that each of them lasts")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a worker's setting")
     sys.exit(main(parser.parse_args()))

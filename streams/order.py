@@ -20,12 +20,14 @@ class Turn:
         image: The image that the record is about, by the key of its row; None: it is not known yet.
         late: Whether it left the order without an outcome.
         waits: Whether the record waits for its source.
+        settles: Whether it waits until those before it have left the order.
         upload: The upload that waits, where the record is one.
     """
 
     image: str | None = None
     late: bool = False
     waits: bool = False
+    settles: bool = False
     upload: Upload | None = None
 
     def wait_for_source(self, upload: Upload | None) -> None:
@@ -138,11 +140,16 @@ class Order:
             if entry.done:
                 if leaving == index or entry.overdue:
                     leaving = index + 1
+            elif entry.turn.settles and self._is_urgent():
+                return index
             elif not entry.turn.waits:
                 return leaving
         if self.crowded and not any(entry.done for entry in self._entries):
             return len(self._entries)
         return leaving
+
+    def _is_urgent(self) -> bool:
+        return self.crowded or any(entry.overdue for entry in self._entries)
 
     def _finished_late(self) -> list[Entry]:
         finished: list[Entry] = []

@@ -227,19 +227,21 @@ class Unit:
         self._arrived.set()
 
     def _begin(self, record: Record, previous: asyncio.Event, slots: asyncio.Semaphore) -> Entry:
-        settled = functools.partial(self._wait_for_commit, previous)
         turn = Turn()
+        settled = functools.partial(self._wait_for_commit, previous, turn)
         outcome = asyncio.create_task(self._work.compute(record, self.books.state.rows, settled, turn))
         entry = Entry(record, outcome, turn, slots)
         outcome.add_done_callback(functools.partial(self._note_finished, entry))
         return entry
 
-    async def _wait_for_commit(self, applied: asyncio.Event) -> None:
+    async def _wait_for_commit(self, applied: asyncio.Event, turn: Turn) -> None:
         self._awaited += 1
+        turn.settles = True
         self._note_ripeness()
         try:
             await applied.wait()
         finally:
+            turn.settles = False
             self._awaited -= 1
             self._note_ripeness()
 

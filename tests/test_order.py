@@ -96,6 +96,21 @@ async def test_who_is_in_our_hands_makes_no_way() -> None:
     assert offsets(order.take(10)[1]) == [0, 1, 2]
 
 
+async def test_who_needs_those_before_it_is_not_in_their_way() -> None:
+    """A record that waits until all before it have left lets them go aside for who is overdue behind it."""
+    entries = [make(0, waits=True), make(1), make(2)]
+    order = order_of(*entries)
+    entries[1].turn.settles = True
+    finish(entries[2])
+    assert not order.any_leaves
+    finish(entries[2], overdue=True)
+    assert offsets(order.take(10)[1]) == [0]
+    assert not order.any_leaves
+    entries[1].turn.settles = False
+    finish(entries[1])
+    assert offsets(order.take(10)[1]) == [1, 2]
+
+
 async def test_a_crowd_of_slow_sources_makes_way() -> None:
     """Where all that is in work waits for sources, and others cannot begin, all of it goes aside."""
     entries = [make(number, waits=True) for number in range(3)]

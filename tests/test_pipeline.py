@@ -276,3 +276,40 @@ async def test_a_busy_source_delays_nobody_else(cluster: Cluster, photos: FileSe
     assert [result["public_id"] for result in results] == ["good", "busy"]
     assert await cluster.read(cluster.names.dead_letters) == []
     assert await cluster.table("retries") == {}
+
+
+async def test_a_silent_source_delays_nobody_else(cluster: Cluster, photos: FileServer) -> None:
+    """While a source does not answer, its upload is in work aside; only what needs that upload waits."""
+    let_go = asyncio.Event()
+
+    async def silent(_request: web.Request) -> web.StreamResponse:
+        await let_go.wait()
+        return web.FileResponse(PHOTOS[0])
+
+    app = web.Application()
+    app.router.add_get("/silent.jpg", silent)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    cluster.environment["TAGSTREAM_ALLOW_SOURCES"] += f",127.0.0.1:{port}"
+    cluster.environment["TAGSTREAM_FETCH_TIMEOUT"] = "300"
+    cluster.environment["TAGSTREAM_FETCH_ANSWER_TIMEOUT"] = "300"
+    cluster.environment["TAGSTREAM_RETRY_LONGEST"] = "1"
+    await cluster.start(0)
+    await cluster.until_ready([0])
+    key = b"same-partition"
+    slow = b'{"public_id":"slow","url":"http://127.0.0.1:%d/silent.jpg"}' % port
+    update = b'{"public_id":"slow","type":"image.update"}'
+    good = b'{"public_id":"good","url":"%s"}' % photos.url(1).encode()
+    await cluster.publish_raw([(key, value, []) for value in (slow, update, good)])
+    await cluster.until_folded(3)
+    assert [result["public_id"] for result in await cluster.results()] == ["good"]
+    let_go.set()
+    async with asyncio.timeout(30):
+        while len(results := await cluster.results()) < 3:
+            await asyncio.sleep(0.1)
+    await runner.cleanup()
+    assert [result["public_id"] for result in results] == ["good", "slow", "slow"]
+    assert await cluster.read(cluster.names.dead_letters) == []
+    assert await cluster.table("retries") == {}
