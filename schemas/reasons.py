@@ -71,6 +71,10 @@ REASONS: dict[str, Reason] = {
         "The source gave no complete answer in time.",
         "Replay once the source is quick again, or raise TAGSTREAM_FETCH_TIMEOUT first.",
     ),
+    "upload_waits": Reason(
+        "An image.update without `url` came behind an upload of its image whose source stayed busy.",
+        "See what became of that upload, then replay, or publish the update anew with its `url`.",
+    ),
     "memory_busy": Reason(
         "Other images filled TAGSTREAM_MAX_BYTES_IN_FLIGHT until the event's time for retries ran out.",
         "Start more workers, or raise the limit, and replay.",
