@@ -49,6 +49,9 @@ def feed(
     if not len(slots):
         return []
     scores = _scores(view, weights, slots)
+    if len(slots) > limit:
+        enough = scores >= np.partition(scores, len(scores) - limit)[len(scores) - limit]
+        slots, scores = slots[enough], scores[enough]
     keys = view.library.keys
     best = heapq.nsmallest(
         limit,

@@ -21,7 +21,7 @@ of the window (four hours of a day): `recency` is the share of the surplus that 
 score times recency. All of it comes from the buckets: any worker gives the same answer, also after a restart.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -87,8 +87,8 @@ def score(observed: Counts, expected: Floats, least: int) -> Floats:
 
 
 def recency(
-    trends: TenantTrends,
-    blocks: Iterable[Block],
+    counts: Sequence[Counts],
+    blocks: Sequence[Block],
     places: NDArray[np.intp],
     expected: Floats,
     half_life: float,
@@ -96,18 +96,17 @@ def recency(
     """Give the share of each tag's surplus that is left.
 
     Args:
-        trends: The counts.
+        counts: Uses in each block.
         blocks: The parts of the window that are over, oldest first.
         places: Of the tags that are asked about.
         expected: Uses of those tags that were expected in the whole window.
         half_life: Seconds in which a use loses half of its weight.
     """
-    blocks = list(blocks)
     start, end = blocks[0].start, blocks[-1].end
     left, surplus = np.zeros(len(places)), np.zeros(len(places))
-    for block in blocks:
+    for block, uses in zip(blocks, counts, strict=True):
         share = (block.end - block.start) / (end - start)
-        more = np.maximum(trends.counts(block.buckets)[places] - expected * share, 0.0)
+        more = np.maximum(uses[places] - expected * share, 0.0)
         surplus += more
         left += more * 0.5 ** ((end - (block.start + block.end) / 2) / half_life)
     shares: Floats = np.divide(left, surplus, out=np.zeros(len(places)), where=surplus > 0)
@@ -132,12 +131,13 @@ def find_candidates(
         least: With fewer uses nothing trends.
     """
     seconds = blocks[-1].end - blocks[0].start
-    observed = trends.counts(bucket for block in blocks for bucket in block.buckets)
+    counts = [trends.counts(block.buckets) for block in blocks]
+    observed: Counts = np.sum(counts, axis=0)
     expected = expect(trends.counts(baseline[0]), baseline[1], seconds)
     scores = score(observed, expected, least)
     places = np.flatnonzero(scores)
     left = np.zeros(len(scores))
-    left[places] = recency(trends, blocks, places, expected[places], half_life)
+    left[places] = recency(counts, blocks, places, expected[places], half_life)
     return Candidates(observed, expected, scores, left)
 
 

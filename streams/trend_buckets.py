@@ -64,22 +64,32 @@ class Tally:
         self._hold(grown)
 
     def _hold(self, array: Numbers) -> None:
-        self.array = array
+        # The cells first: whoever sees the longer array in another thread finds its cells as well.
         self._cells = memoryview(array.data)  # single cells are quicker to reach through it
+        self.array = array
 
 
 class BucketCounts:
-    """Counts of one bucket: uses by tag, all together and by add-on; `rows` are those that make it up."""
+    """Counts of one bucket.
 
-    __slots__ = ("by", "rows", "uses")
+    Attributes:
+        uses: By tag, all together.
+        by: By add-on and tag.
+        rows: How many rows make it up.
+        version: Another one after each change.
+    """
+
+    __slots__ = ("by", "rows", "uses", "version")
 
     def __init__(self) -> None:
         self.rows = 0
+        self.version = 0
         self.uses = Tally()
         self.by: dict[str, Tally] = {}
 
     def move(self, tag: int, old: CountRow, new: CountRow) -> None:
         """Take a row's old counts out and put its new ones in."""
+        self.version += 1
         self.uses.add(tag, new.n - old.n)
         for add_on in old.by.keys() | new.by.keys():
             more = new.by.get(add_on, 0) - old.by.get(add_on, 0)

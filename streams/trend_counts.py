@@ -5,7 +5,7 @@ Sketches of uploaders stay in their rows, and are merged when asked for.
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from heapq import nsmallest
 from typing import NamedTuple
 
@@ -48,6 +48,7 @@ class TenantTrends:
         self._tenant = tenant
         self._sketches = sketches
         self._buckets: dict[Bucket, BucketCounts] = {}
+        self._starts: dict[str, list[int]] = {}  # of the buckets by window, ascending
         self._ids: dict[str, int] = {}
         self._sorted: list[str] = []
         self.tags: list[str] = []
@@ -68,12 +69,14 @@ class TenantTrends:
         counts.rows += (new is not None) - (old is not None)
         if counts.rows == 0:
             del self._buckets[bucket]
+            self._starts[bucket.window].remove(bucket.start)
 
     def held_bucket(self, bucket: Bucket) -> BucketCounts:
         """Give a bucket, from now on kept if it was not."""
         counts = self._buckets.get(bucket)
         if counts is None:
             counts = self._buckets[bucket] = BucketCounts()
+            insort(self._starts.setdefault(bucket.window, []), bucket.start)
         return counts
 
     def numbers(self, tags: Sequence[str]) -> Numbers:
@@ -129,26 +132,26 @@ class TenantTrends:
 
     def seen(self, tag: str) -> tuple[int | None, int | None]:
         """Give the earliest and the latest event time that was counted for a tag, in milliseconds."""
-        [key] = self._keys(tag, [ALL_TIME])
-        found = [_read_seen(row) for row in self._sketches.rows_of(key.encode()) if row is not None]
+        key = TrendKey(self._tenant, *ALL_TIME, tag).encode()
+        found = [_read_seen(row) for row in self._sketches.rows_of(key) if row is not None]
         first = min((row.first for row in found if row.first is not None), default=None)
         return first, max((row.last for row in found if row.last is not None), default=None)
 
     def begin(self) -> int | None:
         """Give the start of the oldest bucket, as precisely as hours tell, in seconds; None without any."""
-        days = [bucket.start for bucket in self._buckets if bucket.window == "day"]
-        hours = [bucket.start for bucket in self._buckets if bucket.window == "hour"]
+        days, hours = self._starts.get("day", []), self._starts.get("hour", [])
         if not days:
-            return min(hours, default=None)
-        day = min(days)
-        return min((hour for hour in hours if day <= hour < day + _DAY), default=day)
+            return hours[0] if hours else None
+        place = bisect_left(hours, days[0])
+        return hours[place] if place < len(hours) and hours[place] < days[0] + _DAY else days[0]
 
     def oldest(self, tag: str, window: str) -> int | None:
         """Give the start in seconds of a tag's oldest bucket of a window; None without any."""
         number = self._ids.get(tag, len(self.tags))
-        held = self._buckets.items()
-        starts = (key.start for key, counts in held if key.window == window and counts.uses.get(number))
-        return min(starts, default=None)
+        starts = self._starts.get(window, [])
+        return next(
+            (start for start in starts if self._buckets[Bucket(window, start)].uses.get(number)), None
+        )
 
     def top(self, counts: Counts, limit: int) -> list[Ranked]:
         """Give the most used tags, equal ones by name."""
@@ -188,10 +191,15 @@ class TenantTrends:
 
     def uploaders(self, tag: str, buckets: Iterable[Bucket]) -> int:
         """Estimate a tag's distinct uploaders in buckets; 0: none is known. For any thread."""
-        return self._sketches.count(self._keys(tag, buckets))
-
-    def _keys(self, tag: str, buckets: Iterable[Bucket]) -> Iterator[TrendKey]:
-        return (TrendKey(self._tenant, bucket.window, bucket.start, tag) for bucket in buckets)
+        number = self._ids.get(tag)
+        if number is None:
+            return 0
+        held = ((bucket, counts) for bucket in buckets if (counts := self._buckets.get(bucket)) is not None)
+        return self._sketches.count(
+            (TrendKey(self._tenant, *bucket, tag), counts.version)
+            for bucket, counts in held
+            if counts.uses.get(number)
+        )
 
     def names(self, prefix: str, after: str | None, limit: int) -> list[Ranked]:
         """List tags that images have, by name, with all-time uses.

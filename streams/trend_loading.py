@@ -91,6 +91,7 @@ class _Cells:
             window, start = self._buckets.names[bucket]
             counts = trends.held_bucket(Bucket(window, int(start)))
             counts.rows += int(self._rows[bucket]) if add_on == 0 else 0
+            counts.version += 1
             counts.held_tally(self._add_ons.names[add_on]).add_many(numbers[tags[run]], uses[run])
             if step % _ARRAYS_PER_STEP == 0:
                 yield

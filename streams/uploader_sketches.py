@@ -1,14 +1,13 @@
 """Distinct uploaders of a tag in many buckets: the rows' sketches, merged and remembered.
 
 Most buckets of a window are over and change no more, so what their partitions' sketches make together is
-kept. It is good only for the very rows that it was made from, which is checked at each use.
+kept. It is good only for the very rows that it was made from: which are looked up where their bucket changed.
 """
 
 import binascii
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from threading import Lock
-from typing import NamedTuple
 
 import datasketches
 import msgspec
@@ -27,9 +26,15 @@ class _Row(msgspec.Struct):
     u: str | None = None
 
 
-class _Merged(NamedTuple):
-    rows: Rows
-    sketch: datasketches.hll_sketch | None
+class _Merged:
+    """What a key's rows made together; good for a version of its bucket, or for just these rows."""
+
+    __slots__ = ("rows", "sketch", "version")
+
+    def __init__(self, version: int, rows: Rows) -> None:
+        self.version = version
+        self.rows = rows
+        self.sketch = _merge(rows)
 
 
 _read = msgspec.json.Decoder(_Row).decode
@@ -40,15 +45,19 @@ class UploaderSketches:
 
     def __init__(self, states: Mapping[int, State]) -> None:
         self._states = states
-        self._remembered: OrderedDict[str, _Merged] = OrderedDict()
+        self._remembered: OrderedDict[TrendKey, _Merged] = OrderedDict()
         self._lock = Lock()
 
-    def count(self, keys: Iterable[TrendKey]) -> int:
-        """Estimate the distinct uploaders of all these keys together; 0: none is known."""
+    def count(self, keys: Iterable[tuple[TrendKey, int]]) -> int:
+        """Estimate the distinct uploaders of keys together; 0: none is known.
+
+        Args:
+            keys: Each with a version: as long as that is the same, its rows are.
+        """
         union = datasketches.hll_union(LG_REGISTERS)
         with self._lock:
-            for key in keys:
-                sketch = self._merged(key.encode())
+            for key, version in keys:
+                sketch = self._merged(key, version)
                 if sketch is not None:
                     union.update(sketch)
         estimate: float = union.get_estimate()
@@ -58,17 +67,16 @@ class UploaderSketches:
         """Give a key's rows."""
         return tuple([state.rows[TABLE].get(key) for state in self._states.values()])
 
-    def _merged(self, key: str) -> datasketches.hll_sketch | None:
-        rows = self.rows_of(key)
-        if not any(rows):
-            return None
+    def _merged(self, key: TrendKey, version: int) -> datasketches.hll_sketch | None:
         merged = self._remembered.get(key)
-        if merged is None or merged.rows != rows:  # quick where they are the very same
-            merged = self._remembered[key] = _Merged(rows, _merge(rows))
+        if merged is None or merged.version != version:
+            rows = self.rows_of(key.encode())
+            if merged is None or merged.rows != rows:  # quick where they are the very same
+                merged = self._remembered[key] = _Merged(version, rows)
+            merged.version = version
             if len(self._remembered) > MAX_REMEMBERED:
                 self._remembered.popitem(last=False)
-        else:
-            self._remembered.move_to_end(key)
+        self._remembered.move_to_end(key)
         return merged.sketch
 
 

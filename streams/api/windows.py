@@ -12,6 +12,7 @@ from streams.rows import ALL, WINDOW_SECONDS, bucket_start
 from streams.trend_buckets import ALL_TIME, Bucket
 
 MINUTE, HOUR, DAY = (WINDOW_SECONDS[step] for step in ("minute", "hour", "day"))
+_LONGEST_FIRST = (("day", DAY), ("hour", HOUR), ("minute", MINUTE))
 ROLLING = {"1h": ("minute", 60), "24h": ("hour", 24), "7d": ("hour", 168), "30d": ("day", 30)}
 _LITERAL = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2})?$"
 _LITERALS = {len("2026-11-24"): ("%Y-%m-%d", "day"), len("2026-11-24T10"): ("%Y-%m-%dT%H", "hour")}
@@ -69,14 +70,11 @@ class Span:
 
 def _cover(start: int, end: int) -> Iterator[Bucket]:
     while start < end:
-        fitting = (
-            window
-            for window in ("day", "hour", "minute")
-            if start % WINDOW_SECONDS[window] == 0 and start + WINDOW_SECONDS[window] <= end
-        )
-        window = next(fitting)
-        yield Bucket(window, start)
-        start += WINDOW_SECONDS[window]
+        for window, length in _LONGEST_FIRST:
+            if start % length == 0 and start + length <= end:
+                yield Bucket(window, start)
+                start += length
+                break
 
 
 @dataclass(frozen=True)
