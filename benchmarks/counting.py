@@ -19,7 +19,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
-from benchmarks.load import Cluster, cpu_seconds, folded
+from benchmarks.load import Cluster, folded
+from benchmarks.processes import cpu_seconds
 from schemas.uploads import UploadData
 from streams.broker import EmbeddedBroker
 

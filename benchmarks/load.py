@@ -1,29 +1,29 @@
 """Fill a deployment and measure it: upload rate, CPU, restart with and without local state, query latency.
 
-    python -m benchmarks.load --images 1000000
+    python -m benchmarks.load --fill direct --images 1000000
 
 Everything is the real worker on a real broker; only the tagger is the stub, whose "image" names its tags.
 `--fill direct` writes the same state faster: a process per partition folds and commits categorizations as a
-unit of work would, without fetching anything, in transactions of 500.
+unit of work would, without fetching anything, in transactions of 500. Then come: a restart of all workers
+without local state; questions at rest, and while `--rate` uploads per second are folded; a restart with local
+state. Each restart says when uploads are worked on, when answers are complete, and what it cost each worker.
 Tags follow a Zipf law with exponent 1 over `--tags` names, eight per image without repeats; users are
 drawn with a Zipf law with exponent 0.5; event times are spread evenly over the last seven days.
 """
 
 import argparse
 import asyncio
+import contextlib
 import json
-import random
-import statistics
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote, unquote
 
-import httpx
 import msgspec
 import numpy as np
 from aiokafka import AIOKafkaProducer
@@ -32,6 +32,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from cluster import Cluster
 
+from benchmarks.processes import cpu_seconds, resident_mb
+from benchmarks.questions import Questions, restart
 from schemas.results import ModelInfo, ScoredTag, Timings
 from schemas.uploads import Record, UploadData, parse_upload
 from streams.broker import EmbeddedBroker
@@ -48,12 +50,19 @@ from streams.state import PartitionState
 from streams.topic_admin import ensure_topics
 from streams.topics import TopicNames
 
+TOLD = ("images", "tags", "users", "workers", "partitions", "questions", "rate", "fill", "seed")
 WEEK_MS = 7 * 86_400_000
 CHUNK = 5000
 
 
-def uploads(options: argparse.Namespace) -> Iterator[UploadData]:
-    """Give the stream of uploads, the same for the same seed."""
+def uploads(options: argparse.Namespace, *, first: int = 0, weeks: int = 1) -> Iterator[UploadData]:
+    """Give the stream of uploads, the same for the same seed.
+
+    Args:
+        options: How many tags, users and images there are.
+        first: Number of the first image.
+        weeks: Over how much time up to now they are spread; 0: they happen now.
+    """
     chance = np.random.default_rng(options.seed)
     tags = 1 / np.arange(1, options.tags + 1)
     users = 1 / np.sqrt(np.arange(1, options.users + 1))
@@ -63,11 +72,11 @@ def uploads(options: argparse.Namespace) -> Iterator[UploadData]:
         size = min(CHUNK, options.images - made)
         picked = chance.choice(options.tags, (size, 16), p=tags / tags.sum())
         owners = chance.choice(options.users, size, p=users / users.sum())
-        ages = chance.integers(0, WEEK_MS, size)
+        ages = chance.integers(0, weeks * WEEK_MS + 1, size)
         for row in range(size):
             names = {f"tag{number}": 0.9 for number in islice(dict.fromkeys(picked[row].tolist()), 8)}
             yield UploadData(
-                public_id=f"image-{made + row}",
+                public_id=f"image-{first + made + row}",
                 url="data:application/json," + quote(json.dumps(names, separators=(",", ":"))),
                 user_id=f"user{owners[row]}",
                 uploaded_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime((now - int(ages[row])) / 1000)),
@@ -91,18 +100,6 @@ async def publish(cluster: Cluster, events: Iterator[UploadData]) -> None:
             await asyncio.gather(*sends)
     finally:
         await producer.stop()
-
-
-def cpu_seconds(pid: int) -> float:
-    """Give the CPU time of a process, from Linux's /proc."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
-
-
-def resident_mb(pid: int) -> float:
-    """Give the memory of a process in MB."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * 4096 / 1e6
 
 
 async def folded(cluster: Cluster, worker: int) -> int:
@@ -205,86 +202,70 @@ def _done(event: UploadData, offset: int, names: TopicNames) -> Done:
     return Done(record, tagged)
 
 
-async def restart(cluster: Cluster, workers: int) -> dict[str, float]:
-    """Start the workers; give the seconds until uploads are worked on, and until answers are complete."""
-    started = time.monotonic()
-    for worker in range(workers):
-        await cluster.start(worker)
-    await cluster.until_ready(range(workers), 900)
-    tagging = time.monotonic() - started
-    async with asyncio.timeout(900):
-        while True:
-            try:
-                answers = [await cluster.get(worker, "/trends/top?limit=1") for worker in range(workers)]
-                if all(answer.get("complete") for answer in answers):
-                    return {"tagging": tagging, "queries": time.monotonic() - started}
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.25)
-
-
-QUERIES = {
-    "top": "/trends/top?window=24h&limit=20",
-    "top_all": "/trends/top?window=all&limit=20",
-    "rising": "/trends/rising?window=24h",
-    "series": "/trends/tags/tag{tag}?window=7d",
-    "images": "/images?tag=tag{tag}&limit=20",
-    "interests": "/users/user{user}/interests",
-    "similar": "/users/user{user}/similar",
-}
-
-
-async def latencies(
-    cluster: Cluster, workers: int, options: argparse.Namespace
-) -> dict[str, dict[str, float]]:
-    """Ask each worker in turn, one question at a time; milliseconds as the client sees them."""
-    dice = random.Random(options.seed)
-    found = {}
-    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
-        for name, path in QUERIES.items():
-            times = []
-            for number in range(options.questions):
-                tag, user = int(options.tags ** dice.random()) - 1, dice.randrange(options.users)
-                url = f"http://127.0.0.1:{cluster.ports[number % workers]}" + path.format(tag=tag, user=user)
-                started = time.perf_counter()
-                answer = await client.get(url)
-                times.append((time.perf_counter() - started) * 1000)
-                if answer.status_code not in (200, 404):
-                    raise RuntimeError(f"{url}: {answer.status_code} {answer.text[:200]}")
-            cuts = statistics.quantiles(times, n=100)
-            found[name] = {"p50_ms": cuts[49], "p99_ms": cuts[98]}
-            print(f"{name:<10} p50 {cuts[49]:7.2f} ms   p99 {cuts[98]:7.2f} ms")
-    return found
-
-
 async def run(options: argparse.Namespace, bootstrap: str, folder: Path) -> dict[str, object]:
-    """Fill, restart, ask."""
+    """Fill, restart, ask, restart."""
     cluster = Cluster(bootstrap, f"load-{uuid.uuid4().hex[:8]}", folder, partitions=options.partitions)
     cluster.environment = {
         "TAGSTREAM_TAGGER": "stub",
         "TAGSTREAM_QUERIES": "false",
         "TAGSTREAM_SNAPSHOT_INTERVAL": "0",
+        "TAGSTREAM_RATE_LIMIT": "0",
     }
+    report: dict[str, object] = {"options": {name: getattr(options, name) for name in TOLD}}
+
+    def note(name: str, value: object) -> None:
+        report[name] = value
+        print(f"{name}: {json.dumps(value)}", flush=True)
+
     try:
         if options.fill == "direct":
-            report: dict[str, object] = {"fill": await fill_directly(cluster, options)}
+            note("fill", await fill_directly(cluster, options))
         else:
-            report = {"fill": await fill(cluster, options)}
+            note("fill", await fill(cluster, options))
             await cluster.stop(0)
-        report["images"] = options.images
-        print(json.dumps(report), flush=True)
+        note("broker_disk_mb", disk_mb(folder))
         cluster.environment |= {"TAGSTREAM_QUERIES": "true", "TAGSTREAM_SNAPSHOT_INTERVAL": "86400"}
-        report["seconds_without_local_state"] = await restart(cluster, options.workers)
-        print("seconds without local state:", report["seconds_without_local_state"], flush=True)
-        report["worker_rss_mb"] = [resident_mb(process.pid) for process in cluster.processes.values()]
-        report["latency"] = await latencies(cluster, options.workers, options)
-        for worker in range(options.workers):
-            await cluster.stop(worker)
-        report["seconds_with_local_state"] = await restart(cluster, options.workers)
-        print("seconds with local state:", report["seconds_with_local_state"], flush=True)
+        note("restart_without_local_state", await restart(cluster, options.workers))
+        questions = Questions(cluster, options.workers, options)
+        note("latency_at_rest", await questions.ask())
+        async with publishing(cluster, options) as uploaded:
+            note("latency_under_uploads", await questions.ask())
+        note("uploads_meanwhile", len(uploaded))
+        note("worker_rss_mb", [round(resident_mb(process.pid)) for process in cluster.processes.values()])
+        note("exit_codes", [await cluster.stop(worker) for worker in range(options.workers)])
+        note("restart_with_local_state", await restart(cluster, options.workers))
         return report
     finally:
         await cluster.close()
+
+
+@contextlib.asynccontextmanager
+async def publishing(cluster: Cluster, options: argparse.Namespace) -> AsyncIterator[list[str]]:
+    """Publish `options.rate` uploads per second meanwhile; give the list of those that were sent."""
+    sent: list[str] = []
+    more = argparse.Namespace(**{**vars(options), "images": 10**9, "seed": options.seed + 1})
+
+    async def publish_on(producer: AIOKafkaProducer) -> None:
+        for event in uploads(more, first=options.images, weeks=0):
+            await producer.send(
+                cluster.names.uploads, msgspec.json.encode(event), (event.public_id or "").encode()
+            )
+            sent.append(event.public_id or "")
+            await asyncio.sleep(1 / options.rate)
+
+    async with AIOKafkaProducer(bootstrap_servers=cluster.bootstrap) as producer:
+        task = asyncio.create_task(publish_on(producer)) if options.rate else None
+        try:
+            yield sent
+        finally:
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+
+def disk_mb(folder: Path) -> int:
+    """Give the size of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) // 1_000_000
 
 
 def main() -> None:
@@ -297,7 +278,8 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--partitions", type=int, default=4)
-    parser.add_argument("--questions", type=int, default=600)
+    parser.add_argument("--questions", type=int, default=600, help="of each kind")
+    parser.add_argument("--rate", type=float, default=50, help="uploads per second while questions are asked")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fill", choices=("uploads", "direct"), default="uploads")
     for name, kind in (("--bootstrap", str), ("--app-id", str), ("--partition", int)):

@@ -24,7 +24,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from benchmarks.load import Cluster, cpu_seconds, folded
+from benchmarks.load import Cluster, folded
+from benchmarks.processes import cpu_seconds
 from schemas.uploads import UploadData
 from streams.broker import EmbeddedBroker
 from streams.kafka_connection import KafkaConnection
