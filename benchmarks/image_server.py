@@ -3,13 +3,16 @@
     python -m benchmarks.image_server [--port 8099] [--photos FOLDER]
 
 `/SET/NUMBER` is a photo of the set, another one for each next number. Each answer carries the number in a
-JPEG comment, so no two have the same bytes, and nothing is spared by remembering what was seen before. It
-is as cheap as Python can be (a protocol on uvloop): on a machine with few cores it takes time from
-whoever is measured, from all of them alike.
+JPEG comment, so no two have the same bytes, and nothing is spared by remembering what was seen before. It is
+as cheap as Python can be (a protocol on uvloop): on a machine with few cores it takes time from those who are
+measured, from all of them alike. `/tags-1000/NUMBER` is an "image" for the stub tagger, with some of 1,000
+tags.
 """
 
 import argparse
 import asyncio
+import json
+import random
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +20,8 @@ import uvloop
 
 from benchmarks.photo_sets import load_sets
 
+TAGS = "tags-"  # and a number of tags: the set of "images" for the stub tagger
+_TAGS_PER_IMAGE = 8
 _START_OF_IMAGE = 2  # bytes
 _LOST = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"
 
@@ -41,6 +46,9 @@ class _Conversation(asyncio.Protocol):
         if self._transport is None:
             raise RuntimeError("an answer before the connection")
         _, name, number = target.split("/")
+        if name.startswith(TAGS):
+            self._transport.write(tags_answer(int(name.removeprefix(TAGS)), int(number)))
+            return
         photos = self._sets.get(name)
         if photos is None:
             self._transport.write(_LOST)
@@ -54,6 +62,14 @@ def answer(photo: bytes, number: int) -> list[bytes | memoryview]:
     length = len(photo) + len(comment)
     head = f"HTTP/1.1 200 OK\r\ncontent-type: image/jpeg\r\ncontent-length: {length}\r\n\r\n".encode()
     return [head + photo[:_START_OF_IMAGE] + comment, memoryview(photo)[_START_OF_IMAGE:]]
+
+
+def tags_answer(tags: int, number: int) -> bytes:
+    """Give an answer for the stub tagger: eight tags, by Zipf's law, the same for the same number."""
+    chance = random.Random(number)
+    names = {f"tag{int(tags ** chance.random()) - 1}": 0.9 for _ in range(_TAGS_PER_IMAGE)}
+    body = json.dumps(names).encode()
+    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
 
 async def serve(sets: dict[str, list[bytes]], port: int) -> None:

@@ -43,6 +43,7 @@ class Workers:
         model: Path | None = None,
         cores: Iterable[set[int] | None] | None = None,
         environment: dict[str, str] | None = None,
+        warm_up: bool = True,
     ) -> None:
         """Describe them.
 
@@ -54,6 +55,7 @@ class Workers:
             model: A model folder instead of the default model.
             cores: Where each worker runs; where the place says otherwise.
             environment: More settings.
+            warm_up: Whether to tag some photos at the start.
         """
         self.name = name
         self._place = place
@@ -68,6 +70,7 @@ class Workers:
             **({"TAGSTREAM_ADD_ONS": f"imagga_tagging={model}"} if model else {}),
             **(environment or {}),
         }
+        self._warm_up = warm_up
         self._next = 1
 
     @property
@@ -88,7 +91,8 @@ class Workers:
                 with only_on(cores):
                     await self.cluster.start(worker)
             await self.cluster.until_ready(range(len(self._cores)))
-            await self.run("0.2mp", WARM_UP)
+            if self._warm_up:
+                await self.run("0.2mp", WARM_UP)
             stack.pop_all()
         return self
 
