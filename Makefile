@@ -1,9 +1,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 .DEFAULT_GOAL := help
 
-.PHONY: help run test chaos corpus check lock clean
+.PHONY: help run test bench chaos corpus check lock clean
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +25,14 @@ run: $(VENV)/.run ## sample photos through a broker and a worker, then stay up u
 test: $(VENV)/.dev ## the tests, against a real broker
 	$(BIN)/python -m pytest
 
+$(PEERS)/.ready: .locks/peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	-$(PEERS)/bin/python -m pip install --quiet --require-hashes -r .locks/peers.txt
+	@touch $@
+
+bench: $(VENV)/.dev $(PEERS)/.ready ## measure speed, memory and latency beside others; some 22 minutes (BENCH=--short: 4)
+	@$(BIN)/python -m benchmarks --peers-python $(PEERS)/bin/python $(BENCH)
+
 chaos: $(VENV)/.dev ## kill workers and the broker under load, then count (SECONDS= WORKERS= SEED= UPLOADS=)
 	@$(BIN)/python benchmarks/chaos.py
 
@@ -43,4 +52,4 @@ lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group peers -c .locks/worker.txt -o .locks/peers.txt
 
 clean: ## forget the virtual environment and the broker's data
-	rm -rf $(VENV) .tagstream
+	rm -rf $(VENV) $(PEERS) .tagstream

@@ -1,0 +1,102 @@
+"""All benchmarks in one run: `make bench`.
+
+    python -m benchmarks [--pairs 5] [--seconds 6] [--short]
+
+Takes about 22 minutes on two idle cores; `--short` takes about 4, to see that all of it works. The last
+line is one JSON object; it is kept as benchmarks/results/COMMIT.json, where a README explains its keys.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from benchmarks import latency, memory, pipeline, scale
+from benchmarks.float_model import float_model
+from benchmarks.machine import commit, machine, versions
+from benchmarks.peers import contest
+
+RESULTS = Path(__file__).parent / "results"
+_RATIOS = ("pipeline_over_limit_http", "pipeline_over_limit", "cpu_over_limit_http")
+_PEERS = ("naive", "quix", "bytewax", "mosec", "handwritten")
+_SHORT = {
+    "latency": ["--uploads", "50", "--busy-seconds", "5", "--saturating", "150"],
+    "scale": ["--uploads", "500", "--partitions", "4,32"],
+    "memory": ["--uploads", "10000", "--backlog", "10000", "--backlog-seconds", "5"],
+}
+
+
+class Suite:
+    """The benchmarks that are to be run, and what came of them.
+
+    Attributes:
+        details: The reports so far, by name.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.details: dict[str, Any] = {}
+        self._options = options
+        self._pace = ["--pairs", str(options.pairs), "--seconds", str(options.seconds)]
+
+    async def run(self) -> None:
+        """Run all, one after the other."""
+        await self._run("pipeline", pipeline, self._pace)
+        await self._run("pinned", pipeline, [*self._pace, "--pinned", "--sets", "mixed"])
+        await self._run("fp32", pipeline, [*self._pace, "--sets", "mixed", "--model", str(float_model())])
+        rounds = ["--rounds", str(self._options.pairs), "--seconds", str(self._options.seconds)]
+        await self._run("peers", contest, [*rounds, "--python", str(self._options.peers_python)])
+        await self._run("latency", latency, [])
+        await self._run("scale", scale, self._pace)
+        await self._run("memory", memory, ["--into", str(RESULTS)])
+
+    async def _run(self, name: str, module: ModuleType, arguments: list[str]) -> None:
+        parser = argparse.ArgumentParser()
+        module.add_arguments(parser)
+        shorter = _SHORT.get(name, []) if self._options.short else []
+        started = time.monotonic()
+        print(f"== {name}", file=sys.stderr)
+        report = await module.measure(parser.parse_args([*arguments, *shorter]))
+        module.show(report)
+        print(f"({name} took {time.monotonic() - started:.0f} s)\n", flush=True)
+        self.details[name] = json.loads(json.dumps(report, default=vars))
+
+    def summary(self) -> dict[str, Any]:
+        """Give the ratios that matter: medians, or null where they could not be measured."""
+        sets = self.details["pipeline"]["sets"]
+        theirs = self.details["peers"]["cpu_peer_over_ours"]
+        return {
+            **{ratio: {name: sets[name][ratio]["median"] for name in sets} for ratio in _RATIOS},
+            "cpu_peer_over_ours": {name: theirs.get(name, {}).get("median") for name in _PEERS},
+            "latency_ratio": self.details["latency"]["latency_ratio"],
+            "two_over_one": self.details["scale"]["workers"].get("two_over_one", {}).get("median"),
+            "rss_growth": self.details["memory"]["many"]["growth"],
+        }
+
+
+def main() -> None:
+    """Read the command line and run; the last line is for machines."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--pairs", type=int, default=5, help="rounds of each comparison")
+    parser.add_argument("--seconds", type=float, default=6, help="about the length of one run")
+    parser.add_argument("--short", action="store_true", help="one short round of everything")
+    parser.add_argument("--peers-python", type=Path, default=Path(".venv-peers/bin/python"))
+    options = parser.parse_args()
+    if options.short:
+        options.pairs, options.seconds = 1, 2.0
+    about = {"commit": commit(), "machine": machine(), "versions": versions(options.peers_python)}
+    suite = Suite(options)
+    asyncio.run(suite.run())
+    report = suite.summary() | about | {"pairs": options.pairs, "seconds": options.seconds}
+    line = json.dumps(report | {"details": suite.details})
+    (RESULTS / f"{about['commit']}.json").write_text(line + "\n")
+    print(line)
+
+
+if __name__ == "__main__":
+    main()

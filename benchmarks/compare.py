@@ -1,0 +1,45 @@
+"""Two results side by side.
+
+    python -m benchmarks.compare OLD.json NEW.json
+
+One line per ratio. `*` marks those whose runs do not overlap: all of one are above all of the other.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_SPREAD = {"median", "least", "greatest"}
+
+
+def ratios(report: Any, path: str = "") -> Iterator[tuple[str, dict[str, float]]]:  # noqa: ANN401 - JSON
+    """Give every ratio in a report that has a spread, with its path."""
+    if not isinstance(report, dict):
+        return
+    if report.keys() >= _SPREAD:
+        if "_over_" in path:
+            yield path, report
+        return
+    for name, value in report.items():
+        yield from ratios(value, f"{path}.{name}" if path else name)
+
+
+def compared(old: dict[str, float], new: dict[str, float]) -> str:
+    """Give both medians, and whether they differ for sure."""
+    apart = old["least"] > new["greatest"] or new["least"] > old["greatest"]
+    return f"{old['median']:6.3f} -> {new['median']:6.3f} {'*' if apart else ''}"
+
+
+def main() -> None:
+    """Print the comparison."""
+    if len(sys.argv) != 3:
+        raise SystemExit(__doc__)
+    old, new = (dict(ratios(json.loads(Path(name).read_text()))) for name in sys.argv[1:])
+    for path in old.keys() & new.keys():
+        print(f"{path:60} {compared(old[path], new[path])}")
+
+
+if __name__ == "__main__":
+    main()
