@@ -50,12 +50,12 @@ async def measure_run(
     images = len(numbers)
     events = uploads(place.server, photos, numbers.start, images)
     async with Results(place.bootstrap, topics.results, topics.partitions) as results:
-        before, servers_before = cpu_seconds(pids()), place.cpu_seconds()
+        before, servers_before = cpu_seconds(*pids()), place.cpu_seconds()
         await publish(place.bootstrap, topics.uploads, events)
         found = await results.next(images, deadline)
-        used = cpu_seconds(pids()) - before
+        used = cpu_seconds(*pids()) - before
         servers = {name: seconds - servers_before[name] for name, seconds in place.cpu_seconds().items()}
     parts = {f"{name}_cpu_ms": seconds / images * 1000 for name, seconds in servers.items()}
-    parts["peak_rss_mb"] = resident_mb(pids(), peak=True)
+    parts["peak_rss_mb"] = resident_mb(*pids(), peak=True)
     run = Run(steady_rate([at for at, _ in found]), used / images * 1000, parts)
     return Measured(run, [value for _, value in found])

@@ -47,7 +47,7 @@ async def over_many(place: Place, count: int) -> dict[str, Any]:
     """Fold many uploads of few images."""
     workers = Workers("worker", place, environment=_STUB, warm_up=False)
     async with workers:
-        before = cpu_seconds(workers.pids)
+        before = cpu_seconds(*workers.pids)
 
         async def work() -> None:
             for start in range(0, count, _CHUNK):
@@ -58,9 +58,9 @@ async def over_many(place: Place, count: int) -> dict[str, Any]:
             while await folded(workers) < count:
                 await asyncio.sleep(0.2)
 
-        samples = await asyncio.wait_for(sampled(work(), lambda: resident_mb(workers.pids)), _DEADLINE)
+        samples = await asyncio.wait_for(sampled(work(), lambda: resident_mb(*workers.pids)), _DEADLINE)
         seconds = samples[-1].seconds
-        used = cpu_seconds(workers.pids) - before
+        used = cpu_seconds(*workers.pids) - before
     return {
         "uploads": count,
         "uploads_per_second": count / seconds,
@@ -98,7 +98,7 @@ async def behind_backlog(place: Place, count: int, seconds: float) -> dict[str, 
         size = min(_CHUNK, count + 1 - start)
         await publish(place.bootstrap, names.uploads, uploads(place.server, "12mp", start, size))
     async with workers:
-        samples = await sampled(asyncio.sleep(seconds), lambda: resident_mb(workers.pids), 0.2)
+        samples = await sampled(asyncio.sleep(seconds), lambda: resident_mb(*workers.pids), 0.2)
         done = await folded(workers)
         members = await _members(place, names.app_id)
     log = workers.cluster.log_path(0).read_text()

@@ -39,7 +39,7 @@ class Place:
 
     def cpu_seconds(self) -> dict[str, float]:
         """Give the CPU time that the servers have taken so far."""
-        return {"broker": cpu_seconds(self.broker_pids), "image_server": cpu_seconds([self.server_pid])}
+        return {"broker": cpu_seconds(*self.broker_pids), "image_server": cpu_seconds(self.server_pid)}
 
 
 @asynccontextmanager

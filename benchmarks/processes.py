@@ -41,7 +41,7 @@ def tree(root: int) -> list[int]:
     return found
 
 
-def cpu_seconds(roots: Iterable[int]) -> float:
+def cpu_seconds(*roots: int) -> float:
     """Give the CPU time, user and system, of processes and their descendants that live."""
     return sum(_cpu(Path(f"/proc/{pid}")) for root in roots for pid in tree(root))
 
@@ -59,7 +59,7 @@ def _cpu(path: Path) -> float:
     return (int(fields[_USER_TIME]) + int(fields[_SYSTEM_TIME])) / _TICKS
 
 
-def resident_mb(roots: Iterable[int], *, peak: bool = False) -> float:
+def resident_mb(*roots: int, peak: bool = False) -> float:
     """Give the memory of processes and their descendants, now or at most, in MB."""
     field = "VmHWM:" if peak else "VmRSS:"
     total = 0

@@ -101,7 +101,7 @@ async def with_images(place: Place, uploads: int) -> list[dict[str, float]]:
 
 async def _block(workers: Workers, tags: int, uploads: int) -> dict[str, float]:
     run = await workers.run(f"{TAGS}{tags}", uploads)
-    memory = resident_mb(workers.pids)
+    memory = resident_mb(*workers.pids)
     return {"cpu_ms": run.cpu_ms, "broker_cpu_ms": run.parts["broker_cpu_ms"], "rss_mb": memory}
 
 
