@@ -548,3 +548,36 @@ async def test_pages_of_other_sites_are_not_let_in(ask: Ask) -> None:
             assert answer.status == 405
             assert not any(name.lower().startswith("access-control") for name in answer.headers)
     assert (await ask("/tags", "left", Origin="http://evil.example"))[0] == 200
+
+
+PARAMETERS = sorted({name for route in ROUTES.values() for name in route.parameters})
+ODD = st.text(max_size=30) | st.sampled_from(
+    ["", "shared", "1h", "all", "7d", "2026-11-24T10", "-1", "0", "1e9", "NaN", "9" * 400, "\x00", "%", "[]"]
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(sorted(ROUTES)),
+            st.fixed_dictionaries(dict.fromkeys(PATH_VALUES, ODD.filter(bool))),
+            st.lists(st.tuples(st.sampled_from(PARAMETERS) | st.text(max_size=5), ODD), max_size=5),
+        ),
+        min_size=20,
+        max_size=20,
+    )
+)
+def test_any_question_has_an_answer(
+    questions: list[tuple[str, dict[str, str], list[tuple[str, str]]]],
+) -> None:
+    """Law: every route, whatever its path and parameters say, answers 200, or what is wrong with them."""
+
+    async def ask_all() -> None:
+        guard = Guard.of(Settings(rate_limit=0))
+        async with serving((await library()).routes(), guard) as ask:
+            for path, values, parameters in questions:
+                status, text = await ask(f"{filled(path, values)}?{urlencode(parameters)}")
+                assert status in {200, 400, 403, 404, 414}, (path, values, parameters, text)
+
+    asyncio.run(ask_all())
