@@ -2,20 +2,25 @@
 
 import ast
 import asyncio
+import contextlib
 import json
 import os
 import re
 import shlex
+import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
+import httpx
 import pytest
 from cluster import Cluster, free_port
 from jsonschema import Draft202012Validator
+from shown_answers import Comparison, parse
 
 from model import BadImageError
 from schemas.errors import PARSE_CODES
@@ -33,6 +38,7 @@ SCHEMAS = {
     for path in sorted((ROOT / "schemas" / "json").glob("*.json"))
 }
 MAX_LINES = 250
+API = "http://127.0.0.1:6066"
 SHOWN_AT = 1_795_521_600_000  # 2026-11-24T12:00:00Z, the time of the events that are shown
 _FAULTS = {"BadEventError", "BadImageError", "SourceGoneError", "SourceBusyError"}
 _PATH = re.compile(r"(?:streams|schemas|model|tests|docs|benchmarks)(?:/[\w.-]+)+\.(?:py|md|jpg)")
@@ -104,9 +110,6 @@ def schema_of(example: dict[str, Any]) -> str:
     marks = {
         "info": "categorization",
         "resources": "tag-update",
-        "points": "tag-series",
-        "baseline": "rising-tags",
-        "as_of": "top-tags",
         "error": "problem",
     }
     return next((name for mark, name in marks.items() if mark in example), "upload-event")
@@ -123,8 +126,8 @@ def test_examples_keep_to_their_schemas(example: dict[str, Any]) -> None:
 
 
 def test_the_examples_are_of_each_kind() -> None:
-    """An event, each outcome and an answer are shown."""
-    assert {"upload-event", "categorization", "tag-update", "top-tags"} <= set(map(schema_of, EXAMPLES))
+    """An event and each outcome are shown."""
+    assert {"upload-event", "categorization", "tag-update"} <= set(map(schema_of, EXAMPLES))
 
 
 def events() -> Iterator[tuple[dict[str, Any], list[tuple[str, bytes]]]]:
@@ -213,11 +216,18 @@ def served_routes() -> set[str]:
     return {text for text in strings if re.fullmatch(r"/[\w{}/.]+", text)}
 
 
+def route_pattern(route: str) -> re.Pattern[str]:
+    """Match the paths of a route, with or without a query."""
+    return re.compile(re.sub(r"\\{\w+\\}", "[^/?]+", re.escape(route)) + r"(\?.*)?")
+
+
 def test_routes_are_served() -> None:
     """Every HTTP path that is named is one that the worker answers."""
     named = {span for span in code_spans() if re.fullmatch(r"/[a-z]+[a-z/{}.]*", span)}
-    asked = set(re.findall(r"http://127\.0\.0\.1:6066(/[a-z/]+)", README))
-    assert named | asked <= served_routes()
+    asked = set(re.findall(rf"{re.escape(API)}(/[\w/]+)", README))
+    patterns = [route_pattern(route) for route in served_routes()]
+    assert named <= served_routes()
+    assert {path for path in asked if not any(pattern.fullmatch(path) for pattern in patterns)} == set()
     assert {"/trends/top", "/healthz", "/readyz"} <= named | asked
 
 
@@ -273,30 +283,40 @@ def shown_output() -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-@pytest.mark.kafka
-async def test_a_run_prints_what_is_shown(kafka: str, unique: str, tmp_path: Path) -> None:
-    """`tagstream run --once` ends with 0 and tags every sample photo; each line of the excerpt is printed."""
+@contextlib.asynccontextmanager
+async def sample_run(
+    kafka: str, unique: str, tmp_path: Path, *flags: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    """Run the samples with topics of their own; give the process and the port of its API."""
+    port = free_port()
     arguments = {
         "--broker": kafka,
         "--app-id": unique,
         "--topic-prefix": f"{unique}.",
         "--data-dir": str(tmp_path / "data"),
-        "--web-port": str(free_port()),
+        "--web-port": str(port),
         "--photo-port": str(free_port()),
     }
     flat = [part for pair in arguments.items() for part in pair]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "streams.cli", "run", "--once", *flat),
+        *(sys.executable, "-m", "streams.cli", "run", *flags, *flat),
         env={**os.environ, "COLUMNS": "200"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        printed = (await asyncio.wait_for(process.communicate(), 120))[0].decode()
+        yield process, port
     finally:
         if process.returncode is None:
             process.terminate()
             await process.wait()
+
+
+@pytest.mark.kafka
+async def test_a_run_prints_what_is_shown(kafka: str, unique: str, tmp_path: Path) -> None:
+    """`tagstream run --once` ends with 0 and tags every sample photo; each line of the excerpt is printed."""
+    async with sample_run(kafka, unique, tmp_path, "--once") as (process, _):
+        printed = (await asyncio.wait_for(process.communicate(), 120))[0].decode()
     assert process.returncode == 0, printed
     squeezed = re.sub(r"[ \t]+", " ", printed).replace(f"{unique}.image", "image")
     missing = [line for line in shown_output() if line not in squeezed and "embedded" not in line]
@@ -306,3 +326,81 @@ async def test_a_run_prints_what_is_shown(kafka: str, unique: str, tmp_path: Pat
     assert sorted(tags) == PHOTOS
     assert all(tags.values())
     assert tags["koala"] == ["koala", "marsupial", "mammal"]
+
+
+def shown_answers() -> dict[str, Any]:
+    """Give by path the answers that are shown."""
+    pattern = rf"^\$ curl '{API}(/\S+)'\n(\{{.*\}})$"
+    found = re.findall(pattern, section("Trends"), flags=re.MULTILINE)
+    return {path: parse(text) for path, text in found}
+
+
+async def answer(api: httpx.AsyncClient, port: int, path: str) -> Any:  # noqa: ANN401 - JSON
+    """Ask a question; what every answer says of itself must be good."""
+    given = (await api.get(f"http://127.0.0.1:{port}{path}")).json()
+    assert (given.get("complete"), given.get("behind")) == (True, []), given
+    return given
+
+
+TOP = {"window": {"name": "all"}, "complete": True, "rows": [1, 2, 3], "cause": {"id": "a"}, "at": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        ('{"window": {"name": "all"}, "complete": true, "rows": [1, …], "cause": {…}, "at": 1.51}', []),
+        ('{…, "rows": [1, …, 3], "cause": {"id": "…"}, "at": 1.5}', []),
+        ('{…, "rows": [1, 2, 3, …], "cause": {…}, "at": 1.5}', [".rows"]),
+        ('{…, "rows": [2, …], "cause": {…}, "at": 1.5}', [".rows[0]"]),
+        ('{…, "rows": [1, 2], "cause": {…}, "at": 1.5}', [".rows"]),
+        ('{…, "rows": [1, 2, 3], "cause": {…}}', [""]),
+        ('{"window": {…}, "complete": true, …, "rows": [1, 2, 3], "cause": {…}, "at": 1.5}', [""]),
+        ('{…, "rows": [1, 2, 3], "cause": {"id": "b"}, "at": 1.5}', [".cause.id"]),
+        ('{…, "rows": [1, 2, 3], "cause": {…}, "at": 2.5, "more": 1}', ["", ".at"]),
+        ('{…, "rows": [1, 2, 3], "cause": {…}, "at": 1}', [".at"]),
+        ('{…, "rows": {…}, "cause": {…}, "at": 1.5}', [".rows"]),
+    ],
+)
+def test_an_elision_hides_only_what_it_stands_for(shown: str, expected: list[str]) -> None:
+    """Fields that all answers have, once they were shown; the rest of lists; what was shown before."""
+    comparison = Comparison()
+    assert [*comparison.differences(TOP, TOP)] == []
+    found = [difference.partition(":")[0] for difference in comparison.differences(parse(shown), TOP)]
+    assert sorted(found) == expected
+
+
+def test_nothing_is_hidden_that_was_never_shown() -> None:
+    """Neither the shared fields nor an object."""
+    found = [*Comparison().differences(parse('{…, "rows": [1, …], "cause": {…}, "at": 1.5}'), TOP)]
+    assert sorted(found) == [".cause: no cause was shown before", ": not shown ['complete', 'window']"]
+
+
+def test_every_question_is_shown_with_its_answer() -> None:
+    """No route about the state is left out."""
+    state = {
+        route for route in served_routes() if route.split("/")[1] in {"trends", "tags", "images", "users"}
+    }
+    shown = {route for route in state for path in shown_answers() if route_pattern(route).fullmatch(path)}
+    assert shown == state
+
+
+@pytest.mark.kafka
+async def test_what_workers_answer_after_a_run_prints_its_end(
+    kafka: str, unique: str, tmp_path: Path
+) -> None:
+    """`tagstream run` stays up until it is interrupted; its worker answers as is shown."""
+    async with (
+        sample_run(kafka, unique, tmp_path) as (process, port),
+        httpx.AsyncClient(trust_env=False) as api,
+    ):
+        assert process.stdout is not None
+        async with asyncio.timeout(120):
+            while b"Ctrl-C" not in await process.stdout.readline():
+                pass
+        comparison, until = Comparison(), time.monotonic() + 90  # profiles of users may be a minute old
+        for path, shown in shown_answers().items():
+            while found := [*comparison.differences(shown, await answer(api, port, path))]:
+                assert time.monotonic() < until, (path, found)
+                await asyncio.sleep(1)
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 60) == 0

@@ -26,6 +26,7 @@ from streams.publishing import Publication, publish_and_wait
 from streams.supervising import Supervisor
 from streams.topics import TopicNames
 
+USERS = ("u1", "u2")  # who uploads the photos, in turn
 PHOTOS = Path(__file__).parents[1] / "photos"
 _READY_DEADLINE = 90.0
 _ANSWER_DEADLINE = 60.0
@@ -151,7 +152,7 @@ class _Show:
 
     async def _publish(self, photos: list[Path], server: FileServer) -> Publication:
         events = [
-            UploadData(public_id=path.stem, url=server.url(i), user_id="sample", auto_tagging=0.4)
+            UploadData(public_id=path.stem, url=server.url(i), user_id=USERS[i % 2], auto_tagging=0.4)
             for i, path in enumerate(photos)
         ]
         missing = f"http://127.0.0.1:{server.port}/no-such-photo.jpg"
