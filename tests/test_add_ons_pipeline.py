@@ -34,10 +34,10 @@ async def photos() -> AsyncIterator[FileServer]:
 @pytest.fixture
 async def cluster(kafka: str, unique: str, tmp_path: Path, photos: FileServer) -> AsyncIterator[Cluster]:
     broken = write_model(tmp_path / "broken", [[0.0, 0.0]])
-    own = write_model(tmp_path / "own", [[0.9, 0.1]] * 128 + [[0.2, 0.8]] * 128)
+    mine = write_model(tmp_path / "mine", [[0.9, 0.1]] * 128 + [[0.2, 0.8]] * 128)
     environment = {
         "TAGSTREAM_ALLOW_SOURCES": f"127.0.0.1:{photos.port}",
-        "TAGSTREAM_ADD_ONS": f"imagga_tagging,scene_tagging,own={own},broken={broken}",
+        "TAGSTREAM_ADD_ONS": f"imagga_tagging,scene_tagging,mine={mine},broken={broken}",
     }
     cluster = Cluster(kafka, unique, tmp_path, environment=environment)
     try:
@@ -67,7 +67,7 @@ async def test_one_add_on_fails_and_the_others_do_not_mind(cluster: Cluster, pho
     await cluster.until_ready([0])
     url = photos.url(KOALA)
     asked = {
-        "all": "imagga_tagging,scene_tagging,own,broken",
+        "all": "imagga_tagging,scene_tagging,mine,broken",
         "broken": "broken",
         "unknown": "imagga_tagging,scenes",
     }
@@ -84,7 +84,7 @@ async def test_one_add_on_fails_and_the_others_do_not_mind(cluster: Cluster, pho
     assert {name: add_on["status"] for name, add_on in found.items()} == {
         "imagga_tagging": "complete",
         "scene_tagging": "complete",
-        "own": "complete",
+        "mine": "complete",
         "broken": "failed",
     }
     assert "indices element out of data bounds" in found["broken"]["error"]
@@ -92,13 +92,13 @@ async def test_one_add_on_fails_and_the_others_do_not_mind(cluster: Cluster, pho
     assert {name: add_on["model"]["name"] for name, add_on in found.items()} == {
         "imagga_tagging": "efficientnet_lite2_int8",
         "scene_tagging": "scenes",
-        "own": "own",
+        "mine": "mine",
         "broken": "broken",
     }
     classes, scenes = scored(Tagger.load()), scored(SceneTagger.load())
     assert said(result, "imagga_tagging") == pytest.approx(classes, abs=0.03)
     assert said(result, "scene_tagging") == pytest.approx(scenes, abs=0.03)
-    assert said(result, "own") == {"bright": 0.8, "dim": 0.2}
+    assert said(result, "mine") == {"bright": 0.8, "dim": 0.2}
     best = {"bright": 0.8} | {tag: chance for tag, chance in (classes | scenes).items() if chance > THRESHOLD}
     assert set(result["tags"]) == set(best)
 
@@ -107,7 +107,7 @@ async def test_one_add_on_fails_and_the_others_do_not_mind(cluster: Cluster, pho
     assert reasons == {"broken": "internal_error", "unknown": "unknown_add_on"}
     image = await cluster.get(0, "/images/all")
     assert set(image["failed"]) == {"broken"}
-    assert image["scores"].keys() == {"imagga_tagging", "scene_tagging", "own"}
+    assert image["scores"].keys() == {"imagga_tagging", "scene_tagging", "mine"}
     assert await cluster.counts() == dict.fromkeys(result["tags"], 1)
 
 
