@@ -24,6 +24,7 @@ from streams.retagging import SecondLook, second_look
 from streams.retrying import waits_before
 from streams.rows import ImageKey
 from streams.rules.applying import Rules
+from streams.steady_time import steady_time
 from streams.tagger_pool import TaggedImage
 
 log = logging.getLogger(__name__)
@@ -108,7 +109,7 @@ class Categorizer:
             return _rejected(error, error.code, stage, upload, retryable=False)
         except SourceBusyError as error:
             fault = _fault(error, error.code, stage, retryable=True)
-            return Deferred(fault, int(time.time() * 1000), error.retry_after, _awaited(upload))
+            return Deferred(fault, int(steady_time() * 1000), error.retry_after, _awaited(upload))
         except Exception as error:  # a fault of ours must not block the partition: people decide
             log.exception("record %s/%d/%d failed", record.topic, record.partition, record.offset)
             return _rejected(error, "internal_error", stage, upload, retryable=True)
@@ -131,7 +132,7 @@ class Categorizer:
             case UploadType.DELETED:
                 return Deleted(upload)
             case UploadType.EDITED:
-                return Edited(upload, int(time.time() * 1000))
+                return Edited(upload, int(steady_time() * 1000))
             case UploadType.RETAGGED:
                 look = await self._second_look(upload, rows, settled)
                 if look is None:

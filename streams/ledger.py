@@ -15,7 +15,6 @@ As they cost two of a transaction's five round trips, they travel along every fe
 
 import asyncio
 import re
-import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable
@@ -32,6 +31,7 @@ from streams.kafka_connection import KafkaConnection
 from streams.outcomes import Output
 from streams.rows import OFFSET_KEY, TABLES
 from streams.state import ID_KEY, PartitionState
+from streams.steady_time import steady_time
 from streams.topic_admin import too_small
 from streams.topics import MAX_RECORD_BYTES, TopicNames
 
@@ -146,7 +146,7 @@ class Ledger:
         A commit would succeed even where a send failed: so every one of them is awaited here. Where a newer
         owner has fenced us, several fail at once and in their own words; the fence is the reason to give.
         """
-        now = int(time.time() * 1000)
+        now = int(steady_time() * 1000)
         sends = (self._send_topic(producer, name, batches[name], now) for name in batches)
         sent = await asyncio.gather(*sends, return_exceptions=True)
         failures = [outcome for outcome in sent if isinstance(outcome, BaseException)]

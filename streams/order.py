@@ -1,13 +1,13 @@
 """Records in work, in the order of their log: which of them may leave it."""
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from schemas.uploads import Record, Upload
 from streams.outcomes import Aside, Outcome
+from streams.steady_time import steady_time
 
 _LATE_BESIDE_OTHERS = 4
 
@@ -63,7 +63,7 @@ class Entry:
     def leave(self) -> Outcome:
         """Give what is to be applied as it leaves the order: its outcome, or that it goes on aside."""
         if self.aside:
-            return Aside(int(time.time() * 1000), self.turn.upload)
+            return Aside(int(steady_time() * 1000), self.turn.upload)
         return self.outcome.result()
 
     def give_slot_back(self) -> None:

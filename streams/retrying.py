@@ -30,7 +30,8 @@ class RetryPolicy:
     Attributes:
         first: About how long the first wait is; each next one is twice as long.
         longest: No wait is longer, unless the source asks for it.
-        budget: How long after its first failure an event is given up.
+        budget: How long an event waits, all waits together, before it is given up. Not from clock to clock:
+            one that jumps must not end the patience.
     """
 
     first: float = 1.0
@@ -56,14 +57,15 @@ def defer(
     if row is None:
         row = _row_of(record, deferred, deferred.fault.reason)
         _note_awaited(changes, row, 1)
-    if deferred.at - row["since"] > policy.budget * 1000:
+    if row.get("waited", 0) > policy.budget * 1000:
         end_retry(changes, record)
         changes.emit(dead_letter_output(record, deferred.fault, names))
         return
     attempt = row["attempt"] + (deferred.fault.reason not in _NO_ATTEMPTS)
     wait = max(policy.wait(record.offset, attempt), min(deferred.retry_after or 0, _MAX_ASKED))
-    due = deferred.at + int(wait * 1000)
-    changes.put("retries", key, row | {"due": due, "attempt": attempt, "reason": deferred.fault.reason})
+    wait_ms = int(wait * 1000)
+    again = {"due": deferred.at + wait_ms, "wait": wait_ms, "waited": row.get("waited", 0) + wait_ms}
+    changes.put("retries", key, row | again | {"attempt": attempt, "reason": deferred.fault.reason})
 
 
 def put_aside(changes: Changes, record: Record, aside: Aside) -> None:
@@ -109,6 +111,7 @@ def _row_of(record: Record, waiting: Deferred | Aside, reason: str) -> Row:
     return {
         "o": record.offset,
         "due": waiting.at,
+        "wait": 0,
         "attempt": 0,
         "since": waiting.at,
         "reason": reason,
@@ -153,12 +156,16 @@ class RetrySchedule:
     def __len__(self) -> int:
         return len(self._due)
 
-    def note(self, key: str, row: bytes | None) -> None:
-        """Take note of a row as it is now; None: it is gone."""
+    def note(self, key: str, row: bytes | None, now: int) -> None:
+        """Take note of a row as it is at `now` (milliseconds); None: it is gone.
+
+        A clock that was set back since the row was written makes nobody wait longer than was meant.
+        """
         if row is None:
             self._due.pop(key, None)
             return
-        due = int(orjson.loads(row)["due"])
+        decoded = orjson.loads(row)
+        due = min(int(decoded["due"]), now + int(decoded.get("wait", decoded["due"])))
         self._due[key] = due
         heapq.heappush(self._heap, (due, key))
 

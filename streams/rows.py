@@ -16,8 +16,9 @@
     "first" and "last": earliest and latest event time ever counted, in ms}
 `interests`, by user and day of the event time: {"o", "t": {tag: images}}
 `retries`, by source offset: an event whose source was busy: {"o", "due": ms, "attempt": failures so far,
-    "since": ms of the first one, "reason", "image": key of the image that is uploaded, or null,
-    and the record: "topic", "ts", "key", "value", "headers", bytes as base64}
+    "since": ms of the first one, "wait": ms of the wait under way, "waited": of all of them, "reason",
+    "image": key of the image that is uploaded, or null, and the record: "topic", "ts", "key", "value",
+    "headers", bytes as base64}
 `meta`: "@offset": {"next": first offset that is not folded in, "mark": latest Kafka timestamp seen,
     "at": latest event time seen, "late": counts that came after their bucket's retention};
     "@awaited:" with an image's key: {"n": uploads of it among the retries}

@@ -19,7 +19,10 @@ from streams.topics import MAX_RECORD_BYTES, TopicNames
 
 log = logging.getLogger(__name__)
 
-_SIZE = "max.message.bytes"
+_SIZE, _CLOCK = "max.message.bytes", "message.timestamp.type"
+_AHEAD = "message.timestamp.after.max.ms"
+_NONE = dict.fromkeys((_SIZE, _CLOCK, _AHEAD))
+_DAY_MS = 86_400_000
 
 
 async def ensure_topics(connection: KafkaConnection, settings: Settings) -> None:
@@ -44,7 +47,7 @@ async def ensure_topics(connection: KafkaConnection, settings: Settings) -> None
             await _check_whole(connection, names, counts, missing)
             configs = {name: names.configs[name] for name in missing}
             await _create(admin, configs, settings.partitions, settings.replication)
-        await _check_sizes(admin, [name for name in counts if name != names.uploads])
+        await _check_configs(admin, names, names.configs)
     finally:
         await admin.close()
 
@@ -118,16 +121,31 @@ async def _any_records(connection: KafkaConnection, counts: Mapping[str, int]) -
         await consumer.stop()
 
 
-async def _check_sizes(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> None:
-    """Refuse topics that would refuse our largest records: a partition would stop at the first of them."""
-    asked = [ConfigResource(ConfigResourceType.TOPIC, name, {_SIZE: None}) for name in topics]
+async def _check_configs(admin: AIOKafkaAdminClient, names: TopicNames, topics: Iterable[str]) -> None:
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name, _NONE) for name in topics]
     for answer in await admin.describe_configs(asked) if asked else ():
         for code, _, _, topic, entries in answer.resources:
             if code:
                 log.warning("cannot check the configuration of topic %s: %s", topic, for_code(code).__name__)
-            for _, value, *_ in entries:
-                if int(value) < MAX_RECORD_BYTES:
-                    raise TopicsError(too_small(topic, int(value)))
+                continue
+            config = {name: value for name, value, *_ in entries}
+            if topic == names.uploads:
+                _check_clock(topic, config)
+            # Ours must take our largest records: a partition would stop at the first that is refused.
+            elif int(config.get(_SIZE, MAX_RECORD_BYTES)) < MAX_RECORD_BYTES:
+                raise TopicsError(too_small(topic, int(config[_SIZE])))
+
+
+def _check_clock(topic: str, config: Mapping[str, str]) -> None:
+    """Warn where a publisher whose clock is far ahead would make the partitions' clocks run ahead."""
+    if config.get(_CLOCK) == "LogAppendTime" or int(config.get(_AHEAD, _DAY_MS + 1)) <= _DAY_MS:
+        return
+    cure = f"kafka-configs.sh --alter --topic {topic} --add-config {_AHEAD}=3600000"
+    log.warning(
+        "topic %s takes records of the far future: one of them would end the retention of all counts; %s",
+        topic,
+        f"{cure} (before Kafka 3.6: {_CLOCK}=LogAppendTime)",
+    )
 
 
 def too_small(topic: str, limit: int | None = None) -> str:

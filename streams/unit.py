@@ -26,6 +26,7 @@ from streams.outcomes import Done, Outcome
 from streams.retention import Expired
 from streams.retrying import RetrySchedule, record_of
 from streams.state import PartitionState
+from streams.steady_time import steady_time
 
 log = logging.getLogger(__name__)
 
@@ -264,7 +265,7 @@ class Unit:
 
     def _schedule_retries(self) -> None:
         for key, row in self.books.state.rows["retries"].items():
-            self._schedule.note(key, row)
+            self._schedule.note(key, row, int(steady_time() * 1000))
 
     def _number_waiting(self) -> int:
         return len(self._schedule) + len(self._order.aside)
@@ -280,7 +281,7 @@ class Unit:
         nothing_before = asyncio.Event()
         nothing_before.set()
         while True:
-            key = self._schedule.take_due(int(time.time() * 1000))
+            key = self._schedule.take_due(int(steady_time() * 1000))
             if key is None:
                 await asyncio.sleep(_POLL)
                 continue
@@ -332,9 +333,10 @@ class Unit:
             self._work.fold(changes, Done(entry.record, entry.leave()))
         in_work = {str(entry.record.offset) for entry in self._order.aside}
         await self.books.commit(changes, entries[-1].record.offset + 1 if entries else state.next_offset)
+        now = int(steady_time() * 1000)
         for table, key in changes.written:
             if table == "retries" and key not in in_work:
-                self._schedule.note(key, state.rows["retries"].get(key))
+                self._schedule.note(key, state.rows["retries"].get(key), now)
         self._finished -= len(late) + sum(not entry.aside for entry in entries)
         self._note_ripeness()
         for entry in (*late, *entries):

@@ -76,6 +76,10 @@ class Cluster:
         self.signal(worker, signal.SIGKILL)
         await self.processes[worker].wait()
 
+    async def ended(self, worker: int, seconds: float = 60) -> int:
+        """Wait until a worker has ended by itself; give its exit code."""
+        return await asyncio.wait_for(self.processes[worker].wait(), seconds)
+
     async def stop(self, worker: int) -> int:
         """Ask a worker to stop; give its exit code."""
         self.signal(worker, signal.SIGTERM)

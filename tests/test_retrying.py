@@ -111,13 +111,29 @@ def test_a_source_that_asks_for_time_gets_it() -> None:
 
 
 def test_a_spent_budget_gives_a_retryable_dead_letter() -> None:
-    """After a day of failures people decide; the letter says that trying again may help."""
+    """After a day of waiting people decide; the letter says that trying again may help."""
     state = PartitionState(0)
-    apply(state, busy(record(3), 0))
-    (letter,) = apply(state, busy(record(3), 86_400_001))
+    for attempt in range(25):
+        assert apply(state, busy(record(3), attempt, retry_after=3600)) == []
+    (letter,) = apply(state, busy(record(3), 25, retry_after=3600))
     assert letter.topic == NAMES.dead_letters
     assert read_fault(letter.headers) == FAULT
     assert state.rows["retries"] == {}
+
+
+def test_a_clock_that_jumps_ahead_spends_no_budget() -> None:
+    """What counts is how long the event waited, not what the clocks of two workers say."""
+    state = PartitionState(0)
+    apply(state, busy(record(3), 0))
+    assert apply(state, busy(record(3), 10**12)) == []
+
+
+def test_a_clock_that_was_set_back_makes_nobody_wait() -> None:
+    """A row of a worker whose clock was ahead is due after its own wait at the latest."""
+    schedule = RetrySchedule()
+    schedule.note("a", b'{"due":90000000,"wait":500}', 1000)
+    assert schedule.take_due(1499) is None
+    assert schedule.take_due(1500) == "a"
 
 
 def test_a_retry_never_overtakes_a_newer_event() -> None:
@@ -134,14 +150,14 @@ def test_a_retry_never_overtakes_a_newer_event() -> None:
 def test_the_schedule_gives_each_row_once_when_it_is_due() -> None:
     """A row that was put off again is due later; one that is gone is never due."""
     schedule = RetrySchedule()
-    schedule.note("a", b'{"due":100}')
-    schedule.note("b", b'{"due":50}')
-    schedule.note("c", b'{"due":60}')
-    schedule.note("c", None)
+    schedule.note("a", b'{"due":100}', 0)
+    schedule.note("b", b'{"due":50}', 0)
+    schedule.note("c", b'{"due":60}', 0)
+    schedule.note("c", None, 0)
     assert schedule.take_due(10) is None
     assert schedule.take_due(99) == "b"
     assert schedule.take_due(99) is None
-    schedule.note("a", b'{"due":300}')
+    schedule.note("a", b'{"due":300}', 99)
     assert schedule.take_due(299) is None
     assert schedule.take_due(300) == "a"
     assert len(schedule) == 2

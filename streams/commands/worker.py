@@ -5,9 +5,11 @@ import gc
 import logging
 import os
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import click
@@ -46,11 +48,22 @@ def worker(broker: str | None, **overrides: object) -> None:
         settings = Settings.from_mapping(os.environ, **overrides)
         set_up_logs(settings.log_level, settings.log_format)
         connection = connection_to(broker)
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        _make_usable(settings.data_dir)
         _collect_seldom()
         _run(run_until_signal(Worker(settings, connection)))
     except (SettingsError, TopicsError, KafkaRefusalError, ManifestError, ValueError, OSError) as error:
         give_up("worker", error)
+
+
+def _make_usable(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=data_dir):
+            pass
+    except OSError as error:
+        cure = "name a directory that the worker may write to"
+        name = variable("data_dir")
+        raise SettingsError(f"{name}={str(data_dir)!r}: {error.strerror}; {cure}") from error
 
 
 def _collect_seldom() -> None:
