@@ -21,13 +21,14 @@ from collections.abc import Iterable
 
 import orjson
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import MessageSizeTooLargeError, ProducerFenced
+from aiokafka.errors import InvalidTimestampError, MessageSizeTooLargeError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
 from streams.changelogs import catch_up
 from streams.changes import Changes
 from streams.errors import InvariantError, TopicsError
 from streams.kafka_connection import KafkaConnection
+from streams.moments import moment
 from streams.outcomes import Output
 from streams.rows import OFFSET_KEY, TABLES
 from streams.state import ID_KEY, PartitionState
@@ -41,6 +42,10 @@ _BATCH_BYTES = 1_000_000
 _LEADING_OFFSET = re.compile(rb'\{"o":(\d+)[,}]')
 _CHECKED = ("images", "trends", "interests")
 _Message = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]  # key, value, headers
+
+
+class ClockError(RuntimeError):
+    """The broker refuses records of our time: this machine's clock, or the broker's, is wrong."""
 
 
 class CommitTimeoutError(RuntimeError):
@@ -175,6 +180,8 @@ class Ledger:
                 next_offset = (await delivery).offset + count
             except MessageSizeTooLargeError as error:
                 raise TopicsError(too_small(topic)) from error
+            except InvalidTimestampError as error:
+                raise ClockError(_says(now)) from error
             waiting = waiting[count:]
         return next_offset
 
@@ -198,6 +205,10 @@ class Ledger:
                 if _source_offset(value) >= self.state.next_offset:
                     rule = f"holds an event at or beyond {OFFSET_KEY}={self.state.next_offset}"
                     raise InvariantError(f"row {key!r} of {table} {rule}")
+
+
+def _says(now: int) -> str:
+    return f"Kafka refuses records of {moment(now):%Y-%m-%d %H:%M:%S} UTC; set this machine's clock right"
 
 
 def _source_offset(row: bytes) -> int:

@@ -249,6 +249,22 @@ async def test_a_clock_that_jumps_moves_neither_counts_nor_retries(
     assert await status(cluster, 0) == (200, "ready")
 
 
+async def test_a_clock_that_runs_far_ahead_is_named(
+    cluster: Cluster, clock: Callable[[float], object]
+) -> None:
+    """Kafka takes no records of the future: exit code 70 and the reason; with the right time all is well."""
+    clock(30 * HOUR)
+    await cluster.start(0)
+    await cluster.until_ready([0])
+    await cluster.publish(uploads(range(10)))
+    assert await cluster.ended(0) == 70
+    assert "UTC; set this machine's clock right" in log_of(cluster, 0)
+    clock(0)
+    await cluster.start(0)
+    await cluster.until_folded(10)
+    await assert_exact(cluster, 10)
+
+
 async def test_events_of_another_age_harm_no_other(cluster: Cluster) -> None:
     """A time of the far future is a dead letter, so later events of that image still count.
 
