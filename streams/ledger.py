@@ -15,6 +15,7 @@ As they cost two of a transaction's five round trips, they travel along every fe
 
 import asyncio
 import re
+import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable
