@@ -20,11 +20,12 @@ SHOWN = 10  # differences of one kind
 
 
 class Outcome(NamedTuple):
-    """Something that came out, or must: who caused it, and what it says."""
+    """Something that came out, or must: who caused it, what it says, and where the order matters of what."""
 
     cause: tuple[Any, ...]
     content: dict[str, Any]
     place: str
+    image: tuple[Any, ...] = ()
 
 
 class Verdict(Findings):
@@ -124,7 +125,7 @@ async def _compare_outcomes(cluster: Cluster, number: int, partition: Partition,
 
 
 def _compare_sequence(kind: str, expected: list[Outcome], found: list[Outcome], verdict: Verdict) -> None:
-    """Compare outcomes one by one, each image's in order; count what is missing and what is too much."""
+    """Compare outcomes one by one, those of an image in order; count what is missing and what is too much."""
     wanted = Counter(outcome.cause for outcome in expected)
     came = Counter(outcome.cause for outcome in found)
     verdict.lost += (wanted - came).total()
@@ -135,8 +136,8 @@ def _compare_sequence(kind: str, expected: list[Outcome], found: list[Outcome], 
     lines += [f"too much: {each.cause} at {each.place}" for each in found if each.cause in doubled]
     if lines:
         return  # what follows would only repeat it
-    late = {outcome.cause for outcome in expected if outcome.content.get("public_id", "").startswith(BUSY)}
-    for must, is_ in zip(_in_order(expected, late), _in_order(found, late), strict=True):
+    images = {outcome.cause: outcome.image for outcome in expected}
+    for must, is_ in zip(_by_image(expected, images), _by_image(found, images), strict=True):
         if must.cause != is_.cause:
             lines.append(f"order: {is_.cause} at {is_.place} where {must.cause} of {must.place} must be")
         elif must.content != is_.content:
@@ -144,19 +145,17 @@ def _compare_sequence(kind: str, expected: list[Outcome], found: list[Outcome], 
             lines.append(f"{must.place}, read at {is_.place}: {fields}")
 
 
-def _in_order(outcomes: list[Outcome], late: set[tuple[Any, ...]]) -> list[Outcome]:
-    """Put outcomes by image, in the order in which they came; by cause, those that keep no order.
+def _by_image(outcomes: list[Outcome], images: dict[tuple[Any, ...], tuple[Any, ...]]) -> list[Outcome]:
+    """Put outcomes of an image together, in the order in which they are: that of its uploads in the log.
 
-    An upload whose source is slow lets those of other images pass. Which images updates are about, tenants
-    included, they do not tell: their order is checked by what they fold to.
+    Images overtake each other where a source is slow, and of a `BUSY` one the later event may be first.
     """
 
-    def image(outcome: Outcome) -> tuple[Any, ...]:
-        if outcome.cause in late or "tenant" not in outcome.content:
-            return (1, outcome.cause)
-        return (0, outcome.content["tenant"] or "", outcome.content["public_id"])
+    def place(outcome: Outcome) -> tuple[Any, ...]:
+        image = images[outcome.cause]
+        return (image, outcome.cause) if str(image[-1]).startswith(BUSY) else (image,)
 
-    return sorted(outcomes, key=image)
+    return sorted(outcomes, key=place)
 
 
 def _expected_results(partition: Partition) -> list[Outcome]:
@@ -169,6 +168,7 @@ def _expected_results(partition: Partition) -> list[Outcome]:
                 "ce_id": result_identity(CATEGORIZED, result.cause, result.content["categorization"], model),
             },
             f"upload {result.offset}",
+            (result.content["tenant"] or "", result.content["public_id"]),
         )
         for result in partition.results
     ]
@@ -195,6 +195,7 @@ def _expected_updates(partition: Partition) -> list[Outcome]:
                 "ce_id": result_identity(TAGS_CHANGED, update.cause, (), ""),
             },
             f"upload {update.offset}",
+            (update.tenant, update.public_id),
         )
         for update in partition.updates
     ]
@@ -220,6 +221,7 @@ def _expected_letters(partition: Partition) -> list[Outcome]:
                 "headers": letter.headers,
             },
             f"upload {letter.offset}",
+            (letter.offset,),
         )
         for letter in partition.letters
     ]

@@ -78,6 +78,7 @@ class Update(NamedTuple):
 
     offset: int
     cause: Id
+    tenant: str
     public_id: str
     added: list[str]
     removed: list[str]
@@ -320,7 +321,9 @@ class Partition:
             self.results.append(Result(offset, event.id, result_content(event, photo, tags)))
         added, removed = difference(old, new)
         if added or removed:
-            self.updates.append(Update(offset, event.id, event.public_id, added, removed, tags))
+            self.updates.append(
+                Update(offset, event.id, event.data.get("tenant", ""), event.public_id, added, removed, tags)
+            )
 
     def _note_changes(self, key: ImageKey, old: Image | None, new: Image) -> None:
         """Note who and when each count has seen, and which counts came too late."""

@@ -111,7 +111,7 @@ class Workload:
 
     def _repeat(self, number: int, key: bytes, now: int) -> Message:
         # An update without a URL is not repeated: whether its URL is still known may have changed.
-        events = [event for event in self._past(key).events if b"image.update" not in event.value]
+        events = [event for event in self._past(key).events if not _is_update(event)]
         if not events:
             return self._upload(number, key, now)
         return self._dice.choice(events)._replace(timestamp=now)
@@ -226,6 +226,10 @@ class Workload:
     def _photo(self) -> bytes:
         chosen = {TAGS[min(int(self._dice.expovariate(0.08)), len(TAGS) - 1)] for _ in range(5)}
         return orjson.dumps({tag: self._dice.randint(1, 100) / 100 for tag in sorted(chosen)})
+
+
+def _is_update(message: Message) -> bool:
+    return b"image.update" in message.value or ("ce_type", b"image.update") in message.headers
 
 
 def photo_path(photo: bytes) -> str:
