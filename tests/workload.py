@@ -20,7 +20,7 @@ SPAN_MS = 23 * HOUR_MS  # with `oracle.KEPT_MINUTES` the minutes of the first ha
 IMAGES = 40_000  # at most, however long a run: what workers and the oracle keep of it stays bounded
 TAGS = [f"tag{number}" for number in range(60)] + ["koala", "grüne wiese", "a:b", "tag, with comma"]
 ADD_ONS = (None, "imagga_tagging", "tagstream", ["tagstream", "imagga_tagging"], "imagga_tagging,tagstream")
-BUSY = "busy-"  # begins the name of an image whose source asks to come again later; an edit may follow
+BUSY = "busy-"  # begins the name of an image that is fetched, and so may come late; one event may follow
 REPEATED_WITHIN = 7  # events of an image, within what its row remembers
 Headers = list[tuple[str, bytes]]
 
@@ -60,7 +60,7 @@ class Workload:
         self._busy_hosts = busy_hosts
         self._end = end
         self._pasts: dict[bytes, _Past] = {}
-        self._waiting: list[bytes] = []  # keys of images whose source is busy, without an edit so far
+        self._waiting: list[bytes] = []  # keys of images that are fetched, with nothing behind them so far
         self._kinds = {
             self._upload: 52,
             self._repeat: 10,
@@ -71,8 +71,10 @@ class Workload:
             self._conflict: 6,
             self._bad: 7,
             self._busy: 2,
+            self._fetched: 10,
             self._edit: 12,
-            self._edit_busy: 2,
+            self._edit_fetched: 3,
+            self._update_fetched: 3,
             self._retag: 5,
         }
 
@@ -118,10 +120,16 @@ class Workload:
 
     def _busy(self, number: int, _key: bytes, now: int) -> Message:
         """Give an event that is worked on later. The time of its image does not expire meanwhile."""
-        key = f"{BUSY}{number}"
-        url = f"{self._dice.choice(self._busy_hosts)}{photo_path(self._photo())}?{key}"
-        self._waiting.append(key.encode())
-        return self._event(number, key.encode(), now, at=self._end, url=url, tenant=None)
+        return self._from_host(number, now, f"{self._dice.choice(self._busy_hosts)}%s?{number}")
+
+    def _fetched(self, number: int, _key: bytes, now: int) -> Message:
+        """Give an event that may come late: its worker may be killed while it waits for the source."""
+        return self._from_host(number, now, f"{self._photo_host}%s")
+
+    def _from_host(self, number: int, now: int, url: str) -> Message:
+        key = f"{BUSY}{number}".encode()
+        self._waiting.append(key)
+        return self._event(number, key, now, at=self._end, url=url % photo_path(self._photo()), tenant=None)
 
     def _edit(self, number: int, key: bytes, now: int, **given: Any) -> Message:  # noqa: ANN401
         """Give a person's edit, now or as it comes late; it may contradict another one, or the tagger."""
@@ -139,11 +147,18 @@ class Workload:
         mode = self._dice.choice(("rules", "model", None))
         return self._event(number, key, now, at=now, type="image.retag", url=None, retag=mode)
 
-    def _edit_busy(self, number: int, key: bytes, now: int) -> Message:
+    def _edit_fetched(self, number: int, key: bytes, now: int) -> Message:
         """Give the only edit of an image whose upload may wait still: several might change places."""
         if not self._waiting:
             return self._edit(number, key, now)
         return self._edit(number, self._waiting.pop(), now, at=self._end, tenant=None)
+
+    def _update_fetched(self, number: int, key: bytes, now: int) -> Message:
+        """Give the only update of such an image, which needs the URL of the upload."""
+        if not self._waiting:
+            return self._update(number, key, now)
+        given = {"type": "image.update", "url": None, "at": self._end, "tenant": None}
+        return self._event(number, self._waiting.pop(), now, **given)
 
     def _event(self, number: int, key: bytes, now: int, *, at: int, **given: Any) -> Message:  # noqa: ANN401
         dice = self._dice
@@ -188,7 +203,8 @@ class Workload:
         attributes = {"specversion": "1.0", "id": event_id, "source": "/chaos", "type": kind}
         return orjson.dumps(data), [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
 
-    def _bad(self, number: int, key: bytes, now: int) -> Message:
+    def _bad(self, number: int, _key: bytes, now: int) -> Message:
+        key = f"{BUSY}{number}".encode()
         good = {"public_id": key.decode(), "url": "data:,%7B%7D", "event_id": f"event-{number}"}
         values: list[tuple[bytes, Headers]] = [
             (b"{not json", []),
@@ -218,10 +234,7 @@ class Workload:
         return self._pasts.setdefault(key, _Past())
 
     def _url(self) -> str:
-        photo = self._photo()
-        if self._dice.random() < 0.15:
-            return f"{self._photo_host}{photo_path(photo)}"
-        return f"data:application/json,{urllib.parse.quote(photo)}"
+        return f"data:application/json,{urllib.parse.quote(self._photo())}"
 
     def _photo(self) -> bytes:
         chosen = {TAGS[min(int(self._dice.expovariate(0.08)), len(TAGS) - 1)] for _ in range(5)}
