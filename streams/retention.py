@@ -4,7 +4,7 @@ That clock is part of the state and never goes back, so whether an event is too 
 on every replay.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -61,30 +61,27 @@ def expired_rows(retention: Retention, state: PartitionState) -> list[Expired]:
 
 
 def _expired_trends(retention: Retention, state: PartitionState) -> Iterator[Expired]:
-    mark, kept = state.mark, dict[tuple[str, str], bool]()
-    for key, row in _rows(state, "trends"):
+    rows, mark, kept = state.rows["trends"], state.mark, dict[tuple[str, str], bool]()
+    for key in list(rows):
         window, start, _ = key.split(":", 2)
         keeps = kept.get((window, start))
         if keeps is None:
             keeps = kept[window, start] = retention.keeps(window, int(start), mark)
-        if not keeps:
+        if not keeps and (row := rows.get(key)) is not None:
             yield Expired("trends", key, row)
 
 
 def _expired_interests(retention: Retention, state: PartitionState) -> Iterator[Expired]:
-    for key, row in _rows(state, "interests"):
-        if not retention.keeps_interests(InterestKey.decode(key).day, state.mark):
+    rows, mark = state.rows["interests"], state.mark
+    for key in list(rows):
+        gone = not retention.keeps_interests(InterestKey.decode(key).day, mark)
+        if gone and (row := rows.get(key)) is not None:
             yield Expired("interests", key, row)
 
 
 def _expired_images(retention: Retention, state: PartitionState) -> Iterator[Expired]:
-    for key, row in _rows(state, "images"):
+    for key, row in state.rows["images"].copy().items():
         # Few are deleted: the others are told by their bytes.
         if _DELETED in row and not retention.remembers(orjson.loads(row), state.mark):
             yield Expired("images", key, row)
 
-
-def _rows(state: PartitionState, table: str) -> Iterable[tuple[str, bytes]]:
-    """Give what a table's rows are now; they may change meanwhile."""
-    rows = state.rows[table].copy()
-    return rows.items()
