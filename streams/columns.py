@@ -61,6 +61,7 @@ class Column:
         return self._array.nbytes
 
     def _grow(self, least: int) -> None:
-        grown = np.empty(max(least, _LEAST, self.size * 5 // 4), self._array.dtype)
+        # Room beyond what came at once, too, lest the next value moves all columns of a table.
+        grown = np.empty(max(least, _LEAST) * 5 // 4, self._array.dtype)
         grown[: self.size] = self._array[: self.size]
         self._array = grown
