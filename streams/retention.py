@@ -84,4 +84,3 @@ def _expired_images(retention: Retention, state: PartitionState) -> Iterator[Exp
         # Few are deleted: the others are told by their bytes.
         if _DELETED in row and not retention.remembers(orjson.loads(row), state.mark):
             yield Expired("images", key, row)
-
