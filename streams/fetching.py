@@ -26,7 +26,7 @@ from streams.source_urls import check_url, host_of, read_data_url, shown, too_la
 MAX_REDIRECTS = 3
 MAX_UNREAD_ANSWERS = 16
 MAX_CHUNKS = 1024
-_HEADERS = {"accept": "image/*", "accept-encoding": "identity", "user-agent": "tagstream"}
+_HEADERS = httpx.Headers({"accept": "image/*", "accept-encoding": "identity", "user-agent": "tagstream"})
 
 
 def _nothing() -> None:

@@ -36,16 +36,22 @@ def check_answer(response: httpx.Response) -> None:
         SourceGoneError: The image cannot be had.
         SourceBusyError: It cannot be had now.
     """
+    if response.status_code != httpx.codes.OK:
+        raise _refusal(response)
+    encodings = response.headers.get("content-encoding", "").lower()
+    if encodings and not _COMPRESSIONS.isdisjoint(
+        re.split(r"[,\s]+", encodings)
+    ):  # not unpacked: it may be a bomb
+        message = f"{shown(str(response.url))} is compressed ({encodings:.64}), though identity was asked"
+        raise SourceGoneError("invalid_answer", message)
+
+
+def _refusal(response: httpx.Response) -> SourceError:
     status = response.status_code
     message = f"status {status} from {shown(str(response.url))}"
     if status in _BUSY_STATUSES or status >= httpx.codes.INTERNAL_SERVER_ERROR:
-        raise SourceBusyError(f"http_{status}", message, _retry_after(response))
-    if status != httpx.codes.OK:
-        raise SourceGoneError(f"http_{status}", message)
-    encodings = response.headers.get("content-encoding", "").lower()
-    if not _COMPRESSIONS.isdisjoint(re.split(r"[,\s]+", encodings)):  # not unpacked: it may be a bomb
-        message = f"{shown(str(response.url))} is compressed ({encodings:.64}), though identity was asked"
-        raise SourceGoneError("invalid_answer", message)
+        return SourceBusyError(f"http_{status}", message, _retry_after(response))
+    return SourceGoneError(f"http_{status}", message)
 
 
 def _retry_after(response: httpx.Response) -> float | None:

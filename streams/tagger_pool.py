@@ -133,15 +133,14 @@ class TaggerPool:
         try:
             found = infer(self.add_ons, [Request(job.add_ons, job.views.squares) for job in decoded])
         except Exception as error:  # noqa: BLE001 - the waiting tasks decide what a fault of ours means
-            for job in decoded:
-                _answer(job, error)
+            _answer([(job, error) for job in decoded])
             return
         share = (time.perf_counter() - started) * 1000 / len(decoded)
-        for job, tags in zip(decoded, found, strict=True):
-            answer = self._tagged(job, tags, share)
+        answers = [(job, self._tagged(job, tags, share)) for job, tags in zip(decoded, found, strict=True)]
+        for job, answer in answers:
             if isinstance(answer, TaggedImage) and not answer.failed:
                 self._known.put(_known_as(job), answer)
-            _answer(job, answer)
+        _answer(answers)
 
     def _tagged(self, job: _Job, found: dict[str, Found], inference_ms: float) -> TaggedImage | Exception:
         """Give what the add-ons found; where all of them failed, why the first one did."""
@@ -166,13 +165,13 @@ class TaggerPool:
         job.digest = digest_of(job.data)
         known = self._known.get(_known_as(job))
         if known is not None:
-            _answer(job, replace(known, decode_ms=0.0, inference_ms=0.0))
+            _answer([(job, replace(known, decode_ms=0.0, inference_ms=0.0))])
             return False
         started = time.perf_counter()
         try:
             job.views = decode_views(job.data, views(self.add_ons, job.add_ons))
         except Exception as error:  # noqa: BLE001 - a bad image is its own job's affair
-            _answer(job, error)
+            _answer([(job, error)])
             return False
         job.data = b""  # a thread that waits for its next job still knows its last one
         job.decode_ms = (time.perf_counter() - started) * 1000
@@ -188,13 +187,16 @@ def _known_as(job: _Job) -> tuple[str, ...]:
     return job.digest, *sorted(set(job.add_ons))
 
 
-def _answer(job: _Job, answer: TaggedImage | Exception) -> None:
-    def settle() -> None:
+def _answer(answers: Sequence[tuple[_Job, TaggedImage | Exception]]) -> None:
+    """Wake the event loop once for all."""
+    answers[0][0].answer.get_loop().call_soon_threadsafe(_settle, answers)
+
+
+def _settle(answers: Sequence[tuple[_Job, TaggedImage | Exception]]) -> None:
+    for job, answer in answers:
         if job.answer.done():  # cancelled meanwhile
-            return
+            continue
         if isinstance(answer, Exception):
             job.answer.set_exception(answer)
         else:
             job.answer.set_result(answer)
-
-    job.answer.get_loop().call_soon_threadsafe(settle)
