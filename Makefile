@@ -33,7 +33,7 @@ $(PEERS)/.ready: .locks/peers.txt
 bench: $(VENV)/.dev $(PEERS)/.ready ## measure speed, memory and latency beside others; some 22 minutes (BENCH=--short: 4)
 	@$(BIN)/python -m benchmarks --peers-python $(PEERS)/bin/python $(BENCH)
 
-chaos: $(VENV)/.dev ## kill workers and the broker under load, then count (SECONDS= WORKERS= SEED= UPLOADS=)
+chaos: $(VENV)/.dev ## kill workers and the broker under load, then count (SECONDS= WORKERS= SEED= UPLOADS= BROKERS=)
 	@$(BIN)/python benchmarks/chaos.py
 
 corpus: $(VENV)/.dev ## send hostile images through the pipeline, a good one behind each (DIR= a folder of them)

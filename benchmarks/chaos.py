@@ -1,7 +1,8 @@
 """`make chaos`: kill workers and the broker under load, then count what was lost and what was doubled.
 
 Sources flap meanwhile, and one event in 17 is hostile or broken. Settings come from the environment: SECONDS,
-WORKERS, SEED, UPLOADS (at most; publishing pauses while too many wait). The last line is for machines; the
+WORKERS, SEED, UPLOADS (at most; publishing pauses while too many wait), BROKERS (3: leaders and coordinators
+move when one is killed). The last line is for machines; the
 exit status is 0 only if everything is exact and no partition stood still.
 """
 
@@ -19,18 +20,20 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from chaos import Chaos, Plan, steady_port
+from kafka_nodes import KafkaNodes
 
 from streams.broker import EmbeddedBroker
 
 SHORT = 150  # seconds; a longer run has more images, and so takes longer to come back from a kill
 SECONDS_PER_KILL = (6, 12)  # in a short run, in a long one
-SECONDS_PER_DISASTER = 150  # a broker kill and a freeze each
+SECONDS_PER_DISASTER = (150, 30)  # a broker kill and a freeze each: of the only node, of one of several
 
 
 def plan(environment: Mapping[str, str]) -> Plan:
     """Read what is to happen."""
     seconds = int(environment.get("SECONDS") or 90)
-    disasters, long = max(seconds // SECONDS_PER_DISASTER, 1), seconds > SHORT
+    nodes, long = int(environment.get("BROKERS") or 1), seconds > SHORT
+    disasters = max(seconds // SECONDS_PER_DISASTER[nodes > 1], 1)
     return Plan(
         seed=int(environment.get("SEED") or random.randrange(10**6)),
         uploads=int(environment.get("UPLOADS") or max(20_000, 100 * seconds)),
@@ -41,6 +44,7 @@ def plan(environment: Mapping[str, str]) -> Plan:
         freezes=disasters,
         sweep=True,
         snapshot_interval=20.0 if long else 3.0,
+        replication=nodes,
     )
 
 
@@ -48,7 +52,9 @@ async def main(chosen: Plan, folder: Path) -> int:
     """Run the chaos; give the exit status."""
     started = time.monotonic()
     print(f"{chosen}\nlogs and data in {folder}", flush=True)
-    with EmbeddedBroker(folder / "kafka", steady_port()) as broker:
+    one = chosen.replication == 1
+    kafka = EmbeddedBroker(folder / "kafka", steady_port()) if one else KafkaNodes(folder, chosen.replication)
+    with kafka as broker:
         chaos = Chaos(chosen, broker, folder, lambda text: print(text, flush=True))
         verdict = await chaos.run()
     for line in verdict.lines():

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from aiokafka import AIOKafkaProducer
 from audit import Verdict, audit
@@ -25,7 +26,6 @@ from cluster import Cluster
 from oracle import KEPT_MINUTES, look_at
 from workload import Message, Workload
 
-from streams.broker import EmbeddedBroker
 from streams.supervising import EXIT_DOOMED
 
 DRAIN_SECONDS = 240.0
@@ -37,6 +37,20 @@ _CALM = 6  # looks in a row without a retry: what is followed may lag a little
 _TOLD_EVERY = 10.0  # seconds between two lines of counters
 
 
+class Broker(Protocol):
+    """What is killed: see `EmbeddedBroker` and `kafka_nodes.KafkaNodes`."""
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Give the addresses for clients."""
+
+    def start(self) -> None:
+        """Start what does not run."""
+
+    def kill(self) -> None:
+        """End it, or a part of it, as a crash would."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What happens.
@@ -46,6 +60,7 @@ class Plan:
         kills: Worker processes that are killed.
         freezes: Workers that are stopped for `frozen` seconds, and become zombies.
         sweep: Whether to wait until rows of expired buckets are gone.
+        replication: Copies of each topic.
         backlog: Uploads that may wait; beyond, publishing pauses, and what is not published in time never is.
         snapshot_interval: Seconds.
     """
@@ -60,6 +75,7 @@ class Plan:
     freezes: int = 1
     frozen: float = 15.0
     sweep: bool = False
+    replication: int = 1
     backlog: int = 10_000
     snapshot_interval: float = 3.0
 
@@ -76,7 +92,7 @@ class Chaos:
     """
 
     def __init__(
-        self, plan: Plan, broker: EmbeddedBroker, folder: Path, say: Callable[[str], object] = print
+        self, plan: Plan, broker: Broker, folder: Path, say: Callable[[str], object] = print
     ) -> None:
         self.kills = self.broker_kills = self.freezes = self.dooms = self.published = 0
         self.unexpected: list[str] = []
@@ -102,7 +118,7 @@ class Chaos:
             TimeoutError: Workers did not become ready, or did not work off the uploads.
         """
         async with self.sources.run() as hosts:
-            self._cluster.environment = _environment(hosts, self._plan.snapshot_interval)
+            self._cluster.environment = _environment(hosts, self._plan)
             for worker in range(self._plan.workers):
                 await self._cluster.start(worker)
             keepers = [asyncio.create_task(self._keep(worker)) for worker in range(self._plan.workers)]
@@ -290,14 +306,17 @@ class Chaos:
         self._say(f"{time.monotonic() - self._started:6.1f} s  {text}")
 
 
-def _environment(hosts: list[str], snapshot_interval: float) -> dict[str, str]:
+def _environment(hosts: list[str], plan: Plan) -> dict[str, str]:
     return {
         "TAGSTREAM_TAGGER": "stub",
+        "TAGSTREAM_REPLICATION": str(plan.replication),
         "TAGSTREAM_ALLOW_SOURCES": ",".join(host.removeprefix("http://") for host in hosts),
         "TAGSTREAM_FETCH_TIMEOUT": str(FETCH_TIMEOUT),
         "TAGSTREAM_RETRY_LONGEST": "15",
         "TAGSTREAM_KEEP_MINUTES": str(KEPT_MINUTES),
-        "TAGSTREAM_SNAPSHOT_INTERVAL": str(snapshot_interval),  # short: restarts begin from all kinds of them
+        "TAGSTREAM_SNAPSHOT_INTERVAL": str(
+            plan.snapshot_interval
+        ),  # short: restarts begin from all kinds of them
     }
 
 
