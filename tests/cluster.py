@@ -76,7 +76,7 @@ class Cluster:
         self.signal(worker, signal.SIGKILL)
         await self.processes[worker].wait()
 
-    async def ended(self, worker: int, seconds: float = 60) -> int:
+    async def ended(self, worker: int, seconds: float = 150) -> int:
         """Wait until a worker has ended by itself; give its exit code."""
         return await asyncio.wait_for(self.processes[worker].wait(), seconds)
 

@@ -148,7 +148,7 @@ async def test_a_topic_that_is_deleted_ends_the_worker(cluster: Cluster, gone: s
     await cluster.until_ready([0])
     if gone == "uploads":
         await cluster.publish(uploads(range(20)))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while (await counts_told(cluster)) != {"koala": 20, "tree": 20}:
             await asyncio.sleep(0.2)
 
