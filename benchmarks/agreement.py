@@ -1,6 +1,6 @@
 """How often quantisation and decoding at a reduced scale change an image's best class.
 
-    python -m benchmarks.agreement --photos FOLDER ... [--most 500]
+    python -m benchmarks.agreement --photos FOLDER ... [--held-out] [--most 500]
 
 Takes JPEG files of your own, at best none that the model was calibrated with (model/MODEL_CARD.md names
 those). `int8` compares the default model with its float network where that is sure, that is, where it
@@ -11,7 +11,7 @@ pixel, both with the float network, on photos that are large enough for a reduce
 import argparse
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,11 @@ from PIL import Image, ImageOps
 
 from benchmarks.float_model import float_model
 from model import BadImageError, Tagger, decode
-from model.pixels import square
+from model.convert.photos import split_photos
+from model.pixels import View, squares
 
 SURE = 0.3
+_TEMPERATURE = 1.0  # as in the model card; the manifest's own would call far more photos sure
 _BATCH = 16
 
 
@@ -37,25 +39,25 @@ class Photo:
     reduced: bool
 
 
-def photos(folders: Sequence[Path], size: int, most: int) -> Iterator[Photo]:
-    """Decode the JPEG files below some folders; others are left out."""
-    paths = sorted(path for folder in folders for path in folder.rglob("*.jp*g"))
-    for path in paths[:most]:
+def photos(paths: Iterable[Path], size: int) -> Iterator[Photo]:
+    """Decode photos; what is refused is left out."""
+    for path in paths:
         data = path.read_bytes()
         try:
             pixels = decode(data, size).pixels
         except BadImageError:
             continue
         with Image.open(io.BytesIO(data)) as image:
-            large = min(image.size) >= 2 * size
-            whole = np.asarray(ImageOps.exif_transpose(square(image, size)))
+            large = image.format == "JPEG" and min(image.size) >= 2 * size
+            whole = np.asarray(ImageOps.exif_transpose(squares(image, View(size))[0]))
         yield Photo(pixels, whole, large)
 
 
 def best_classes(tagger: Tagger, pixels: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Give each photo's best class and its probability."""
-    batches = [np.stack(pixels[start : start + _BATCH]) for start in range(0, len(pixels), _BATCH)]
-    chances = np.concatenate([tagger.probabilities(batch) for batch in batches])
+    starts = range(0, len(pixels), _BATCH)
+    outputs = [tagger.outputs([each[None] for each in pixels[start : start + _BATCH]]) for start in starts]
+    chances = tagger.activated(np.concatenate(outputs), _TEMPERATURE)
     return chances.argmax(axis=1), chances.max(axis=1)
 
 
@@ -70,6 +72,7 @@ def compare(found: Sequence[Photo], quantised: Tagger, floating: Tagger) -> dict
         "int8_where_sure": _share(small == expected, sure),
         "int8": _share(small == expected, np.ones_like(sure)),
         "reduced_scale": _share(whole == expected, large),
+        "reduced_scale_where_sure": _share(whole == expected, large & sure),
         "sure": int(sure.sum()),
         "large": int(large.sum()),
     }
@@ -79,10 +82,14 @@ def _share(same: NDArray[np.bool_], among: NDArray[np.bool_]) -> float | None:
     return float(same[among].mean()) if among.any() else None
 
 
-def measure(folders: Sequence[Path], most: int) -> dict[str, Any]:
+def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Compare on the photos below some folders."""
     quantised, floating = Tagger.load(), Tagger.load(float_model())
-    return compare(list(photos(folders, quantised.input_size, most)), quantised, floating)
+    if options.held_out:
+        _, paths = split_photos(options.photos)
+    else:
+        paths = sorted(path for folder in options.photos for path in folder.rglob("*.jp*g"))
+    return compare(list(photos(paths[: options.most], quantised.input_size)), quantised, floating)
 
 
 def main() -> None:
@@ -92,8 +99,10 @@ def main() -> None:
     )
     parser.add_argument("--photos", type=Path, nargs="+", required=True, metavar="FOLDER")
     parser.add_argument("--most", type=int, default=500, help="photos to take")
-    options = parser.parse_args()
-    print(json.dumps(measure(options.photos, options.most)))
+    parser.add_argument(
+        "--held-out", action="store_true", help="the folders are those of calibration: leave its photos out"
+    )
+    print(json.dumps(measure(parser.parse_args())))
 
 
 if __name__ == "__main__":
