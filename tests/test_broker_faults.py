@@ -95,7 +95,9 @@ async def test_a_broker_that_is_gone_for_long_is_waited_for(own: tuple[Cluster, 
     await until_status(cluster, (503, "waiting for Kafka"))
     await asyncio.sleep(OUTAGE)
     assert await status(cluster, 0) == (503, "waiting for Kafka")
-    assert (await cluster.get(0, "/trends/top?window=all"))["tags"][0] == {"tag": "koala", "count": 50}
+    answer = await cluster.get(0, "/trends/top?window=all")
+    assert answer["tags"][0] == {"tag": "koala", "count": 50}
+    assert {state["lag"] for state in answer["as_of"]} == {None}
     await asyncio.to_thread(broker.start)
     await until_status(cluster, (200, "ready"))
     await publishing
@@ -151,6 +153,23 @@ async def test_a_topic_that_is_deleted_ends_the_worker(cluster: Cluster, gone: s
     async with asyncio.timeout(90):
         while (await counts_told(cluster)) != {"koala": 20, "tree": 20}:
             await asyncio.sleep(0.2)
+
+
+async def test_an_output_topic_that_is_deleted_is_made_anew(cluster: Cluster) -> None:
+    """Exit code 78 once, so that somebody hears of it; the next start goes on, and counts are right."""
+    await cluster.start(0)
+    await cluster.until_ready([0])
+    await cluster.publish(uploads(range(10)))
+    await cluster.until_folded(10)
+    async with admin_of(cluster) as admin:
+        await admin.delete_topics([cluster.names.categorizations])
+    assert await cluster.ended(0) == 78
+    await cluster.start(0)
+    await cluster.until_ready([0])
+    await cluster.publish(uploads(range(10, 20)))
+    await cluster.until_folded(20)
+    assert len(await cluster.results()) == 10
+    assert await cluster.counts() == {"koala": 20, "tree": 20}
 
 
 async def counts_told(cluster: Cluster) -> dict[str, int]:
