@@ -86,6 +86,7 @@ class Chaos:
     Attributes:
         kills: Worker processes that were killed so far.
         dooms: Processes that ended themselves, to begin anew from what was committed.
+        strangers: Processes that somebody else killed or stopped.
         unexpected: Other ends of processes, in words.
         progress: How far it is.
         sources: Where the images come from.
@@ -94,7 +95,7 @@ class Chaos:
     def __init__(
         self, plan: Plan, broker: Broker, folder: Path, say: Callable[[str], object] = print
     ) -> None:
-        self.kills = self.broker_kills = self.freezes = self.dooms = self.published = 0
+        self.kills = self.broker_kills = self.freezes = self.dooms = self.strangers = self.published = 0
         self.unexpected: list[str] = []
         self._plan = plan
         self._broker = broker
@@ -199,8 +200,9 @@ class Chaos:
             elif code == EXIT_DOOMED:
                 self.dooms += 1
                 self._note(f"worker {worker} ended itself: {self._last_critical(worker)}")
-            elif code == -signal.SIGKILL:  # by hand, or for want of memory: one more kill to survive
-                self._note(f"somebody else killed worker {worker}")
+            elif code in {-signal.SIGKILL, -signal.SIGTERM, 0}:  # by hand, or for want of memory
+                self.strangers += 1
+                self._note(f"somebody else ended worker {worker}")
             else:
                 log = self._cluster.log_path(worker)
                 self.unexpected.append(f"worker {worker} ended with {code}; see {log}")

@@ -17,7 +17,7 @@ from streams.broker import EmbeddedBroker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
-OUTAGE = 25.0  # seconds; docs/operations.md tells of one of minutes
+OUTAGE = 25.0  # seconds
 MOST_LINES = 60  # of a log, in such an outage
 
 
