@@ -5,14 +5,14 @@ it may not join. So somebody has to ask.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 
+from streams.administering import open_admin
 from streams.errors import KafkaRefusalError, TopicsError
 from streams.kafka_connection import KafkaConnection
 from streams.kafka_faults import check_login, lasting_fault
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 _INTERVAL = 2.0  # seconds between two questions
 _PATIENCE = 5.0  # seconds that an answer may take
+_REQUEST_MS = 5000
 _SILENT_AFTER = 8.0  # seconds without an answer
 _SURE_AFTER = 3  # looks in a row: a broker that has just started may not know everything yet
 
@@ -59,7 +60,7 @@ class KafkaWatch:
         """
         while True:
             try:
-                async with self._admin() as admin:
+                async with open_admin(self._connection, request_timeout_ms=_REQUEST_MS) as admin:
                     while True:
                         async with asyncio.timeout(_PATIENCE):
                             await self._ask(admin)
@@ -70,15 +71,6 @@ class KafkaWatch:
                     raise KafkaRefusalError(fault) from error
                 await self._note_silence(error)
             await asyncio.sleep(_INTERVAL)
-
-    @contextlib.asynccontextmanager
-    async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
-        admin = AIOKafkaAdminClient(**self._connection.aiokafka_options(), request_timeout_ms=5000)
-        try:
-            await admin.start()
-            yield admin
-        finally:
-            await admin.close()
 
     async def _ask(self, admin: AIOKafkaAdminClient) -> None:
         counts = await partition_counts(admin, self._names.configs)

@@ -8,13 +8,14 @@ again: the two would take turns for ever.
 import logging
 import re
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from streams.administering import open_admin
 from streams.kafka_connection import KafkaConnection
 
 log = logging.getLogger(__name__)
 
+_REQUEST_MS = 5000
 _UNIQUE = r"(?:[0-9A-Za-z_-]{22}|[0-9a-f-]{36})"  # what the broker puts behind the name of a static member
 
 
@@ -43,11 +44,7 @@ class Membership:
         return any(member != self.member_id and self._ours.fullmatch(member) for member in members)
 
     async def _members(self) -> list[str]:
-        admin = AIOKafkaAdminClient(**self._connection.aiokafka_options(), request_timeout_ms=5000)
-        try:
-            await admin.start()
+        async with open_admin(self._connection, request_timeout_ms=_REQUEST_MS) as admin:
             (answer,) = await admin.describe_consumer_groups([self._group])
             groups = answer.to_object()["groups"]
             return [member["member_id"] for group in groups for member in group["members"]]
-        finally:
-            await admin.close()

@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from streams.administering import open_admin
 from streams.errors import KafkaRefusalError, TopicsError
 from streams.kafka_connection import KafkaConnection
 from streams.kafka_faults import check_login, lasting_fault
@@ -34,9 +35,7 @@ async def ensure_topics(connection: KafkaConnection, settings: Settings) -> None
         KafkaError: The broker does not answer, or refuses.
     """
     names = TopicNames.of(settings)
-    admin = AIOKafkaAdminClient(**connection.aiokafka_options())
-    await admin.start()
-    try:
+    async with open_admin(connection) as admin:
         # All of them: asking for one by name would create it, with too few partitions, where brokers do that.
         counts = {
             name: count for name, count in (await partition_counts(admin)).items() if name in names.configs
@@ -48,8 +47,6 @@ async def ensure_topics(connection: KafkaConnection, settings: Settings) -> None
             configs = {name: names.configs[name] for name in missing}
             await _create(admin, configs, settings.partitions, settings.replication)
         await _check_configs(admin, names, names.configs)
-    finally:
-        await admin.close()
 
 
 async def wait_for_topics(connection: KafkaConnection, settings: Settings) -> None:

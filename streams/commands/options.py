@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 import click
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from streams.administering import open_admin
 from streams.kafka_connection import KafkaConnection
 from streams.supervising import EXIT_UNUSABLE
+from streams.topic_admin import partition_counts
 from streams.topics import TopicNames
 
 PORT = click.IntRange(0, 65_535)
@@ -48,17 +49,14 @@ async def require_topics(connection: KafkaConnection, names: TopicNames) -> None
     Raises:
         ValueError: The cluster cannot be reached, or lacks a topic.
     """
-    admin = AIOKafkaAdminClient(**connection.aiokafka_options())
     try:
-        await admin.start()
-        # All of them: asking for one by name would create it, with too few partitions, where brokers do that.
-        present = {topic["topic"] for topic in await admin.describe_topics() if topic["error_code"] == 0}
+        async with open_admin(connection) as admin:
+            # All: asking for one by name would create it, with too few partitions, where brokers do that.
+            present = await partition_counts(admin)
     except KafkaError as error:
         cure = "start a broker, or say where it is with --broker or KAFKA_BOOTSTRAP_SERVERS"
         servers = connection.bootstrap_servers
         raise ValueError(f"no Kafka at {servers} ({type(error).__name__}); {cure}") from error
-    finally:
-        await admin.close()
     for name in (names.uploads, names.categorizations, names.tag_updates, names.dead_letters):
         if name not in present:
             raise ValueError(f"there is no topic {name!r}; start `tagstream worker`, which creates it")
