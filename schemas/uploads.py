@@ -286,7 +286,8 @@ def _check_edit(upload_type: UploadType, data: UploadData) -> None:
     if not added and not removed:
         rule = "an image.tags-edited event names tags in `added`, in `removed`, or in both"
         raise BadEventError("invalid_event", f"fields `added` and `removed` name no tag: {rule}")
-    both = [tag for tag in added if tag in set(removed)]
+    gone = set(removed)
+    both = [tag for tag in added if tag in gone]
     if both:
         message = f"tag {both[0][:64]!r} is in `added` and in `removed`: leave it out of one of them"
         raise BadEventError("invalid_event", message)

@@ -18,6 +18,7 @@ from schemas.results import (
     result_id,
 )
 from schemas.uploads import Record, Upload
+from streams.changed_tags import ChangedTags
 from streams.naming import reported_tag, split_languages
 from streams.outcomes import Output, Tagged
 from streams.topics import TopicNames
@@ -77,13 +78,11 @@ def tag_update_output(
     upload: Upload, before: list[str], after: list[str], record: Record, names: TopicNames
 ) -> Output:
     """Give what came, what went, and the tags that the image has now."""
+    changed = ChangedTags.between(before, after)
     update = TagUpdate(
         resources=[
             ChangedResource(
-                public_id=upload.public_id,
-                added=[tag for tag in after if tag not in set(before)],
-                removed=[tag for tag in before if tag not in set(after)],
-                updated=[],
+                public_id=upload.public_id, added=changed.added, removed=changed.removed, updated=[]
             )
         ],
         tags=after,

@@ -6,6 +6,7 @@ from typing import Any
 
 from schemas.results import ModelInfo, ScoredTag
 from schemas.uploads import Upload
+from streams.changed_tags import ChangedTags
 from streams.changes import Row
 from streams.outcomes import Rederived, Tagged
 from streams.people import assigned_by_add_ons, forget, weigh
@@ -78,16 +79,16 @@ def models_of(row: Row) -> dict[str, ModelInfo]:
 
 def changed_history(old: Row | None, new: Row, upload: Upload, **told: Any) -> list[Row]:  # noqa: ANN401 - JSON
     """Give an image's history with what an event changed about its tags."""
-    before, after = (old["tags"] if old else []), new["tags"]
+    changed = ChangedTags.between(old["tags"] if old else [], new["tags"])
     change = {
         "at": upload.at,
         "cause": [upload.source, upload.id, upload.type.value],
         **told,
-        "added": [tag for tag in after if tag not in set(before)],
-        "removed": [tag for tag in before if tag not in set(after)],
+        "added": changed.added,
+        "removed": changed.removed,
     }
     kept = old["history"] if old else []
-    return _shortened([*kept, change]) if change["added"] or change["removed"] else kept
+    return _shortened([*kept, change]) if any(changed) else kept
 
 
 def _head(old: Row | None, upload: Upload, offset: int) -> Row:
