@@ -1,6 +1,6 @@
 """Following the output topics, as a consumer of the results would: committed records only."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -62,15 +62,8 @@ class Follower:
     async def __aenter__(self) -> Self:
         try:
             await self._consumer.start()
-            places = await self._places()
-            offsets = await (
-                self._consumer.beginning_offsets(places)
-                if self._from_beginning
-                else self._consumer.end_offsets(places)
-            )
-            self._consumer.assign(places)
-            for place, offset in offsets.items():
-                self._consumer.seek(place, offset)
+            begin = read_from_beginning if self._from_beginning else read_from_end
+            await begin(self._consumer, self._kinds)
         except BaseException:
             await self._consumer.stop()
             raise
@@ -101,13 +94,32 @@ class Follower:
             for message in messages
         ]
 
-    async def _places(self) -> list[TopicPartition]:
-        places = []
-        for topic in self._kinds:
-            await self._consumer._client.add_topic(topic)  # noqa: SLF001 - no public call loads one topic's metadata
-            partitions = self._consumer.partitions_for_topic(topic) or set()
-            places += [TopicPartition(topic, partition) for partition in sorted(partitions)]
-        return places
+
+async def read_from_beginning(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> None:
+    """Let a consumer read topics from their beginning."""
+    places = await _partitions(consumer, topics)
+    _place(consumer, await consumer.beginning_offsets(places))
+
+
+async def read_from_end(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> None:
+    """Let a consumer read topics from now on."""
+    places = await _partitions(consumer, topics)
+    _place(consumer, await consumer.end_offsets(places))
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:
+    places = []
+    for topic in topics:
+        await consumer._client.add_topic(topic)  # noqa: SLF001 - no public call loads one topic's metadata
+        partitions = consumer.partitions_for_topic(topic) or set()
+        places += [TopicPartition(topic, partition) for partition in sorted(partitions)]
+    return places
+
+
+def _place(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
+    consumer.assign(list(offsets))
+    for place, offset in offsets.items():
+        consumer.seek(place, offset)
 
 
 def _followed(kind: Kind, key: bytes | None, value: bytes | None, headers: Headers) -> Followed:
