@@ -129,10 +129,6 @@ class UserIndex:
         """Let users count as changed."""
         self._touched.setdefault(tenant, set()).update(users)
 
-    def is_touched(self, tenant: str) -> bool:
-        """Tell whether users changed since they were taken last."""
-        return tenant in self._touched
-
     def touched_tenants(self) -> list[str]:
         """Give the tenants whose users changed since they were taken last."""
         return list(self._touched)

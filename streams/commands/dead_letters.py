@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import click
 from aiokafka.errors import KafkaError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streams.commands.letter_filters import LetterPlace, filters
 from streams.commands.letter_views import as_json, explanation, line, summary_table
 from streams.commands.options import connection_to, give_up, kafka_options, require_topics, topic_names
+from streams.commands.rendering import counting_progress
 from streams.dead_letter_box import Chosen, DeadLetterBox, choose
 from streams.kafka_connection import KafkaConnection
 from streams.letters import Letter, Selection
@@ -150,7 +150,7 @@ def replay(  # noqa: PLR0917 - click passes each option by name
 
 def _replay(connection: KafkaConnection, topic: str, chosen: Chosen) -> None:
     fault = None
-    with _progress() as progress:
+    with counting_progress() as progress:
         bar = progress.add_task("publishing", total=len(chosen))
         replayer = Replayer(connection, topic, lambda count: progress.advance(bar, count))
         try:
@@ -180,7 +180,7 @@ async def _choose(
 ) -> Chosen:
     await require_topics(connection, names)
     box = await DeadLetterBox.open(connection, names, selection.since)
-    with _progress() as progress:
+    with counting_progress() as progress:
         bar = progress.add_task("reading", total=None)
         seen = 0
 
@@ -215,15 +215,3 @@ def _summarize(console: Console, chosen: Chosen) -> None:
 def _console() -> Console:
     """Give a console; lines for a file or a pipe are not cut to 80 columns."""
     return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )

@@ -1,8 +1,11 @@
 """Results as people read them."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -11,6 +14,19 @@ from streams.following import Followed
 from streams.publishing import Publication
 
 SHOWN_TAGS = 5
+
+
+def counting_progress() -> Progress:
+    """Give a bar with numbers and the time left, on standard error where that is a terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
 
 
 def tags_text(categorization: Mapping[str, Any], limit: int = SHOWN_TAGS) -> Text:

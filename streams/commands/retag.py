@@ -11,12 +11,11 @@ from typing import Any
 
 import click
 from aiokafka.errors import KafkaError
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from model import ManifestError
 from streams.commands.asking import console
 from streams.commands.options import connection_to, give_up, kafka_options, require_topics
+from streams.commands.rendering import counting_progress
 from streams.commands.retag_views import as_json, report_view
 from streams.kafka_connection import KafkaConnection
 from streams.retag_job import Report, RetagJob, RetagOptions
@@ -112,7 +111,7 @@ def _retag(
     asyncio.run(require_topics(connection, TopicNames.of(settings)))
     if not options.dry_run:
         click.echo(f"run {options.run}", err=True)
-    with _progress() as progress:
+    with counting_progress() as progress:
         bar = progress.add_task("reading", total=None)
 
         def show(report: Report) -> None:
@@ -129,15 +128,3 @@ def _retag(
         except KeyboardInterrupt:
             return job.report, f"interrupted after {job.report.done:,} of {job.report.total:,} images"
     return job.report, None
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
