@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from aiokafka.errors import ProducerFenced
+from aiokafka.errors import KafkaError, ProducerFenced
 
 from schemas.uploads import Record
 from streams.changes import Changes, PartitionRows
@@ -188,7 +188,7 @@ class Unit:
         except Exception as error:  # whatever it was: loading anew gives the truth
             log.critical("partition %d failed", self.partition, exc_info=error)
             cause = _innermost(error)
-            if isinstance(cause, ProducerFenced):
+            if _may_be_fenced(cause):
                 self.ready.clear()
                 await asyncio.sleep(FENCE_GRACE)
             self._work.doom(f"partition {self.partition}", cause)
@@ -359,3 +359,8 @@ class Unit:
 
 def _innermost(error: BaseException) -> BaseException:
     return _innermost(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _may_be_fenced(error: BaseException) -> bool:
+    """Tell whether another owner may be why; aiokafka has no class for a fence while a transaction ends."""
+    return isinstance(error, ProducerFenced) or type(error) is KafkaError

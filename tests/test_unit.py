@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from aiokafka.errors import KafkaError, ProducerFenced
 from fakes import NAMES, RULES, ListSource, MemoryBooks, record, tagged, upload
 
 from schemas.dead_letters import Fault
@@ -244,6 +245,27 @@ async def test_a_commit_in_doubt_ends_the_process(harness: Callable[..., Harness
     subject.unit.start()
     await subject.until(lambda: bool(subject.doomed))
     assert "broker gone" in subject.doomed[0]
+    await subject.unit.close()
+
+
+@pytest.mark.parametrize("error", [ProducerFenced(), KafkaError("Unexpected error during batch delivery")])
+async def test_a_fenced_unit_leaves_the_word_to_the_group(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch, error: KafkaError
+) -> None:
+    """Whoever took the partition may have taken the name as well: that is told first, where it is so."""
+    monkeypatch.setattr("streams.unit.FENCE_GRACE", 0.3)
+
+    subject = harness([0])
+
+    async def fail(_changes: Changes, _next_offset: int) -> None:
+        raise error
+
+    subject.books.commit = fail  # type: ignore[method-assign]
+    subject.unit.start()
+    await subject.until(lambda: subject.applied == [0])
+    await subject.until(lambda: not subject.unit.ready.is_set())
+    assert subject.doomed == []
+    await subject.until(lambda: bool(subject.doomed))
     await subject.unit.close()
 
 
