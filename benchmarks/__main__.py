@@ -19,6 +19,7 @@ from benchmarks import latency, memory, pipeline, scale
 from benchmarks.float_model import float_model
 from benchmarks.machine import commit, machine, versions
 from benchmarks.peers import contest
+from benchmarks.program import parser_of
 
 RESULTS = Path(__file__).parent / "results"
 _RATIOS = ("pipeline_over_limit_http", "pipeline_over_limit", "cpu_over_limit_http")
@@ -79,9 +80,7 @@ class Suite:
 
 def main() -> None:
     """Read the command line and run; the last line is for machines."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--pairs", type=int, default=5, help="rounds of each comparison")
     parser.add_argument("--seconds", type=float, default=6, help="about the length of one run")
     parser.add_argument("--short", action="store_true", help="one short round of everything")

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from benchmarks.float_model import float_model
+from benchmarks.program import parser_of
 from model import BadImageError, Tagger, decode
 from model.convert.photos import split_photos
 from model.pixels import View, squares
@@ -94,9 +95,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     """Read the command line and compare; the last line is for machines."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--photos", type=Path, nargs="+", required=True, metavar="FOLDER")
     parser.add_argument("--most", type=int, default=500, help="photos to take")
     parser.add_argument(

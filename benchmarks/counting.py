@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 from benchmarks.load import Cluster, folded
 from benchmarks.processes import cpu_seconds
+from benchmarks.program import parser_of
 from schemas.uploads import UploadData
 from streams.broker import EmbeddedBroker
 
@@ -88,9 +89,7 @@ async def run(options: argparse.Namespace, bootstrap: str, folder: Path) -> dict
 
 def main() -> None:
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--uploads", type=int, default=15_000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()

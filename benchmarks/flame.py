@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from benchmarks.photo_sets import SETS
 from benchmarks.place import open_place
+from benchmarks.program import parser_of
 from benchmarks.workers import Workers
 
 _TOP = 25
@@ -123,9 +124,7 @@ async def record(options: argparse.Namespace) -> str:
 
 def main() -> None:
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--set", choices=SETS, default="mixed")
     parser.add_argument("--images", type=int, default=1500)
     parser.add_argument("--into", type=Path, default=Path(".tagstream/bench/flame.folded"))

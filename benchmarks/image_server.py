@@ -9,7 +9,6 @@ measured, from all of them alike. `/tags-1000/NUMBER` is an "image" for the stub
 tags.
 """
 
-import argparse
 import asyncio
 import json
 import random
@@ -19,6 +18,7 @@ from typing import cast
 import uvloop
 
 from benchmarks.photo_sets import load_sets
+from benchmarks.program import parser_of
 
 TAGS = "tags-"  # and a number of tags: the set of "images" for the stub tagger
 _TAGS_PER_IMAGE = 8
@@ -81,9 +81,7 @@ async def serve(sets: dict[str, list[bytes]], port: int) -> None:
 
 def main() -> None:
     """Read the command line and serve."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--photos", type=Path, help="a folder of JPEG files to use instead of the samples")
     options = parser.parse_args()

@@ -32,6 +32,7 @@ from benchmarks.measured import Topics
 from benchmarks.photo_sets import SETS, load_sets
 from benchmarks.place import Place, open_place
 from benchmarks.processes import Program
+from benchmarks.program import parser_of
 from benchmarks.stream import uploads
 from benchmarks.workers import Workers
 from model import Tagger, decode
@@ -235,9 +236,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main() -> None:
     """Read the command line and run; the last line is for machines."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     add_arguments(parser)
     parser.add_argument("--orders", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--server", help=argparse.SUPPRESS)

@@ -30,6 +30,7 @@ from benchmarks.image_server import answer
 from benchmarks.pairs import Run, Spread, interleave, rate_ratio, steady_rate
 from benchmarks.photo_sets import SETS, load_sets
 from benchmarks.processes import Program
+from benchmarks.program import parser_of
 from model import Tag, Tagger, decode
 from streams.settings import available_cores
 
@@ -233,9 +234,7 @@ async def compare(options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--photo-set", choices=SETS, default="mixed")
     parser.add_argument("--images", type=int, default=600)
     parser.add_argument("--pairs", type=int, default=5)

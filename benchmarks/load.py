@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from cluster import Cluster
 
 from benchmarks.processes import cpu_seconds, resident_mb
+from benchmarks.program import parser_of
 from benchmarks.questions import Questions, restart
 from schemas.results import ModelInfo, ScoredTag, Timings
 from schemas.uploads import Record, UploadData, parse_upload
@@ -270,9 +271,7 @@ def disk_mb(folder: Path) -> int:
 
 def main() -> None:
     """Read the command line and run; the last line is the report as JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--images", type=int, default=1_000_000)
     parser.add_argument("--tags", type=int, default=10_000)
     parser.add_argument("--users", type=int, default=100_000)

@@ -11,7 +11,6 @@ again, as it would if heartbeats failed. Both are plotted.
 
 import argparse
 import asyncio
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -23,6 +22,7 @@ from benchmarks.image_server import TAGS
 from benchmarks.photo_sets import CACHE
 from benchmarks.place import Place, open_place
 from benchmarks.processes import cpu_seconds, resident_mb
+from benchmarks.program import run_program
 from benchmarks.samples import Sample, sampled, sparkline, write_plot
 from benchmarks.stream import publish, uploads
 from benchmarks.workers import Workers
@@ -160,13 +160,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main() -> None:
     """Read the command line and run; the last line is for machines."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_arguments(parser)
-    report = asyncio.run(measure(parser.parse_args()))
-    show(report)
-    print(json.dumps(report))
+    run_program(__doc__, add_arguments, measure, show)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,6 @@ work at once.
 """
 
 import argparse
-import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -31,6 +29,7 @@ from benchmarks.pairs import Run, Spread, cpu_ratio, interleave, rate_ratio
 from benchmarks.photo_sets import SETS
 from benchmarks.place import open_place
 from benchmarks.processes import only_on
+from benchmarks.program import run_program
 from benchmarks.workers import Workers
 
 _FEWEST = 60  # images in a run
@@ -103,13 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main() -> None:
     """Read the command line and run; the last line is for machines."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_arguments(parser)
-    report = asyncio.run(measure(parser.parse_args()))
-    show(report)
-    print(json.dumps(report, default=vars))
+    run_program(__doc__, add_arguments, measure, show)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from urllib.parse import quote
 
 from benchmarks.load import Cluster, folded
 from benchmarks.processes import cpu_seconds
+from benchmarks.program import parser_of
 from schemas.uploads import UploadData
 from streams.broker import EmbeddedBroker
 from streams.kafka_connection import KafkaConnection
@@ -211,9 +212,7 @@ async def run(options: argparse.Namespace, bootstrap: str, folder: Path) -> dict
 
 def main() -> int:
     """Read the command line and run; give 1 if a count is wrong."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--no-queries", action="store_true", help="workers that keep no query indexes")

@@ -12,8 +12,6 @@ per upload: `cpu_ms` the worker's, `broker_cpu_ms` the broker's.
 """
 
 import argparse
-import asyncio
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -25,6 +23,7 @@ from benchmarks.pairs import Run, Spread, rate_ratio
 from benchmarks.photo_sets import SETS
 from benchmarks.place import Place, open_place
 from benchmarks.processes import pin, resident_mb, tree
+from benchmarks.program import run_program
 from benchmarks.workers import WARM_UP, Workers
 
 _STUB = {"TAGSTREAM_TAGGER": "stub", "TAGSTREAM_SNAPSHOT_INTERVAL": "0"}
@@ -155,13 +154,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main() -> None:
     """Read the command line and run; the last line is for machines."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_arguments(parser)
-    report = asyncio.run(measure(parser.parse_args()))
-    show(report)
-    print(json.dumps(report, default=vars))
+    run_program(__doc__, add_arguments, measure, show)
 
 
 if __name__ == "__main__":

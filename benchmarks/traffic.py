@@ -22,6 +22,7 @@ from aiokafka import ConsumerRecord
 
 from benchmarks.counting import uploads
 from benchmarks.load import Cluster, folded
+from benchmarks.program import parser_of
 from schemas.uploads import UploadData
 from streams.broker import EmbeddedBroker
 from streams.rows import TABLES
@@ -79,9 +80,7 @@ async def measure(options: argparse.Namespace, bootstrap: str, folder: Path) -> 
 
 def main() -> None:
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of(__doc__)
     parser.add_argument("--uploads", type=int, default=5000)
     parser.add_argument("--rate", type=float, default=500, help="uploads per second")
     parser.add_argument("--tags", type=int, default=8, help="tags per upload")

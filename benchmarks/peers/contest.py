@@ -12,8 +12,6 @@ all run in turns. None of them counts anything or promises exactly once; Tagstre
 """
 
 import argparse
-import asyncio
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -24,6 +22,7 @@ from benchmarks.pairs import Contestant, Run, Spread, cpu_ratio, interleave, rat
 from benchmarks.peers.contestants import PEERS, Contender, installed
 from benchmarks.photo_sets import SETS
 from benchmarks.place import Place, open_place
+from benchmarks.program import run_program
 from benchmarks.workers import Workers
 
 _COUNTS = (1, 2, 4)
@@ -107,10 +106,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main() -> None:
     """Read the command line and run; the last line is for machines."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_arguments(parser)
-    report = asyncio.run(measure(parser.parse_args()))
-    show(report)
-    print(json.dumps(report, default=vars))
+    run_program(__doc__, add_arguments, measure, show)
