@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -12,16 +12,25 @@ import pytest
 import yaml
 
 from streams.broker import EmbeddedBroker
+from streams.file_server import FileServer
 
 log = logging.getLogger(__name__)
 
 COMPOSE = Path(__file__).parents[1] / "docker-compose.yml"
+SAMPLES = Path(__file__).parents[1] / "streams" / "photos"
 
 
 @pytest.fixture
 def unique() -> str:
     """A name that no other test uses, for topics, groups and applications."""
     return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+async def photos() -> AsyncIterator[FileServer]:
+    """The sample photos, served by their place in the order of their names."""
+    async with FileServer(sorted(SAMPLES.glob("*.jpg")), "127.0.0.1", 0) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

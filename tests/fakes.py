@@ -1,7 +1,7 @@
 """Stand-ins at the borders of unit tests. The pipeline's own tests use none of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Self
 
 import orjson
@@ -51,7 +51,17 @@ def upload(
 
 
 def tagged(event: Upload, **confidences: float) -> Tagged:
-    raw = {"imagga_tagging": [ScoredTag(tag, confidence) for tag, confidence in confidences.items()]}
+    return tagged_by(event, {"imagga_tagging": confidences}, {"imagga_tagging": ModelInfo("m", "1")})
+
+
+def tagged_by(
+    event: Upload,
+    said: Mapping[str, Mapping[str, float]],
+    models: dict[str, ModelInfo],
+    failed: dict[str, str] | None = None,
+) -> Tagged:
+    """Give an outcome: what each add-on said, and why others failed."""
+    raw = {name: [ScoredTag(*score) for score in scores.items()] for name, scores in said.items()}
     rules = Rules()
     ruling = rules.apply(raw, event.auto_tagging)
     return Tagged(
@@ -66,8 +76,9 @@ def tagged(event: Upload, **confidences: float) -> Tagged:
         scores=ruling.scores,
         assigned=ruling.assigned,
         rules=rules.hash,
-        models={"imagga_tagging": ModelInfo("m", "1")},
+        models=models,
         timings=Timings(1, 1, 1, 3),
+        failed=failed or {},
     )
 
 

@@ -26,12 +26,6 @@ THRESHOLD = 0.4
 
 
 @pytest.fixture
-async def photos() -> AsyncIterator[FileServer]:
-    async with FileServer(PHOTOS, "127.0.0.1", 0) as server:
-        yield server
-
-
-@pytest.fixture
 async def cluster(kafka: str, unique: str, tmp_path: Path, photos: FileServer) -> AsyncIterator[Cluster]:
     broken = write_model(tmp_path / "broken", [[0.0, 0.0]])
     mine = write_model(tmp_path / "mine", [[0.9, 0.1]] * 128 + [[0.2, 0.8]] * 128)

@@ -7,15 +7,14 @@ from typing import Any
 import msgspec
 import orjson
 import pytest
-from fakes import NAMES, RULES, record, upload
+from fakes import NAMES, RULES, record, tagged_by, upload
 
-from schemas.results import ModelInfo, ScoredTag, Timings
+from schemas.results import ModelInfo
 from streams.changes import Changes
 from streams.folding import fold
 from streams.outcomes import Done, Output, Tagged
 from streams.retagging import second_look
 from streams.rows import TABLES
-from streams.rules.applying import Rules
 
 SAID = {"imagga_tagging": {"koala": 0.9, "tree": 0.4}, "scene_tagging": {"outdoor": 0.8, "tree": 0.7}}
 ALONE = {"imagga_tagging": {"panda": 0.95}}
@@ -26,24 +25,8 @@ Tables = dict[str, dict[str, bytes]]
 def tagged(
     event_id: str, at: int, said: dict[str, dict[str, float]], failed: dict[str, str], version: str = "1"
 ) -> Tagged:
-    raw = {name: [ScoredTag(*score) for score in scores.items()] for name, scores in said.items()}
-    ruling = Rules().apply(raw, 0.5)
-    return Tagged(
-        upload=msgspec.structs.replace(upload("img", event_id, at=at), add_ons=(*said, *failed)),
-        url="http://h/1.jpg",
-        size=10,
-        width=4,
-        height=3,
-        format="jpg",
-        etag="e",
-        raw=raw,
-        scores=ruling.scores,
-        assigned=ruling.assigned,
-        rules=Rules().hash,
-        models={name: ModelInfo(name, version) for name in (*said, *failed)},
-        timings=Timings(1, 1, 1, 3),
-        failed=failed,
-    )
+    event = msgspec.structs.replace(upload("img", event_id, at=at), add_ons=(*said, *failed))
+    return tagged_by(event, said, {name: ModelInfo(name, version) for name in event.add_ons}, failed)
 
 
 class Images:

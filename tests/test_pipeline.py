@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from cluster import Cluster
+from small_source import source
 
 from model import Tagger
 from schemas.dead_letters import read_fault
@@ -18,12 +19,6 @@ pytestmark = pytest.mark.kafka
 
 PHOTOS = sorted((Path(__file__).parents[1] / "streams" / "photos").glob("*.jpg"))
 THRESHOLD = 0.4
-
-
-@pytest.fixture
-async def photos() -> AsyncIterator[FileServer]:
-    async with FileServer(PHOTOS, "127.0.0.1", 0) as server:
-        yield server
 
 
 @pytest.fixture
@@ -254,25 +249,19 @@ async def test_a_busy_source_delays_nobody_else(cluster: Cluster, photos: FileSe
             return web.Response(status=answers.pop())
         return web.FileResponse(PHOTOS[0])
 
-    app = web.Application()
-    app.router.add_get("/busy.jpg", flapping)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    port = runner.addresses[0][1]
-    cluster.environment["TAGSTREAM_ALLOW_SOURCES"] += f",127.0.0.1:{port}"
-    cluster.environment["TAGSTREAM_RETRY_FIRST"] = "0.5"
-    await cluster.start(0)
-    await cluster.until_ready([0])
-    key = b"same-partition"
-    busy = b'{"public_id":"busy","url":"http://127.0.0.1:%d/busy.jpg"}' % port
-    good = b'{"public_id":"good","url":"%s"}' % photos.url(1).encode()
-    await cluster.publish_raw([(key, busy, []), (key, good, [])])
-    await cluster.until_folded(2)
-    async with asyncio.timeout(20):
-        while len(results := await cluster.results()) < 2:
-            await asyncio.sleep(0.1)
-    await runner.cleanup()
+    async with source(flapping) as port:
+        cluster.environment["TAGSTREAM_ALLOW_SOURCES"] += f",127.0.0.1:{port}"
+        cluster.environment["TAGSTREAM_RETRY_FIRST"] = "0.5"
+        await cluster.start(0)
+        await cluster.until_ready([0])
+        key = b"same-partition"
+        busy = b'{"public_id":"busy","url":"http://127.0.0.1:%d/busy.jpg"}' % port
+        good = b'{"public_id":"good","url":"%s"}' % photos.url(1).encode()
+        await cluster.publish_raw([(key, busy, []), (key, good, [])])
+        await cluster.until_folded(2)
+        async with asyncio.timeout(20):
+            while len(results := await cluster.results()) < 2:
+                await asyncio.sleep(0.1)
     assert [result["public_id"] for result in results] == ["good", "busy"]
     assert await cluster.read(cluster.names.dead_letters) == []
     assert await cluster.table("retries") == {}
@@ -286,30 +275,24 @@ async def test_a_silent_source_delays_nobody_else(cluster: Cluster, photos: File
         await let_go.wait()
         return web.FileResponse(PHOTOS[0])
 
-    app = web.Application()
-    app.router.add_get("/silent.jpg", silent)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    port = runner.addresses[0][1]
-    cluster.environment["TAGSTREAM_ALLOW_SOURCES"] += f",127.0.0.1:{port}"
-    cluster.environment["TAGSTREAM_FETCH_TIMEOUT"] = "300"
-    cluster.environment["TAGSTREAM_FETCH_ANSWER_TIMEOUT"] = "300"
-    cluster.environment["TAGSTREAM_RETRY_LONGEST"] = "1"
-    await cluster.start(0)
-    await cluster.until_ready([0])
-    key = b"same-partition"
-    slow = b'{"public_id":"slow","url":"http://127.0.0.1:%d/silent.jpg"}' % port
-    update = b'{"public_id":"slow","type":"image.update"}'
-    good = b'{"public_id":"good","url":"%s"}' % photos.url(1).encode()
-    await cluster.publish_raw([(key, value, []) for value in (slow, update, good)])
-    await cluster.until_folded(3)
-    assert [result["public_id"] for result in await cluster.results()] == ["good"]
-    let_go.set()
-    async with asyncio.timeout(30):
-        while len(results := await cluster.results()) < 3:
-            await asyncio.sleep(0.1)
-    await runner.cleanup()
+    async with source(silent) as port:
+        cluster.environment["TAGSTREAM_ALLOW_SOURCES"] += f",127.0.0.1:{port}"
+        cluster.environment["TAGSTREAM_FETCH_TIMEOUT"] = "300"
+        cluster.environment["TAGSTREAM_FETCH_ANSWER_TIMEOUT"] = "300"
+        cluster.environment["TAGSTREAM_RETRY_LONGEST"] = "1"
+        await cluster.start(0)
+        await cluster.until_ready([0])
+        key = b"same-partition"
+        slow = b'{"public_id":"slow","url":"http://127.0.0.1:%d/silent.jpg"}' % port
+        update = b'{"public_id":"slow","type":"image.update"}'
+        good = b'{"public_id":"good","url":"%s"}' % photos.url(1).encode()
+        await cluster.publish_raw([(key, value, []) for value in (slow, update, good)])
+        await cluster.until_folded(3)
+        assert [result["public_id"] for result in await cluster.results()] == ["good"]
+        let_go.set()
+        async with asyncio.timeout(30):
+            while len(results := await cluster.results()) < 3:
+                await asyncio.sleep(0.1)
     assert [result["public_id"] for result in results] == ["good", "slow", "slow"]
     assert await cluster.read(cluster.names.dead_letters) == []
     assert await cluster.table("retries") == {}

@@ -12,6 +12,7 @@ from aiohttp import web
 from aiokafka.admin import AIOKafkaAdminClient
 from cluster import Cluster
 from fault_cases import STUB, assert_exact, log_of, status, uploads
+from small_source import source
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -193,22 +194,14 @@ async def busy_port(cluster: Cluster) -> AsyncIterator[int]:
     """The port of a source that says 503 to the first three requests of each path."""
     asked: dict[str, int] = {}
 
-    async def answer(request: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> web.StreamResponse:
         asked[request.path] = asked.get(request.path, 0) + 1
         ok = asked[request.path] > 3
         return web.Response(body=b'{"koala":0.9,"tree":0.6}') if ok else web.Response(status=503)
 
-    app = web.Application()
-    app.router.add_get("/{path:.*}", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    port = runner.addresses[0][1]
-    cluster.environment["TAGSTREAM_ALLOW_SOURCES"] = f"127.0.0.1:{port}"
-    try:
+    async with source(answer) as port:
+        cluster.environment["TAGSTREAM_ALLOW_SOURCES"] = f"127.0.0.1:{port}"
         yield port
-    finally:
-        await runner.cleanup()
 
 
 @pytest.mark.parametrize("jump", [-HOUR, HOUR / 3])
