@@ -64,6 +64,7 @@ class Tagstream(faust.App):  # type: ignore[misc]  # Faust is untyped here
         self._on_taken = on_taken
         self.uploads_topic = ""
         self.assigned = asyncio.Event()
+        self._joins_again = True  # once, if the first assignment is empty
 
     async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
         if not self._member_id and await self._membership.taken():
@@ -77,6 +78,18 @@ class Tagstream(faust.App):  # type: ignore[misc]  # Faust is untyped here
         if not self.should_stop:
             await self._own({tp.partition for tp in assigned if tp.topic == self.uploads_topic})
         await super()._on_partitions_assigned(assigned, generation_id)
+        if self._joins_again and not assigned:
+            self._join_again()
+        self._joins_again = False
+
+    def _join_again(self) -> None:
+        """Let the group decide anew, if we lead it.
+
+        A static member that is back gets what it had, without a rebalance. That was nothing where the upload
+        topic was away when it ended, and nobody else would notice that the topic is there now.
+        """
+        thread = self.consumer._thread  # noqa: SLF001 - aiokafka's own call for it, in the thread that may make it
+        thread.thread_loop.call_soon_threadsafe(thread._consumer._coordinator.request_rejoin)  # noqa: SLF001
 
     @property
     def _member_id(self) -> str:
