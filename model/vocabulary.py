@@ -77,31 +77,30 @@ class Vocabulary:
         floor: float,
         decrease_parents: float = 1.0,
     ) -> None:
-        """Precompute the matrices.
+        """Lay the tags' classes out in one row.
 
         Args:
             entries: The tags; names are unique.
             classes: How many probabilities the model gives.
             sums: Add a tag's classes up (True) or take the greatest (False).
-            leaf_floor: Classes less likely than this count as 0: a tail of a thousand tiny chances would
-                otherwise add up to tags that nothing in the image supports.
+            leaf_floor: Classes less likely than this count as 0. A model that is not calibrated may have a
+                tail of tiny chances that adds up to general tags which nothing in the image supports.
             floor: Tags with less confidence than this are not reported.
             decrease_parents: 0 to 1, how much of each discount is applied: with 0 confidence is probability.
         """
         self.entries = tuple(entries)
         self.names = [entry.name for entry in entries]
         self.classes = classes
-        self._members = [np.array(entry.classes) for entry in entries]
+        members = [np.unique(entry.classes) for entry in entries]
+        self._members = np.concatenate(members)
+        self._starts = np.cumsum([0, *map(len, members[:-1])])
         discounts = np.array([entry.discount for entry in entries], np.float32)
         self._factors = 1 - np.float32(decrease_parents) * (1 - discounts)
         self._thresholds = np.array([entry.threshold for entry in entries], np.float32)
         self._sizes = np.array([len(entry.classes) for entry in entries])
-        self._sums = sums
+        self._combine = np.add if sums else np.maximum
         self._leaf_floor = leaf_floor
         self._floor = max(floor, _ABOVE_ZERO)
-        self._matrix = np.zeros((classes, len(entries)), np.float32)
-        for column, members in enumerate(self._members):
-            self._matrix[members, column] = 1.0
 
     def tags(self, probabilities: NDArray[np.float32]) -> list[list[Tag]]:
         """Name what each row of probabilities shows, best first.
@@ -125,24 +124,10 @@ class Vocabulary:
             Two arrays, float32, shape (images, tags).
         """
         leaves = np.where(probabilities >= self._leaf_floor, probabilities, np.float32(0))
-        found = self._combined(leaves).clip(0.0, 1.0)
+        found = self._combine.reduceat(leaves[:, self._members], self._starts, axis=1).clip(0.0, 1.0)
         confidences = found * self._factors
         kept = (confidences >= self._floor) & (found >= self._thresholds)
         return confidences * kept, found * kept
-
-    def _combined(self, leaves: NDArray[np.float32]) -> NDArray[np.float32]:
-        if self._sums:
-            rows = [self._summed(row) for row in leaves]
-            return np.array(rows, np.float32).reshape(len(rows), len(self.names))
-        columns = [leaves[:, members].max(axis=1) for members in self._members]
-        return np.stack(columns, axis=1)
-
-    def _summed(self, leaves: NDArray[np.float32]) -> NDArray[np.float32]:
-        # Not `leaves @ matrix`: a BLAS would start a thread per core and let it spin, against those that
-        # decode and infer on all cores already, for a product that is nearly all zeros.
-        (kept,) = np.nonzero(leaves)
-        found: NDArray[np.float32] = np.einsum("i,ij->j", leaves[kept], self._matrix[kept])
-        return found
 
     def _ranked(self, confidences: NDArray[np.float32], probabilities: NDArray[np.float32]) -> list[Tag]:
         (kept,) = np.nonzero(confidences)

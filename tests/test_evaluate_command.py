@@ -173,7 +173,7 @@ def test_a_model_that_is_none(labels: Path, tmp_path: Path) -> None:
 def test_the_temperature(labels: Path) -> None:
     """--fit-temperature tells the manifest's and the one that suits these photos."""
     result = call(PHOTOS, labels, "--fit-temperature")
-    assert re.search(r"temperature: 0\.57 in the manifest, \d\.\d+ suits these photos best", result.stderr)
+    assert re.search(r"temperature: 0\.659 in the manifest, \d\.\d+ suits these photos best", result.stderr)
 
 
 def test_no_photo_can_be_decoded(tmp_path: Path) -> None:

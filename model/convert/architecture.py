@@ -45,8 +45,8 @@ class Block:
     residual: bool
 
 
-LITE0 = Variant("efficientnet_lite0", 1.0, 1.0, 224, 0.705)
-LITE2 = Variant("efficientnet_lite2", 1.1, 1.2, 260, 0.57)
+LITE0 = Variant("efficientnet_lite0", 1.0, 1.0, 224, 0.762)
+LITE2 = Variant("efficientnet_lite2", 1.1, 1.2, 260, 0.659)
 VARIANTS = {variant.name: variant for variant in (LITE0, LITE2)}
 
 
