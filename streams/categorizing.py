@@ -100,7 +100,7 @@ class Categorizer:
                 return target
             stage = "fetch"
             turn.wait_for_source(_awaited(upload))
-            with await self._fetch(target.url) as fetched:
+            with await self._fetch(target.url, turn) as fetched:
                 turn.go_on()
                 stage = "decode"
                 image = await self._tagger.tag(fetched.data, target.upload.add_ons, late=turn.late)
@@ -157,13 +157,14 @@ class Categorizer:
         offer, always = self._offer, upload.data.retag == "image"
         return second_look(orjson.loads(encoded), offer.models, offer.default_add_ons, always=always)
 
-    async def _fetch(self, url: str) -> Fetched:
+    async def _fetch(self, url: str, turn: Turn) -> Fetched:
         """Fetch, and once more where the source only hiccuped; longer waits are the retries' business."""
         try:
             return await self._fetcher.fetch(url)
         except SourceBusyError as error:
             if error.code == "timeout" or error.retry_after is not None:
                 raise
+            turn.falters = True
             await asyncio.sleep(SECOND_ATTEMPT_AFTER)
             return await self._fetcher.fetch(url)
 

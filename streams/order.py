@@ -20,6 +20,7 @@ class Turn:
         image: The image that the record is about, by the key of its row; None: it is not known yet.
         late: Whether it left the order without an outcome.
         waits: Whether the record waits for its source.
+        falters: Whether the source has failed once already.
         settles: Whether it waits until those before it have left the order.
         upload: The upload that waits, where the record is one.
     """
@@ -27,6 +28,7 @@ class Turn:
     image: str | None = None
     late: bool = False
     waits: bool = False
+    falters: bool = False
     settles: bool = False
     upload: Upload | None = None
 
@@ -77,8 +79,9 @@ class Order:
     """Entries in the order of the log, and those that have left it without an outcome.
 
     An entry leaves when it is done and all before it have left. But one that waits for its source goes on
-    aside when another one behind it is overdue: no stranger's server stops a partition. Records of one image
-    keep their order all the same: one whose image is in work aside goes there as well, and waits for it.
+    aside when another one behind it is overdue, or done while all that it waits for have faltering sources: no
+    stranger's server stops a partition. Records of one image keep their order all the same: one whose image
+    is in work aside goes there as well, and waits for it.
 
     Attributes:
         crowded: Whether others cannot even begin. Then all go aside, if all wait for their sources.
@@ -136,14 +139,17 @@ class Order:
 
     def _number_leaving(self) -> int:
         leaving = 0
+        all_falter = True
         for index, entry in enumerate(self._entries):
             if entry.done:
-                if leaving == index or entry.overdue:
-                    leaving = index + 1
+                if all_falter or entry.overdue:
+                    leaving, all_falter = index + 1, True
             elif entry.turn.settles and self._is_urgent():
                 return index
             elif not entry.turn.waits:
                 return leaving
+            else:
+                all_falter = all_falter and entry.turn.falters
         if self.crowded and not any(entry.done for entry in self._entries):
             return len(self._entries)
         return leaving

@@ -86,6 +86,19 @@ async def test_who_waits_for_a_source_makes_way_for_those_that_are_overdue() -> 
     assert order.aside == entries[:1]
 
 
+async def test_who_waits_for_a_faltering_source_makes_way_at_once() -> None:
+    """Nobody waits for a second attempt, but for another source's first one."""
+    entries = [make(0, waits=True), make(1), make(2, waits=True), make(3)]
+    order = order_of(*entries)
+    entries[0].turn.falters = True
+    finish(entries[1], entries[3])
+    assert offsets(order.take(10)[1]) == [0, 1]
+    assert order.aside == entries[:1]
+    assert not order.any_leaves
+    entries[2].turn.falters = True
+    assert offsets(order.take(10)[1]) == [2, 3]
+
+
 async def test_who_is_in_our_hands_makes_no_way() -> None:
     """What is decoded and inferred now is done soon: nobody overtakes it."""
     entries = [make(0, waits=True), make(1), make(2)]
@@ -196,7 +209,7 @@ def test_each_record_comes_out_once_and_images_keep_their_order(
         for place, waits, overdue in steps:
             entry = entries[place % len(entries)]
             if waits and not entry.done:
-                entry.turn.waits = not entry.turn.waits
+                entry.turn.waits, entry.turn.falters = not entry.turn.waits, overdue
             else:
                 finish(entry, overdue=overdue)
             take()

@@ -1,0 +1,60 @@
+"""A source that fails once: when it is asked again at once, and who is told meanwhile."""
+
+import msgspec
+import pytest
+from fakes import record
+
+from schemas.results import ModelInfo
+from schemas.uploads import UploadData
+from streams.categorizing import Categorizer, Offer
+from streams.errors import SourceBusyError
+from streams.fetching import Fetched
+from streams.order import Turn
+from streams.outcomes import Deferred, Outcome, Tagged
+from streams.stub_tagger import StubTagger
+
+OFFER = Offer({"imagga_tagging": ModelInfo("stub", "1")}, ("imagga_tagging",))
+EVENT = msgspec.json.encode(UploadData(public_id="img", url="http://h/1.jpg"))
+
+
+class Hiccup:
+    """A source that fails once."""
+
+    def __init__(self, error: SourceBusyError) -> None:
+        self.turn = Turn()
+        self.faltering: list[bool] = []  # as it was at each attempt
+        self._error = error
+
+    async def fetch(self, _: str) -> Fetched:
+        self.faltering.append(self.turn.falters)
+        if len(self.faltering) == 1:
+            raise self._error
+        return Fetched(b'{"koala": 0.9}', 0.0)
+
+    async def outcome(self) -> Outcome:
+        return await Categorizer(self, StubTagger(), OFFER).outcome(
+            record(value=EVENT), {"images": {}}, _settled, self.turn
+        )
+
+
+async def _settled() -> None:
+    """Every record before is folded in."""
+
+
+async def test_a_hiccup_is_asked_again_and_holds_up_nobody() -> None:
+    """The second attempt follows soon; the record's turn says by then that its source falters."""
+    hiccup = Hiccup(SourceBusyError("http_503", "status 503"))
+    assert isinstance(await hiccup.outcome(), Tagged)
+    assert hiccup.faltering == [False, True]
+
+
+@pytest.mark.parametrize(
+    "error", [SourceBusyError("timeout", "no answer"), SourceBusyError("http_429", "status 429", 30.0)]
+)
+async def test_a_source_that_needs_time_is_given_time(error: SourceBusyError) -> None:
+    """After a timeout, or where it names a delay, there is no second attempt at once."""
+    hiccup = Hiccup(error)
+    outcome = await hiccup.outcome()
+    assert isinstance(outcome, Deferred)
+    assert outcome.fault.reason == error.code
+    assert len(hiccup.faltering) == 1
