@@ -73,6 +73,7 @@ class Suite:
             **{ratio: {name: sets[name][ratio]["median"] for name in sets} for ratio in _RATIOS},
             "cpu_peer_over_ours": {name: theirs.get(name, {}).get("median") for name in _PEERS},
             "latency_ratio": self.details["latency"]["latency_ratio"],
+            "latency_over_floor": self.details["latency"]["latency_over_floor"],
             "two_over_one": self.details["scale"]["workers"].get("two_over_one", {}).get("median"),
             "rss_growth": self.details["memory"]["many"]["growth"],
         }

@@ -5,7 +5,8 @@
 At low load one event is published every 200 ms; its time runs from before it is handed to the producer until
 a `read_committed` consumer has its result. Halfway between two events a process without Kafka or threads
 fetches, decodes and infers the same photo (another number, so other bytes): the bare sum. `latency_ratio` is
-the ratio of the medians. At 80 % load events come at that share of the rate that a run just before it
+the ratio of the medians. `latency_over_floor` adds below the line what Kafka takes where nothing is computed
+(`benchmarks.kafka_floor`). At 80 % load events come at that share of the rate that a run just before it
 reached, in even intervals.
 
 All of it shares the machine's cores, this program and its consumer included.
@@ -28,6 +29,7 @@ import orjson
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from benchmarks.kafka_floor import floor_ms
 from benchmarks.measured import Topics
 from benchmarks.photo_sets import SETS, load_sets
 from benchmarks.place import Place, open_place
@@ -169,6 +171,9 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
             count = _whole_sets(options.uploads + _WARM_UP, options.set)
             numbers = workers.numbers(2 * count)
             low = await at_low_load(client, arrivals, bare, options.set, numbers[:count])
+        floor = await floor_ms(place.bootstrap)
+        least = low["bare_sum_ms"]["p50"] + median(floor)
+        low |= {"kafka_floor_ms": spread(floor), "latency_over_floor": low["result_ms"]["p50"] / least}
         async with Arrivals(place, workers.topics) as arrivals:
             numbers = workers.numbers(int(_LOAD * rate * options.busy_seconds))
             busy = await at_load(client, arrivals, _LOAD * rate, options.set, numbers)
@@ -221,6 +226,8 @@ def show(report: dict[str, Any]) -> None:
     line("  of it intake to tags", report["intake_to_tags_ms"])
     line("fetch + decode + inference, bare", report["bare_sum_ms"])
     line("  its stages", {stage: report[f"bare_{stage}_p50_ms"] for stage in _STAGES})
+    line("event and transaction, bare", report["kafka_floor_ms"])
+    print(f"result / (bare sum + bare Kafka) = {report['latency_over_floor']:.2f}, medians")
     busy = report["at_80_percent_load"]
     line(f"publish to result, {busy['uploads_per_second']:.0f} per second", busy["result_ms"])
 

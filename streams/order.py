@@ -79,9 +79,9 @@ class Order:
     """Entries in the order of the log, and those that have left it without an outcome.
 
     An entry leaves when it is done and all before it have left. But one that waits for its source goes on
-    aside when another one behind it is overdue, or done while all that it waits for have faltering sources: no
-    stranger's server stops a partition. Records of one image keep their order all the same: one whose image
-    is in work aside goes there as well, and waits for it.
+    aside when another one behind it is overdue, or done while all that it waits for have faltering sources:
+    no stranger's server stops a partition. Records of one image keep their order all the same: one whose
+    image is in work aside goes there as well, and waits for it.
 
     Attributes:
         crowded: Whether others cannot even begin. Then all go aside, if all wait for their sources.
