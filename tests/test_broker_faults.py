@@ -65,7 +65,9 @@ async def until_status(cluster: Cluster, wanted: tuple[int, str], seconds: float
 
 async def publish_patiently(cluster: Cluster, numbers: range) -> None:
     """Publish as an application does that waits for a broker that is away."""
-    producer = AIOKafkaProducer(bootstrap_servers=cluster.bootstrap, request_timeout_ms=int(OUTAGE + 100) * 1000)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=cluster.bootstrap, request_timeout_ms=int(OUTAGE + 100) * 1000
+    )
     await producer.start()
     try:
         await asyncio.sleep(5)  # in the outage
