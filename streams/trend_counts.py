@@ -145,13 +145,16 @@ class TenantTrends:
         place = bisect_left(hours, days[0])
         return hours[place] if place < len(hours) and hours[place] < days[0] + _DAY else days[0]
 
-    def oldest(self, tag: str, window: str) -> int | None:
-        """Give the start in seconds of a tag's oldest bucket of a window; None without any."""
+    def bounds(self, tag: str, window: str) -> tuple[int, int] | None:
+        """Give the starts in seconds of a tag's oldest and newest bucket of a window; None without any."""
         number = self._ids.get(tag, len(self.tags))
         starts = self._starts.get(window, [])
-        return next(
-            (start for start in starts if self._buckets[Bucket(window, start)].uses.get(number)), None
-        )
+
+        def used(start: int) -> bool:
+            return self._buckets[Bucket(window, start)].uses.get(number) > 0
+
+        oldest = next(filter(used, starts), None)
+        return None if oldest is None else (oldest, next(filter(used, reversed(starts))))
 
     def top(self, counts: Counts, limit: int) -> list[Ranked]:
         """Give the most used tags, equal ones by name."""

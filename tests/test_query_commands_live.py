@@ -86,8 +86,8 @@ def thirty() -> list[UploadData]:
     events = [event(f"koala-{number}", 0.5, KOALA, f"u{number % 4}") for number in range(12)]
     events += [event(f"beach/{number}", 0.5, SEA, f"u{2 + number % 2}", ["holiday"]) for number in range(10)]
     events += [event(f"zoo-{number}", 30, ZOO, None) for number in range(5)]
-    events += [event("zoo-4", 29, {"penguin": 0.9}, None), event("gone", 2, SEA, "u9")]
-    return [*events, UploadData(public_id="gone", type="image.deleted", event_id="gone@1", user_id="u9")]
+    events += [event("zoo-4", 29, {"penguin": 0.9}, None), event("gone", 2, SEA, "u2")]
+    return [*events, UploadData(public_id="gone", type="image.deleted", event_id="gone@1", user_id="u2")]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -182,6 +182,18 @@ async def test_series(client: TestClient[Any, Any]) -> None:
     assert everything["window"] == {"name": "all", "start": None, "end": None}
 
 
+async def test_a_series_of_all_time_tells_all_that_is_kept(
+    client: TestClient[Any, Any], trends: TrendRows
+) -> None:
+    """It goes on to tomorrow where an uploader's clock is ahead, and begins with the oldest step."""
+    upload(trends, "koala", NOW + 20 * HOUR, people(2))
+    days = await get(client, "/trends/tags/koala?window=all")
+    assert [point["count"] for point in days["points"]] == [3, 0, 6, 2]
+    hours = await get(client, "/trends/tags/koala?window=all&step=hour")
+    assert [point["count"] for point in hours["points"] if point["count"]] == [3, 6, 2]
+    assert (hours["points"][0]["start"], hours["points"][-1]["count"]) == ("2026-11-22T11:00:00Z", 2)
+
+
 async def test_series_of_what_is_kept(client: TestClient[Any, Any], trends: TrendRows) -> None:
     """Where minutes have expired, hours are told; to ask for minutes is 404, not a row of zeros."""
     key = TrendKey("", "minute", bucket_start("minute", (NOW - HOUR) * 1000), "koala").encode()

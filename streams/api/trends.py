@@ -118,8 +118,8 @@ class TrendRoutes:
 
         Points come for every step, also where nothing was counted. The window's edges may cut the first and
         the last point. Where no step is asked for, it is the finest that is still kept. `window=all` has the
-        days that are kept, the newest 1,500 at most; its totals hold everything. `uploaders` are those of the
-        whole window, estimated with the error that is stated.
+        steps that are kept, the newest 1,500 at most; its totals hold everything. `uploaders` are those of
+        the whole window, estimated with the error that is stated.
         """
         trends, tag = self._index.tenant(question.tenant), question.tag
         if not trends.knows(tag):
@@ -148,10 +148,10 @@ class TrendRoutes:
         self, trends: TenantTrends, question: SeriesQuestion, span: Span, total: int
     ) -> tuple[str, list[Point]]:
         """Give the points of a series, and their step: the finest that is kept, unless one is asked for."""
-        tag, oldest, now = question.tag, trends.oldest(question.tag, "day"), self._clock()
+        tag, now = question.tag, self._clock()
         steps = list(WINDOW_SECONDS)
         for step in [question.step] if question.step else steps[steps.index(span.step) :]:
-            parts = _told(span, oldest, now, step).steps(step)
+            parts = _told(span, trends.bounds(tag, step), now, step).steps(step)
             points = [Point(moment(part.start * 1000), trends.count(tag, part.buckets())) for part in parts]
             if span.is_all or sum(point.count for point in points) == total:
                 return step, points
@@ -201,12 +201,17 @@ class TrendRoutes:
         )
 
 
-def _told(span: Span, oldest: int | None, now: float, step: str) -> Span:
-    """Give the part of a window that a series tells point by point."""
+def _told(span: Span, kept: tuple[int, int] | None, now: float, step: str) -> Span:
+    """Give the part of a window that a series tells point by point.
+
+    All time begins with the oldest step that is `kept` and ends now, or with the newest: the clock of an
+    uploader may be ahead.
+    """
     length = WINDOW_SECONDS[step]
     if span.is_all:
-        end = (int(now) // length + 1) * length
-        start = max(end if oldest is None else min(oldest, end), end - MAX_POINTS * length)
+        oldest, newest = kept or (now, now)
+        end = (int(max(now, newest)) // length + 1) * length
+        start = max(int(oldest) // length * length, end - MAX_POINTS * length)
         return Span(span.name, start, end, span.step)
     if span.seconds > MAX_POINTS * length:
         message = f"step {step!r} makes more than {MAX_POINTS} points of this window; say a longer step"
