@@ -1,6 +1,7 @@
 """Records in work, in the order of their log: which of them may leave it."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ class Entry:
         done: Whether its outcome is there.
         overdue: Whether it has been for longer than it should wait for slow sources before it.
         aside: Whether it lost its turn.
+        began: When the record came into work, in seconds of `time.monotonic`.
     """
 
     record: Record
@@ -61,6 +63,7 @@ class Entry:
     done: bool = False
     overdue: bool = False
     aside: bool = False
+    began: float = field(default_factory=time.monotonic)
 
     def leave(self) -> Outcome:
         """Give what is to be applied as it leaves the order: its outcome, or that it goes on aside."""
@@ -99,6 +102,11 @@ class Order:
     def aside(self) -> list[Entry]:
         """Give the entries that lost their turn and are in work."""
         return [entry for entry in self._retries if entry.aside]
+
+    @property
+    def oldest(self) -> float:
+        """Give when the first of the entries began; now, without any."""
+        return self._entries[0].began if self._entries else time.monotonic()
 
     def append(self, entry: Entry) -> None:
         """Add the next record of the log."""

@@ -144,6 +144,27 @@ async def test_behind_a_backlog_half_of_the_records_in_work_are_committed_togeth
     await subject.unit.close()
 
 
+@pytest.mark.parametrize(("unfelt", "commits"), [(0.0, [1, 2, 3]), (1e6, [1, 3])])
+async def test_records_that_have_waited_long_gather(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch, unfelt: float, commits: list[int]
+) -> None:
+    """A transaction waits as long as is little beside the time that its records took."""
+    monkeypatch.setattr("streams.unit._UNFELT", unfelt)
+    subject = harness(list(range(3)), max_in_flight=8, backlog_interval=0.5)
+    for offset in range(3):
+        subject.hold(offset)
+    subject.unit.start()
+    await subject.until(lambda: len(subject.started) == 3)
+    for offset in range(3):
+        subject.answers[offset].set_result(None)
+        if offset == 0:
+            await subject.until(lambda: subject.books.commits == [1])
+        await asyncio.sleep(0.05)
+    await subject.until(lambda: subject.books.state.next_offset == 3)
+    assert subject.books.commits == commits
+    await subject.unit.close()
+
+
 async def test_a_record_that_waits_for_the_state_is_not_kept_waiting(harness: Callable[..., Harness]) -> None:
     """What comes before it is committed at once, though a backlog would let more gather."""
     subject = harness(list(range(4)), max_in_flight=4, backlog_interval=1e9)
