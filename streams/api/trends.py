@@ -30,7 +30,7 @@ from streams.api.trend_questions import (
 from streams.api.windows import Span
 from streams.moments import moment
 from streams.rising import HALF_LIVES, METHOD, find_candidates, pick
-from streams.rows import WINDOW_SECONDS
+from streams.rows import ALL, WINDOW_SECONDS
 from streams.trend_counts import TenantTrends
 from streams.trend_index import TrendIndex
 from streams.uploaders import RELATIVE_STANDARD_ERROR
@@ -151,7 +151,8 @@ class TrendRoutes:
         tag, now = question.tag, self._clock()
         steps = list(WINDOW_SECONDS)
         for step in [question.step] if question.step else steps[steps.index(span.step) :]:
-            parts = _told(span, trends.bounds(tag, step), now, step).steps(step)
+            told = _all_time(trends.bounds(tag, step), now, step) if span.is_all else _within(span, step)
+            parts = told.steps(step)
             points = [Point(moment(part.start * 1000), trends.count(tag, part.buckets())) for part in parts]
             if span.is_all or sum(point.count for point in points) == total:
                 return step, points
@@ -201,19 +202,22 @@ class TrendRoutes:
         )
 
 
-def _told(span: Span, kept: tuple[int, int] | None, now: float, step: str) -> Span:
-    """Give the part of a window that a series tells point by point.
+def _all_time(kept: tuple[int, int] | None, now: float, step: str) -> Span:
+    """Give the part of all time that a series tells point by point.
 
-    All time begins with the oldest step that is `kept` and ends now, or with the newest: the clock of an
-    uploader may be ahead.
+    It begins with the oldest step that is `kept` and ends now, or with the newest: the clock of an uploader
+    may be ahead.
     """
     length = WINDOW_SECONDS[step]
-    if span.is_all:
-        oldest, newest = kept or (now, now)
-        end = (int(max(now, newest)) // length + 1) * length
-        start = max(int(oldest) // length * length, end - MAX_POINTS * length)
-        return Span(span.name, start, end, span.step)
-    if span.seconds > MAX_POINTS * length:
+    oldest, newest = kept or (now, now)
+    end = (int(max(now, newest)) // length + 1) * length
+    start = max(int(oldest) // length * length, end - MAX_POINTS * length)
+    return Span(ALL, start, end, step)
+
+
+def _within(span: Span, step: str) -> Span:
+    """Give a window itself, where a series can tell it point by point."""
+    if span.seconds > MAX_POINTS * WINDOW_SECONDS[step]:
         message = f"step {step!r} makes more than {MAX_POINTS} points of this window; say a longer step"
         raise BadQuestionError("invalid_step", message)
     return span
