@@ -120,7 +120,7 @@ class Settings:
         0.1, "Time between two transactions under load; a lone upload never waits.", _at_least(0)
     )
     backlog_interval: float = _setting(
-        1.0, "The same at most, where uploads wait long for their turn.", _at_least(0)
+        2.0, "The same at most, where uploads wait long for their turn.", _at_least(0)
     )
     keep_minutes: float = _setting(1.0, "Days that counts by minute are kept.", _at_least(0))
     keep_hours: float = _setting(31.0, "Days that counts by hour are kept.", _at_least(0))
