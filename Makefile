@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PEERS := .venv-peers
 .DEFAULT_GOAL := help
 
-.PHONY: help run test bench chaos corpus check lock clean
+.PHONY: help install run test bench chaos corpus check lock clean
 
 help: ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,8 @@ $(VENV)/.run: .locks/run.txt pyproject.toml
 $(VENV)/.dev: .locks/dev.txt $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --require-hashes -r .locks/dev.txt
 	@touch $@
+
+install: $(VENV)/.dev ## commands and benchmarks into .venv, nothing else
 
 run: $(VENV)/.run ## sample photos through a broker and a worker, then stay up until Ctrl-C
 	$(BIN)/tagstream run

@@ -6,8 +6,8 @@ At low load one event is published every 200 ms; its time runs from before it is
 a `read_committed` consumer has its result. Halfway between two events a process without Kafka or threads
 fetches, decodes and infers the same photo (another number, so other bytes): the bare sum. `latency_ratio` is
 the ratio of the medians. `latency_over_floor` adds below the line what Kafka takes where nothing is computed
-(`benchmarks.kafka_floor`). At 80 % load events come at that share of the rate that a run just before it
-reached, in even intervals.
+(`benchmarks.kafka_floor`). At 80 % load events come at that share of the rate that a burst just before it
+reached with the same reader, in even intervals.
 
 All of it shares the machine's cores, this program and its consumer included.
 """
@@ -30,7 +30,8 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from benchmarks.kafka_floor import floor_ms
-from benchmarks.measured import Topics
+from benchmarks.measured import DEADLINE, Topics
+from benchmarks.pairs import steady_rate
 from benchmarks.photo_sets import SETS, load_sets
 from benchmarks.place import Place, open_place
 from benchmarks.processes import Program
@@ -78,7 +79,7 @@ class Arrivals:
 
     async def until(self, count: int) -> None:
         """Wait for so many."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE):
             while len(self.times) < count:
                 await asyncio.sleep(0.01)
 
@@ -136,6 +137,14 @@ async def at_low_load(
     }
 
 
+async def full_rate(client: Client, arrivals: Arrivals, photos: str, numbers: range) -> float:
+    """Publish all at once; give the results per second, with the same reader as at load."""
+    for number in numbers:
+        await client.publish(photos, number)
+    await client.latencies(arrivals)
+    return steady_rate(list(arrivals.times.values()))
+
+
 async def at_load(
     client: Client, arrivals: Arrivals, rate: float, photos: str, numbers: range
 ) -> dict[str, Any]:
@@ -162,7 +171,6 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         stack.push_async_callback(bare.stop)
         await bare.start()
         workers = await stack.enter_async_context(Workers("pipeline", place, model=options.model))
-        rate = (await workers.run(options.set, options.saturating)).rate
         producer = AIOKafkaProducer(bootstrap_servers=place.bootstrap)
         await producer.start()
         stack.push_async_callback(producer.stop)
@@ -175,8 +183,10 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         least = low["bare_sum_ms"]["p50"] + median(floor)
         low |= {"kafka_floor_ms": spread(floor), "latency_over_floor": low["result_ms"]["p50"] / least}
         async with Arrivals(place, workers.topics) as arrivals:
-            numbers = workers.numbers(int(_LOAD * rate * options.busy_seconds))
-            busy = await at_load(client, arrivals, _LOAD * rate, options.set, numbers)
+            rate = _LOAD * await full_rate(client, arrivals, options.set, workers.numbers(options.saturating))
+        async with Arrivals(place, workers.topics) as arrivals:
+            numbers = workers.numbers(int(rate * options.busy_seconds))
+            busy = await at_load(client, arrivals, rate, options.set, numbers)
     return low | {"at_80_percent_load": busy, "set": options.set}
 
 
@@ -237,7 +247,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--uploads", type=int, default=150, help="at low load")
     parser.add_argument("--set", choices=SETS, default="mixed")
     parser.add_argument("--busy-seconds", type=float, default=30, help="at 80 %% load")
-    parser.add_argument("--saturating", type=int, default=400, help="images that find out the full load")
+    parser.add_argument("--saturating", type=int, default=1000, help="images that find out the full load")
     parser.add_argument("--model", type=Path, help="a model folder; the default model otherwise")
 
 

@@ -32,7 +32,7 @@ from benchmarks.photo_sets import SETS, load_sets
 from benchmarks.processes import Program
 from benchmarks.program import parser_of
 from model import Tag, Tagger, decode
-from streams.settings import available_cores
+from streams.cores import available_cores
 
 Job = TypeVar("Job")
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.processes import Program, children, cpu_seconds, only_on
 from streams.broker import EmbeddedBroker
-from streams.settings import available_cores
+from streams.cores import available_cores
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from streams.cores import available_cores
 from streams.errors import SettingsError
 from streams.people import OWN, PEOPLE
 from streams.profiles import read_profile
@@ -74,7 +75,11 @@ class Settings:
         None, "How much general tags are discounted, 0 to 1. Empty: as each model says.", _fraction
     )
     rules: Path | None = _setting(None, "File of the rules for tags. Empty: there are none.")
-    threads: int = _setting(0, "Threads that decode and infer. 0: one per core.", _at_least(0))
+    threads: int = _setting(
+        0,
+        "Threads that decode and infer. 0: one per core that the worker may use.",
+        _at_least(0),
+    )
     max_batch: int = _setting(8, "Most images in one inference.", _at_least(1))
     intra_op_threads: int = _setting(1, "Threads inside one inference.", _at_least(1))
     providers: str = _setting(
@@ -230,13 +235,6 @@ class Settings:
     def group_instance_id(self) -> str:
         """Give the name under which this worker is a static member of its group."""
         return self.instance_id or f"{socket.gethostname()}-{self.web_port or os.getpid()}"
-
-
-def available_cores() -> int:
-    """Count the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def variable(name: str) -> str:

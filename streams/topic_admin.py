@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Iterable, Mapping
 
 from aiokafka import TopicPartition
@@ -154,11 +155,19 @@ def too_small(topic: str, limit: int | None = None) -> str:
     )
 
 
+def replicas_in_sync(replication: int) -> int:
+    """Give how many replicas must have a record before it counts: 2 of 3, so that any one may be lost."""
+    return math.ceil(replication / 2)
+
+
 async def _create(
     admin: AIOKafkaAdminClient, configs: dict[str, dict[str, str]], partitions: int, replication: int
 ) -> None:
+    safety = {"min.insync.replicas": str(replicas_in_sync(replication))}
     topics = [
-        NewTopic(name, num_partitions=partitions, replication_factor=replication, topic_configs=config)
+        NewTopic(
+            name, num_partitions=partitions, replication_factor=replication, topic_configs=config | safety
+        )
         for name, config in configs.items()
     ]
     answer = await admin.create_topics(topics)

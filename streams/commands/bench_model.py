@@ -16,8 +16,9 @@ from rich.table import Table
 from model import DEFAULT_ARTIFACT, ManifestError, Tagger
 from streams.calibrating import CPU, Plan, Trial, best, measure, plans
 from streams.commands.options import give_up
+from streams.cores import available_cores
 from streams.profiles import write_profile
-from streams.settings import available_cores, variable
+from streams.settings import variable
 
 _PHOTOS = Path(__file__).parents[1] / "photos"
 

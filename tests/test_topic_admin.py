@@ -1,0 +1,33 @@
+"""Topics as workers create them, on a real broker."""
+
+import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from streams.administering import open_admin
+from streams.kafka_connection import KafkaConnection
+from streams.settings import Settings
+from streams.topic_admin import ensure_topics, replicas_in_sync
+from streams.topics import TopicNames
+
+
+@pytest.mark.parametrize(("replication", "expected"), [(1, 1), (2, 1), (3, 2), (5, 3)])
+def test_any_one_of_three_replicas_may_be_lost(replication: int, expected: int) -> None:
+    """Neither a lost disk nor a node that is away costs a record or stops the work."""
+    assert replicas_in_sync(replication) == expected
+
+
+@pytest.mark.kafka
+async def test_topics_say_how_many_replicas_must_have_a_record(kafka: str, unique: str) -> None:
+    """The topics say so themselves: a broker's default is often one."""
+    settings = Settings(app_id=unique, topic_prefix=f"{unique}.", partitions=2)
+    connection = KafkaConnection(kafka)
+    await ensure_topics(connection, settings)
+    topics = [ConfigResource(ConfigResourceType.TOPIC, name) for name in TopicNames.of(settings).configs]
+    async with open_admin(connection) as admin:
+        answers = await admin.describe_configs(topics)
+    found = [resource for answer in answers for resource in answer.resources]
+    assert len(found) == len(topics)
+    for _, _, _, name, entries in found:
+        values = {key: (value, source) for key, value, _, source, *_ in entries}
+        value, source = values["min.insync.replicas"]
+        assert (value, source) == ("1", 1), name  # 1: said by the topic, not by the broker
