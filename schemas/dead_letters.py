@@ -1,4 +1,4 @@
-"""Dead letters: the original record untouched, and headers that say what was wrong with it.
+"""Dead letters: the original record as it was, if it fits, and headers that say what was wrong.
 
 The `__connect.errors.*` headers are Kafka Connect's, so that tools written for those work.
 """
@@ -12,6 +12,9 @@ from schemas.uploads import Record
 
 _CONNECT = "__connect.errors."
 MAX_MESSAGE = 1000
+MAX_WHOLE_BYTES = 4_000_000  # of key, value and headers; a record may have 4 MiB, with the explanation
+_KEY_LEFT = 1024  # bytes of the key of a record that is larger
+LEFT_OUT = "tagstream.left-out"
 
 FAULT_HEADERS = {
     f"{_CONNECT}topic": "Topic of the original record.",
@@ -24,6 +27,8 @@ FAULT_HEADERS = {
     "tagstream.reason": "The fault as a short code, for machines.",
     "tagstream.timestamp": "Kafka's timestamp of the original record, milliseconds since the epoch.",
     "tagstream.retryable": "`true` where publishing the event again may help, otherwise `false`.",
+    LEFT_OUT: "Only where value and headers are left out, since no dead letter has room for them: how many "
+    "bytes they and the key had, a decimal number. The key is cut to 1,024 bytes.",
 }
 
 
@@ -45,6 +50,16 @@ class Fault(msgspec.Struct, frozen=True):
     message: str
 
 
+def dead_letter(record: Record, fault: Fault) -> tuple[bytes | None, bytes | None, list[tuple[str, Any]]]:
+    """Give key, value and headers of a dead letter: the record's own, if a record has room for them."""
+    size = record.bytes_besides + len(record.value or b"")
+    if size <= MAX_WHOLE_BYTES:
+        return record.key, record.value, dead_letter_headers(record, fault)
+    explained = dead_letter_headers(msgspec.structs.replace(record, headers=()), fault)
+    key = None if record.key is None else record.key[:_KEY_LEFT]
+    return key, None, [*explained, (LEFT_OUT, str(size).encode())]
+
+
 def dead_letter_headers(record: Record, fault: Fault) -> list[tuple[str, Any]]:
     """Give the original headers, followed by those that explain the fault.
 
@@ -63,7 +78,7 @@ def dead_letter_headers(record: Record, fault: Fault) -> list[tuple[str, Any]]:
         "tagstream.timestamp": str(record.timestamp),
         "tagstream.retryable": "true" if fault.retryable else "false",
     }
-    original = [(name, content) for name, content in record.headers if name not in explained]
+    original = [(name, content) for name, content in record.headers if name not in FAULT_HEADERS]
     return [*original, *((name, text.encode(errors="replace")) for name, text in explained.items())]
 
 

@@ -2,7 +2,8 @@
 
 PARSE_CODES = {
     "empty_value": "The record has no value. Publish the upload event as JSON.",
-    "event_too_large": "The event exceeds 1 MiB, or 256 KiB besides its `url`. Publish a link to the image.",
+    "event_too_large": "The event exceeds 1 MiB, or 256 KiB besides its `url`, or its key and headers exceed "
+    "256 KiB. Publish a link to the image.",
     "invalid_json": "The value is not JSON in UTF-8, or nested without end.",
     "invalid_cloudevent": "The record claims to be a CloudEvent 1.0 and lacks what one needs.",
     "invalid_event": "A field is missing, or breaks its rule; the message names it.",

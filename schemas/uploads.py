@@ -19,6 +19,9 @@ from schemas.origins import Origin, Place, read_origin
 MAX_TAGS = 1000  # Cloudinary's limit per image
 MAX_EVENT_BYTES = 1_048_576  # Kafka's own default limit of a record
 MAX_PASSED_ON_BYTES = 262_144  # all but the URL: results repeat tags up to three times in one record
+MAX_BESIDES_BYTES = 262_144  # key and headers of a record
+MAX_LANGUAGES = 50
+MAX_LANGUAGE = 35  # characters of a language's code, as RFC 5646 advises
 MAX_CONTEXT_DEPTH = 32  # encoders give up somewhere past 200
 MAX_NUMBER = 32  # characters of a number given as a string
 
@@ -133,7 +136,8 @@ class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
         str | _Texts | None,
         msgspec.Meta(
             description="Languages, as a list or separated by commas, such as `de,pt-BR`: the result names "
-            "tags in them as well. Counted and assigned are the English tags. Passed on."
+            f"tags in them as well. At most {MAX_LANGUAGES}, each of at most {MAX_LANGUAGE} characters. "
+            "Counted and assigned are the English tags. Passed on."
         ),
     ] = None
     notification_url: Annotated[str | None, msgspec.Meta(description="Passed on.")] = None
@@ -175,6 +179,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     value: bytes | None
     headers: Headers = ()
 
+    @property
+    def bytes_besides(self) -> int:
+        """Give the most bytes that key and headers take in a batch; a header's two lengths take up to ten."""
+        names = sum(10 + len(name.encode(errors="replace")) for name, _ in self.headers)
+        return len(self.key or b"") + names + sum(len(text or b"") for _, text in self.headers)
+
 
 def parse_upload(record: Record) -> Upload:
     """Read an upload event in any of its three encodings.
@@ -186,6 +196,9 @@ def parse_upload(record: Record) -> Upload:
         raise BadEventError("empty_value", "the record has no value; publish the upload event as JSON")
     if len(record.value) > MAX_EVENT_BYTES:
         raise BadEventError("event_too_large", f"{len(record.value)} bytes; at most {MAX_EVENT_BYTES}")
+    if (besides := record.bytes_besides) > MAX_BESIDES_BYTES:
+        message = f"{besides} bytes of key and headers; at most {MAX_BESIDES_BYTES}"
+        raise BadEventError("event_too_large", message)
     envelope = open_envelope(record.value, record.headers)
     data = _decode(envelope.data)
     data.tags, data.added, data.removed = (_tags(tags) for tags in (data.tags, data.added, data.removed))
@@ -239,10 +252,21 @@ def _check_passed_on(data: UploadData) -> None:
             check_visible("invalid_event", f"field `{field}`", name)
     if data.context is not None:
         _check_context(data.context)
+    _check_languages(data.language)
     size = len(msgspec.json.encode(data)) - len((data.url or "").encode())
     if size > MAX_PASSED_ON_BYTES:
         message = f"{size} bytes besides the url; at most {MAX_PASSED_ON_BYTES}"
         raise BadEventError("event_too_large", message)
+
+
+def _check_languages(language: str | list[str] | None) -> None:
+    codes = language.split(",") if isinstance(language, str) else language or []
+    if len(codes) > MAX_LANGUAGES:
+        raise BadEventError("invalid_event", f"{len(codes)} languages in `language`; at most {MAX_LANGUAGES}")
+    for code in codes:
+        if len(code.strip()) > MAX_LANGUAGE:
+            rule = f"has more than {MAX_LANGUAGE} characters"
+            raise BadEventError("invalid_event", f"language {code.strip()[:64]!r} in `language` {rule}")
 
 
 def _check_context(context: dict[str, Any]) -> None:

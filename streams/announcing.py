@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from schemas.cloudevents import event_headers
-from schemas.dead_letters import Fault, dead_letter_headers
+from schemas.dead_letters import Fault, dead_letter
 from schemas.results import (
     CATEGORIZED,
     TAGS_CHANGED,
@@ -25,8 +25,8 @@ from streams.topics import TopicNames
 
 
 def dead_letter_output(record: Record, fault: Fault, names: TopicNames) -> Output:
-    """Give the original record with the fault in its headers."""
-    return Output(names.dead_letters, record.key, record.value, dead_letter_headers(record, fault))
+    """Give the original record, as far as there is room, with the fault in its headers."""
+    return Output(names.dead_letters, *dead_letter(record, fault))
 
 
 def categorization_output(tagged: Tagged, tags: list[str], record: Record, names: TopicNames) -> Output:

@@ -13,6 +13,7 @@ from streams.rows import ALL, DAY_MS, OFFSET_KEY, WINDOW_SECONDS, InterestKey, T
 from streams.uploaders import Uploaders
 
 WINDOWS = (ALL, *WINDOW_SECONDS)
+MAX_TAGS_OF_A_DAY = 2000  # of one user in one partition: more than a tagger gives, less than a record holds
 
 
 class _Part(NamedTuple):
@@ -95,13 +96,24 @@ def _give(counts: dict[str, int], names: list[str]) -> None:
         counts[name] = counts.get(name, 0) + 1
 
 
+def _give_some(counts: dict[str, int], names: list[str]) -> None:
+    room = MAX_TAGS_OF_A_DAY - len(counts)
+    new = [name for name in names if name not in counts]
+    left_out = set(new[room:])
+    _give(counts, [name for name in names if name not in left_out] if left_out else names)
+
+
 def count_interests(changes: Changes, old: Row | None, new: Row, offset: int, retention: Retention) -> None:
-    """Move an image's tags in its user's interests from the old day to the new one."""
+    """Move an image's tags in its user's interests from the old day to the new one.
+
+    A day that has `MAX_TAGS_OF_A_DAY` different tags takes no others: the row must fit a record, whatever
+    tags an application gives its users' images.
+    """
     before, after = _interest(old) if old else None, _interest(new)
     if old is not None and before == after and old["tags"] == new["tags"]:
         return
     mark = _mark(changes)
-    for place, tags, move in ((before, old["tags"] if old else [], _take), (after, new["tags"], _give)):
+    for place, tags, move in ((before, old["tags"] if old else [], _take), (after, new["tags"], _give_some)):
         if place is None or not tags or not retention.keeps_interests(place.day, mark):
             continue
         key = place.encode()

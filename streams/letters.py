@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from schemas.cloudevents import open_envelope
-from schemas.dead_letters import Fault, read_fault
+from schemas.dead_letters import LEFT_OUT, Fault, read_fault
 from schemas.errors import BadEventError
 from schemas.origins import Place
 from schemas.replays import failed_place
@@ -46,6 +46,11 @@ class Letter:
     def place(self) -> tuple[int, int]:
         """Its partition and offset."""
         return self.record.partition, self.record.offset
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether it holds the event; one that was too large for any record it only tells of."""
+        return all(name != LEFT_OUT for name, _ in self.record.headers)
 
     @property
     def image(self) -> str:

@@ -28,7 +28,8 @@ class Replayer:
     Attributes:
         sent: Events that Kafka has.
         in_doubt: Events that it was given and did not acknowledge.
-        foreign: Letters that do not say where they came from, or are from another topic: not replayed.
+        foreign: Letters that do not say where they came from, are from another topic, or had no room for the
+            event: not replayed.
     """
 
     def __init__(
@@ -61,7 +62,8 @@ class Replayer:
             for letter in chunk:
                 failed = letter.failed
                 # Workers write a letter to the partition of its event: all else was written by others.
-                if failed and (failed.topic, failed.partition) == (self._topic, letter.record.partition):
+                ours = failed and (failed.topic, failed.partition) == (self._topic, letter.record.partition)
+                if failed and ours and letter.whole:
                     by_partition[failed.partition].append((letter, failed))
                 else:
                     self.foreign += 1

@@ -59,8 +59,10 @@ class TopicNames:
             "delete.retention.ms": str(TOMBSTONES_KEPT_MS),
             "segment.bytes": str(64 * 1024 * 1024),  # what is in the newest segment is not compacted
         } | size
-        events = (self.uploads, self.categorizations, self.tag_updates, self.dead_letters)
+        # The size limit is of a batch as it is sent: one that was compressed could unpack to gigabytes.
+        uploads = kept | {"compression.type": "uncompressed"}
+        outputs = (self.categorizations, self.tag_updates, self.dead_letters)
         changelogs = {self.changelog(table): compacted for table in TABLES}
         # A row per transaction, and each load reads all of it.
         changelogs[self.changelog("meta")] = compacted | {"segment.bytes": str(4 * 1024 * 1024)}
-        return dict.fromkeys(events, kept) | changelogs
+        return {self.uploads: uploads, **dict.fromkeys(outputs, kept), **changelogs}

@@ -11,6 +11,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
@@ -20,7 +21,7 @@ from fakes import NAMES, RULES, done, record
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.dead_letters import Fault, dead_letter_headers
+from schemas.dead_letters import MAX_WHOLE_BYTES, Fault, dead_letter, dead_letter_headers
 from schemas.errors import PARSE_CODES
 from schemas.origins import REPLAY_HEADERS, REPLAY_OF, REPLAY_TIME, Origin, Place, read_origin
 from schemas.reasons import HTTP, REASONS, reason_of
@@ -510,6 +511,22 @@ async def test_a_replay_that_is_cut_short_can_be_completed(
     async with aclosing(read(connection, await measure(connection, NAMES.uploads))) as uploads:
         found = Counter([str(replayed_letter(upload.headers)) async for upload in uploads])
     assert len(found) == found.total() == 1200
+
+
+async def test_a_letter_without_its_event_is_left_alone(kafka: str) -> None:
+    """Published again it would be an event without a value, and a second dead letter."""
+    original = record(7, b"x" * MAX_WHOLE_BYTES)
+    key, value, headers = dead_letter(original, BUSY)
+    found = msgspec.structs.replace(letter_record(original), key=key, value=value, headers=headers)
+    assert not Letter.of(found).whole
+    assert letter().whole
+
+    async def letters() -> AsyncIterator[Letter]:
+        yield Letter.of(found)
+
+    async with Replayer(KafkaConnection(kafka), NAMES.uploads) as replayer:
+        await replayer.replay(letters())
+    assert (replayer.sent, replayer.in_doubt, replayer.foreign) == (0, 0, 1)
 
 
 async def publish_letters(connection: KafkaConnection, count: int) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from hypothesis import given, settings
@@ -9,7 +10,16 @@ from hypothesis import strategies as st
 
 import schemas
 from schemas.cloudevents import Headers
-from schemas.dead_letters import FAULT_HEADERS, MAX_MESSAGE, Fault, dead_letter_headers, read_fault
+from schemas.dead_letters import (
+    FAULT_HEADERS,
+    LEFT_OUT,
+    MAX_MESSAGE,
+    MAX_WHOLE_BYTES,
+    Fault,
+    dead_letter,
+    dead_letter_headers,
+    read_fault,
+)
 from schemas.errors import PARSE_CODES
 from schemas.uploads import Record
 
@@ -106,6 +116,29 @@ def test_kafka_takes_the_headers() -> None:
     assert [sent.headers for sent in DefaultRecordBatch(bytes(builder.build()))] == [headers]
 
 
+def test_what_has_no_room_is_left_out() -> None:
+    """The letter then says how much that was; the key's beginning stays, so that people find the event."""
+    large = Record(
+        topic="t", partition=2, offset=7, timestamp=0, key=b"k" * 2000, value=b"v", headers=[("h", b"x" * 9)]
+    )
+    room = MAX_WHOLE_BYTES - large.bytes_besides
+    whole = msgspec.structs.replace(large, value=b"v" * room)
+    key, value, headers = dead_letter(whole, FAULT)
+    assert (key, value, headers[0]) == (whole.key, whole.value, ("h", b"x" * 9))
+    assert LEFT_OUT not in dict(headers)
+    key, value, headers = dead_letter(msgspec.structs.replace(large, value=b"v" * (room + 1)), FAULT)
+    assert (key, value) == (b"k" * 1024, None)
+    assert dict(headers) == dict(dead_letter_headers(record(), FAULT)) | {
+        "__connect.errors.topic": b"t",
+        LEFT_OUT: str(MAX_WHOLE_BYTES + 1).encode(),
+    }
+
+
+def test_nobody_else_says_that_something_is_left_out() -> None:
+    """A publisher's header of that name would keep the event from being replayed."""
+    assert LEFT_OUT not in dict(dead_letter_headers(record([(LEFT_OUT, b"1")]), FAULT))
+
+
 def table(texts: dict[str, str]) -> str:
     return "".join(f"| `{name}` | {meaning} |\n" for name, meaning in texts.items())
 
@@ -113,6 +146,6 @@ def table(texts: dict[str, str]) -> str:
 def test_documentation() -> None:
     """The README lists every header and every reason of the parser, in the same words."""
     headers = dead_letter_headers(record(), FAULT)
-    assert [name for name, _ in headers] == list(FAULT_HEADERS)
+    assert [*(name for name, _ in headers), LEFT_OUT] == list(FAULT_HEADERS)
     assert table(FAULT_HEADERS) in README
     assert table(PARSE_CODES) in README

@@ -7,7 +7,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, ProducerFenced
 from cluster import Cluster
 
-from schemas.dead_letters import Fault
+from schemas.dead_letters import LEFT_OUT, MAX_WHOLE_BYTES, Fault
 from schemas.uploads import MAX_EVENT_BYTES, Record
 from streams.announcing import dead_letter_output
 from streams.changelogs import catch_up
@@ -22,7 +22,7 @@ from streams.replica import Replica
 from streams.settings import Settings
 from streams.state import PartitionState
 from streams.topic_admin import ensure_topics
-from streams.topics import TopicNames
+from streams.topics import MAX_RECORD_BYTES, TopicNames
 
 pytestmark = pytest.mark.kafka
 
@@ -161,6 +161,36 @@ async def test_the_largest_event_fits_as_a_dead_letter(kafka: str, names: TopicN
     reloaded = await opened(kafka, names)
     assert len(reloaded.state.rows["images"]) == 20_000
     await reloaded.close()
+
+
+@pytest.mark.parametrize(
+    ("value", "headers", "whole"),
+    [
+        (MAX_WHOLE_BYTES - 200, [("h", b"x" * 100)], True),
+        (MAX_RECORD_BYTES, [], False),
+        (6_000_000, [], False),
+        (1, [("h", b"x" * MAX_RECORD_BYTES)], False),
+        (1, [("h", None)] * 360_000, True),
+        (1, [("h", None)] * 400_000, False),
+    ],
+    ids=["largest", "a record's limit", "unpacked", "a large header", "many headers", "more of them"],
+)
+async def test_every_record_fits_as_a_dead_letter(
+    kafka: str, names: TopicNames, value: int, headers: list[tuple[str, bytes | None]], *, whole: bool
+) -> None:
+    """Whatever somebody got into the topic, no worker fails to say what is wrong with it."""
+    books = await opened(kafka, names)
+    original = Record(
+        topic=names.uploads, partition=0, offset=0, timestamp=1, key=b"k", value=b"x" * value, headers=headers
+    )
+    fault = Fault("event_too_large", "parse", False, "E", "m" * 5000)
+    changes = Changes(books.state.rows)
+    changes.emit(dead_letter_output(original, fault, names))
+    await books.commit(changes, 1)
+    await books.close()
+    (letter,) = await Cluster(kafka, names.app_id, None, 2).read(names.dead_letters)  # type: ignore[arg-type]
+    assert letter.value == (original.value if whole else None)
+    assert (LEFT_OUT in dict(letter.headers)) != whole
 
 
 class Notes:

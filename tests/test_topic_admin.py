@@ -2,9 +2,11 @@
 
 import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import MessageSizeTooLargeError
 
 from streams.administering import open_admin
 from streams.kafka_connection import KafkaConnection
+from streams.producing import open_producer
 from streams.settings import Settings
 from streams.topic_admin import ensure_topics, replicas_in_sync
 from streams.topics import TopicNames
@@ -31,3 +33,16 @@ async def test_topics_say_how_many_replicas_must_have_a_record(kafka: str, uniqu
         values = {key: (value, source) for key, value, _, source, *_ in entries}
         value, source = values["min.insync.replicas"]
         assert (value, source) == ("1", 1), name  # 1: said by the topic, not by the broker
+
+
+@pytest.mark.kafka
+async def test_an_event_is_no_larger_unpacked_than_a_record_may_be(kafka: str, unique: str) -> None:
+    """A compressed batch is measured unpacked: a worker unpacks it whole."""
+    settings = Settings(app_id=unique, topic_prefix=f"{unique}.", partitions=2)
+    connection = KafkaConnection(kafka)
+    await ensure_topics(connection, settings)
+    topic = TopicNames.of(settings).uploads
+    async with open_producer(connection, compression_type="gzip", max_request_size=10_000_000) as producer:
+        await producer.send_and_wait(topic, b"x" * 1_000_000, partition=0)
+        with pytest.raises(MessageSizeTooLargeError):
+            await producer.send_and_wait(topic, b"x" * 6_000_000, partition=0)

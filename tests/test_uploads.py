@@ -1,6 +1,7 @@
 """Upload events: what is accepted, what it comes to, and what is refused with which code."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +13,11 @@ from hypothesis import strategies as st
 
 from schemas.errors import PARSE_CODES, BadEventError
 from schemas.uploads import (
+    MAX_BESIDES_BYTES,
     MAX_CONTEXT_DEPTH,
     MAX_EVENT_BYTES,
+    MAX_LANGUAGE,
+    MAX_LANGUAGES,
     MAX_PASSED_ON_BYTES,
     MAX_TAGS,
     Record,
@@ -416,6 +420,30 @@ def test_sizes() -> None:
     assert str(MAX_PASSED_ON_BYTES) in str(error)
 
 
+def test_key_and_headers_have_a_size() -> None:
+    """They go into dead letters and rows of retries, too; each header takes more than its text."""
+    value = b'{"public_id":"koala","url":"%s"}' % URL.encode()
+    largest = [("note", b"x" * (MAX_BESIDES_BYTES - 100))]
+    assert parse_upload(record(value, headers=largest)).public_id == "koala"
+    many = [("a", None)] * (MAX_BESIDES_BYTES // 11 + 1)
+    for headers in ([("note", b"x" * MAX_BESIDES_BYTES)], [("n" * MAX_BESIDES_BYTES, None)], many):
+        error = refused(value, headers=headers)
+        assert error.code == "event_too_large"
+        assert f"bytes of key and headers; at most {MAX_BESIDES_BYTES}" in str(error)
+
+
+@pytest.mark.parametrize("given_as", [list, ",".join])
+def test_languages_have_a_bound(given_as: Callable[[list[str]], list[str] | str]) -> None:
+    """A result repeats them at each tag."""
+    codes = [f"de-{number:0{MAX_LANGUAGE - 3}}" for number in range(MAX_LANGUAGES)]
+    assert parse(language=given_as(codes)).data.language == given_as(codes)
+    many = refused(json.dumps({"url": URL, "language": given_as([*codes, "fr"])}).encode())
+    long = refused(json.dumps({"url": URL, "language": given_as([codes[0] + "x"])}).encode())
+    assert many.code == long.code == "invalid_event"
+    assert f"{MAX_LANGUAGES + 1} languages in `language`; at most {MAX_LANGUAGES}" in str(many)
+    assert f"has more than {MAX_LANGUAGE} characters" in str(long)
+
+
 def nested(depth: int) -> dict[str, Any]:
     return {"a": nested(depth - 1)} if depth > 1 else {"a": 1}
 
@@ -505,6 +533,7 @@ def test_any_cloud_event(attributes: dict[str, object]) -> None:
 
 
 visible = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=255)
+languages = visible.map(lambda code: code[:MAX_LANGUAGE])
 contexts = st.dictionaries(st.text(), st.integers(-(2**63), 2**64 - 1) | st.text() | st.lists(st.booleans()))
 upload_data = st.builds(
     UploadData,
@@ -524,7 +553,7 @@ upload_data = st.builds(
     tags=st.none() | st.lists(visible, unique=True, max_size=9),
     categorization=st.none() | st.text() | st.lists(visible, max_size=9),
     auto_tagging=st.none() | st.floats(0, 1) | st.floats(0, 1).map(lambda number: f"{number:.4f}"),
-    language=st.none() | st.text() | st.lists(visible, max_size=9),
+    language=st.none() | st.text(max_size=MAX_LANGUAGE) | st.lists(languages, max_size=9),
     notification_url=st.none() | st.text(),
     context=st.none() | contexts,
 )

@@ -164,7 +164,8 @@ def _replay(connection: KafkaConnection, topic: str, chosen: Chosen) -> None:
         told += f", and perhaps {replayer.in_doubt:,} more"
     click.echo(told)
     if replayer.foreign:
-        click.echo(f"{replayer.foreign:,} letters are from elsewhere and were left alone", err=True)
+        rest = "are from elsewhere or hold no event, and were left alone"
+        click.echo(f"{replayer.foreign:,} letters {rest}", err=True)
     if fault:
         click.echo(f"tagstream dead-letters: {fault}; the same with --new-only publishes the rest", err=True)
         sys.exit(1)
