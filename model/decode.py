@@ -18,12 +18,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import AvifImagePlugin, ExifTags, Image, UnidentifiedImageError, features
+from PIL import AvifImagePlugin, Image, UnidentifiedImageError, features
 from PIL.JpegImagePlugin import JpegImageFile
 
 from model.allocator import return_large_blocks
 from model.errors import BadImageError, too_large
-from model.headers import check_jpeg_header, jpeg_scans, without_texts
+from model.headers import (
+    check_jpeg_header,
+    jpeg_scans,
+    without_avif_exif,
+    without_jpeg_exif,
+    without_texts,
+)
 from model.libtiff import silence
 from model.limits import (
     MAX_DECODING_BYTES,
@@ -35,6 +41,7 @@ from model.limits import (
     coefficient_bytes,
     decoding_bytes,
 )
+from model.orientation import orientation_of
 from model.pixels import View, squares
 from model.sniff import lacks_bytes, named_format
 from model.tiff_directory import check_tiff
@@ -61,6 +68,7 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_LIGHTENED = {"PNG": without_texts, "AVIF": without_avif_exif}
 _MEMORY = DecodingMemory(MAX_DECODING_BYTES)
 
 # Once, at import: changing them around each call would race between threads.
@@ -164,10 +172,14 @@ def _check_structure(data: bytes, kind: str) -> int:
 
 def _opened(data: bytes, kind: str) -> Image.Image:
     if kind == "JPEG":
+        data, exif = without_jpeg_exif(data)
         # Image.open would hand a multi-picture JPEG to the MPO parser; its first picture is a plain JPEG.
-        return JpegImageFile(CountedFile(data, kind))
-    file = CountedFile(without_texts(data) if kind == "PNG" else data, kind)
-    return Image.open(file, formats=(kind,))
+        image = JpegImageFile(CountedFile(data, kind))
+        image.info["exif"] = exif
+        return image
+    if kind in _LIGHTENED:
+        data = _LIGHTENED[kind](data)
+    return Image.open(CountedFile(data, kind), formats=(kind,))
 
 
 def _upright_squares(image: Image.Image, views: Collection[View], scans: int) -> DecodedViews:
@@ -183,7 +195,7 @@ def _upright_squares(image: Image.Image, views: Collection[View], scans: int) ->
             image.load()
             if image.format == "TIFF":
                 width, height = image.size  # Pillow turns TIFF files upright while it loads them
-            orientation = _orientation(image)
+            orientation = orientation_of(image)
             small = {view: squares(image, view) for view in views}
         finally:
             _free(image)
@@ -203,14 +215,6 @@ def _free(image: Image.Image) -> None:
     """Let go of the pixels, and of those that a decoder keeps, while they are accounted for."""
     image.close()
     image.__dict__.pop("_decoder", None)
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # noqa: BLE001 - damaged EXIF data must not cost the image its tags
-        return 1
-    return value if isinstance(value, int) else 1
 
 
 def _foreign(data: bytes, kind: str | None) -> BadImageError:

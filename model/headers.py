@@ -1,7 +1,7 @@
 """The structure of files, read without decoding: what would cost Pillow's parsers too much is seen here.
 
-After ITU T.81 (JPEG), the PNG specification, TIFF 6.0 and BigTIFF. The readers follow Pillow where it is more
-lenient than the standards, since what it skips costs time as well.
+After ITU T.81 (JPEG), the PNG specification, and ISO/IEC 14496-12 (AVIF's boxes). The readers follow Pillow
+where it is more lenient than the standards, since what it skips costs time as well.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ MAX_JPEG_HEADER = 8_000_000
 MAX_JUNK = 65_536
 MAX_EXIF = 1_000_000
 MAX_CHUNKS = 20_000
+MAX_TEXT = 1_000_000
+MAX_ITEMS = 10_000
 
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 _BARE = {0xC8, 0xD9, *range(0xF0, 0xFE)}  # no segment follows
@@ -31,6 +33,10 @@ _FEW_SCANS = 12
 _CHUNK = struct.Struct(">I4s")
 _TEXTS = {b"iCCP", b"iTXt", b"tEXt", b"zTXt"}
 _ORIENTATIONS = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
+
+_EXIF = b"Exif\0\0"
+_ITEM = re.compile(rb"infe")
+_TO_ITEM_TYPE = (8, 10, 16, 18)  # from the box's name: short or long id, short or long size of the box
 
 
 def check_jpeg_header(data: bytes) -> bool:
@@ -47,7 +53,7 @@ def check_jpeg_header(data: bytes) -> bool:
     for marker, start, end in _segments(data):
         junk += start - at
         at = end
-        if marker == _APP1 and data.startswith(b"Exif\0\0", start + 4):
+        if marker == _APP1 and data.startswith(_EXIF, start + 4):
             exif += end - start
         if marker in _FRAMES:
             colours = max(colours, *data[start + 9 : start + 10], 0)
@@ -64,6 +70,46 @@ def check_jpeg_header(data: bytes) -> bool:
     if at - junk > MAX_JPEG_HEADER:
         raise too_much(f"a header of {at:,} bytes", f"{MAX_JPEG_HEADER:,}")
     return several
+
+
+def without_jpeg_exif(data: bytes) -> tuple[bytes, bytes]:
+    """Overwrite the name of a JPEG's EXIF segments, and give their data.
+
+    Pillow would unpack them in search of a resolution. They stay where they are: what was around a segment
+    that is taken out could become one.
+    """
+    places: list[int] = []
+    exif: list[bytes] = []
+    for marker, start, end in _segments(data):
+        if marker == _SOS:
+            break
+        if marker == _APP1 and data.startswith(_EXIF, start + 4):
+            places.append(start + 4)
+            exif.append(data[start + 4 + len(_EXIF) : end])
+    return _overwritten(data, places, bytes(len(_EXIF))), b"".join(exif)
+
+
+def without_avif_exif(data: bytes) -> bytes:
+    """Overwrite the type of an AVIF's EXIF items, which Pillow would unpack.
+
+    Nothing is lost: which way is up is told by boxes of its own, `irot` and `imir`, whatever EXIF data say.
+
+    Raises:
+        BadImageError: ``corrupt``: there is a flood of items.
+    """
+    if data.count(_ITEM.pattern) > MAX_ITEMS:
+        raise too_much("a flood of items", f"{MAX_ITEMS:,}")
+    types = {item.end() + gap for item in _ITEM.finditer(data) for gap in _TO_ITEM_TYPE}
+    return _overwritten(data, [at for at in sorted(types) if data.startswith(b"Exif", at)], b"none")
+
+
+def _overwritten(data: bytes, places: list[int], text: bytes) -> bytes:
+    if not places:
+        return data
+    changed = bytearray(data)
+    for at in places:
+        changed[at : at + len(text)] = text
+    return bytes(changed)
 
 
 def jpeg_scans(data: bytes) -> int:
@@ -102,7 +148,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 def without_texts(data: bytes) -> bytes:
     """Drop a PNG's texts and colour profile: nobody looks at them, and unpacked they may be bombs.
 
-    The first text that may tell the orientation stays, of each kind.
+    The first text that may tell the orientation stays, of each kind, unless it is longer than any honest one.
 
     Raises:
         BadImageError: ``corrupt``: there is a flood of chunks.
@@ -113,7 +159,7 @@ def without_texts(data: bytes) -> bytes:
         if kind not in _TEXTS:
             continue
         key = next((key for key in wanted if data.startswith(key, at + 8)), None)
-        if key:
+        if key and end - at <= MAX_TEXT:
             wanted.remove(key)
             continue
         kept.append(view[start:at])

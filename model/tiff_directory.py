@@ -1,6 +1,6 @@
-"""A TIFF file's directory, read without its values: Pillow would make an object of each.
+"""The directory of a TIFF file or of EXIF data, read without its values: Pillow would make an object of each.
 
-After TIFF 6.0 and the BigTIFF extension; header variants as Pillow takes them.
+After TIFF 6.0, the BigTIFF extension and Exif 2.3; header variants as Pillow takes them.
 """
 
 from __future__ import annotations
@@ -8,21 +8,26 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from model.errors import too_much
+from model.errors import BadImageError, too_much
 
 MAX_ENTRIES = 4_096
 MAX_VALUES = 250_000
+MAX_RATIONALS = 4_096
+"""Values that are fractions: Pillow makes several objects of each, in a hundred times a number's time."""
+
 MAX_RAW_STRIPS = 32_768
 MAX_PADDED_PIXELS = 100_000_000
 """Pixels of all tiles together: tiles may reach beyond the image, and are decoded whole."""
 
-_WIDTH, _LENGTH, _COMPRESSION, _STRIPS = 256, 257, 259, 273
+_WIDTH, _LENGTH, _COMPRESSION, _STRIPS, _ORIENTATION = 256, 257, 259, 273, 274
 _TILE_WIDTH, _TILE_LENGTH, _TILES = 322, 323, 324
 _LOOKED_AT = {_WIDTH, _LENGTH, _COMPRESSION, _STRIPS, _TILE_WIDTH, _TILE_LENGTH, _TILES}
 _DIRECTORIES = {34665, 34853, 40965}  # EXIF, GPS, interoperability
 _MOST_DIRECTORIES = 8
 _OPAQUE = {1, 2, 7}  # bytes, text, undefined: one object, however long
+_RATIONALS = {5, 10}
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
+_ORDERS = {b"II": "<", b"MM": ">"}
 _BIG = 43
 _RAW = 1
 
@@ -44,6 +49,9 @@ def check_tiff(data: bytes) -> None:
     values = sum(entry.many for entries in directories for entry in entries if entry.kind not in _OPAQUE)
     if values > MAX_VALUES:
         raise too_much(f"{values:,} values in its directories", f"{MAX_VALUES:,}")
+    rationals = sum(entry.many for entries in directories for entry in entries if entry.kind in _RATIONALS)
+    if rationals > MAX_RATIONALS:
+        raise too_much(f"{rationals:,} fractions in its directories", f"{MAX_RATIONALS:,}")
     relevant = [entry for entry in directories[0] if entry.tag in _LOOKED_AT]
     tags = {entry.tag: entry for entry in relevant}
     if len(tags) < len(relevant):  # Pillow takes the last one, libtiff the first
@@ -53,6 +61,19 @@ def check_tiff(data: bytes) -> None:
     if pieces > (limit := MAX_RAW_STRIPS if raw else MAX_VALUES):
         raise too_much(f"{pieces:,} strips or tiles", f"{limit:,}")
     _check_tiles(tags)
+
+
+def exif_orientation(exif: bytes) -> int | None:
+    """Give the orientation that EXIF data tell, None where they tell none; nothing else is unpacked."""
+    order = _ORDERS.get(exif[:2])
+    if order is None:
+        return None
+    try:
+        entries = _directory(exif, _number(exif, order, 4, 4), order, big=False)
+    except BadImageError:  # damaged EXIF data must not cost the image its tags
+        return None
+    told = (it.value for it in entries if it.tag == _ORIENTATION and it.many == 1 and it.kind in _INTEGERS)
+    return next(told, None)
 
 
 def _check_tiles(tags: dict[int, _Entry]) -> None:

@@ -65,6 +65,8 @@ class Tagstream(faust.App):  # type: ignore[misc]  # Faust is untyped here
         self.uploads_topic = ""
         self.assigned = asyncio.Event()
         self._joins_again = True  # once, if the first assignment is empty
+        self._owning = asyncio.Lock()
+        self._closing = False
 
     async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
         if not self._member_id and await self._membership.taken():
@@ -97,6 +99,10 @@ class Tagstream(faust.App):  # type: ignore[misc]  # Faust is untyped here
         return str(self.consumer._thread._consumer._coordinator.member_id)  # noqa: SLF001 - nobody else tells
 
     async def _own(self, partitions: set[int]) -> None:
+        async with self._owning:  # a state that is given back and taken at once would have two who feed it
+            await self._move(set() if self._closing else partitions)
+
+    async def _move(self, partitions: set[int]) -> None:
         gone = [self.units.pop(partition) for partition in self.units.keys() - partitions]
         await asyncio.gather(*(unit.close() for unit in gone))
         for unit in gone:
@@ -114,7 +120,8 @@ class Tagstream(faust.App):  # type: ignore[misc]  # Faust is untyped here
         log.info("owning partitions %s", sorted(partitions))
 
     async def close_units(self) -> None:
-        """Let go of every partition."""
+        """Let go of every partition, and take none any more."""
+        self._closing = True
         await self._own(set())
 
 

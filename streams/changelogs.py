@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from streams.kafka_connection import KafkaConnection
-from streams.partition_log import open_consumer
+from streams.partition_log import close_consumer, open_consumer
 from streams.rows import TABLES
 from streams.state import PartitionState
 from streams.topics import TopicNames
@@ -46,7 +46,7 @@ async def catch_up(connection: KafkaConnection, names: TopicNames, state: Partit
             await _read_to(consumer, places, starts, ends)
         state.loaded = True
     finally:
-        await consumer.stop()
+        await close_consumer(consumer)
 
 
 async def _read_to(

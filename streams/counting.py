@@ -97,7 +97,7 @@ def _give(counts: dict[str, int], names: list[str]) -> None:
 
 
 def _give_some(counts: dict[str, int], names: list[str]) -> None:
-    room = MAX_TAGS_OF_A_DAY - len(counts)
+    room = max(MAX_TAGS_OF_A_DAY - len(counts), 0)
     new = [name for name in names if name not in counts]
     left_out = set(new[room:])
     _give(counts, [name for name in names if name not in left_out] if left_out else names)
@@ -107,7 +107,8 @@ def count_interests(changes: Changes, old: Row | None, new: Row, offset: int, re
     """Move an image's tags in its user's interests from the old day to the new one.
 
     A day that has `MAX_TAGS_OF_A_DAY` different tags takes no others: the row must fit a record, whatever
-    tags an application gives its users' images.
+    tags an application gives its users' images. Such a day is approximate, also later: which image's tag was
+    left out is not remembered.
     """
     before, after = _interest(old) if old else None, _interest(new)
     if old is not None and before == after and old["tags"] == new["tags"]:

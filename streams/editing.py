@@ -4,6 +4,7 @@ from schemas.dead_letters import Fault
 from schemas.errors import BadEventError
 from schemas.uploads import MAX_PASSED_ON_BYTES, MAX_TAGS, Upload
 from streams.changes import Changes, Row
+from streams.image_states import moved_on
 from streams.outcomes import Deferred, Edited, Rejected
 from streams.people import Weighed, assigned_by_add_ons, decide, has_room, is_void, weigh
 from streams.repeats import is_repeat
@@ -44,7 +45,7 @@ def edited_row(row: Row, upload: Upload, offset: int) -> Row:
     else:
         weighed = weigh(people, row["own"], assigned_by_add_ons(row))
     tags, by = list(weighed.sources), list(weighed.sources.values())
-    return {**row, "o": offset, "tags": tags, "by": by, "people": weighed.people}
+    return {**row, **moved_on(row, offset), "tags": tags, "by": by, "people": weighed.people}
 
 
 def _fault(error: BadEventError, *, retryable: bool) -> Fault:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.image_library import CONFIDENCE_STEPS
-from streams.image_search import newest
+from streams.image_search import Tags, fitting, newest, tags_size
 from streams.image_view import Slots, View
 
 TOP_TAGS = 20
@@ -28,14 +28,14 @@ class Match(NamedTuple):
     at: int
     user: str | None
     score: float
-    tags: list[tuple[str, float]]
+    tags: Tags
     because: list[str]
 
 
 def feed(
     view: View, weights: Mapping[str, float], *, user: str, limit: int, seen: Collection[str] = ()
 ) -> list[Match]:
-    """Give the best matches.
+    """Give the best matches: so many, or fewer if their tags are too long for one answer.
 
     Args:
         view: The library.
@@ -58,7 +58,8 @@ def feed(
         zip(scores.tolist(), slots.tolist(), strict=True),
         key=lambda it: (-it[0], -int(view.at[it[1]]), keys[it[1]], int(view.partition[it[1]])),
     )
-    return [_match(view, weights, slot, score) for score, slot in best]
+    matches = (_match(view, weights, slot, score) for score, slot in best)
+    return fitting(matches, lambda match: tags_size(match.tags))
 
 
 def _candidates(view: View, weights: Mapping[str, float], user: str, number: int) -> Slots:

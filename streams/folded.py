@@ -8,7 +8,7 @@ import orjson
 
 from streams.following import read_from_end
 from streams.kafka_connection import KafkaConnection
-from streams.partition_log import open_consumer
+from streams.partition_log import close_consumer, open_consumer
 from streams.rows import OFFSET_KEY
 from streams.topics import TopicNames
 
@@ -31,12 +31,12 @@ class FoldedOffsets:
             await self._consumer.start()
             await read_from_end(self._consumer, [self._topic])
         except BaseException:
-            await self._consumer.stop()
+            await close_consumer(self._consumer)
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._consumer.stop()
+        await close_consumer(self._consumer)
 
     async def now(self) -> Mapping[int, int]:
         """Give for each partition the first offset that is not folded in, where one was since the entry.

@@ -17,10 +17,11 @@ from streams.image_states import (
     is_stale,
     rederived_row,
     retagged_row,
+    stale_row,
     uploaded_row,
 )
 from streams.outcomes import Aside, Deferred, Deleted, Done, Edited, Outcome, Rederived, Rejected, Tagged
-from streams.repeats import is_repeat, remembered
+from streams.repeats import is_repeat
 from streams.retagging import checked_retag, is_settled, of_image
 from streams.retention import Retention
 from streams.retrying import RetryPolicy, defer, end_retry, put_aside
@@ -102,8 +103,8 @@ def _upload(changes: Changes, outcome: Tagged | Deleted, record: Record, rules: 
     old = changes.get("images", ImageKey.of(upload).encode())
     if is_repeat(old, upload):
         return
-    if old is not None and is_stale(upload, old):
-        new = {**old, "o": record.offset, "ids": remembered(old["ids"], upload)}
+    if old is not None and is_stale(upload, record.offset, old):
+        new = stale_row(old, upload, record.offset)
     elif isinstance(outcome, Tagged):
         new = uploaded_row(old, outcome, record.offset)
     else:

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from schemas.cloudevents import Headers
 from schemas.dead_letters import Fault, read_fault
 from streams.kafka_connection import KafkaConnection
-from streams.partition_log import open_consumer
+from streams.partition_log import close_consumer, open_consumer
 from streams.topics import TopicNames
 
 Kind = Literal["categorization", "tag-update", "dead-letter"]
@@ -65,12 +65,12 @@ class Follower:
             begin = read_from_beginning if self._from_beginning else read_from_end
             await begin(self._consumer, self._kinds)
         except BaseException:
-            await self._consumer.stop()
+            await close_consumer(self._consumer)
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._consumer.stop()
+        await close_consumer(self._consumer)
 
     async def records(self) -> AsyncIterator[Followed]:
         """Give the records as they come, for ever."""

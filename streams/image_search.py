@@ -2,8 +2,9 @@
 
 import heapq
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,12 @@ NEWEST, CONFIDENT = "newest", "confidence"
 _TIME_BITS = 49
 _TIME_ZERO = 1 << (_TIME_BITS - 1)
 _SAMPLE = 1024
+
+PAGE_CHARACTERS = 4_000_000  # of all tags on a page: room for a thousand images with a hundred tags each
+_AROUND_A_TAG = 32  # what an answer says of a tag besides its name
+
+T = TypeVar("T")
+Tags = list[tuple[str, float]]
 
 Confidences = NDArray[np.uint16]
 Ranks = NDArray[np.int64]
@@ -68,7 +75,7 @@ class Hit(NamedTuple):
     at: int
     user: str | None
     confidence: float | None
-    tags: list[tuple[str, float]]
+    tags: Tags
 
 
 class Page(NamedTuple):
@@ -80,7 +87,7 @@ class Page(NamedTuple):
 
 
 def search(view: View, query: ImageQuery, *, limit: int, after: Place | None = None) -> Page:
-    """Give the hits that come after a place.
+    """Give the hits that come after a place: so many, or fewer if their tags are too long for one page.
 
     The order does not depend on what else is in the library. So a reader who goes on after the last hit sees
     every matching image once, whichever others come, change or go meanwhile; an image that itself changes
@@ -89,7 +96,7 @@ def search(view: View, query: ImageQuery, *, limit: int, after: Place | None = N
     slots, confidences = _matching(view, query)
     ranks = _ranks(view, slots, confidences if query.order == CONFIDENT else None)
     chosen = _first(view, slots, ranks, limit + 1, after)
-    hits = [
+    found = (
         Hit(
             Place(int(ranks[n]), view.library.keys[slots[n]], int(view.partition[slots[n]])),
             int(view.at[slots[n]]),
@@ -98,8 +105,29 @@ def search(view: View, query: ImageQuery, *, limit: int, after: Place | None = N
             view.described_tags(int(slots[n])),
         )
         for n in chosen[:limit]
-    ]
-    return Page(hits, len(slots), len(chosen) > limit)
+    )
+    hits = fitting(found, lambda hit: tags_size(hit.tags))
+    return Page(hits, len(slots), len(chosen) > len(hits))
+
+
+def fitting(found: Iterable[T], size: Callable[[T], int]) -> list[T]:
+    """Give the first of what was found, as far as it fits a page, and the very first in any case.
+
+    An image may have a thousand long tags, and a page a thousand images: together hundreds of megabytes.
+    """
+    kept: list[T] = []
+    room = PAGE_CHARACTERS
+    for each in found:
+        room -= size(each)
+        if kept and room < 0:
+            break
+        kept.append(each)
+    return kept
+
+
+def tags_size(tags: Tags) -> int:
+    """Give about how many characters tags take in an answer."""
+    return sum(len(name) + _AROUND_A_TAG for name, _ in tags)
 
 
 def newest(view: View, slots: Slots, number: int) -> Slots:

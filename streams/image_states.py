@@ -18,11 +18,31 @@ REMEMBERED_CHARACTERS = 262_144  # in the names of their tags: ten changes of a 
 Scores = Mapping[str, list[ScoredTag]]
 
 
-def is_stale(upload: Upload, row: Row) -> bool:
-    """Tell whether the image is already known in a newer state: by version, else by event time."""
+def is_stale(upload: Upload, offset: int, row: Row) -> bool:
+    """Tell whether the image is already known in a newer state: by version, event time, place in the log.
+
+    The place decides between equals only for an upload that waited for its source while others did not.
+    """
+    mine, known = (upload.at, offset), (int(row["at"]), _placed(row))
     if upload.data.version is not None and row["version"] is not None:
-        return (upload.data.version, upload.at) < (row["version"], row["at"])
-    return upload.at < int(row["at"])
+        return (upload.data.version, *mine) < (row["version"], *known)
+    return mine < known
+
+
+def stale_row(old: Row, upload: Upload, offset: int) -> Row:
+    """Give an image's row after an upload or a deletion that came too late: it is remembered, that is all."""
+    placed = {"o": max(old["o"], offset), "placed": _placed(old)}
+    return old | placed | {"ids": remembered(old["ids"], upload)}
+
+
+def moved_on(old: Row, offset: int) -> Row:
+    """Give what an event that is neither upload nor deletion changes about a row's places in the log."""
+    return {"o": offset, "placed": _placed(old)}
+
+
+def _placed(row: Row) -> int:
+    """Give the offset of the last upload or deletion that counts."""
+    return int(row["placed"] if "placed" in row else row["o"])
 
 
 def uploaded_row(old: Row | None, tagged: Tagged, offset: int) -> Row:
@@ -106,7 +126,7 @@ def _head(old: Row | None, upload: Upload, offset: int) -> Row:
 def _renewed(old: Row, upload: Upload, found: Row, assigned: Mapping[str, list[str]], offset: int) -> Row:
     sources, people = weigh(old.get("people", {}), old["own"], assigned)
     kept = {name: value for name, value in old.items() if name not in {"raw", "models", "failed", "people"}}
-    new = kept | {"o": offset, "cause": [upload.source, upload.id, upload.type.value]}
+    new = kept | moved_on(old, offset) | {"cause": [upload.source, upload.id, upload.type.value]}
     new |= {"tags": list(sources), "by": list(sources.values())} | found
     if new["own"]:
         new.setdefault("own_from", old["cause"])

@@ -3,6 +3,7 @@
 No consumer group takes part: a unit of work knows by itself where it stands.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from types import TracebackType
@@ -14,6 +15,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from schemas.uploads import Record
 from streams.errors import TopicsError
 from streams.kafka_connection import KafkaConnection
+from streams.record_batches import read_any_header_name
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +24,8 @@ _MAX_RECORDS = 500
 
 
 def open_consumer(connection: KafkaConnection) -> AIOKafkaConsumer:
-    """Give a consumer outside of any group that sees committed records only."""
+    """Give a consumer outside of any group that sees committed records only, with any header names."""
+    read_any_header_name()
     return AIOKafkaConsumer(
         **connection.aiokafka_options(),
         isolation_level="read_committed",
@@ -30,6 +33,20 @@ def open_consumer(connection: KafkaConnection) -> AIOKafkaConsumer:
         auto_offset_reset="none",
         fetch_max_wait_ms=500,
     )
+
+
+async def close_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer; whoever stops it goes on.
+
+    Without a broker aiokafka's `stop` ends with the cancellation of its own tasks, before it closes its
+    connections. To let that through would end the caller's task, without a word and for no reason.
+    """
+    stopping = asyncio.ensure_future(consumer.stop())
+    await asyncio.wait({stopping})  # raises only if the caller itself is cancelled
+    if stopping.cancelled():
+        await consumer._client.close()  # noqa: SLF001 - what `stop` was about to do
+    else:
+        stopping.result()
 
 
 class PartitionLog:
@@ -47,7 +64,7 @@ class PartitionLog:
     async def __aexit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        await self._consumer.stop()
+        await close_consumer(self._consumer)
 
     async def records(self, offset: int) -> AsyncIterator[Record]:
         """Give every committed record from `offset` on, for ever.

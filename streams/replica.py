@@ -18,7 +18,7 @@ from streams.changelogs import CHUNK, absorb, places_of
 from streams.kafka_connection import KafkaConnection
 from streams.loading import Index
 from streams.moments import moment
-from streams.partition_log import open_consumer
+from streams.partition_log import close_consumer, open_consumer
 from streams.state import PartitionState
 from streams.topics import TopicNames
 
@@ -100,7 +100,7 @@ class Replica:
                         tasks.create_task(self._follow(consumer))
                         tasks.create_task(self._watch(consumer))
                 finally:
-                    await consumer.stop()
+                    await close_consumer(consumer)
             except* KafkaError as errors:
                 log.warning("following is interrupted: %s", errors.exceptions[0])
             await asyncio.sleep(_FRESHNESS_INTERVAL)

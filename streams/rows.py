@@ -1,6 +1,7 @@
 """Rows of the tables: their keys and what is in them. Keys are strings, values JSON.
 
-`images`, by image: {"o": source offset, "at": event time in ms, "version", "user", "tenant", "url",
+`images`, by image: {"o": source offset, "placed": that of the last upload or deletion, if it is another,
+    "at": event time in ms, "version", "user", "tenant", "url",
     "ids": keys of the last events, "cause": [source, id, type] of the last upload, deletion or re-tag,
     "own": tags that came with the image, "own_from": the event that told them, if that is not the cause,
     "tags": all its tags, "by": per tag the add-ons (or "own", "people") that it is from,

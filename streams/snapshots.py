@@ -7,6 +7,7 @@ after those is read from Kafka. One that is damaged, too old or of another incar
 import asyncio
 import logging
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -29,6 +30,7 @@ class Snapshots:
     def __init__(self, folder: Path, app_id: str) -> None:
         self._folder = folder
         self._app_id = app_id
+        self._writing = threading.Lock()
 
     def freeze(self, state: PartitionState) -> Snapshot:
         """Copy a state as it is now; quick, for the event loop."""
@@ -36,7 +38,7 @@ class Snapshots:
         return Snapshot(head, {table: dict(rows) for table, rows in state.rows.items()})
 
     def save(self, snapshot: Snapshot) -> None:
-        """Write a copy so that a crash leaves the old file or the new one. For a thread.
+        """Write a copy so that a crash leaves the old file or the new one. For threads, one after another.
 
         Raises:
             OSError: The folder cannot be written to.
@@ -44,15 +46,16 @@ class Snapshots:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._path(snapshot.head.partition)
         draft = path.with_suffix(".draft")
-        try:
-            with draft.open("wb") as file:
-                write(file, snapshot)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-        except OSError:
-            draft.unlink(missing_ok=True)  # what is left of it would only fill the disk further
-            raise
+        with self._writing:  # whoever awaited the last one may be gone, and its thread still at it
+            try:
+                with draft.open("wb") as file:
+                    write(file, snapshot)
+                    file.flush()
+                    os.fsync(file.fileno())
+                draft.replace(path)
+            except OSError:
+                draft.unlink(missing_ok=True)  # what is left of it would only fill the disk further
+                raise
 
     def load(self, partition: int) -> Snapshot | None:
         """Give the snapshot of a partition, if there is a usable one. For a thread."""

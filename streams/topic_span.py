@@ -1,6 +1,5 @@
 """A stretch of a topic that has an end: what was committed between a moment and now, oldest first."""
 
-import asyncio
 import contextlib
 import time
 from collections import deque
@@ -12,7 +11,7 @@ from aiokafka.errors import KafkaTimeoutError
 
 from schemas.uploads import Record
 from streams.kafka_connection import KafkaConnection
-from streams.partition_log import open_consumer
+from streams.partition_log import close_consumer, open_consumer
 
 STALLED_AFTER = 30.0  # seconds without a record, although there are more
 _POLL_MS = 500
@@ -78,14 +77,7 @@ async def _consumer(connection: KafkaConnection) -> AsyncGenerator[AIOKafkaConsu
         await consumer.start()
         yield consumer
     finally:
-        try:
-            await consumer.stop()
-        except asyncio.CancelledError:
-            # Without a broker it raises what it cancelled itself, and leaves its connections open.
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            await consumer._client.close()  # noqa: SLF001 - what `stop` was about to do
+        await close_consumer(consumer)
 
 
 class _Merge:

@@ -5,8 +5,10 @@ Sketches of uploaders stay in their rows, and are merged when asked for.
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
+from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple
 
 import msgspec
@@ -14,11 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.rows import TrendKey
-from streams.trend_buckets import ALL_TIME, NO_ROW, Bucket, BucketCounts, Numbers, read_counts
+from streams.trend_buckets import ALL_TIME, NO_ROW, Bucket, BucketCounts, Numbers, Tally, read_counts
 from streams.uploader_sketches import UploaderSketches
 
 Counts = NDArray[np.int64]
 _DAY = 86_400  # seconds
+_RUN = 1000  # names
+_first = itemgetter(0)
 
 
 class Ranked(NamedTuple):
@@ -37,6 +41,52 @@ class _Seen(msgspec.Struct):
 _read_seen = msgspec.json.Decoder(_Seen).decode
 
 
+class _Names:
+    """Different names in order, in runs: in one list of a million, whatever comes or goes moves megabytes."""
+
+    def __init__(self) -> None:
+        self._runs: list[list[str]] = []  # none of them empty
+
+    def __iter__(self) -> Iterator[str]:
+        return chain.from_iterable(self._runs)
+
+    def since(self, start: str) -> Iterator[str]:
+        """Give those that do not come before `start`."""
+        place = self._place(start)
+        for run in self._runs[place : place + 1]:
+            yield from run[bisect_left(run, start) :]
+        for later in range(place + 1, len(self._runs)):
+            yield from self._runs[later]
+
+    def add(self, name: str) -> None:
+        """Add a name that is not there."""
+        if not self._runs:
+            self._runs.append([name])
+            return
+        place = self._place(name)
+        run = self._runs[place]
+        insort(run, name)
+        if len(run) > 2 * _RUN:
+            self._runs[place : place + 1] = run[:_RUN], run[_RUN:]
+
+    def add_all(self, names: Iterable[str]) -> None:
+        """Add many names that are not there."""
+        whole = sorted(chain(self, names))
+        self._runs = [whole[start : start + _RUN] for start in range(0, len(whole), _RUN)]
+
+    def remove(self, name: str) -> None:
+        """Remove a name that is there."""
+        place = self._place(name)
+        run = self._runs[place]
+        del run[bisect_left(run, name)]
+        if not run:
+            del self._runs[place]
+
+    def _place(self, name: str) -> int:
+        """Give the run where a name is, or would be."""
+        return max(bisect_right(self._runs, name, key=_first) - 1, 0)
+
+
 class TenantTrends:
     """Counts of one tenant, for the event loop's thread.
 
@@ -50,7 +100,8 @@ class TenantTrends:
         self._buckets: dict[Bucket, BucketCounts] = {}
         self._starts: dict[str, list[int]] = {}  # of the buckets by window, ascending
         self._ids: dict[str, int] = {}
-        self._sorted: list[str] = []
+        self._rows = Tally()  # of all time, by tag: as many as partitions where images have it
+        self._sorted = _Names()  # the tags that have such a row: those of long ago cost a search nothing
         self.tags: list[str] = []
 
     @property
@@ -60,13 +111,16 @@ class TenantTrends:
 
     def move(self, bucket: Bucket, tag: str, old: bytes | None, new: bytes | None) -> None:
         """Take a row's old counts out of a bucket and put its new ones in."""
-        counts = self.held_bucket(bucket)
+        counts, number = self.held_bucket(bucket), self._number(tag)
         counts.move(
-            self._number(tag),
+            number,
             read_counts(old) if old is not None else NO_ROW,
             read_counts(new) if new is not None else NO_ROW,
         )
-        counts.rows += (new is not None) - (old is not None)
+        more = (new is not None) - (old is not None)
+        counts.rows += more
+        if more and bucket == ALL_TIME:
+            self._list(tag, number, more)
         if counts.rows == 0:
             del self._buckets[bucket]
             self._starts[bucket.window].remove(bucket.start)
@@ -80,20 +134,35 @@ class TenantTrends:
         return counts
 
     def numbers(self, tags: Sequence[str]) -> Numbers:
-        """Give the places of different tags in arrays, new ones if need be."""
+        """Give the places of all tags of a partition that is loaded in arrays, new ones if need be.
+
+        Each is taken to have a row of all time there, before that is counted: so nobody takes it off the list
+        meanwhile.
+        """
         new = [tag for tag in tags if tag not in self._ids]
         self._ids.update(zip(new, range(len(self.tags), len(self.tags) + len(new)), strict=True))
         self.tags += new
-        self._sorted = sorted(self._sorted + new)
-        return np.fromiter(map(self._ids.__getitem__, tags), np.int32, len(tags))
+        numbers = np.fromiter(map(self._ids.__getitem__, tags), np.int32, len(tags))
+        self._rows.add_many(numbers, np.ones_like(numbers))
+        first = np.flatnonzero(self._rows.array[numbers] == 1)
+        self._sorted.add_all(tags[place] for place in first.tolist())
+        return numbers
 
     def _number(self, tag: str) -> int:
         number = self._ids.get(tag)
         if number is None:
             number = self._ids[tag] = len(self.tags)
             self.tags.append(tag)
-            insort(self._sorted, tag)
         return number
+
+    def _list(self, tag: str, number: int, more: int) -> None:
+        """Count rows of all time that a tag has got or lost; list it with its first, and until its last."""
+        self._rows.add(number, more)
+        rows = self._rows.get(number)
+        if rows == 0:
+            self._sorted.remove(tag)
+        elif rows == more:
+            self._sorted.add(tag)
 
     def counts(self, buckets: Iterable[Bucket], add_on: str | None = None) -> Counts:
         """Sum buckets: uses by tag, in the order of `tags`.
@@ -212,12 +281,9 @@ class TenantTrends:
             after: The name that they come after; None: from the first.
             limit: At most so many.
         """
-        start = bisect_left(self._sorted, prefix)
-        if after is not None:
-            start = max(start, bisect_right(self._sorted, after))
+        start = prefix if after is None else max(prefix, after + "\x00")  # no name lies between those two
         found: list[Ranked] = []
-        for place in range(start, len(self._sorted)):
-            tag = self._sorted[place]
+        for tag in self._sorted.since(start):
             if not tag.startswith(prefix) or len(found) == limit:
                 break
             uses = self.count(tag, [ALL_TIME])

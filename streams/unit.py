@@ -325,8 +325,10 @@ class Unit:
     async def _gather(self, interval: float) -> None:
         wait = self._last_commit + interval - time.monotonic()
         if wait > 0:
+            # Not asyncio.wait_for: in Python 3.11 it may swallow a cancellation, and `close` waits for ever.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ripe.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._ripe.wait()
 
     async def _commit(self, late: list[Entry], entries: list[Entry]) -> None:
         state = self.books.state

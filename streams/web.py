@@ -117,7 +117,7 @@ class QueryApi:
             raise UnavailableError("queries_off", self._closed)
         question = route.read(caller.with_tenant(given) if "tenant" in route.parameters else given)
         caller.require_tenant(getattr(question, "tenant", None))
-        return await self._guard.gate.run(functools.partial(route.handler, question))
+        return await self._guard.gate.run(functools.partial(route.handler, question), caller.name)
 
     async def _answer_anybody(self, route: Route, request: web.Request) -> msgspec.Struct | Reply:
         answer = await route.handler(route.read(_given(request)))

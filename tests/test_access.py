@@ -7,6 +7,7 @@ import os
 import stat
 import tomllib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -611,6 +612,57 @@ async def test_work_at_once_is_bounded() -> None:
     assert await asyncio.gather(*tasks) == [1] * 10
     assert most == 2
     assert await gate.run(work) == 1
+
+
+async def test_one_caller_leaves_room_for_others() -> None:
+    """It has half of the places, in work and in all; others are worked on at once, however slow it is."""
+    gate, release, working = QueryGate(4, 5), asyncio.Event(), set[str]()
+
+    async def work(name: str) -> str:
+        working.add(name)
+        await release.wait()
+        return name
+
+    def asked(caller: str, questions: int) -> list[asyncio.Task[str]]:
+        names = [f"{caller} {number}" for number in range(questions)]
+        return [asyncio.create_task(gate.run(partial(work, name), caller)) for name in names]
+
+    greedy = asked("greedy", 10)
+    await asyncio.sleep(0.01)
+    for _ in range(2):
+        with pytest.raises(BusyError, match="10 of your questions are in work or wait") as caught:
+            await gate.run(partial(work, "one more"), "greedy")
+        assert (caught.value.code, caught.value.status) == ("busy", 503)
+        assert caught.value.headers == {"retry-after": "1"}
+    assert working == {"greedy 0", "greedy 1"}
+    modest = asked("modest", 2)
+    await asyncio.sleep(0.01)
+    assert {"modest 0", "modest 1"} <= working
+    others = asked("other", 8)
+    await asyncio.sleep(0.01)
+    with pytest.raises(BusyError, match="20 questions are in work or wait"):
+        await gate.run(partial(work, "one more"), "late")
+    release.set()
+    assert len(await asyncio.gather(*greedy, *modest, *others)) == 20
+    assert await gate.run(partial(work, "again"), "greedy") == "again"
+    assert gate._shares == {}
+
+
+async def test_a_caller_whose_questions_never_end() -> None:
+    """Those that were given up hold its places, not others'; with one place in work others wait for it."""
+    gate = QueryGate(2, 0.05)
+    for _ in range(3):
+        with pytest.raises(BusyError, match="no answer"):
+            await gate.run(asyncio.Event().wait, "greedy")
+
+    async def quick() -> str:
+        return "quick"
+
+    assert await gate.run(quick, "modest") == "quick"
+    with pytest.raises(BusyError, match="no answer"):
+        await gate.run(quick, "greedy")
+    await gate.close()
+    assert gate._shares == {}
 
 
 async def test_a_question_that_takes_too_long() -> None:

@@ -26,6 +26,7 @@ from streams.access.guard import Guard
 from streams.access.query_gate import QueryGate
 from streams.access.tokens import lines_of
 from streams.api.routes import NoParameters, Route
+from streams.api.trend_questions import TagsQuestion
 from streams.changes import Changes
 from streams.folding import fold
 from streams.library import Library
@@ -515,18 +516,117 @@ async def test_an_answer_that_is_not_taken_is_not_kept(hasty: float) -> None:
     await api.stop()
 
 
-async def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond so many 503 is all that is said; when one ends there is room again."""
+@pytest.fixture
+def three(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be three connections."""
     monkeypatch.setitem(QueryServer.__init__.__kwdefaults__, "most", 3)
-    async with listening() as port:
-        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+
+
+KEEPING = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+Wire = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def connected(port: int, request: bytes = b"") -> Wire:
+    """Open a connection, and keep it; give it when its request has been answered."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    if request:
+        writer.write(request)
+        await asyncio.wait_for(reader.readuntil(b"}"), 5)
+    await asyncio.sleep(0.02)
+    return reader, writer
+
+
+async def last_words(wire: Wire) -> bytes | None:
+    """Give what was said before the other side closed; None: it has not."""
+    try:
+        return await asyncio.wait_for(wire[0].read(), 0.05)
+    except TimeoutError:
+        return None
+
+
+@pytest.mark.usefixtures("three")
+async def test_connections_are_bounded() -> None:
+    """Where all have a question under way 503 is all that is said; when one has ended there is room again."""
+    release = asyncio.Event()
+
+    async def slow(_question: NoParameters) -> Health:
+        """Take long."""
+        await release.wait()
+        return Health("done", [])
+
+    async with listening([Route("/slow", NoParameters, Health, slow)]) as port:
+        held = [await connected(port) for _ in range(3)]
+        for _, writer in held:
+            writer.write(KEEPING.replace(b"healthz", b"slow"))
         await asyncio.sleep(0.05)
         assert (await say(port, HOSTILE[-2])).startswith(b"HTTP/1.1 503 ")
-        held.pop()[1].close()
-        await asyncio.sleep(0.05)
+        release.set()
+        for reader, _ in held:
+            assert b" 200 " in await asyncio.wait_for(reader.readuntil(b"}"), 5)
         assert (await say(port, HOSTILE[-2])).startswith(b"HTTP/1.1 200 ")
+        assert [await last_words(wire) for wire in held] == [b"", None, None]
         for _, writer in held:
             writer.close()
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize("request_", [KEEPING, b""], ids=["after an answer", "without a question"])
+async def test_nobody_sits_on_all_connections(request_: bytes) -> None:
+    """Whoever comes gets the place of the one that was idle for longest; nobody is refused."""
+    async with listening() as port:
+        held = [await connected(port, request_) for _ in range(3)]
+        for _ in range(5):
+            assert (await say(port, HOSTILE[-2])).startswith(b"HTTP/1.1 200 ")
+        said = [await last_words(wire) for wire in held]
+        assert said[1:] == [None, None]
+        assert said[0] is not None
+        assert said[0].startswith(b"" if request_ else b"HTTP/1.1 503 ")
+        held.append(await connected(port, KEEPING))
+        held[1][1].write(KEEPING)  # no longer the one that was idle for longest
+        await asyncio.wait_for(held[1][0].readuntil(b"}"), 5)
+        held.append(await connected(port, KEEPING))
+        assert [await last_words(wire) is not None for wire in held[1:]] == [False, True, False, False]
+        for _, writer in held:
+            writer.close()
+
+
+@pytest.mark.usefixtures("three")
+async def test_an_answer_that_is_not_taken_holds_no_place() -> None:
+    """Nor does what was asked for and left lying."""
+
+    async def much(_question: NoParameters) -> Health:
+        """Tell much."""
+        return Health("x" * 30_000_000, [])
+
+    async with listening([Route("/much", NoParameters, Health, much)]) as port:
+        held = [await connected(port, KEEPING) for _ in range(2)]
+        held.append(await asyncio.open_connection("127.0.0.1", port, limit=1))
+        held[-1][1].write(KEEPING.replace(b"healthz", b"much"))
+        for _ in range(5):
+            assert (await say(port, HOSTILE[-2])).startswith(b"HTTP/1.1 200 ")
+        for _, writer in held:
+            writer.transport.abort()
+
+
+async def test_a_caller_with_many_questions_leaves_room(file: Path) -> None:
+    """By its token: 503 for what is beyond its half of the places, an answer for everybody else."""
+    release = asyncio.Event()
+
+    async def slow(question: TagsQuestion) -> Health:
+        """Take long, for one tenant."""
+        if question.tenant == "left":
+            await release.wait()
+        return Health("done", [])
+
+    guard = Guard.of(Settings(tokens=file, max_queries=2, rate_limit=0))
+    async with serving([Route("/slow", TagsQuestion, Health, slow)], guard) as ask:
+        tasks = [asyncio.create_task(ask("/slow", "left")) for _ in range(6)]
+        done, _ = await asyncio.wait(tasks, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        [(status, text)] = [task.result() for task in done]
+        assert (status, msgspec.json.decode(text)["error"]) == (503, "busy")
+        assert [(await ask("/slow", "right"))[0] for _ in range(3)] == [200] * 3
+        release.set()
+        assert sorted([status for status, _ in await asyncio.gather(*tasks)]) == [200] * 5 + [503]
 
 
 async def test_a_body_is_not_read_for_long() -> None:

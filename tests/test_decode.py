@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+import tracemalloc
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image, features
 
 from model import BadImageError, decode, decode_views
-from model.headers import check_jpeg_header
+from model.headers import MAX_EXIF, MAX_ITEMS, check_jpeg_header, without_avif_exif, without_jpeg_exif
 from model.limits import DecodingMemory
 from model.pixels import View, squares
 
@@ -226,7 +227,6 @@ def test_damaged_pixels() -> None:
     assert refused(bytes(data)).code == "corrupt"
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_damaged_exif_costs_nothing(quarters: Image.Image) -> None:
     """EXIF data that cannot be read does not cost an image its tags."""
     data = encoded(quarters, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
@@ -348,6 +348,164 @@ def test_texts_that_tell_the_orientation(text: bytes) -> None:
     assert (decoded.width, decoded.height) == (2, 4)
 
 
+def exif_data(tag: int, kind: int, many: int, value: int = 26) -> bytes:
+    """EXIF data of one entry; what follows them begins at 26."""
+    return b"II*\0\x08\0\0\0" + struct.pack("<HHHII", 1, tag, kind, many, value) + bytes(4)
+
+
+def fractions(many: int, tag: int = 0x0112) -> bytes:
+    """EXIF data whose one tag has so many fractions, of which Pillow would make objects."""
+    return exif_data(tag, 5, many) + b"\1\0\0\0\2\0\0\0" * many
+
+
+def with_exif(kind: str, exif: bytes) -> bytes:
+    """An upright picture of 8 x 4 pixels with EXIF data as they are."""
+    image = Image.new("RGB", (8, 4), RED)
+    if kind == "JPEG":
+        pieces = [b"Exif\0\0" + exif[at : at + 65_000] for at in range(0, len(exif), 65_000)]
+        segments = [b"\xff\xe1" + struct.pack(">H", len(piece) + 2) + piece for piece in pieces]
+        plain = encoded(image, kind)
+        after_jfif = 4 + int.from_bytes(plain[4:6], "big")  # its resolution would spare Pillow the EXIF data
+        return plain[:2] + b"".join(segments) + plain[after_jfif:]
+    if kind == "AVIF":  # Pillow does not write this tag as it is
+        harmless = exif.replace(struct.pack("<H", 0x0112), struct.pack("<H", 0x0110), 1)
+        return encoded(image, kind, exif=harmless).replace(harmless, exif)
+    if kind == "PNG after its pixels":
+        plain = encoded(image, "PNG")
+        return plain[:-12] + chunk(b"eXIf", exif) + plain[-12:]
+    return encoded(image, kind, exif=exif)
+
+
+def peak_of(data: bytes) -> tuple[str, int]:
+    """What comes of a file, and how much memory that took."""
+    tracemalloc.start()
+    try:
+        return outcome(data), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+WITH_EXIF = ["JPEG", "PNG", "PNG after its pixels", "WEBP", pytest.param("AVIF", marks=needs_avif)]
+
+
+@pytest.mark.parametrize("kind", WITH_EXIF)
+@pytest.mark.parametrize("tag", [0x0112, 0x011A, 0x0128])
+def test_exif_is_not_unpacked(kind: str, tag: int) -> None:
+    """EXIF data as large as they may be cost copies of the file, not an object for each of their values."""
+    data = with_exif(kind, fractions(120_000, tag))
+    assert len(data) > 0.9 * MAX_EXIF
+    found, peak = peak_of(data)
+    assert found == "decoded"
+    assert peak < 6 * len(data)  # unpacked: 20 times
+
+
+@pytest.mark.parametrize("kind", WITH_EXIF[:4])
+def test_more_exif_than_any_honest_file(kind: str) -> None:
+    """More of them is refused, in whichever format."""
+    data = with_exif(kind, fractions(1_000_000))
+    found, peak = peak_of(data)
+    assert found == "corrupt"
+    assert "bytes of EXIF data: at most 1,000,000" in str(refused(data))
+    assert peak < 6 * len(data)
+
+
+@needs_avif
+def test_exif_of_avif_has_no_say() -> None:
+    """Boxes of its own say how an AVIF is turned; what EXIF data and XMP say of that is not looked at."""
+    for exif in (exif_data(0x0112, 3, 1, 6), fractions(1_000_000)):
+        data = with_exif("AVIF", exif)
+        assert exif in data
+        assert (decode(data, 32).width, decode(data, 32).height) == (8, 4)
+        assert peak_of(data)[1] < 6 * max(len(data), 100_000)
+    turned = Image.Exif()
+    turned[0x0112], turned[0x010F] = 6, "maker"
+    xmp = b'<x tiff:Orientation="3"/>'
+    data = encoded(Image.new("RGB", (8, 4), RED), "AVIF", exif=turned, xmp=xmp)
+    assert (decode(data, 32).width, decode(data, 32).height) == (4, 8)
+
+
+@pytest.mark.parametrize("long_box", [b"", bytes(8)])
+@pytest.mark.parametrize("rest", [b"\2\0\0\0" + bytes(4), b"\3\0\0\0" + bytes(6)])
+def test_every_shape_of_an_avif_item(long_box: bytes, rest: bytes) -> None:
+    """An item's box has a short or a long size, and a short or a long number; another one may stand in it."""
+    item = b"infe" + long_box + rest
+    assert without_avif_exif(item + b"Exif\0") == item + b"none\0"
+    assert without_avif_exif(item + b"av01\0Exif") == item + b"av01\0Exif"
+    decoy = b"infe" + item[-8:]
+    assert without_avif_exif(decoy + item + b"Exif\0") == decoy + item + b"none\0"
+
+
+def test_a_flood_of_items() -> None:
+    """More items than any grid of tiles has are refused."""
+    head = b"\0\0\0\x18ftypavif" + bytes(12)
+    assert "a flood of items" in str(refused(head + b"infe" * (MAX_ITEMS + 1)))
+
+
+def test_exif_of_jpeg_is_overwritten_in_place() -> None:
+    """What stands around EXIF data cannot become a segment, as it could if they were taken out."""
+    picture = encoded(SMALL, "JPEG")
+    inner = b"\xe1\0\x0eExif\0\0" + bytes(6)  # with the byte before, a segment
+    data = picture[:2] + b"\xff\xff\xe1\0\x0cExif\0\0MM*\0" + inner + picture[2:]
+    plain, exif = without_jpeg_exif(data)
+    assert exif == b"MM*\0"
+    assert plain == data.replace(b"Exif", bytes(4), 1)
+    assert outcome(data) == "decoded"
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_exif_in_a_text(*, compressed: bool) -> None:
+    """EXIF data written in hexadecimal cost no more, nor do the lines that they are written in."""
+    for text in (fractions(50_000).hex().encode(), b"\n" * 900_000):
+        name, profile = b"Raw profile type exif\0", b"\nexif\n  32\n" + text
+        packed = chunk(b"zTXt", name + b"\0" + zlib.compress(profile))
+        data = png(4, 2, packed if compressed else chunk(b"tEXt", name + profile), pixels=bytes(10))
+        found, peak = peak_of(data)
+        assert found == "decoded"
+        assert peak < 6 * len(profile)
+
+
+@pytest.mark.parametrize("name", [b"Raw profile type exif\0", b"XML:com.adobe.xmp\0"])
+def test_texts_of_megabytes(name: bytes) -> None:
+    """A text that is longer than any honest one is dropped like those that nobody looks at."""
+    data = png(4, 2, chunk(b"tEXt", name + b"\n" * 8_000_000), pixels=bytes(10))
+    found, peak = peak_of(data)
+    assert found == "decoded"
+    assert peak < 2 * len(data)
+
+
+@pytest.mark.parametrize(
+    ("exif", "turned"),
+    [
+        (exif_data(0x0112, 3, 1, 6), True),
+        (exif_data(0x0112, 4, 1, 6), True),
+        (b"Exif\0\0Exif\0\0" + exif_data(0x0112, 3, 1, 6), True),
+        (exif_data(0x0112, 3, 1, 9), False),
+        (exif_data(0x0112, 5, 1, 6), False),
+        (exif_data(0x0112, 3, 3_000_000, 6), False),
+        (exif_data(0x010F, 3, 1, 6), False),
+        (exif_data(0x0112, 3, 1, 6).replace(b"\1\0", b"\xff\xff", 1), False),
+        (exif_data(0x0112, 3, 1, 6)[:20], False),
+        (b"?", False),
+        (b"", False),
+    ],
+)
+@pytest.mark.parametrize("kind", ["WEBP", "PNG"])
+def test_shapes_of_exif(kind: str, exif: bytes, *, turned: bool) -> None:
+    """An orientation is read from where it should be; what is odd or damaged neither turns nor refuses."""
+    decoded = decode(with_exif(kind, exif), 32)
+    assert (decoded.width, decoded.height) == ((4, 8) if turned else (8, 4))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_xmp_tells_where_exif_does_not(kind: str, quarters: Image.Image) -> None:
+    """XMP turns a picture only if its EXIF data say nothing of that."""
+    xmp = b"<tiff:Orientation>6</tiff:Orientation>"
+    assert decode(encoded(quarters, kind, xmp=xmp), 32).width == 40
+    for tag, width in ((0x010F, 40), (0x0112, 60)):
+        exif = b"Exif\0\0" + exif_data(tag, 3, 1, 1)
+        assert decode(encoded(quarters, kind, xmp=xmp, exif=exif), 32).width == width
+
+
 @pytest.mark.parametrize("piece", [b"\x01a", b"\xffa" + bytes(254)])
 def test_a_flood_of_blocks(piece: bytes) -> None:
     """A GIF with megabytes of comment before its picture is refused."""
@@ -382,6 +540,8 @@ def grey(width: int, height: int) -> list[tuple[int, int, int, bytes]]:
         ([(273, 1, MANY, bytes(MANY)), (278, 4, 1, b"\1")], "strips or tiles"),
         ([(273, 4, FEW, bytes(4 * FEW)), (278, 4, 1, b"\1")], "strips or tiles"),
         ([(282, 5, MANY, b"\1\0\0\0" * 2 * MANY)], "values in its directories"),
+        ([(274, 5, FEW, b"\1\0\0\0" * 2 * FEW)], "fractions in its directories"),
+        ([(282, 10, FEW, b"\1\0\0\0" * 2 * FEW)], "fractions in its directories"),
         ([(700 + tag, 3, 1, b"\1") for tag in range(5_000)], "a directory of"),
         ([(322, 4, 1, b"\0\0\1"), (323, 4, 1, b"\0\0\1"), (324, 4, 1, b"\x08")], "pixels in tiles of"),
         ([(322, 4, 1, b"\1"), (322, 4, 1, b"\0\0\1")], "more than once"),

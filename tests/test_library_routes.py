@@ -169,6 +169,50 @@ async def test_pages(library: Library) -> None:
     assert shown == ["i9", "i6", "i7", "i8", "i3", "i4", "i0", "i1", "i2"]
 
 
+LONG_TAGS = {f"{number:04}{'x' * 251}": 0.5 for number in range(1000)}  # as many and as long as they may be
+
+
+async def pages(library: Library, **parameters: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+    answers = [await library.get("/images", limit=1000, **parameters)]
+    while answers[-1]["cursor"]:
+        answers.append(await library.get("/images", limit=1000, **parameters, cursor=answers[-1]["cursor"]))
+    return answers
+
+
+@pytest.mark.parametrize("order", ["newest", "confidence"])
+async def test_pages_of_many_long_tags(library: Library, order: str) -> None:
+    """A page ends before it has hundreds of megabytes; the next one goes on behind it."""
+    row = image_row({"sea": 0.5} | LONG_TAGS)
+    for number in range(30):
+        library.put(f"i{number:02}", row, partition=number % 2)
+    answers = await pages(library, tag="sea", order=order)
+    assert [it for answer in answers for it in ids(answer)] == [f"i{number:02}" for number in range(30)]
+    assert [len(answer["images"]) for answer in answers] == [13, 13, 4]
+    assert {answer["total"] for answer in answers} == {30}
+    assert max(len(orjson.dumps(answer)) for answer in answers) < 4_500_000
+    assert all(len(image["tags"]) == 1001 for answer in answers for image in answer["images"])
+
+
+async def test_pages_of_long_addresses(library: Library) -> None:
+    """Addresses fill a page as well."""
+    for number in range(100):
+        row = image_row({"sea": 0.5}, url=f"http://h/{number}?{'x' * 65_000}")
+        library.put(f"i{number:02}", row)
+    answers = await pages(library)
+    assert [it for answer in answers for it in ids(answer)] == [f"i{number:02}" for number in range(100)]
+    assert [len(answer["images"]) for answer in answers] == [61, 39]
+
+
+async def test_a_page_has_one_image_at_least(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little fits a page, the pages come to an end."""
+    monkeypatch.setattr("streams.image_search.PAGE_CHARACTERS", 1)
+    for name in "abc":
+        library.put(name, image_row({"sea": 0.5}))
+    assert [ids(answer) for answer in await pages(library)] == [["a"], ["b"], ["c"]]
+    library.like("bob", {"sea": 1})
+    assert ids(await library.get("/users/bob/feed")) == ["a"]
+
+
 async def test_cursor_of_another_question(beach: Library) -> None:
     """A cursor goes with its question; limit alone may change."""
     cursor = (await beach.get("/images", any="sea,sky", limit=1))["cursor"]
@@ -320,6 +364,28 @@ async def test_feed(library: Library) -> None:
     ]
     assert "newest" in answer["method"]
     assert ids(await library.get("/users/ann/feed", seen="best")) == ["good"]
+
+
+async def test_a_feed_of_many_long_tags(library: Library) -> None:
+    """It ends before it has hundreds of megabytes; who has seen that gets the rest."""
+    library.like("ann", {"sea": 1})
+    row = image_row({"sea": 0.5} | LONG_TAGS, user="bob")
+    for number in range(20):
+        library.put(f"i{number:02}", row)
+    first = ids(await library.get("/users/ann/feed", limit=1000))
+    assert first == [f"i{number:02}" for number in range(13)]
+    seen = "&".join(f"seen={name}" for name in first)
+    assert ids(await library.get(f"/users/ann/feed?limit=1000&{seen}")) == [
+        f"i{number:02}" for number in range(13, 20)
+    ]
+
+
+async def test_a_feed_of_long_addresses(library: Library) -> None:
+    """Addresses fill it as well."""
+    library.like("ann", {"sea": 1})
+    for number in range(100):
+        library.put(str(number), image_row({"sea": 0.5}, user="bob", url=f"http://h/{'x' * 65_000}"))
+    assert len(ids(await library.get("/users/ann/feed", limit=1000))) == 61
 
 
 async def test_routes_are_documented(library: Library) -> None:

@@ -44,6 +44,15 @@ def test_a_long_list_is_cut_and_says_so() -> None:
     assert len(orjson.loads(as_json(made))["tags"]) == 62
 
 
+def test_a_reason_commands_no_terminal() -> None:
+    """It comes from a header of a topic: whoever may write there might put escape sequences in it."""
+    made = report(dry_run=False)
+    made.differences.failed.update({"\x1b]0;owned\x07\x9b2J": 1})
+    text = shown(made)
+    assert "failed: 1 image, \ufffd]0;owned\ufffd\ufffd2J" in text
+    assert not {"\x1b", "\x07", "\x9b"} & set(text)
+
+
 def test_failures_are_told_by_reason() -> None:
     """Each has its dead letter."""
     made = report(dry_run=False)

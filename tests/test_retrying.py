@@ -1,10 +1,11 @@
 import orjson
-from fakes import NAMES, RULES, done, record, upload
+import pytest
+from fakes import NAMES, RULES, done, edit, record, upload
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.dead_letters import Fault, read_fault
-from schemas.uploads import Record
+from schemas.uploads import Record, UploadType
 from streams.changes import Changes
 from streams.folding import fold
 from streams.outcomes import Aside, Deferred, Done, Output
@@ -145,6 +146,36 @@ def test_a_retry_never_overtakes_a_newer_event() -> None:
     outputs = apply(state, done(1, old, koala=0.9))
     assert orjson.loads(state.rows["images"]["img"])["tags"] == ["sky"]
     assert [output.topic for output in outputs] == [NAMES.categorizations]
+
+
+@pytest.mark.parametrize("version", [None, 3])
+@pytest.mark.parametrize("between", [[], ["edit"], ["stale"], ["edit", "stale"]], ids=str)
+def test_of_equal_times_the_place_in_the_log_decides(version: int | None, between: list[str]) -> None:
+    """As if the source had not been busy: whatever else came to the image meanwhile."""
+    events = {
+        "edit": (3, edit("edit", added=["zoo"])),
+        "stale": (4, upload(event_id="stale", at=5, version=version and 1)),
+    }
+    for first, second in ((1, 2), (2, 1)):
+        state = PartitionState(0)
+        apply(state, busy(record(first), 0))
+        apply(state, done(second, upload(event_id=f"e{second}", at=1_000_000, version=version), sky=0.9))
+        for name in between:
+            offset, event = events[name]
+            apply(state, done(offset, event))
+        apply(state, done(first, upload(event_id=f"e{first}", at=1_000_000, version=version), koala=0.9))
+        tags = set(orjson.loads(state.rows["images"]["img"])["tags"]) - {"zoo"}
+        assert tags == ({"sky"} if second > first else {"koala"})
+
+
+def test_a_deletion_of_the_same_time_is_not_undone_by_a_retry() -> None:
+    """Events that carry whole seconds often have the same time."""
+    state = PartitionState(0)
+    apply(state, busy(record(1), 0))
+    apply(state, done(2, upload(event_id="no", at=1_000_000, kind=UploadType.DELETED)))
+    apply(state, done(1, upload(event_id="yes", at=1_000_000), koala=0.9))
+    row = orjson.loads(state.rows["images"]["img"])
+    assert (row["deleted"], row["tags"], row["o"]) == (True, [], 2)
 
 
 def test_the_schedule_gives_each_row_once_when_it_is_due() -> None:

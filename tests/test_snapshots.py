@@ -1,10 +1,15 @@
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from streams.kafka_connection import KafkaConnection
 from streams.replica import Replica
+from streams.snapshot_file import Snapshot, write
 from streams.snapshots import SnapshotKeeper, Snapshots
 from streams.state import PartitionState
 from streams.topics import TopicNames
@@ -35,6 +40,30 @@ def test_a_snapshot_gives_back_what_was_frozen(tmp_path: Path) -> None:
     assert "later" not in fresh.rows["images"]
     assert fresh.next_offset == 5000
     assert fresh.positions["images"] == 5000
+
+
+def test_one_snapshot_is_written_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a stop the last save may come while an earlier one, which nobody awaits any more, still writes."""
+    snapshots = Snapshots(tmp_path, "app")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly(file: BinaryIO, snapshot: Snapshot) -> None:
+        begun.set()
+        go_on.wait(5)
+        write(file, snapshot)
+
+    monkeypatch.setattr("streams.snapshots.write", slowly)
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(snapshots.save, snapshots.freeze(state_with(100)))
+        begun.wait(5)
+        second = threads.submit(snapshots.save, snapshots.freeze(state_with(200)))
+        time.sleep(0.05)  # so that a second writer would be at it
+        go_on.set()
+        first.result()
+        second.result()
+    loaded = snapshots.load(2)
+    assert loaded is not None
+    assert len(loaded.rows["images"]) == 200
 
 
 def truncate(path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trend_rows import TrendRows
 
+from streams import trend_counts
 from streams.api.baselines import baseline_of, blocks_of
 from streams.api.errors import BadQuestionError
 from streams.api.windows import AskedWindow, Span, window_kind
@@ -233,6 +234,87 @@ def test_pages_of_names_hold_every_tag_once(present: set[str], prefix: str, limi
     while page := world.tenant.names(prefix, found[-1] if found else None, limit):
         found += [row.tag for row in page]
     assert found == sorted(tag for tag in present if tag.startswith(prefix))
+
+
+lasting = st.builds(
+    TrendKey,
+    tenant=st.just(""),
+    window=st.sampled_from([ALL, ALL, "day"]),
+    start=st.just(0),
+    tag=st.sampled_from(["koala", "sea", "sky", "a:b", "Zoë"]),
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), lasting, st.none() | values), max_size=60), st.integers(1, 3))
+def test_names_are_those_that_images_have(steps: list[tuple[int, TrendKey, Row | None]], limit: int) -> None:
+    """Tags come, go and come back in any partition: the list holds those that are there, and no others."""
+    fed = TrendRows()
+    there = recount(feed(fed, steps), "", [ALL_TIME])
+    trends = fed.index.tenant("")
+    assert trends.names("", None, limit) == [Ranked(*item) for item in sorted(there.items())[:limit]]
+    assert [*trends._sorted] == sorted(there)
+
+
+@given(st.lists(st.integers(0, 20), max_size=80), st.sets(st.integers(0, 20)), st.integers(0, 20))
+def test_names_in_runs_are_in_order(toggled: list[int], at_once: set[int], start: int) -> None:
+    """However long the runs are: names that come and go, one by one and many at once, equal a sorted set."""
+    names, there = trend_counts._Names(), set[str]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trend_counts, "_RUN", 2)
+        for number, name in enumerate(map(str, toggled)):
+            if number == len(toggled) // 2:
+                more = {str(other) for other in at_once} - there
+                names.add_all(more)
+                there |= more
+            (names.remove if name in there else names.add)(name)
+            there ^= {name}
+            assert [*names] == sorted(there)
+            assert [*names.since(str(start))] == [name for name in sorted(there) if name >= str(start)]
+
+
+def all_time(tag: str) -> str:
+    return TrendKey("", *ALL_TIME, tag).encode()
+
+
+ONE_IMAGE = orjson.dumps({"o": 1, "n": 1, "by": {"own": 1}})
+
+
+def test_tags_of_long_ago_cost_a_search_nothing() -> None:
+    """Of 5,000 tags that came and went one is left; a search looks at that one."""
+    index = TrendIndex({})
+    keys = [all_time(f"tag {number}") for number in range(5000)]
+    for key in keys:
+        index.changed(0, "trends", key, None, ONE_IMAGE)
+    for key in keys[:-1]:
+        index.changed(0, "trends", key, ONE_IMAGE, None)
+    trends = index.tenant()
+    assert trends.names("tag", None, 51) == [Ranked("tag 4999", 1)]
+    assert [*trends._sorted] == ["tag 4999"]
+    index.changed(0, "trends", keys[7], None, ONE_IMAGE)
+    assert trends.names("tag", None, 51) == [Ranked("tag 4999", 1), Ranked("tag 7", 1)]
+
+
+@pytest.mark.parametrize("steps", range(4))
+def test_a_tag_that_goes_elsewhere_while_a_partition_is_loaded(steps: int) -> None:
+    """It stays on the list, whenever that happens: a tag of one partition is being loaded in another one."""
+    index = TrendIndex({})
+    for tag in ("sea", "sky", "gone"):
+        index.changed(0, "trends", all_time(tag), None, ONE_IMAGE)
+    index.changed(0, "trends", all_time("gone"), ONE_IMAGE, None)
+    by = {f"add-on {number}": 1 for number in range(250)}  # each in an array: the load takes several steps
+    row = orjson.dumps({"o": 1, "n": 1, "by": by})
+    loading = index.loading(1)
+    loading.take([all_time(tag) for tag in ("sea", "gone", "new")], [row] * 3)
+    loading.sort()
+    under_way = loading.finish()
+    for _ in range(steps):
+        next(under_way, None)
+    index.changed(0, "trends", all_time("sea"), ONE_IMAGE, None)
+    assert [*under_way] == [None] * max(2 - steps, 0)
+    assert [named.tag for named in index.tenant().names("", None, 9)] == ["gone", "new", "sea", "sky"]
+    for tag in ("sea", "gone", "new"):
+        index.changed(1, "trends", all_time(tag), row, None)
+    assert [*index.tenant()._sorted] == ["sky"]
 
 
 @given(st.sampled_from(["1h", "24h", "7d", "30d"]), st.integers(0, 2**32))

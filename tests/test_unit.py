@@ -206,6 +206,25 @@ async def test_suspend_waits_for_the_transaction_under_way(harness: Callable[...
     await subject.unit.close()
 
 
+async def test_closing_ends_while_the_next_transaction_becomes_ripe(harness: Callable[..., Harness]) -> None:
+    """A cancellation that meets the end of a wait is a cancellation; a SIGTERM would wait for ever."""
+    subject = harness([0, 1, 2, 3], backlog_interval=1e9, max_in_flight=3)
+    subject.needs_settled = {2}  # so that the transaction after the one under way need not wait
+    subject.hold(1)
+    subject.books.gate.clear()
+    subject.unit.start()
+    await subject.until(lambda: subject.applied == [0] and subject.started == [0, 1, 2])
+    subject.answers[1].set_result(None)
+    await asyncio.sleep(0.01)
+    closing = asyncio.create_task(subject.unit.close())
+    await asyncio.sleep(0.01)
+    subject.books.gate.set()
+    async with asyncio.timeout(5):
+        await closing
+    assert subject.books.closed
+    assert subject.books.commits == [1]
+
+
 async def test_a_record_may_wait_for_the_state_before_it(harness: Callable[..., Harness]) -> None:
     """`settled` returns when everything before the record is committed."""
     subject = harness(list(range(5)))

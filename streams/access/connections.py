@@ -1,8 +1,13 @@
-"""Connections that cannot be used to sit on: bounded in number, and ended when they make no progress."""
+"""Connections that cannot be used to sit on: bounded in number, and ended when they make no progress.
+
+When there are as many as there may be, a new one takes the place of the one that has been idle for longest.
+So whoever opens all of them and leaves them open keeps nobody out, and no probe of a worker's health fails.
+"""
 
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any, Self, cast
 
 from aiohttp import web
@@ -69,8 +74,22 @@ class QueryServer(web.Server):
             for connection in list(self.open):
                 connection.look()
 
+    def make_room(self) -> bool:
+        """End the connection that has been idle for longest if there are too many; False: none is idle."""
+        if len(self.open) <= self.most:
+            return True
+        idle = [
+            (since, connection) for connection in self.open if (since := connection.idle_since) is not None
+        ]
+        if not idle:
+            return False
+        _, longest = min(idle, key=itemgetter(0))
+        longest.give_way()
+        return True
+
     def _request(self, message: Any, payload: Any, protocol: Any, *rest: Any) -> web.BaseRequest:  # noqa: ANN401
         protocol.asked = True
+        protocol.idle_since = None
         return self._make(message, payload, protocol, *rest)
 
 
@@ -79,9 +98,10 @@ class Connection(web.RequestHandler):
 
     Attributes:
         asked: Whether a whole request has come.
+        idle_since: When the connection was made, or the last answer was given; None: there is one to give.
     """
 
-    __slots__ = ("_server", "_stuck", "_wire", "asked")
+    __slots__ = ("_server", "_stuck", "_wire", "asked", "idle_since")
 
     def __init__(self, server: QueryServer, options: Mapping[str, Any]) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
@@ -89,21 +109,43 @@ class Connection(web.RequestHandler):
         self._stuck = 0
         self._wire: asyncio.Transport | None = None
         self.asked = False
+        self.idle_since: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, unless there are too many."""
+        """Begin, unless there are too many, and all are busy."""
         self._wire = cast("asyncio.Transport", transport)
         self._server.open.add(self)
-        if len(self._server.open) > self._server.most:
-            self._wire.write(_FULL)
-            self._wire.close()
-        else:
+        if self._server.make_room():
+            self.idle_since = asyncio.get_running_loop().time()
             super().connection_made(transport)
+        else:
+            self._refuse()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End."""
         self._server.open.discard(self)
         super().connection_lost(exc)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Give an answer."""
+        finished = await super().finish_response(request, resp, start_time)
+        self.idle_since = asyncio.get_running_loop().time()
+        return finished
+
+    def give_way(self) -> None:
+        """End now, while idle, so that another connection has the place."""
+        self._server.open.discard(self)
+        if not self.asked:
+            self._refuse()  # its request may be on its way
+        elif self._wire is not None:
+            self._wire.abort()  # an answer that is not taken would hold the place
+
+    def _refuse(self) -> None:
+        if self._wire is not None:
+            self._wire.write(_FULL)
+            self._wire.close()
 
     def resume_writing(self) -> None:
         """Go on writing: the other side has read."""

@@ -1,6 +1,11 @@
-"""How much is worked on at once. A question that is given up holds its place until it really ends."""
+"""How much is worked on at once. A question that is given up holds its place until it really ends.
+
+No caller with a token has more than half of the places, in work and in all: what one of them asks, however
+much and however slow, leaves room for the others. Where nobody needs a token there is nobody to tell apart.
+"""
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -11,6 +16,21 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 QUEUE = 4  # questions that may wait, for each one in work
+
+
+class _Share:
+    """What one caller has of the places.
+
+    Attributes:
+        most: Its questions in work or waiting at once.
+        held: Those that there are.
+        places: Its questions in work.
+    """
+
+    def __init__(self, in_work: int, most: int) -> None:
+        self.most = most
+        self.held = 0
+        self.places = asyncio.Semaphore(in_work)
 
 
 class QueryGate:
@@ -24,23 +44,30 @@ class QueryGate:
             seconds: How long one may take, its wait included.
         """
         self._most = most
+        self._room = most * (1 + QUEUE)
         self._seconds = seconds
         self._places = asyncio.Semaphore(most)
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._shares: dict[str, _Share] = {}  # of callers that have questions here
 
-    async def run(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def run(self, work: Callable[[], Awaitable[T]], caller: str = "") -> T:
         """Do the work when there is a place for it.
 
+        Args:
+            work: What to do.
+            caller: The name of whoever asks; empty: somebody without a token.
+
         Raises:
-            BusyError: Too many wait already, or the work takes too long.
+            BusyError: Too many wait already, of all callers or of this one, or the work takes too long.
         """
-        if len(self._tasks) >= self._most * (1 + QUEUE):
-            message = f"{len(self._tasks)} questions are in work or wait; ask again in a second"
-            raise BusyError("busy", message)
+        share = self._shares.get(caller) or self._new_share(caller)
+        self._check_room(share)
         started = asyncio.Event()
-        task = asyncio.create_task(self._in_turn(work, started))
+        task = asyncio.create_task(self._in_turn(work, share, started))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._shares[caller] = share
+        share.held += 1
+        task.add_done_callback(functools.partial(self._end, caller))
         await asyncio.wait({task}, timeout=self._seconds)
         if task.done():
             return task.result()
@@ -54,8 +81,26 @@ class QueryGate:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _in_turn(self, work: Callable[[], Awaitable[T]], started: asyncio.Event) -> T:
-        async with self._places:
+    def _new_share(self, caller: str) -> _Share:
+        return _Share(max(self._most // 2, 1), self._room // 2) if caller else _Share(self._most, self._room)
+
+    def _check_room(self, share: _Share) -> None:
+        if len(self._tasks) >= self._room:
+            message = f"{len(self._tasks)} questions are in work or wait; ask again in a second"
+            raise BusyError("busy", message)
+        if share.held >= share.most:
+            message = f"{share.held} of your questions are in work or wait; ask again when some are answered"
+            raise BusyError("busy", message)
+
+    def _end(self, caller: str, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        self._shares[caller].held -= 1
+        if self._shares[caller].held == 0:
+            del self._shares[caller]
+
+    async def _in_turn(self, work: Callable[[], Awaitable[T]], share: _Share, started: asyncio.Event) -> T:
+        # Its own place first: what waits for the caller's own questions is in nobody's way.
+        async with share.places, self._places:
             started.set()
             return await work()
 

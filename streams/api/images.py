@@ -20,7 +20,7 @@ from streams.api.image_questions import ImageQuestion, ImagesQuestion, RelatedQu
 from streams.api.routes import Route
 from streams.image_index import ImageIndex
 from streams.image_rows import Change, find_image, find_url
-from streams.image_search import Hit, search
+from streams.image_search import Hit, fitting, search
 from streams.moments import moment
 from streams.related_tags import related_tags
 from streams.rows import ImageKey, State
@@ -58,17 +58,21 @@ class ImageRoutes:
         came with the image.
 
         The cursor names the last image of a page, so images that come, change or go meanwhile make no other
-        image appear twice or not at all.
+        image appear twice or not at all. A page whose images have very many or very long tags, or very long
+        addresses, ends before `limit`, after some megabytes; it has one image at least. What comes next is
+        behind its cursor.
         """
         query, after = question.query(), question.after()
         view = self._index.view(question.tenant)
         common = provenance(self._freshness, _window(question))
         page = await asyncio.to_thread(search, view, query, limit=question.limit, after=after)
-        last = (question.fingerprint(), *page.hits[-1].place) if page.more else None
+        images = fitting((self._found(hit) for hit in page.hits), lambda image: len(image.url or ""))
+        more = page.more or len(images) < len(page.hits)
+        last = (question.fingerprint(), *page.hits[len(images) - 1].place) if more else None
         return FoundImages(
             **common,
             total=page.total,
-            images=[self._found(hit) for hit in page.hits],
+            images=images,
             cursor=None if last is None else encode_cursor(last),
         )
 

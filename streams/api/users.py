@@ -15,6 +15,7 @@ from streams.api.routes import Route
 from streams.feed import CANDIDATES, TOP_TAGS, Match, feed
 from streams.image_index import ImageIndex
 from streams.image_rows import find_url
+from streams.image_search import fitting
 from streams.moments import moment
 from streams.rows import ImageKey, State
 from streams.similar_users import AllNeighbours
@@ -161,7 +162,9 @@ class UserRoutes:
     async def feed(self, question: FeedQuestion) -> UserFeed:
         """Give images of others that match a user's interests.
 
-        The worker does not know what was shown to whom: say in `seen` what is not wanted again.
+        The worker does not know what was shown to whom: say in `seen` what is not wanted again. An answer
+        whose images have very many or very long tags, or very long addresses, ends before `limit`, after some
+        megabytes; it has one image at least, if there is any.
         """
         tenant, user, common = question.tenant, question.user_id, provenance(self._freshness)
         half_life_days = question.half_life_days or self._half_life_days
@@ -180,7 +183,9 @@ class UserRoutes:
             user_id=user,
             method=MATCHING,
             half_life_days=half_life_days,
-            images=[self._feed_image(match) for match in matches],
+            images=fitting(
+                (self._feed_image(match) for match in matches), lambda image: len(image.url or "")
+            ),
         )
 
     async def _interests(self, tenant: str, user: str, half_life_days: float) -> list[user_index.Interest]:

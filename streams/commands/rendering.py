@@ -70,7 +70,7 @@ def fault_text(letter: Followed) -> Text:
     fault = letter.fault
     if fault is None:
         return Text()
-    return Text(f"dead letter: {fault.reason} ({printable(fault.message)})", style="red")
+    return Text(f"dead letter: {printable(fault.reason)} ({printable(fault.message)})", style="red")
 
 
 def line(answer: Followed) -> Text:

@@ -4,7 +4,7 @@ import orjson
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from streams.commands.charts import counted, name, number, table
+from streams.commands.charts import counted, name, number, printable, table
 from streams.retag_job import Report
 from streams.retag_plan import Fate
 
@@ -29,7 +29,7 @@ def report_view(report: Report) -> RenderableType:
         parts.append(Text(f"and {number(len(changes) - SHOWN_TAGS)} more tags; --json has all", style="dim"))
     parts += [Text(f"left out: {counted(count, 'image')} {why}", style="dim") for why, count in _left(report)]
     parts += [
-        Text(f"failed: {counted(count, 'image')}, {reason}", style="red")
+        Text(f"failed: {counted(count, 'image')}, {printable(reason)}", style="red")
         for reason, count in differences.failed.most_common()
     ]
     return Group(*parts)

@@ -1,0 +1,67 @@
+"""Which units there are, while the group decides anew and the worker stops."""
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from faust.types import TP
+
+from streams.app import create_app
+from streams.errors import InvariantError
+from streams.kafka_connection import KafkaConnection
+from streams.replica import Replica
+from streams.settings import Settings
+from streams.topics import TopicNames
+from streams.unit import Work
+
+
+class SlowUnit:
+    """A unit that takes its time to close."""
+
+    def __init__(self, partition: int) -> None:
+        self.partition = partition
+        self.at_work = False
+        self.books = SimpleNamespace(state=SimpleNamespace(rows=dict.fromkeys(range(0))))
+
+    def start(self) -> None:
+        self.at_work = True
+
+    def resume(self) -> None:
+        """It was not suspended."""
+
+    async def close(self) -> None:
+        await asyncio.sleep(0.02)
+        self.at_work = False
+
+
+def fail(where: str, error: BaseException) -> None:
+    raise InvariantError(where) from error
+
+
+async def test_nothing_is_taken_while_a_worker_stops(tmp_path: Path) -> None:
+    """A rebalance that ends meanwhile would start units that nobody closes, on states given back."""
+    settings = Settings(data_dir=tmp_path, partitions=2)
+    connection = KafkaConnection("localhost:9")
+    replica = Replica(connection, TopicNames.of(settings), 2, follows=False)
+    made: list[Any] = []
+
+    def new_unit(state: Any) -> SlowUnit:  # noqa: ANN401 - a stand-in for a unit
+        unit = SlowUnit(state.partition)
+        unit.books.state = state
+        made.append(unit)
+        return unit
+
+    work = Work(compute=None, fold=None, expired=None, doom=fail)  # type: ignore[arg-type]
+    app = create_app(settings, connection, replica, work)
+    app._new_unit = new_unit  # type: ignore[assignment]
+    ours = {TP(settings.topic_prefix + "image.uploads", partition) for partition in (0, 1)}
+    await app._own({place.partition for place in ours})
+    assert [unit.at_work for unit in made] == [True, True]
+    stopping = asyncio.create_task(app.close_units())
+    await asyncio.sleep(0.005)
+    await app._own({0, 1})
+    await stopping
+    await app._own({0, 1})
+    assert [unit.at_work for unit in made] == [False, False]
+    assert not app.units
