@@ -161,7 +161,9 @@ class Settings:
     )
     rate_burst: int = _setting(1000, "Questions that may come at once within that.", _at_least(1))
     max_queries: int = _setting(
-        8, "Most questions in work; four times as many wait, others are told to come back. A token has half.", _at_least(1)
+        8,
+        "Most questions in work; four times as many wait, others are told to come back. A token has half.",
+        _at_least(1),
     )
     query_timeout: float = _setting(10.0, "Time after which a question is given up.", _at_least(0.1))
     data_dir: Path = _setting(_DATA_DIR, "Directory of this worker's own files.")
