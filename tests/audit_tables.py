@@ -86,6 +86,7 @@ def _compare_images(where: str, expected: Partition, rows: dict[str, Row], findi
         what = f"{where}, {key!r} at {row.pop('#') if row else 'no offset'}"
         if row is not None:
             row["ids"] = len(row["ids"])
+            row.setdefault("placed", row["o"])
             if "ids" in row.get("people", {}):
                 row["people"] = row["people"] | {"ids": len(row["people"]["ids"])}
         findings.check("images", what, must, row)
@@ -94,6 +95,7 @@ def _compare_images(where: str, expected: Partition, rows: dict[str, Row], findi
 def _image_row(tenant: str, image: Image) -> Row:
     row = {
         "o": image.offset,
+        "placed": image.placed,
         "at": image.at,
         "version": image.version,
         "user": image.user,

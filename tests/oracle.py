@@ -111,6 +111,7 @@ class Image:
     """The state of an image.
 
     Attributes:
+        placed: Offset of the last upload or deletion that counted.
         found: Tags that add-ons assign, whatever people say, each with those add-ons.
         asked: The threshold that the event named.
         own_cause: The event that told `own`.
@@ -119,6 +120,7 @@ class Image:
     """
 
     offset: int
+    placed: int
     at: int
     version: int | None
     user: str | None
@@ -288,6 +290,7 @@ class Partition:
         own = list(event.data.get("tags", old.own if old else []))
         image = Image(
             offset=offset,
+            placed=offset,
             at=event.at,
             version=event.data.get("version", old.version if old else None),
             user=event.data.get("user_id", old.user if old else None),
