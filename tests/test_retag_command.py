@@ -131,12 +131,12 @@ async def test_a_run_that_was_cut_short_goes_on(cluster: Cluster) -> None:
     await cluster.until_ready([0])
     await cluster.publish(stubbed(300))
     await cluster.until_folded(300)
-    process = await start(cluster, "--json", "--rules-only", "--run", "autumn", "--rate", "20")
+    process = await start(cluster, "--json", "--rules-only", "--run", "autumn", "--rate", "5")
     await cluster.until_folded(310)
     process.send_signal(signal.SIGINT)
     out, err = await asyncio.wait_for(process.communicate(), 60)
     first = orjson.loads(out)
-    assert process.returncode == 1
+    assert process.returncode == 1, (first, err)
     assert "--run autumn goes on with it" in err.decode()
     report, _ = await retag(cluster, "--rules-only", "--run", "autumn")
     assert 0 < report["done"] < 300
