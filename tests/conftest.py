@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import socket
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,6 +16,9 @@ from streams.broker import EmbeddedBroker
 from streams.file_server import FileServer
 
 log = logging.getLogger(__name__)
+
+# A shell lets what it starts in the background ignore Ctrl-C, and so would the commands that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 COMPOSE = Path(__file__).parents[1] / "docker-compose.yml"
 SAMPLES = Path(__file__).parents[1] / "streams" / "photos"

@@ -131,7 +131,7 @@ async def test_a_run_that_was_cut_short_goes_on(cluster: Cluster) -> None:
     await cluster.until_ready([0])
     await cluster.publish(stubbed(300))
     await cluster.until_folded(300)
-    process = await start(cluster, "--json", "--rules-only", "--run", "autumn", "--rate", "5")
+    process = await start(cluster, "--json", "--rules-only", "--run", "autumn", "--rate", "20")
     await cluster.until_folded(310)
     process.send_signal(signal.SIGINT)
     out, err = await asyncio.wait_for(process.communicate(), 60)
