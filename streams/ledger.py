@@ -3,7 +3,8 @@
 This module is why nothing is lost and nothing counted twice.
 
 1. `open` starts a producer under a transactional id that belongs to the partition. The broker raises its
-   epoch: an earlier owner's open transaction is aborted, and none of its later ones can commit.
+   epoch: an earlier owner's open transaction is aborted, and none of its later ones can commit. What a broker
+   forgot to end is aborted then.
 2. `open` then reads the partition's rows from the changelogs, committed records only. Nobody else can
    add to them any more, so what it reads is final. The row `@offset` says how far the log is folded in.
 3. `commit` writes outputs, changed rows and the next `@offset` in one transaction: all or nothing.
@@ -88,8 +89,25 @@ class Ledger:
             max_batch_size=_BATCH_BYTES,
         )
         await self._producer.start()
+        await self._end_what_hangs(self._producer)
         await catch_up(self._connection, self._names, self.state)
         await asyncio.to_thread(self._check_rows)  # nobody else changes them before this is over
+
+    async def _end_what_hangs(self, producer: AIOKafkaProducer) -> None:
+        """Abort what a broker has left open of an earlier owner's transaction.
+
+        One that restarts while it ends a transaction may take partitions without a leader for deleted ones
+        and leave out their markers (seen with Kafka 4.3.1: "likely deleted already ... can be skipped").
+        Our next commit would then commit that as well: outcomes twice. An empty transaction of all our
+        partitions, aborted, ends it. aiokafka itself adds a partition with a record only.
+        """
+        names = self._names
+        topics = (names.categorizations, names.tag_updates, names.dead_letters, *self._changelogs.values())
+        await producer.begin_transaction()
+        for topic in topics:
+            place = TopicPartition(topic, self.state.partition)
+            producer._txn_manager.maybe_add_partition_to_txn(place)  # noqa: SLF001
+        await producer.abort_transaction()
 
     async def close(self) -> None:
         """Give the producer back. A transaction that is still open is left to the next owner's fence."""

@@ -113,6 +113,25 @@ async def test_a_broker_that_is_gone_for_long_is_waited_for(own: tuple[Cluster, 
     assert "Kafka answers again" in "\n".join(lines)
 
 
+async def test_a_broker_that_goes_in_the_middle_of_a_commit_ends_the_worker(
+    own: tuple[Cluster, EmbeddedBroker],
+) -> None:
+    """Whether it was committed nobody can say, so the worker ends with 70; its next life goes on exactly."""
+    cluster, broker = own
+    broker.start()
+    await cluster.start(0)
+    await cluster.until_ready([0])
+    await cluster.publish(uploads(range(3000)))
+    await cluster.until_folded(300)
+    await asyncio.to_thread(broker.kill)
+    assert await cluster.ended(0) == 70
+    assert "ending the process" in log_of(cluster, 0)
+    await asyncio.to_thread(broker.start)
+    await cluster.start(0)
+    await cluster.until_folded(3000)
+    await assert_exact(cluster, 3000)
+
+
 async def test_a_worker_may_start_before_its_broker(own: tuple[Cluster, EmbeddedBroker]) -> None:
     """It waits, says so, and begins once the broker is there; it can be stopped while it waits."""
     cluster, broker = own
