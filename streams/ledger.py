@@ -22,7 +22,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 import orjson
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import InvalidTimestampError, MessageSizeTooLargeError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
@@ -32,6 +32,7 @@ from streams.errors import InvariantError, TopicsError
 from streams.kafka_connection import KafkaConnection
 from streams.moments import moment
 from streams.outcomes import Output
+from streams.partition_log import close_consumer
 from streams.rows import OFFSET_KEY, TABLES
 from streams.state import ID_KEY, PartitionState
 from streams.steady_time import steady_time
@@ -103,10 +104,17 @@ class Ledger:
         """
         names = self._names
         topics = (names.categorizations, names.tag_updates, names.dead_letters, *self._changelogs.values())
+        places = [TopicPartition(topic, self.state.partition) for topic in topics]
+        consumer = AIOKafkaConsumer(**self._connection.aiokafka_options())
+        await consumer.start()
+        try:
+            ends = await consumer.end_offsets(places)  # of what was committed and of what was not
+        finally:
+            await close_consumer(consumer)
         await producer.begin_transaction()
-        for topic in topics:
-            place = TopicPartition(topic, self.state.partition)
-            producer._txn_manager.maybe_add_partition_to_txn(place)  # noqa: SLF001
+        for place in places:
+            if ends[place]:  # nothing hangs where nothing is, and a topic without records stays one
+                producer._txn_manager.maybe_add_partition_to_txn(place)  # noqa: SLF001
         await producer.abort_transaction()
 
     async def close(self) -> None:
