@@ -22,6 +22,7 @@ MAX_EXIF = 1_000_000
 MAX_CHUNKS = 20_000
 MAX_TEXT = 1_000_000
 MAX_ITEMS = 10_000
+EXIF_HEAD = b"Exif\0\0"
 
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 _BARE = {0xC8, 0xD9, *range(0xF0, 0xFE)}  # no segment follows
@@ -34,7 +35,6 @@ _CHUNK = struct.Struct(">I4s")
 _TEXTS = {b"iCCP", b"iTXt", b"tEXt", b"zTXt"}
 _ORIENTATIONS = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
 
-_EXIF = b"Exif\0\0"
 _ITEM = re.compile(rb"infe")
 _TO_ITEM_TYPE = (8, 10, 16, 18)  # from the box's name: short or long id, short or long size of the box
 
@@ -53,7 +53,7 @@ def check_jpeg_header(data: bytes) -> bool:
     for marker, start, end in _segments(data):
         junk += start - at
         at = end
-        if marker == _APP1 and data.startswith(_EXIF, start + 4):
+        if marker == _APP1 and data.startswith(EXIF_HEAD, start + 4):
             exif += end - start
         if marker in _FRAMES:
             colours = max(colours, *data[start + 9 : start + 10], 0)
@@ -83,10 +83,10 @@ def without_jpeg_exif(data: bytes) -> tuple[bytes, bytes]:
     for marker, start, end in _segments(data):
         if marker == _SOS:
             break
-        if marker == _APP1 and data.startswith(_EXIF, start + 4):
+        if marker == _APP1 and data.startswith(EXIF_HEAD, start + 4):
             places.append(start + 4)
-            exif.append(data[start + 4 + len(_EXIF) : end])
-    return _overwritten(data, places, bytes(len(_EXIF))), b"".join(exif)
+            exif.append(data[start + 4 + len(EXIF_HEAD) : end])
+    return _overwritten(data, places, bytes(len(EXIF_HEAD))), b"".join(exif)
 
 
 def without_avif_exif(data: bytes) -> bytes:

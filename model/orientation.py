@@ -10,14 +10,13 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from model.errors import too_much
-from model.headers import MAX_EXIF, MAX_TEXT
+from model.headers import EXIF_HEAD, MAX_EXIF, MAX_TEXT
 from model.tiff_directory import exif_orientation
 
 if TYPE_CHECKING:
     from PIL import Image
 
 UPRIGHT = 1
-_HEAD = b"Exif\0\0"
 _XMP = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 _PROFILE_LINES = 3  # of a PNG's text above its EXIF data: nothing, their name, their length
 
@@ -35,7 +34,7 @@ def orientation_of(image: Image.Image) -> int:
     exif = _exif(image.info)
     if len(exif) > MAX_EXIF:
         raise too_much(f"{len(exif):,} bytes of EXIF data", f"{MAX_EXIF:,}")
-    told = exif_orientation(exif.removeprefix(_HEAD).removeprefix(_HEAD))  # some write it twice
+    told = exif_orientation(exif.removeprefix(EXIF_HEAD).removeprefix(EXIF_HEAD))  # some write it twice
     if told is None and image.format != "AVIF":  # whose own boxes tell, of which Pillow makes EXIF data
         told = _xmp_orientation(image.info)
     return UPRIGHT if told is None else told

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from streams.kafka_connection import KafkaConnection
-from streams.partition_log import close_consumer, open_consumer
+from streams.partition_log import consuming
 from streams.rows import TABLES
 from streams.state import PartitionState
 from streams.topics import TopicNames
@@ -30,9 +30,7 @@ async def catch_up(connection: KafkaConnection, names: TopicNames, state: Partit
 
     Where the state turns out to be of another incarnation of the topics, it is cleared and read anew.
     """
-    consumer = open_consumer(connection)
-    await consumer.start()
-    try:
+    async with consuming(connection) as consumer:
         places = places_of(names, [state])
         ends = await consumer.end_offsets(list(places))
         starts = await consumer.beginning_offsets(list(places))
@@ -45,8 +43,6 @@ async def catch_up(connection: KafkaConnection, names: TopicNames, state: Partit
             state.clear()
             await _read_to(consumer, places, starts, ends)
         state.loaded = True
-    finally:
-        await close_consumer(consumer)
 
 
 async def _read_to(

@@ -97,10 +97,9 @@ def _give(counts: dict[str, int], names: list[str]) -> None:
 
 
 def _give_some(counts: dict[str, int], names: list[str]) -> None:
-    room = max(MAX_TAGS_OF_A_DAY - len(counts), 0)
-    new = [name for name in names if name not in counts]
-    left_out = set(new[room:])
-    _give(counts, [name for name in names if name not in left_out] if left_out else names)
+    for name in names:
+        if name in counts or len(counts) < MAX_TAGS_OF_A_DAY:
+            counts[name] = counts.get(name, 0) + 1
 
 
 def count_interests(changes: Changes, old: Row | None, new: Row, offset: int, retention: Retention) -> None:

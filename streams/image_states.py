@@ -31,12 +31,11 @@ def is_stale(upload: Upload, offset: int, row: Row) -> bool:
 
 def stale_row(old: Row, upload: Upload, offset: int) -> Row:
     """Give an image's row after an upload or a deletion that came too late: it is remembered, that is all."""
-    placed = {"o": max(old["o"], offset), "placed": _placed(old)}
-    return old | placed | {"ids": remembered(old["ids"], upload)}
+    return old | moved_on(old, max(old["o"], offset)) | {"ids": remembered(old["ids"], upload)}
 
 
 def moved_on(old: Row, offset: int) -> Row:
-    """Give what an event that is neither upload nor deletion changes about a row's places in the log."""
+    """Give a row's places in the log after an event that was no upload or deletion, or came too late."""
     return {"o": offset, "placed": _placed(old)}
 
 

@@ -22,7 +22,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 import orjson
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import InvalidTimestampError, MessageSizeTooLargeError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
@@ -32,7 +32,7 @@ from streams.errors import InvariantError, TopicsError
 from streams.kafka_connection import KafkaConnection
 from streams.moments import moment
 from streams.outcomes import Output
-from streams.partition_log import close_consumer
+from streams.partition_log import consuming
 from streams.rows import OFFSET_KEY, TABLES
 from streams.state import ID_KEY, PartitionState
 from streams.steady_time import steady_time
@@ -105,12 +105,8 @@ class Ledger:
         names = self._names
         topics = (names.categorizations, names.tag_updates, names.dead_letters, *self._changelogs.values())
         places = [TopicPartition(topic, self.state.partition) for topic in topics]
-        consumer = AIOKafkaConsumer(**self._connection.aiokafka_options())
-        await consumer.start()
-        try:
-            ends = await consumer.end_offsets(places)  # of what was committed and of what was not
-        finally:
-            await close_consumer(consumer)
+        async with consuming(self._connection, "read_uncommitted") as consumer:
+            ends = await consumer.end_offsets(places)
         await producer.begin_transaction()
         for place in places:
             if ends[place]:  # nothing hangs where nothing is, and a topic without records stays one

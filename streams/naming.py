@@ -14,7 +14,7 @@ def split_languages(language: str | Sequence[str] | None) -> tuple[list[str], li
     asked = dict.fromkeys(part.strip() for part in parts if part.strip())
     names = TagNames.load()
     known = [code for code in asked if names.knows(code)]
-    return known, [code for code in asked if not names.knows(code)]
+    return known, [code for code in asked if code not in known]
 
 
 def reported_tag(score: ScoredTag, probability: float | None, languages: Sequence[str]) -> ReportedTag:

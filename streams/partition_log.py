@@ -4,8 +4,9 @@ No consumer group takes part: a unit of work knows by itself where it stands.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
 from typing import Self
 
@@ -23,12 +24,12 @@ _POLL_MS = 1000
 _MAX_RECORDS = 500
 
 
-def open_consumer(connection: KafkaConnection) -> AIOKafkaConsumer:
-    """Give a consumer outside of any group that sees committed records only, with any header names."""
+def open_consumer(connection: KafkaConnection, isolation: str = "read_committed") -> AIOKafkaConsumer:
+    """Give a consumer outside of any group, of committed records unless asked, with any header names."""
     read_any_header_name()
     return AIOKafkaConsumer(
         **connection.aiokafka_options(),
-        isolation_level="read_committed",
+        isolation_level=isolation,
         enable_auto_commit=False,
         auto_offset_reset="none",
         fetch_max_wait_ms=500,
@@ -47,6 +48,19 @@ async def close_consumer(consumer: AIOKafkaConsumer) -> None:
         await consumer._client.close()  # noqa: SLF001 - what `stop` was about to do
     else:
         stopping.result()
+
+
+@contextlib.asynccontextmanager
+async def consuming(
+    connection: KafkaConnection, isolation: str = "read_committed"
+) -> AsyncGenerator[AIOKafkaConsumer, None]:
+    """Give a consumer that is started, and stop it."""
+    consumer = open_consumer(connection, isolation)
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await close_consumer(consumer)
 
 
 class PartitionLog:

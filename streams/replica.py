@@ -18,7 +18,7 @@ from streams.changelogs import CHUNK, absorb, places_of
 from streams.kafka_connection import KafkaConnection
 from streams.loading import Index
 from streams.moments import moment
-from streams.partition_log import close_consumer, open_consumer
+from streams.partition_log import consuming
 from streams.state import PartitionState
 from streams.topics import TopicNames
 
@@ -93,14 +93,9 @@ class Replica:
         """Follow; a broker that is away is waited for."""
         while True:
             try:
-                consumer = open_consumer(self._connection)
-                await consumer.start()
-                try:
-                    async with asyncio.TaskGroup() as tasks:
-                        tasks.create_task(self._follow(consumer))
-                        tasks.create_task(self._watch(consumer))
-                finally:
-                    await close_consumer(consumer)
+                async with consuming(self._connection) as consumer, asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._follow(consumer))
+                    tasks.create_task(self._watch(consumer))
             except* KafkaError as errors:
                 log.warning("following is interrupted: %s", errors.exceptions[0])
             await asyncio.sleep(_FRESHNESS_INTERVAL)

@@ -14,7 +14,7 @@ from streams.administering import open_admin
 from streams.errors import KafkaRefusalError, TopicsError
 from streams.kafka_connection import KafkaConnection
 from streams.kafka_faults import check_login, lasting_fault
-from streams.partition_log import close_consumer, open_consumer
+from streams.partition_log import consuming
 from streams.rows import TABLES
 from streams.settings import Settings, variable
 from streams.topics import MAX_RECORD_BYTES, TopicNames
@@ -111,12 +111,8 @@ async def _any_records(connection: KafkaConnection, counts: Mapping[str, int]) -
     places = [TopicPartition(name, number) for name, count in counts.items() for number in range(count)]
     if not places:
         return False
-    consumer = open_consumer(connection)
-    await consumer.start()
-    try:
+    async with consuming(connection) as consumer:
         return any((await consumer.end_offsets(places)).values())
-    finally:
-        await close_consumer(consumer)
 
 
 async def _check_configs(admin: AIOKafkaAdminClient, names: TopicNames, topics: Iterable[str]) -> None:

@@ -1,6 +1,5 @@
 """A stretch of a topic that has an end: what was committed between a moment and now, oldest first."""
 
-import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
@@ -11,7 +10,7 @@ from aiokafka.errors import KafkaTimeoutError
 
 from schemas.uploads import Record
 from streams.kafka_connection import KafkaConnection
-from streams.partition_log import close_consumer, open_consumer
+from streams.partition_log import consuming
 
 STALLED_AFTER = 30.0  # seconds without a record, although there are more
 _POLL_MS = 500
@@ -38,7 +37,7 @@ async def measure(connection: KafkaConnection, topic: str, since: int | None = N
         topic: A topic that exists.
         since: Milliseconds since the epoch; records before are left out. None: from the beginning.
     """
-    async with _consumer(connection) as consumer:
+    async with consuming(connection) as consumer:
         await consumer._client.add_topic(topic)  # noqa: SLF001 - no public call loads one topic's metadata
         places = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
         ends = await consumer.end_offsets(places)
@@ -64,20 +63,10 @@ async def read(connection: KafkaConnection, span: TopicSpan) -> AsyncGenerator[R
     Raises:
         KafkaTimeoutError: The cluster stopped answering.
     """
-    async with _consumer(connection) as consumer:
+    async with consuming(connection) as consumer:
         merge = _Merge(consumer, span)
         while (record := await merge.next()) is not None:
             yield record
-
-
-@contextlib.asynccontextmanager
-async def _consumer(connection: KafkaConnection) -> AsyncGenerator[AIOKafkaConsumer, None]:
-    consumer = open_consumer(connection)
-    try:
-        await consumer.start()
-        yield consumer
-    finally:
-        await close_consumer(consumer)
 
 
 class _Merge:

@@ -9,8 +9,8 @@ import orjson
 from schemas.results import ModelInfo, ScoredTag, Timings
 from schemas.uploads import Record, Upload, UploadData, UploadType
 from streams.changes import Changes
-from streams.folding import FoldRules
-from streams.outcomes import Deleted, Done, Edited, Tagged
+from streams.folding import FoldRules, fold
+from streams.outcomes import Deleted, Done, Edited, Output, Tagged
 from streams.retention import Retention
 from streams.retrying import RetryPolicy
 from streams.rows import OFFSET_KEY
@@ -93,6 +93,15 @@ def done(offset: int, event: Upload, **confidences: float) -> Done:
     if event.type is UploadType.EDITED:
         return Done(record(offset), Edited(event, read_at=1_000))
     return Done(record(offset), tagged(event, **confidences))
+
+
+def apply(state: PartitionState, event: Done, rules: FoldRules = RULES) -> list[Output]:
+    """Fold an event and commit it to a state; give what it emits."""
+    changes = Changes(state.rows)
+    fold(changes, event, rules)
+    for table, key, value in changes.encoded():
+        state.apply(table, key, value)
+    return changes.outputs
 
 
 class MemoryBooks:

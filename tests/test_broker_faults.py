@@ -80,6 +80,14 @@ async def publish_patiently(cluster: Cluster, numbers: range) -> None:
         await producer.stop()
 
 
+async def tag(cluster: Cluster, numbers: range, folded: int) -> None:
+    """Start a worker, publish uploads, and wait until so many of all are folded in."""
+    await cluster.start(0)
+    await cluster.until_ready([0])
+    await cluster.publish(uploads(numbers))
+    await cluster.until_folded(folded)
+
+
 async def test_a_broker_that_is_gone_for_long_is_waited_for(own: tuple[Cluster, EmbeddedBroker]) -> None:
     """The worker lives on and answers; /readyz says why it is not ready; what is published then counts once.
 
@@ -87,10 +95,7 @@ async def test_a_broker_that_is_gone_for_long_is_waited_for(own: tuple[Cluster, 
     """
     cluster, broker = own
     broker.start()
-    await cluster.start(0)
-    await cluster.until_ready([0])
-    await cluster.publish(uploads(range(50)))
-    await cluster.until_folded(50)
+    await tag(cluster, range(50), 50)
     publishing = asyncio.create_task(publish_patiently(cluster, range(50, 100)))
     await asyncio.sleep(2)
     before = len(log_of(cluster, 0).splitlines())
@@ -119,10 +124,7 @@ async def test_a_broker_that_goes_in_the_middle_of_a_commit_ends_the_worker(
     """Whether it was committed nobody can say, so the worker ends with 70; its next life goes on exactly."""
     cluster, broker = own
     broker.start()
-    await cluster.start(0)
-    await cluster.until_ready([0])
-    await cluster.publish(uploads(range(3000)))
-    await cluster.until_folded(300)
+    await tag(cluster, range(3000), 300)
     await asyncio.to_thread(broker.kill)
     assert await cluster.ended(0) == 70
     assert "ending the process" in log_of(cluster, 0)
@@ -155,10 +157,7 @@ async def test_a_topic_that_is_deleted_ends_the_worker(cluster: Cluster, gone: s
 
     With a new app_id the state is made anew of what the upload topic still holds.
     """
-    await cluster.start(0)
-    await cluster.until_ready([0])
-    await cluster.publish(uploads(range(20)))
-    await cluster.until_folded(20)
+    await tag(cluster, range(20), 20)
     topic = cluster.names.uploads if gone == "uploads" else cluster.names.changelog(gone)
     async with admin_of(cluster) as admin:
         await admin.delete_topics([topic])
@@ -179,17 +178,11 @@ async def test_a_topic_that_is_deleted_ends_the_worker(cluster: Cluster, gone: s
 
 async def test_an_output_topic_that_is_deleted_is_made_anew(cluster: Cluster) -> None:
     """Exit code 78 once, so that somebody hears of it; the next start goes on, and counts are right."""
-    await cluster.start(0)
-    await cluster.until_ready([0])
-    await cluster.publish(uploads(range(10)))
-    await cluster.until_folded(10)
+    await tag(cluster, range(10), 10)
     async with admin_of(cluster) as admin:
         await admin.delete_topics([cluster.names.categorizations])
     assert await cluster.ended(0) == 78
-    await cluster.start(0)
-    await cluster.until_ready([0])
-    await cluster.publish(uploads(range(10, 20)))
-    await cluster.until_folded(20)
+    await tag(cluster, range(10, 20), 20)
     assert len(await cluster.results()) == 10
     assert await cluster.counts() == {"koala": 20, "tree": 20}
 
@@ -211,10 +204,7 @@ async def test_a_topic_with_another_number_of_partitions_is_refused(cluster: Clu
     assert "all topics need the same number of partitions, TAGSTREAM_PARTITIONS=4" in said
     assert f"set TAGSTREAM_PARTITIONS={count}" in said
     cluster.partitions = count
-    await cluster.start(0)
-    await cluster.until_ready([0])
-    await cluster.publish(uploads(range(10)))
-    await cluster.until_folded(10)
+    await tag(cluster, range(10), 10)
     await assert_exact(cluster, 10)
 
 

@@ -1,22 +1,12 @@
 """What counting keeps is bounded, whatever tags come."""
 
 import orjson
-from fakes import RULES, done, upload
+from fakes import apply, done, upload
 
 from schemas.uploads import UploadType
-from streams.changes import Changes
 from streams.counting import MAX_TAGS_OF_A_DAY
-from streams.folding import fold
-from streams.outcomes import Done
 from streams.state import PartitionState
 from streams.topics import MAX_RECORD_BYTES
-
-
-def apply(state: PartitionState, event: Done) -> None:
-    changes = Changes(state.rows)
-    fold(changes, event, RULES)
-    for table, key, value in changes.encoded():
-        state.apply(table, key, value)
 
 
 def interests(state: PartitionState) -> bytes:

@@ -3,15 +3,13 @@
 import asyncio
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
-
-from faust.types import TP
 
 from streams.app import create_app
 from streams.errors import InvariantError
 from streams.kafka_connection import KafkaConnection
 from streams.replica import Replica
 from streams.settings import Settings
+from streams.state import PartitionState
 from streams.topics import TopicNames
 from streams.unit import Work
 
@@ -19,10 +17,10 @@ from streams.unit import Work
 class SlowUnit:
     """A unit that takes its time to close."""
 
-    def __init__(self, partition: int) -> None:
-        self.partition = partition
+    def __init__(self, state: PartitionState) -> None:
+        self.partition = state.partition
         self.at_work = False
-        self.books = SimpleNamespace(state=SimpleNamespace(rows=dict.fromkeys(range(0))))
+        self.books = SimpleNamespace(state=state)
 
     def start(self) -> None:
         self.at_work = True
@@ -44,19 +42,16 @@ async def test_nothing_is_taken_while_a_worker_stops(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, partitions=2)
     connection = KafkaConnection("localhost:9")
     replica = Replica(connection, TopicNames.of(settings), 2, follows=False)
-    made: list[Any] = []
+    made: list[SlowUnit] = []
 
-    def new_unit(state: Any) -> SlowUnit:  # noqa: ANN401 - a stand-in for a unit
-        unit = SlowUnit(state.partition)
-        unit.books.state = state
-        made.append(unit)
-        return unit
+    def new_unit(state: PartitionState) -> SlowUnit:
+        made.append(SlowUnit(state))
+        return made[-1]
 
     work = Work(compute=None, fold=None, expired=None, doom=fail)  # type: ignore[arg-type]
     app = create_app(settings, connection, replica, work)
     app._new_unit = new_unit  # type: ignore[assignment]
-    ours = {TP(settings.topic_prefix + "image.uploads", partition) for partition in (0, 1)}
-    await app._own({place.partition for place in ours})
+    await app._own({0, 1})
     assert [unit.at_work for unit in made] == [True, True]
     stopping = asyncio.create_task(app.close_units())
     await asyncio.sleep(0.005)

@@ -1,10 +1,12 @@
+import functools
+
+import fakes
 import orjson
 import pytest
 from fakes import NAMES, done, record, tagged, upload
 
 from schemas.uploads import UploadType
-from streams.changes import Changes
-from streams.folding import FoldRules, fold
+from streams.folding import FoldRules
 from streams.outcomes import Deleted, Done
 from streams.retention import Retention, expired_rows
 from streams.retrying import RetryPolicy
@@ -13,14 +15,7 @@ from streams.state import PartitionState
 
 HOUR_MS = 3_600_000
 RETENTION = Retention(minute=1 / 24, hour=2, day=10, interests=5, deleted=3)
-RULES = FoldRules(NAMES, RETENTION, RetryPolicy())
-
-
-def apply(state: PartitionState, event: Done) -> None:
-    changes = Changes(state.rows)
-    fold(changes, event, RULES)
-    for table, key, value in changes.encoded():
-        state.apply(table, key, value)
+apply = functools.partial(fakes.apply, rules=FoldRules(NAMES, RETENTION, RetryPolicy()))
 
 
 def at_day(day: float, event_id: str, seen: float | None = None, **tags: float) -> Done:

@@ -1,27 +1,17 @@
 import orjson
 import pytest
-from fakes import NAMES, RULES, done, edit, record, upload
+from fakes import NAMES, apply, done, edit, record, upload
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.dead_letters import Fault, read_fault
 from schemas.uploads import Record, UploadType
-from streams.changes import Changes
-from streams.folding import fold
-from streams.outcomes import Aside, Deferred, Done, Output
+from streams.outcomes import Aside, Deferred, Done
 from streams.retrying import RetryPolicy, RetrySchedule, record_of, waits_before
 from streams.rows import ImageKey
 from streams.state import PartitionState
 
 FAULT = Fault("http_503", "fetch", True, "SourceBusyError", "status 503")
-
-
-def apply(state: PartitionState, event: Done) -> list[Output]:
-    changes = Changes(state.rows)
-    fold(changes, event, RULES)
-    for table, key, value in changes.encoded():
-        state.apply(table, key, value)
-    return changes.outputs
 
 
 def busy(original: Record, at: int, retry_after: float | None = None) -> Done:
