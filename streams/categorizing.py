@@ -42,8 +42,10 @@ class Fetches(Protocol):
 class Tags(Protocol):
     """Where tags come from: see `streams.tagger_pool.TaggerPool`."""
 
-    async def tag(self, data: bytes, add_ons: tuple[str, ...], *, late: bool = False) -> TaggedImage:
-        """Decode and tag an image."""
+    async def tag(
+        self, data: bytes, add_ons: tuple[str, ...], decoded: Callable[[], None], *, late: bool = False
+    ) -> TaggedImage:
+        """Decode and tag an image; `decoded` is called when its bytes are no longer needed."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,9 @@ class Categorizer:
             with await self._fetch(target.url, turn) as fetched:
                 turn.go_on()
                 stage = "decode"
-                image = await self._tagger.tag(fetched.data, target.upload.add_ons, late=turn.late)
+                image = await self._tagger.tag(
+                    fetched.data, target.upload.add_ons, fetched.release, late=turn.late
+                )
                 return self._tagged(target, fetched, image, started)
         except (BadEventError, SourceGoneError, BadImageError) as error:
             return _rejected(error, error.code, stage, upload, retryable=False)
@@ -178,7 +182,7 @@ class Categorizer:
         return Tagged(
             upload=upload,
             url=target.url,
-            size=len(fetched.data),
+            size=fetched.size,
             width=image.width,
             height=image.height,
             format=image.format,

@@ -33,16 +33,25 @@ def _nothing() -> None:
     """Nothing is held."""
 
 
-@dataclass(frozen=True)
 class Fetched:
-    """The bytes of an image, and the milliseconds that it took to get them.
+    """The bytes of an image. As a context manager it releases them, if nobody has done so before.
 
-    As a context manager it gives their memory back to those that wait for some.
+    Attributes:
+        data: The bytes; none once they are released.
+        size: How many they were.
+        elapsed_ms: The milliseconds that it took to get them.
     """
 
-    data: bytes
-    elapsed_ms: float
-    release: Callable[[], None] = _nothing
+    def __init__(self, data: bytes, elapsed_ms: float, release: Callable[[], None] = _nothing) -> None:
+        self.data = data
+        self.size = len(data)
+        self.elapsed_ms = elapsed_ms
+        self._give_back = release
+
+    def release(self) -> None:
+        """Give their memory to those that wait for some; more than once does no harm."""
+        self.data = b""
+        self._give_back()
 
     def __enter__(self) -> Self:
         return self

@@ -6,7 +6,7 @@ No consumer group takes part: a unit of work knows by itself where it stands.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from types import TracebackType
 from typing import Self
 
@@ -24,10 +24,31 @@ _POLL_MS = 1000
 _MAX_RECORDS = 500
 
 
+class _Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
+    """Asks for the leaders of all topics at once.
+
+    aiokafka itself asks for those of one topic, waits for 0.1 s, and goes on with the next one.
+    """
+
+    async def beginning_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        self._learn(partitions)
+        starts: dict[TopicPartition, int] = await super().beginning_offsets(partitions)
+        return starts
+
+    async def end_offsets(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        self._learn(partitions)
+        ends: dict[TopicPartition, int] = await super().end_offsets(partitions)
+        return ends
+
+    def _learn(self, partitions: Collection[TopicPartition]) -> None:
+        for place in partitions:
+            self._client.add_topic(place.topic)
+
+
 def open_consumer(connection: KafkaConnection, isolation: str = "read_committed") -> AIOKafkaConsumer:
     """Give a consumer outside of any group, of committed records unless asked, with any header names."""
     read_any_header_name()
-    return AIOKafkaConsumer(
+    return _Consumer(
         **connection.aiokafka_options(),
         isolation_level=isolation,
         enable_auto_commit=False,

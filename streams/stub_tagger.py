@@ -3,7 +3,7 @@
 Everything around it is the real worker. `{"koala": 0.9}` as the bytes of an image is tagged `koala` 0.9.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import orjson
@@ -30,7 +30,14 @@ class StubTagger:
     def stop(self) -> None:
         """Nothing to stop."""
 
-    async def tag(self, data: bytes, add_ons: Sequence[str], *, late: bool = False) -> TaggedImage:  # noqa: ARG002 - it is never busy
+    async def tag(
+        self,
+        data: bytes,
+        add_ons: Sequence[str],
+        decoded: Callable[[], None] | None = None,  # noqa: ARG002 - nobody waits for this little memory
+        *,
+        late: bool = False,  # noqa: ARG002 - it is never busy
+    ) -> TaggedImage:
         """Give the tags that the bytes name, best first.
 
         Raises:

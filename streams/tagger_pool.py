@@ -13,7 +13,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from model import DecodedViews, Tag, decode_views
@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 _UNDECODED = DecodedViews({}, 0, 0, "")
 _LONGEST_ERROR = 200  # characters
 _LONGEST_GATHERING = 0.1  # seconds; decoding a full batch of photos takes a quarter of it
+
+
+def _nothing() -> None:
+    """Nobody waits."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class _Job:
     data: bytes
     add_ons: Sequence[str]
     answer: asyncio.Future[TaggedImage]
+    decoded: Callable[[], None]
     late: bool = False
     digest: str = ""
     views: DecodedViews = _UNDECODED
@@ -95,15 +100,26 @@ class TaggerPool:
         for thread in self._threads:
             thread.join()
 
-    async def tag(self, data: bytes, add_ons: Sequence[str], *, late: bool = False) -> TaggedImage:
+    async def tag(
+        self,
+        data: bytes,
+        add_ons: Sequence[str],
+        decoded: Callable[[], None] = _nothing,
+        *,
+        late: bool = False,
+    ) -> TaggedImage:
         """Decode an image once and tag it with each of the add-ons.
+
+        Between decoding and its batch's inference an image is worth a fraction of its bytes: `decoded` is
+        called in the event loop then, so that others may have their memory.
 
         Raises:
             BadImageError: The bytes are no image that may be decoded.
             Exception: Every add-on failed; this is what the first one raised.
         """
         answer: asyncio.Future[TaggedImage] = asyncio.get_running_loop().create_future()
-        self._jobs.put(_Job(data, add_ons, answer, late), slow=late)
+        self._jobs.put(_Job(data, add_ons, answer, decoded, late), slow=late)
+        del data  # or it would live until the answer is there
         return await answer
 
     def _serve(self) -> None:
@@ -174,6 +190,7 @@ class TaggerPool:
             _answer([(job, error)])
             return False
         job.data = b""  # a thread that waits for its next job still knows its last one
+        job.answer.get_loop().call_soon_threadsafe(job.decoded)
         job.decode_ms = (time.perf_counter() - started) * 1000
         return True
 

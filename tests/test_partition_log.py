@@ -17,7 +17,8 @@ from schemas.uploads import Record
 from streams import partition_log, record_batches
 from streams.broker import EmbeddedBroker
 from streams.kafka_connection import KafkaConnection
-from streams.partition_log import PartitionLog, open_consumer
+from streams.partition_log import PartitionLog, consuming, open_consumer
+from streams.rows import TABLES
 from streams.settings import Settings
 from streams.topic_admin import ensure_topics
 from streams.topics import TopicNames
@@ -242,6 +243,24 @@ async def first(log: PartitionLog, offset: int, count: int) -> AsyncIterator[Rec
     async with aclosing(log.records(offset)) as records:
         for _ in range(count):
             yield await anext(records)
+
+
+@pytest.mark.kafka
+async def test_the_ends_of_many_topics_are_had_at_once(
+    kafka: str, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start asks for those of eight: aiokafka alone would sleep before each of them."""
+    settings = Settings(app_id=unique, topic_prefix=f"{unique}.", partitions=1)
+    connection, names = KafkaConnection(kafka), TopicNames.of(settings)
+    await ensure_topics(connection, settings)
+    topics = (names.uploads, names.categorizations, names.tag_updates, *map(names.changelog, TABLES))
+    places = [TopicPartition(topic, 0) for topic in topics]
+    async with consuming(connection) as consumer:
+        await consumer.end_offsets(places)  # all of them have leaders now
+    async with consuming(connection) as consumer, asyncio.timeout(20):
+        monkeypatch.setattr(consumer._fetcher, "_retry_backoff", 3600)
+        ends = await consumer.end_offsets(places)
+    assert ends == dict.fromkeys(places, 0)
 
 
 async def test_a_consumer_stops_while_its_broker_is_gone(new_broker: Callable[[], EmbeddedBroker]) -> None:

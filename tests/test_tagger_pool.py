@@ -72,6 +72,18 @@ def pool(fussy: FussyTagger) -> Iterator[TaggerPool]:
     pool.stop()
 
 
+async def test_an_image_s_memory_is_free_before_its_batch_is_inferred(
+    pool: TaggerPool, fussy: FussyTagger
+) -> None:
+    fussy.go_on.clear()
+    decoded = asyncio.Event()
+    task = asyncio.create_task(pool.tag(GOOD[0], ["a"], decoded.set))
+    await asyncio.wait_for(decoded.wait(), 10)
+    assert not task.done()
+    fussy.go_on.set()
+    assert [tag.name for tag in (await task).tags["a"]] == ["seen"]
+
+
 async def crowd(pool: TaggerPool, fussy: FussyTagger, images: list[bytes]) -> list[object]:
     """Have these images wait together while the only thread is busy."""
     fussy.go_on.clear()
