@@ -32,7 +32,7 @@ $(PEERS)/.ready: .locks/peers.txt
 	-$(PEERS)/bin/python -m pip install --quiet --require-hashes -r .locks/peers.txt
 	@touch $@
 
-bench: $(VENV)/.dev $(PEERS)/.ready ## measure speed, memory and latency beside others; some 22 minutes (BENCH=--short: 4)
+bench: $(VENV)/.dev $(PEERS)/.ready ## measure speed, memory and latency beside others; some 30 minutes (BENCH=--short: 4)
 	@$(BIN)/python -m benchmarks --peers-python $(PEERS)/bin/python $(BENCH)
 
 chaos: $(VENV)/.dev ## kill workers and the broker under load, then count (SECONDS= WORKERS= SEED= UPLOADS= BROKERS=)

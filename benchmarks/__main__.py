@@ -1,8 +1,8 @@
 """All benchmarks in one run: `make bench`.
 
-    python -m benchmarks [--pairs 5] [--seconds 6] [--short]
+    python -m benchmarks [--pairs 5] [--seconds 10] [--short]
 
-Takes about 22 minutes on two idle cores; `--short` takes about 4, to see that all of it works. The last
+Takes about 30 minutes on two idle cores; `--short` takes about 4, to see that all of it works. The last
 line is one JSON object; it is kept as benchmarks/results/COMMIT.json, where a README explains its keys.
 """
 
@@ -83,7 +83,7 @@ def main() -> None:
     """Read the command line and run; the last line is for machines."""
     parser = parser_of(__doc__)
     parser.add_argument("--pairs", type=int, default=5, help="rounds of each comparison")
-    parser.add_argument("--seconds", type=float, default=6, help="about the length of one run")
+    parser.add_argument("--seconds", type=float, default=10, help="about the length of one run")
     parser.add_argument("--short", action="store_true", help="one short round of everything")
     parser.add_argument("--peers-python", type=Path, default=Path(".venv-peers/bin/python"))
     options = parser.parse_args()
