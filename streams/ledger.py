@@ -4,7 +4,7 @@ This module is why nothing is lost and nothing counted twice.
 
 1. `open` starts a producer under a transactional id that belongs to the partition. The broker raises its
    epoch: an earlier owner's open transaction is aborted, and none of its later ones can commit. What a broker
-   forgot to end is aborted then.
+   forgot to end is then ended as it had decided.
 2. `open` then reads the partition's rows from the changelogs, committed records only. Nobody else can
    add to them any more, so what it reads is final. The row `@offset` says how far the log is folded in.
 3. `commit` writes outputs, changed rows and the next `@offset` in one transaction: all or nothing.
@@ -22,12 +22,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 import orjson
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import InvalidTimestampError, MessageSizeTooLargeError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 
 from streams.changelogs import catch_up
 from streams.changes import Changes
+from streams.decided import was_committed
 from streams.errors import InvariantError, TopicsError
 from streams.kafka_connection import KafkaConnection
 from streams.moments import moment
@@ -83,35 +84,39 @@ class Ledger:
             InvariantError: A row knows of an event beyond `@offset`.
             KafkaError: The broker refuses or does not answer.
         """
+        transactional_id = f"{self._names.app_id}-{self.state.partition}"
         self._producer = AIOKafkaProducer(
             **self._connection.aiokafka_options(),
-            transactional_id=f"{self._names.app_id}-{self.state.partition}",
+            transactional_id=transactional_id,
             max_request_size=MAX_RECORD_BYTES,
             max_batch_size=_BATCH_BYTES,
         )
-        await self._producer.start()
-        await self._end_what_hangs(self._producer)
+        async with consuming(self._connection, "read_uncommitted") as consumer:
+            committed = await was_committed(consumer._client, transactional_id)  # noqa: SLF001
+            await self._producer.start()
+            await self._end_what_hangs(self._producer, consumer, committed=committed)
         await catch_up(self._connection, self._names, self.state)
         await asyncio.to_thread(self._check_rows)  # nobody else changes them before this is over
 
-    async def _end_what_hangs(self, producer: AIOKafkaProducer) -> None:
-        """Abort what a broker has left open of an earlier owner's transaction.
+    async def _end_what_hangs(
+        self, producer: AIOKafkaProducer, consumer: AIOKafkaConsumer, *, committed: bool
+    ) -> None:
+        """End what a broker has left open of an earlier owner's transaction, as it had decided.
 
         One that restarts while it ends a transaction may take partitions without a leader for deleted ones
         and leave out their markers (seen with Kafka 4.3.1: "likely deleted already ... can be skipped").
-        Our next commit would then commit that as well: outcomes twice. An empty transaction of all our
-        partitions, aborted, ends it. aiokafka itself adds a partition with a record only.
+        Others may have theirs. An empty transaction of all our partitions, committed or aborted as that one
+        was, ends it everywhere. aiokafka itself adds a partition with a record only.
         """
         names = self._names
         topics = (names.categorizations, names.tag_updates, names.dead_letters, *self._changelogs.values())
         places = [TopicPartition(topic, self.state.partition) for topic in topics]
-        async with consuming(self._connection, "read_uncommitted") as consumer:
-            ends = await consumer.end_offsets(places)
+        ends = await consumer.end_offsets(places)
         await producer.begin_transaction()
         for place in places:
             if ends[place]:  # nothing hangs where nothing is, and a topic without records stays one
                 producer._txn_manager.maybe_add_partition_to_txn(place)  # noqa: SLF001
-        await producer.abort_transaction()
+        await (producer.commit_transaction() if committed else producer.abort_transaction())
 
     async def close(self) -> None:
         """Give the producer back. A transaction that is still open is left to the next owner's fence."""

@@ -1,0 +1,103 @@
+"""What the broker decided about the last transaction of a transactional id.
+
+aiokafka has no such request; this is Kafka's DescribeTransactions, version 0 (KIP-664).
+"""
+
+import asyncio
+import time
+
+from aiokafka import errors
+from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import (
+    CompactArray,
+    CompactString,
+    Int16,
+    Int32,
+    Int64,
+    Schema,
+    TaggedFields,
+)
+
+_DEADLINE = 60.0  # seconds; a coordinator that loads its log takes a few
+_PAUSE = 0.1  # seconds between two attempts
+_UNKNOWN_ID = 105  # TRANSACTIONAL_ID_NOT_FOUND: aiokafka has no class for it
+
+
+class _Answer(Response):  # type: ignore[misc]  # aiokafka is untyped here
+    API_KEY = 65
+    API_VERSION = 0
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "states",
+            CompactArray(
+                ("error_code", Int16),
+                ("transactional_id", CompactString("utf-8")),
+                ("state", CompactString("utf-8")),
+                ("timeout_ms", Int32),
+                ("start_time_ms", Int64),
+                ("producer_id", Int64),
+                ("producer_epoch", Int16),
+                (
+                    "topics",
+                    CompactArray(
+                        ("topic", CompactString("utf-8")),
+                        ("partitions", CompactArray(Int32)),
+                        ("tags", TaggedFields),
+                    ),
+                ),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class _Question(RequestStruct):  # type: ignore[misc]  # aiokafka is untyped here
+    FLEXIBLE_VERSION = True
+    API_KEY = 65
+    API_VERSION = 0
+    RESPONSE_TYPE = _Answer
+    SCHEMA = Schema(("transactional_ids", CompactArray(CompactString("utf-8"))), ("tags", TaggedFields))
+
+
+class _Describe(Request[_Question]):  # type: ignore[misc]  # aiokafka is untyped here
+    API_KEY = 65
+
+    def __init__(self, transactional_id: str) -> None:
+        self._id = transactional_id
+
+    def build(self, request_struct_class: type[_Question]) -> _Question:
+        return request_struct_class([self._id], {})
+
+
+async def was_committed(client: AIOKafkaClient, transactional_id: str) -> bool:
+    """Tell whether the id's last transaction was to be committed. Ask before its producer starts.
+
+    False: it was aborted, or will be, or there was none, or the broker, older than Kafka 3.0, cannot say.
+
+    Raises:
+        KafkaError: The coordinator refuses or does not answer.
+    """
+    deadline = time.monotonic() + _DEADLINE
+    while True:
+        try:
+            return await _state(client, transactional_id) in {"PrepareCommit", "CompleteCommit"}
+        except errors.IncompatibleBrokerVersion:
+            return False
+        except errors.KafkaError as error:
+            if not error.retriable or time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(_PAUSE)
+
+
+async def _state(client: AIOKafkaClient, transactional_id: str) -> str:
+    coordinator = await client.coordinator_lookup(CoordinationType.TRANSACTION, transactional_id)
+    answer = await client.send(coordinator, _Describe(transactional_id), group=ConnectionGroup.COORDINATION)
+    code, _, state, *_ = answer.states[0]
+    if code == _UNKNOWN_ID:
+        return "Empty"
+    if code:
+        raise errors.for_code(code)(f"the state of transactional id {transactional_id}")
+    return str(state)
