@@ -1,8 +1,10 @@
 """The unit of work's transactions, on a real broker."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, ProducerFenced
 from cluster import Cluster
@@ -10,6 +12,7 @@ from cluster import Cluster
 from schemas.dead_letters import LEFT_OUT, MAX_WHOLE_BYTES, Fault
 from schemas.uploads import MAX_EVENT_BYTES, Record
 from streams.announcing import dead_letter_output
+from streams.broker import EmbeddedBroker
 from streams.changelogs import catch_up
 from streams.changes import Changes
 from streams.errors import InvariantError, TopicsError
@@ -17,8 +20,9 @@ from streams.kafka_connection import KafkaConnection
 from streams.ledger import Ledger
 from streams.loading import Loading
 from streams.outcomes import Output
-from streams.partition_log import PartitionLog
+from streams.partition_log import PartitionLog, consuming
 from streams.replica import Replica
+from streams.rows import TABLES
 from streams.settings import Settings
 from streams.state import PartitionState
 from streams.topic_admin import ensure_topics
@@ -98,6 +102,50 @@ async def test_a_transaction_that_was_left_open_is_undone(kafka: str, names: Top
     with pytest.raises((KafkaError, ProducerFenced)):
         await producer.commit_transaction()
     await producer.stop()
+
+
+async def until_ended(kafka: str, names: TopicNames) -> None:
+    """Wait until no transaction is open."""
+    places = [TopicPartition(names.changelog(table), 0) for table in TABLES]
+    connection = KafkaConnection(kafka)
+    async with consuming(connection) as committed, consuming(connection, "read_uncommitted") as sent:
+        while await committed.end_offsets(places) != await sent.end_offsets(places):
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("forgotten", [{"meta"}, {"images"}, {"meta", "images"}])
+@pytest.mark.parametrize("end", ["commit", "abort"])
+async def test_what_a_broker_forgot_to_end_is_ended_as_it_had_decided(
+    new_broker: Callable[[], EmbeddedBroker], unique: str, forgotten: set[str], end: str
+) -> None:
+    """As after a restart that took partitions for deleted ones: their records stay open for ever."""
+    broker = new_broker()
+    broker._properties = {"transaction.partition.verification.enable": "false"}
+    await asyncio.to_thread(broker.start)
+    kafka, settings = broker.bootstrap_servers, Settings(topic_prefix=f"{unique}.", partitions=1)
+    await ensure_topics(KafkaConnection(kafka), settings)
+    names = TopicNames.of(settings)
+    dying = await opened(kafka, names)
+    await write(dying, "a", 0)
+    producer = dying._producer
+    assert producer is not None
+    await until_ended(kafka, names)  # or its markers would end what comes next as well
+    untold = {TopicPartition(names.changelog(table), 0) for table in forgotten}
+    producer._txn_manager._txn_partitions.update(untold)  # it believes that the broker knows of them
+    if end == "abort":
+        producer.commit_transaction = producer.abort_transaction
+    await write(dying, "b", 1, outputs=2)
+    await dying.close()
+    owner = await opened(kafka, names)
+    seen = ["a", "b"] if end == "commit" else ["a"]
+    assert (list(owner.state.rows["images"]), owner.state.next_offset) == (seen, len(seen))
+    await write(owner, "c", len(seen), outputs=1)
+    await owner.close()
+    fresh = await opened(kafka, names)
+    assert list(fresh.state.rows["images"]) == [*seen, "c"]
+    await fresh.close()
+    results = await Cluster(kafka, names.app_id, None, 1).read(names.categorizations)  # type: ignore[arg-type]
+    assert len(results) == (3 if end == "commit" else 1)
 
 
 async def test_a_row_beyond_the_resume_point_is_not_believed(kafka: str, names: TopicNames) -> None:
