@@ -86,6 +86,8 @@ async def was_committed(client: AIOKafkaClient, transactional_id: str) -> bool:
             return await _state(client, transactional_id) in {"PrepareCommit", "CompleteCommit"}
         except errors.IncompatibleBrokerVersion:
             return False
+        except errors.TransactionalIdAuthorizationFailed as error:
+            raise errors.TransactionalIdAuthorizationFailed(transactional_id) from error
         except errors.KafkaError as error:
             if not error.retriable or time.monotonic() > deadline:
                 raise
