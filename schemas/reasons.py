@@ -65,7 +65,8 @@ REASONS: dict[str, Reason] = {
         "The name of the source's host could not be resolved.", "Check the name and the DNS, and replay."
     ),
     "connection_failed": Reason(
-        "The source refused or lost the connection.", "Replay once the source is up again."
+        "The source refused or lost the connection, or its certificate is not trusted.",
+        "Replay once the source is up again and its certificate is valid.",
     ),
     "timeout": Reason(
         "The source gave no complete answer in time.",

@@ -149,12 +149,14 @@ class CheckedResolver(AbstractResolver):
         """Resolve for aiohttp's connector.
 
         Raises:
-            SourceGoneError: Any of the addresses is refused.
+            SourceGoneError: Any of the addresses is refused, or no host can have such a name.
             SourceBusyError: The name cannot be resolved now.
         """
         try:
             found = await self._lookups.addresses(host, port, family)
-        except (OSError, UnicodeError) as error:
+        except UnicodeError as error:
+            raise SourceGoneError("invalid_url", f"no host can have the name {host[:253]!r}") from error
+        except OSError as error:
             raise SourceBusyError("unknown_host", f"cannot resolve {host[:253]!r}: {error}") from error
         if not self._policy.allows_host(host.rstrip("."), port):  # as in `check_host`
             for address, _ in found:

@@ -15,7 +15,7 @@ FAILS_FOR = 1.0  # ...that take at least so many seconds: a source that answers 
 FIRST_PAUSE = 1.0  # seconds; doubled with each probe that fails
 LONGEST_PAUSE = 60.0
 _MAX_HOSTS = 10_000  # remembered; beyond, the one that was heard of longest ago is forgotten
-_OWN_FAULTS = frozenset({"memory_busy"})
+_NOT_ASKED = frozenset({"memory_busy", "circuit_open"})
 
 
 @dataclass
@@ -50,18 +50,26 @@ class Circuits:
         return [host for host, circuit in self._circuits.items() if circuit.open_until is not None]
 
     @contextlib.contextmanager
-    def guard(self, host: str) -> Iterator[None]:
+    def guard(self, host: str) -> Iterator[Callable[[str], None]]:
         """Learn from how a fetch from a host ends. Enter it when the fetch may begin, not before.
 
+        It gives a function that says which host a redirect leads to: that one is asked from then on.
+
         Raises:
-            SourceBusyError: The host's circuit is open.
+            SourceBusyError: The host's circuit is open; also in that function.
         """
-        self._enter(host)
-        begun = self._clock()
+        begun = self._enter(host)
+
+        def go_on_to(target: str) -> None:
+            nonlocal host, begun
+            self._answered(host)
+            begun = self._enter(target)
+            host = target
+
         try:
-            yield
+            yield go_on_to
         except SourceBusyError as error:
-            if error.code in _OWN_FAULTS:
+            if error.code in _NOT_ASKED:
                 self._ended(host)
             else:
                 self._failed(host, begun, error)
@@ -77,15 +85,17 @@ class Circuits:
             raise
         self._answered(host)
 
-    def _enter(self, host: str) -> None:
+    def _enter(self, host: str) -> float:
+        """Begin to ask a host; give when."""
         circuit = self._circuits.get(host)
         if circuit is None or circuit.open_until is None:
-            return
+            return self._clock()
         wait = circuit.pause if circuit.probing else circuit.open_until - self._clock()
         if wait > 0:
             message = f"{host} failed {circuit.failures} times in a row and is left alone for now"
             raise SourceBusyError("circuit_open", message, wait)
         circuit.probing = True
+        return self._clock()
 
     def _failed(self, host: str, begun: float, error: SourceBusyError) -> None:
         circuit = self._circuits.pop(host, None) or _Circuit(begun)

@@ -131,8 +131,8 @@ class Fetcher:
         # The host's slot comes first: who waits for a slow host has none of the slots and of the memory that
         # all share. Its circuit comes after: it may have opened while the fetch waited for the slot.
         async with self._slots_of(host), self._slots:
-            with self.circuits.guard(request.url.netloc.decode("ascii").lower()):
-                return await self._hold(url, host, functools.partial(self._get, request))
+            with self.circuits.guard(_circuit_of(request)) as go_on_to:
+                return await self._hold(url, host, functools.partial(self._get, request, go_on_to))
 
     def _slots_of(self, host: str) -> asyncio.Semaphore:
         """Give a host's slots, which live as long as someone holds or awaits one."""
@@ -160,7 +160,7 @@ class Fetcher:
         await intake.take(len(data))
         return data
 
-    async def _get(self, request: httpx.Request, intake: Intake) -> bytes:
+    async def _get(self, request: httpx.Request, go_on_to: Callable[[str], None], intake: Intake) -> bytes:
         for _ in range(MAX_REDIRECTS + 1):
             async with self._stream(request) as response:
                 if not response.has_redirect_location:
@@ -168,6 +168,7 @@ class Fetcher:
                     return await self._read_body(response, intake)
                 url = redirect_target(response)
             request = self._request(url)
+            go_on_to(_circuit_of(request))
         message = f"more than {MAX_REDIRECTS} redirects, last to {shown(url)}"
         raise SourceGoneError("too_many_redirects", message)
 
@@ -219,6 +220,10 @@ class Fetcher:
             if len(chunks) == MAX_CHUNKS:  # an object per byte that drips in would take more than the byte
                 chunks = [b"".join(chunks)]
         return b"".join(chunks)
+
+
+def _circuit_of(request: httpx.Request) -> str:
+    return request.url.netloc.decode("ascii").lower()
 
 
 class _Answers(ResponseHandler):

@@ -74,6 +74,8 @@ def source_fault(error: Exception, url: str) -> SourceError:
     message = f"{shown(url)}: {type(error).__name__}" + (f" ({detail!s:.100})" if detail else "")
     if isinstance(error, aiohttp.InvalidURL):
         return SourceGoneError("invalid_url", message)
+    if isinstance(error, aiohttp.ClientSSLError):  # also a ValueError where a certificate was not renewed
+        return SourceBusyError("connection_failed", message)
     if isinstance(error, (ValueError, aiohttp.ClientResponseError)):
         return SourceGoneError("invalid_answer", message)
     return SourceBusyError("connection_failed", message)

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import socket
+import subprocess
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, closing
@@ -35,6 +36,16 @@ async def photos() -> AsyncIterator[FileServer]:
     """The sample photos, served by their place in the order of their names."""
     async with FileServer(sorted(SAMPLES.glob("*.jpg")), "127.0.0.1", 0) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def key_pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A certificate that nobody trusts, and its key: paths of PEM files."""
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = str(folder / "cert.pem"), str(folder / "key.pem")
+    options = ["-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=koala", "-keyout", key]
+    subprocess.run(["openssl", "req", *options, "-out", certificate], check=True, capture_output=True)  # noqa: S607
+    return certificate, key
 
 
 @pytest.fixture(scope="session")

@@ -197,6 +197,7 @@ async def test_an_unknown_name(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_name_that_is_no_name() -> None:
     """The real resolver's complaints about a name become the source's fault."""
     for host in ("a" * 64 + ".invalid", "..", "a..b", "x" * 5000):
-        with pytest.raises(SourceBusyError) as caught:
+        with pytest.raises(SourceGoneError) as caught:
             await CheckedResolver(AddressPolicy(), NameLookups(1)).resolve(host, 80)
+        assert caught.value.code == "invalid_url"
         assert len(str(caught.value)) < 500

@@ -8,6 +8,7 @@ import gc
 import gzip
 import ipaddress
 import socket
+import ssl
 import time
 import tracemalloc
 from contextlib import suppress
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 from photo_server import PHOTOS, PhotoServer, drips, floods, hangs, says, says_later, writes
 
 from streams.addresses import AddressPolicy, refused
+from streams.circuits import OPENS_AFTER
 from streams.errors import SourceBusyError, SourceError, SourceGoneError
 from streams.fetching import Fetcher, FetchLimits
 from streams.source_answers import MAX_RETRY_AFTER
@@ -362,6 +364,18 @@ async def test_no_tls(server: PhotoServer) -> None:
     assert (type(fault), fault.code) == (SourceBusyError, "connection_failed")
 
 
+async def test_a_certificate_that_nobody_trusts(key_pair: tuple[str, str]) -> None:
+    """It is renewed sooner or later: nothing of its host is given up at once."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*key_pair)
+    listening = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
+    async with listening:
+        port = listening.sockets[0].getsockname()[1]
+        fault = await fault_of(f"https://127.0.0.1:{port}/koala.jpg?secret")
+    assert (type(fault), fault.code) == (SourceBusyError, "connection_failed")
+    assert "Certificate" in str(fault)
+
+
 def in_future(**kwargs: float) -> str:
     return format_datetime(datetime.now(UTC) + timedelta(**kwargs), usegmt=True)
 
@@ -456,6 +470,25 @@ async def test_redirects(server: PhotoServer) -> None:
         with pytest.raises(SourceGoneError, match="more than 3 redirects") as caught:
             await fetcher.fetch(server.url("/4"))
     assert caught.value.code == "too_many_redirects"
+
+
+async def test_a_redirect_to_a_dead_host(server: PhotoServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host that fails is left alone, not the one that leads there."""
+    monkeypatch.setattr("streams.circuits.FAILS_FOR", 0.0)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        dead = f"127.0.0.1:{free.getsockname()[1]}"
+        server.scripts["/hostile"] = says("302 Found", f"location: http://{dead}/koala.jpg")
+        async with Fetcher(LOOPBACK, LIMITS) as fetcher:
+            codes = []
+            for _ in range(OPENS_AFTER + 1):
+                with pytest.raises(SourceBusyError) as caught:
+                    await fetcher.fetch(server.url("/hostile"))
+                codes.append(caught.value.code)
+            assert codes == ["connection_failed"] * OPENS_AFTER + ["circuit_open"]
+            assert fetcher.circuits.open_hosts == [dead]
+            with await fetcher.fetch(server.url("/koala.jpg")) as fetched:
+                assert fetched.size > 0
 
 
 async def test_rebinding(server: PhotoServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,4 @@
 import ssl
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,6 @@ SASL = {
     "KAFKA_SASL_USERNAME": "koala",
     "KAFKA_SASL_PASSWORD": "eucalyptus",
 }
-
-
-@pytest.fixture(scope="module")
-def key_pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, key = str(folder / "cert.pem"), str(folder / "key.pem")
-    options = ["-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=koala", "-keyout", key]
-    subprocess.run(["openssl", "req", *options, "-out", certificate], check=True, capture_output=True)  # noqa: S607
-    return certificate, key
 
 
 def test_defaults_to_a_local_broker_in_plain_text() -> None:
