@@ -61,7 +61,9 @@ def fold_rules_of(settings: Settings) -> FoldRules:
         settings.keep_interests,
         settings.keep_deleted,
     )
-    retries = RetryPolicy(settings.retry_first, settings.retry_longest, settings.retry_budget)
+    retries = RetryPolicy(
+        settings.retry_first, settings.retry_longest, settings.retry_budget, settings.retry_budget_crowded
+    )
     return FoldRules(TopicNames.of(settings), retention, retries)
 
 

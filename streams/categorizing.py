@@ -114,9 +114,12 @@ class Categorizer:
         except SourceBusyError as error:
             fault = _fault(error, error.code, stage, retryable=True)
             return Deferred(fault, int(steady_time() * 1000), error.retry_after, _awaited(upload))
-        except Exception as error:  # a fault of ours must not block the partition: people decide
+        except Exception as error:  # a fault of ours: it may pass, as a lack of memory does, or people decide
             log.exception("record %s/%d/%d failed", record.topic, record.partition, record.offset)
-            return _rejected(error, "internal_error", stage, upload, retryable=True)
+            if stage == "parse":
+                return _rejected(error, "internal_error", stage, upload, retryable=True)
+            fault = _fault(error, "internal_error", stage, retryable=True)
+            return Deferred(fault, int(steady_time() * 1000), None, _awaited(upload))
 
     def _read(self, record: Record) -> Upload:
         upload = parse_upload(record)

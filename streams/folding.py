@@ -24,7 +24,7 @@ from streams.outcomes import Aside, Deferred, Deleted, Done, Edited, Outcome, Re
 from streams.repeats import is_repeat
 from streams.retagging import checked_retag, is_settled, of_image
 from streams.retention import Retention
-from streams.retrying import RetryPolicy, defer, end_retry, put_aside
+from streams.retrying import RetryPolicy, defer, end_retry, is_awaited, put_aside
 from streams.rows import OFFSET_KEY, ImageKey
 from streams.topics import TopicNames
 
@@ -46,7 +46,7 @@ def fold(changes: Changes, done: Done, rules: FoldRules) -> None:
     outcome = _checked(changes, done)
     _advance_clock(changes, done.record, outcome)
     if isinstance(outcome, Deferred):
-        defer(changes, done.record, outcome, rules.retries, rules.names)
+        defer(changes, done, outcome, rules.retries, rules.names)
         return
     if isinstance(outcome, Aside):
         put_aside(changes, done.record, outcome)
@@ -65,13 +65,16 @@ def fold(changes: Changes, done: Done, rules: FoldRules) -> None:
 
 
 def _forget(changes: Changes, done: Done, retention: Retention) -> None:
-    """Forget an image that was deleted too long ago, whether or not a sweep has found it."""
+    """Forget an image that was deleted too long ago, whether or not a sweep has found it.
+
+    Not as long as an upload of it waits for its source: that one must find what was decided meanwhile.
+    """
     upload = done.outcome.upload
-    if upload is not None:
-        key = ImageKey.of(upload).encode()
-        row = changes.get("images", key)
-        if row is not None and not retention.remembers(row, _mark(changes, done.record)):
-            changes.put("images", key, None)
+    if upload is None or is_awaited(changes, key := ImageKey.of(upload).encode()):
+        return
+    row = changes.get("images", key)
+    if row is not None and not retention.remembers(row, _mark(changes, done.record)):
+        changes.put("images", key, None)
 
 
 def _mark(changes: Changes, record: Record) -> int:

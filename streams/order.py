@@ -104,6 +104,11 @@ class Order:
         return [entry for entry in self._retries if entry.aside]
 
     @property
+    def is_clear(self) -> bool:
+        """Tell whether no entry waits for its turn."""
+        return not self._entries
+
+    @property
     def oldest(self) -> float:
         """Give when the first of the entries began; now, without any."""
         return self._entries[0].began if self._entries else time.monotonic()

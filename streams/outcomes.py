@@ -135,7 +135,12 @@ class Output:
 
 @dataclass(frozen=True)
 class Done:
-    """A record of the upload topic with its outcome."""
+    """A record of the upload topic with its outcome.
+
+    Attributes:
+        crowded: Whether as many events wait for a retry as may.
+    """
 
     record: Record
     outcome: Outcome
+    crowded: bool = False

@@ -85,12 +85,19 @@ async def consuming(
 
 
 class PartitionLog:
-    """The records of one partition, in order and without gaps of our making."""
+    """The records of one partition, in order and without gaps of our making.
+
+    Attributes:
+        end_offset: The end of what is committed, as last heard from the broker; None: it was not heard yet.
+        reached: All records before it were given. Behind the last of them it moves on over what is none:
+            the markers of publishers' transactions, and records that were aborted.
+    """
 
     def __init__(self, connection: KafkaConnection, topic: str, partition: int) -> None:
+        self.end_offset: int | None = None
+        self.reached = 0
         self._place = TopicPartition(topic, partition)
         self._consumer = open_consumer(connection)
-        self.end_offset: int | None = None  # of committed records, as last heard from the broker
 
     async def __aenter__(self) -> Self:
         await self._consumer.start()
@@ -121,6 +128,7 @@ class PartitionLog:
             for message in batches.get(self._place, ()):
                 offset = message.offset + 1
                 yield _record(message)
+            self.reached = await self._consumer.position(self._place)
 
     async def _check_range(self, offset: int) -> int:
         first: int = (await self._consumer.beginning_offsets([self._place]))[self._place]

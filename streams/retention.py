@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from streams.rows import ALL, DAY_MS, WINDOW_SECONDS, InterestKey
+from streams.rows import ALL, AWAITED, DAY_MS, WINDOW_SECONDS, InterestKey
 from streams.state import PartitionState
 
 _DELETED = b'"deleted":true'
@@ -82,5 +82,7 @@ def _expired_interests(retention: Retention, state: PartitionState) -> Iterator[
 def _expired_images(retention: Retention, state: PartitionState) -> Iterator[Expired]:
     for key, row in state.rows["images"].copy().items():
         # Few are deleted: the others are told by their bytes.
-        if _DELETED in row and not retention.remembers(orjson.loads(row), state.mark):
+        if _DELETED not in row or AWAITED + key in state.rows["meta"]:
+            continue
+        if not retention.remembers(orjson.loads(row), state.mark):
             yield Expired("images", key, row)

@@ -14,13 +14,15 @@ import orjson
 from schemas.uploads import Record
 from streams.announcing import dead_letter_output
 from streams.changes import Changes, PartitionRows, Row
-from streams.outcomes import Aside, Deferred
+from streams.outcomes import Aside, Deferred, Done
 from streams.rows import AWAITED, ImageKey
 from streams.topics import TopicNames
 
 _MAX_ASKED = 3600.0  # seconds that a source may make us wait
 _NO_ATTEMPTS = {"circuit_open", "memory_busy"}  # the source was not asked: the next wait is no longer
 _SLOW = "slow"
+_OURS = "internal_error"
+_MOST_FAULTS = 4  # of ours, before people decide; a fault that passes has passed by then
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,13 @@ class RetryPolicy:
         longest: No wait is longer, unless the source asks for it.
         budget: How long an event waits, all waits together, before it is given up. Not from clock to clock:
             one that jumps must not end the patience.
+        crowded: The same while as many wait as may: sources that stay away slow intake, but never stop it.
     """
 
     first: float = 1.0
     longest: float = 60.0
     budget: float = 86_400.0
+    crowded: float = 900.0
 
     def wait(self, offset: int, attempt: int) -> float:
         """Give the wait after so many failures: half of it fixed, half by chance.
@@ -47,25 +51,31 @@ class RetryPolicy:
         digest = hashlib.sha256(f"{offset}/{attempt}".encode()).digest()
         return whole * (0.5 + digest[0] / 512)
 
+    def gives_up(self, row: Row, *, crowded: bool) -> bool:
+        """Tell whether an event has waited for long enough."""
+        budget = min(self.budget, self.crowded) if crowded else self.budget
+        return bool(row["waited"] > budget * 1000 or row["faults"] >= _MOST_FAULTS)
 
-def defer(
-    changes: Changes, record: Record, deferred: Deferred, policy: RetryPolicy, names: TopicNames
-) -> None:
+
+def defer(changes: Changes, done: Done, deferred: Deferred, policy: RetryPolicy, names: TopicNames) -> None:
     """Keep an event for later, or give it up when its budget is spent."""
+    record, reason = done.record, deferred.fault.reason
     key = str(record.offset)
     row = changes.get("retries", key)
     if row is None:
-        row = _row_of(record, deferred, deferred.fault.reason)
+        row = _row_of(record, deferred, reason)
         _note_awaited(changes, row, 1)
-    if row.get("waited", 0) > policy.budget * 1000:
+    row = {"waited": 0, "faults": 0} | row
+    row["faults"] += reason == _OURS
+    if policy.gives_up(row, crowded=done.crowded):
         end_retry(changes, record)
         changes.emit(dead_letter_output(record, deferred.fault, names))
         return
-    attempt = row["attempt"] + (deferred.fault.reason not in _NO_ATTEMPTS)
+    attempt = row["attempt"] + (reason not in _NO_ATTEMPTS)
     wait = max(policy.wait(record.offset, attempt), min(deferred.retry_after or 0, _MAX_ASKED))
     wait_ms = int(wait * 1000)
-    again = {"due": deferred.at + wait_ms, "wait": wait_ms, "waited": row.get("waited", 0) + wait_ms}
-    changes.put("retries", key, row | again | {"attempt": attempt, "reason": deferred.fault.reason})
+    again = {"due": deferred.at + wait_ms, "wait": wait_ms, "waited": row["waited"] + wait_ms}
+    changes.put("retries", key, row | again | {"attempt": attempt, "reason": reason})
 
 
 def put_aside(changes: Changes, record: Record, aside: Aside) -> None:
@@ -92,8 +102,10 @@ def waits_before(rows: PartitionRows, image: str, offset: int) -> bool:
     """Tell whether an upload of an image that came before an offset is kept for later."""
     if AWAITED + image not in rows["meta"]:
         return False
+    told = orjson.dumps(image)  # few rows hold these bytes; to unpack all of them would take a second
     return any(
-        int(key) < offset and orjson.loads(row).get("image") == image for key, row in rows["retries"].items()
+        int(key) < offset and told in row and orjson.loads(row).get("image") == image
+        for key, row in rows["retries"].items()
     )
 
 
@@ -147,9 +159,15 @@ def _decode(text: str | None) -> bytes | None:
 
 
 class RetrySchedule:
-    """Which rows of `retries` are due when."""
+    """Which rows of `retries` are due when.
+
+    Attributes:
+        size: Their bytes.
+    """
 
     def __init__(self) -> None:
+        self.size = 0
+        self._sizes: dict[str, int] = {}
         self._due: dict[str, int] = {}
         self._heap: list[tuple[int, str]] = []
 
@@ -161,9 +179,12 @@ class RetrySchedule:
 
         A clock that was set back since the row was written makes nobody wait longer than was meant.
         """
+        self.size -= self._sizes.pop(key, 0)
         if row is None:
             self._due.pop(key, None)
             return
+        self._sizes[key] = len(row)
+        self.size += len(row)
         decoded = orjson.loads(row)
         due = min(int(decoded["due"]), now + int(decoded.get("wait", decoded["due"])))
         self._due[key] = due

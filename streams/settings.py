@@ -109,6 +109,9 @@ class Settings:
     retry_budget: float = _setting(
         86_400.0, "Time after which an upload from a busy source is given up: a dead letter.", _at_least(0)
     )
+    retry_budget_crowded: float = _setting(
+        900.0, "The same while TAGSTREAM_MAX_RETRIES wait: intake is slow then, but goes on.", _at_least(0)
+    )
     max_retries: int = _setting(
         1000, "Most uploads per partition that wait for a retry; intake waits beyond.", _at_least(1)
     )

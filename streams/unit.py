@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 SWEPT_PER_TRANSACTION = 200
 MAX_RETRIES_IN_WORK = 16
+MAX_RETRY_BYTES = 16_000_000  # of the rows of `retries`: every worker keeps those of all partitions
 FENCE_GRACE = 4.0  # seconds: whoever took over, the group's word on it comes with the next heartbeats
 _UNFELT = 0.5  # of a record's time in work: so much more goes unnoticed
 _TELL_EVERY = 1.0  # seconds between two looks at whether others know how far we are
@@ -43,6 +44,7 @@ class Source(Protocol):
     """Where a unit's records come from: see `streams.partition_log.PartitionLog`."""
 
     end_offset: int | None
+    reached: int
 
     def records(self, offset: int) -> AsyncIterator[Record]:
         """Give every record from `offset` on, in order."""
@@ -101,7 +103,8 @@ class Pace:
             been in work; all of it once more wait than may be in work. Rare transactions cost less, and
             nobody feels it: the records take longer anyway. Half of `max_in_flight` is always enough.
         sweep_interval: Seconds between two searches for rows that no longer count.
-        max_retries: Most records that wait for a retry; intake waits beyond.
+        max_retries: Most records that wait for a retry, and together they have at most MAX_RETRY_BYTES;
+            intake waits beyond.
         patience: Seconds that a record which is done waits for those before it whose sources are slow.
     """
 
@@ -269,14 +272,20 @@ class Unit:
         for key, row in self.books.state.rows["retries"].items():
             self._schedule.note(key, row, int(steady_time() * 1000))
 
-    def _number_waiting(self) -> int:
+    @property
+    def number_waiting(self) -> int:
+        """Give how many records wait for busy sources."""
         return len(self._schedule) + len(self._order.aside)
 
+    def _is_crowded(self) -> bool:
+        return self.number_waiting >= self._pace.max_retries or self._schedule.size >= MAX_RETRY_BYTES
+
     async def _room_for_retries(self) -> None:
-        if (waiting := self._number_waiting()) < self._pace.max_retries:
+        if not self._is_crowded():
             return
-        log.warning("partition %d: intake waits, %d uploads wait for busy sources", self.partition, waiting)
-        while self._number_waiting() >= self._pace.max_retries:  # noqa: ASYNC110 - it shrinks by commits only
+        text = "partition %d: intake waits, %d uploads wait for busy sources"
+        log.warning(text, self.partition, self.number_waiting)
+        while self._is_crowded():  # noqa: ASYNC110 - it shrinks by commits only
             await asyncio.sleep(_POLL)
 
     async def _retry_for_ever(self) -> None:
@@ -305,9 +314,18 @@ class Unit:
     async def _something_to_commit(self) -> None:
         while True:
             self._arrived.clear()
-            if self._expired or self.books.untold or self._order.any_leaves:
+            if self._expired or self.books.untold or self._order.any_leaves or self._may_move_on():
                 return
             await self._arrived.wait()
+
+    def _may_move_on(self) -> bool:
+        """Tell whether only transactions' markers and the like lie between what is committed and the end."""
+        return self._next_offset([]) > self.books.state.next_offset
+
+    def _next_offset(self, entries: list[Entry]) -> int:
+        """Give the resume point of a transaction with these entries."""
+        done = entries[-1].record.offset + 1 if entries else self.books.state.next_offset
+        return max(done, self.source.reached) if self.source and self._order.is_clear else done
 
     async def _keep_pace(self) -> None:
         """Let more outcomes gather, unless enough have or the last transaction is long past."""
@@ -337,12 +355,13 @@ class Unit:
             if state.rows[table].get(key) == row:  # an image may have come back since
                 changes.put(table, key, None)
         del self._expired[:SWEPT_PER_TRANSACTION]
+        crowded = self._is_crowded()
         for entry in late:
-            self._work.fold(changes, Done(entry.record, entry.outcome.result()))
+            self._work.fold(changes, Done(entry.record, entry.outcome.result(), crowded))
         for entry in entries:
-            self._work.fold(changes, Done(entry.record, entry.leave()))
+            self._work.fold(changes, Done(entry.record, entry.leave(), crowded))
         in_work = {str(entry.record.offset) for entry in self._order.aside}
-        await self.books.commit(changes, entries[-1].record.offset + 1 if entries else state.next_offset)
+        await self.books.commit(changes, self._next_offset(entries))
         now = int(steady_time() * 1000)
         for table, key in changes.written:
             if table == "retries" and key not in in_work:
@@ -363,7 +382,7 @@ class Unit:
     async def _tell_for_ever(self) -> None:
         while True:
             await asyncio.sleep(_TELL_EVERY)
-            if self.books.untold:
+            if self.books.untold or self._may_move_on():
                 self._arrived.set()
 
 

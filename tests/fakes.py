@@ -137,6 +137,7 @@ class ListSource:
 
     def __init__(self, records: list[Record]) -> None:
         self.end_offset: int | None = None
+        self.reached = 0
         self._records = records
 
     async def __aenter__(self) -> Self:

@@ -246,6 +246,38 @@ async def first(log: PartitionLog, offset: int, count: int) -> AsyncIterator[Rec
 
 
 @pytest.mark.kafka
+async def test_the_log_goes_on_over_what_is_no_record(kafka: str, unique: str) -> None:
+    """Markers of a publisher's transactions, and what it aborted: nobody waits for them."""
+    settings = Settings(app_id=unique, topic_prefix=f"{unique}.", partitions=1)
+    await ensure_topics(KafkaConnection(kafka), settings)
+    topic = TopicNames.of(settings).uploads
+    producer = AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=unique)
+    await producer.start()
+    try:
+        await transact(producer, topic, 1, commit=True)
+        await transact(producer, topic, 3, commit=False)
+    finally:
+        await producer.stop()
+    async with PartitionLog(KafkaConnection(kafka), topic, 0) as log, aclosing(log.records(0)) as records:
+        assert (await anext(records)).offset == 0
+        assert log.reached == 0
+        following = asyncio.ensure_future(anext(records))
+        async with asyncio.timeout(20):
+            while log.reached < 6:
+                await asyncio.sleep(0.01)
+        assert log.reached == log.end_offset == 6
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+async def transact(producer: AIOKafkaProducer, topic: str, count: int, *, commit: bool) -> None:
+    await producer.begin_transaction()
+    for number in range(count):
+        await producer.send_and_wait(topic, b"%d" % number, partition=0)
+    await (producer.commit_transaction() if commit else producer.abort_transaction())
+
+
+@pytest.mark.kafka
 async def test_the_ends_of_many_topics_are_had_at_once(
     kafka: str, unique: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

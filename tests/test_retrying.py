@@ -1,14 +1,16 @@
 import orjson
 import pytest
-from fakes import NAMES, apply, done, edit, record, upload
+from fakes import NAMES, RULES, apply, done, edit, record, tagged, upload
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.dead_letters import Fault, read_fault
-from schemas.uploads import Record, UploadType
-from streams.outcomes import Aside, Deferred, Done
+from schemas.uploads import Record, Upload, UploadType
+from streams.folding import FoldRules
+from streams.outcomes import Aside, Deferred, Deleted, Done
+from streams.retention import expired_rows
 from streams.retrying import RetryPolicy, RetrySchedule, record_of, waits_before
-from streams.rows import ImageKey
+from streams.rows import DAY_MS, ImageKey
 from streams.state import PartitionState
 
 FAULT = Fault("http_503", "fetch", True, "SourceBusyError", "status 503")
@@ -16,6 +18,10 @@ FAULT = Fault("http_503", "fetch", True, "SourceBusyError", "status 503")
 
 def busy(original: Record, at: int, retry_after: float | None = None) -> Done:
     return Done(original, Deferred(FAULT, at, retry_after))
+
+
+def busy_upload(original: Record, waiting: Upload) -> Done:
+    return Done(original, Deferred(FAULT, 0, None, waiting))
 
 
 @given(
@@ -112,6 +118,49 @@ def test_a_spent_budget_gives_a_retryable_dead_letter() -> None:
     assert state.rows["retries"] == {}
 
 
+@pytest.mark.parametrize(("policy", "most"), [(RetryPolicy(), 900), (RetryPolicy(budget=60), 60)])
+def test_waiting_is_shorter_while_many_wait(policy: RetryPolicy, most: float) -> None:
+    """A quarter of an hour, unless the whole budget is even less; the letter is as usual."""
+    rules = FoldRules(NAMES, RULES.retention, policy)
+    for wait, given_up in ((most, False), (most + 0.001, True)):
+        state = PartitionState(0)
+        waiting = Deferred(FAULT, 0, wait)
+        assert apply(state, Done(record(3), waiting, crowded=True), rules) == []
+        letters = apply(state, Done(record(3), waiting, crowded=True), rules)
+        assert [read_fault(letter.headers) for letter in letters] == [FAULT] * given_up
+        assert len(state.rows["retries"]) == (not given_up)
+
+
+def test_a_fault_of_ours_is_given_up_soon() -> None:
+    """It may pass; when it has come four times, people decide. Busy sources in between do not count."""
+    state = PartitionState(0)
+    fault = Fault("internal_error", "decode", True, "MemoryError", "")
+    ours = Done(record(3), Deferred(fault, 0, None))
+    for event in (ours, busy(record(3), 0), busy(record(3), 0), ours, busy(record(3), 0), ours):
+        assert apply(state, event) == []
+    (letter,) = apply(state, ours)
+    assert read_fault(letter.headers) == fault
+
+
+def test_rows_of_an_earlier_version_wait_on() -> None:
+    """They tell neither how long they have waited nor of faults of ours."""
+    state = PartitionState(0)
+    apply(state, busy(record(3), 0))
+    row = orjson.loads(state.rows["retries"]["3"])
+    state.apply("retries", "3", orjson.dumps({name: row[name] for name in row.keys() - {"waited", "faults"}}))
+    assert apply(state, busy(record(3), 1000)) == []
+    assert orjson.loads(state.rows["retries"]["3"])["attempt"] == 2
+
+
+def test_a_schedule_knows_the_size_of_its_rows() -> None:
+    """Each counts as it is now; one that is gone does not."""
+    schedule = RetrySchedule()
+    short, long = b'{"due":1}', b'{"due":1,"value":"abc"}'
+    for key, row in (("a", short), ("b", long), ("a", long), ("b", None), ("c", None)):
+        schedule.note(key, row, 0)
+    assert schedule.size == len(long)
+
+
 def test_a_clock_that_jumps_ahead_spends_no_budget() -> None:
     """What counts is how long the event waited, not what the clocks of two workers say."""
     state = PartitionState(0)
@@ -125,6 +174,21 @@ def test_a_clock_that_was_set_back_makes_nobody_wait() -> None:
     schedule.note("a", b'{"due":90000000,"wait":500}', 1000)
     assert schedule.take_due(1499) is None
     assert schedule.take_due(1500) == "a"
+
+
+@pytest.mark.parametrize("days", [1, 40])
+def test_a_retry_never_brings_a_deleted_image_back(days: int) -> None:
+    """However long ago both happened: a deletion is remembered as long as an upload of its image waits."""
+    state, now = PartitionState(0), 50 * DAY_MS
+    old = upload(event_id="old", at=now - days * DAY_MS)
+    deletion = upload(event_id="gone", at=old.at + 1000, kind=UploadType.DELETED)
+    apply(state, busy_upload(record(1, timestamp=now), old))
+    apply(state, Done(record(2, timestamp=now), Deleted(deletion)))
+    assert expired_rows(RULES.retention, state) == []
+    apply(state, Done(record(1, timestamp=now), tagged(old, koala=0.9)))
+    assert orjson.loads(state.rows["images"]["img"])["deleted"]
+    assert not any("koala" in key for key in state.rows["trends"])
+    assert [row.key for row in expired_rows(RULES.retention, state)] == ([] if days == 1 else ["img"])
 
 
 def test_a_retry_never_overtakes_a_newer_event() -> None:

@@ -12,6 +12,7 @@ from streams.fetching import Fetched
 from streams.order import Turn
 from streams.outcomes import Deferred, Outcome, Tagged
 from streams.stub_tagger import StubTagger
+from streams.tagger_pool import TaggedImage
 
 OFFER = Offer({"imagga_tagging": ModelInfo("stub", "1")}, ("imagga_tagging",))
 EVENT = msgspec.json.encode(UploadData(public_id="img", url="http://h/1.jpg"))
@@ -58,3 +59,30 @@ async def test_a_source_that_needs_time_is_given_time(error: SourceBusyError) ->
     assert isinstance(outcome, Deferred)
     assert outcome.fault.reason == error.code
     assert len(hiccup.faltering) == 1
+
+
+class Steady:
+    """A source that always answers."""
+
+    async def fetch(self, _: str) -> Fetched:
+        return Fetched(b"{}", 0.0)
+
+
+class BrokenTagger:
+    """Taggers none of which can work now."""
+
+    async def tag(self, *_: object, **__: object) -> TaggedImage:
+        raise MemoryError
+
+
+async def test_a_fault_of_ours_may_pass() -> None:
+    """A worker that lacks memory now says nothing against the image: it is tried again later."""
+    event = record(value=EVENT)
+    outcome = await Categorizer(Steady(), BrokenTagger(), OFFER).outcome(event, {}, _settled, Turn())
+    assert isinstance(outcome, Deferred)
+    assert (outcome.fault.reason, outcome.fault.stage, outcome.fault.retryable) == (
+        "internal_error",
+        "decode",
+        True,
+    )
+    assert outcome.upload is not None

@@ -8,10 +8,11 @@ from fakes import NAMES, RULES, ListSource, MemoryBooks, record, tagged, upload
 from schemas.dead_letters import Fault
 from schemas.uploads import Record
 from streams.changes import Changes, PartitionRows
-from streams.folding import fold
+from streams.folding import FoldRules, fold
 from streams.order import Turn
-from streams.outcomes import Done, Outcome, Rejected
+from streams.outcomes import Deferred, Done, Outcome, Rejected
 from streams.retention import Expired
+from streams.retrying import RetryPolicy
 from streams.unit import Pace, Settled, Unit, Work
 
 
@@ -36,7 +37,9 @@ class Harness:
         self.answers: dict[int, asyncio.Future[None]] = {}
         self.needs_settled: set[int] = set()
         self.slow_sources: set[int] = set()
+        self.away: set[int] = set()
         self.folds = False
+        self.rules = RULES
         self.source = ListSource([record(offset) for offset in offsets])
         self.unit = Unit(
             0,
@@ -62,12 +65,14 @@ class Harness:
             assert self.books.state.next_offset == item.offset
         if item.offset in self.answers:
             await self.answers[item.offset]
+        if item.offset in self.away:
+            return Deferred(Fault("unknown_host", "fetch", True, "E", "m"), 0, None)
         return Rejected(Fault("x", "parse", False, "E", "m"))
 
     def _fold(self, changes: Changes, event: Done) -> None:
         self.applied.append(event.record.offset)
         if self.folds:
-            fold(changes, event, RULES)
+            fold(changes, event, self.rules)
 
     def _doom(self, where: str, error: BaseException) -> None:
         self.doomed.append(f"{where}: {error!r}")
@@ -264,6 +269,27 @@ async def test_how_far_the_log_is_done_is_told_without_an_upload(
     await subject.unit.close()
 
 
+async def test_what_is_no_record_is_passed_over(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind the last record that is done, nothing waits: not before one that is in work."""
+    monkeypatch.setattr("streams.unit._TELL_EVERY", 0.01)
+    subject = harness([0, 1])
+    subject.hold(1)
+    subject.unit.start()
+    await subject.until(lambda: subject.books.commits == [1])
+    subject.source.reached = 5  # 2 to 4 are markers of transactions
+    await asyncio.sleep(0.05)
+    assert subject.books.commits == [1]
+    subject.answers[1].set_result(None)
+    await subject.until(lambda: subject.books.commits == [1, 5])
+    subject.source.reached = 8
+    await subject.until(lambda: subject.books.commits == [1, 5, 8])
+    await asyncio.sleep(0.05)
+    assert subject.books.commits == [1, 5, 8]
+    await subject.unit.close()
+
+
 async def test_an_order_that_is_broken_ends_the_process(harness: Callable[..., Harness]) -> None:
     """A log that repeats an offset is not believed."""
     subject = harness([])
@@ -346,6 +372,25 @@ async def test_what_was_aside_is_taken_up_again(harness: Callable[..., Harness])
     assert successor.started == [0]
     assert len(subject.books.outputs) == 2
     await successor.unit.close()
+
+
+@pytest.mark.parametrize("limits", [{"max_retries": 3}, {"size": 1000}])
+async def test_sources_that_stay_away_stop_no_partition(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch, limits: dict[str, int]
+) -> None:
+    """Once as many wait as may, by number or bytes, those that have waited long enough are given up."""
+    monkeypatch.setattr("streams.unit.MAX_RETRY_BYTES", limits.get("size", 10**9))
+    monkeypatch.setattr("streams.unit._POLL", 0.001)
+    subject = harness(list(range(100)), max_in_flight=1, max_retries=limits.get("max_retries", 10**9))
+    subject.rules = FoldRules(NAMES, RULES.retention, RetryPolicy(first=0, longest=0, crowded=-1))
+    subject.folds = True
+    subject.away = set(range(0, 100, 2))
+    subject.unit.start()
+    await subject.until(lambda: subject.books.state.next_offset == 100)
+    waiting = subject.books.state.rows["retries"]
+    assert 0 < len(waiting) <= 8
+    assert len(subject.books.outputs) == 100 - len(waiting)
+    await subject.unit.close()
 
 
 async def test_intake_waits_for_slow_sources_in_the_end(harness: Callable[..., Harness]) -> None:
