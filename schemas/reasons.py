@@ -100,7 +100,8 @@ REASONS: dict[str, Reason] = {
     "truncated": Reason("The image ends too early.", "Upload the image to the source again and replay."),
     "corrupt": Reason("The image contradicts itself.", "Save the image again at the source and replay."),
     "internal_error": Reason(
-        "A fault of Tagstream's own, four times; the worker's log has the traceback.", "Report it, and replay."
+        "A fault of Tagstream's own, four times; the worker's log has the traceback.",
+        "Report it, and replay.",
     ),
 }
 

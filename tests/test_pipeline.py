@@ -5,8 +5,10 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiohttp import web
+from aiokafka import AIOKafkaProducer
 from cluster import Cluster
 from small_source import source
 
@@ -238,6 +240,29 @@ async def test_a_graceful_stop_under_load_leaves_no_trace(
     await cluster.start(0)
     await cluster.until_folded(300)
     await assert_exact(cluster, events, expected_tags)
+
+
+async def test_a_publisher_with_transactions_leaves_no_lag(cluster: Cluster, photos: FileServer) -> None:
+    """What it aborts is never seen, and neither that nor its markers wait for anybody."""
+    await cluster.start(0)
+    await cluster.until_ready([0])
+    producer = AIOKafkaProducer(bootstrap_servers=cluster.bootstrap, transactional_id=cluster.names.app_id)
+    await producer.start()
+    try:
+        for name, commits in (("koala", True), ("ghost", False)):
+            event = msgspec.json.encode(UploadData(public_id=name, url=photos.url(0)))
+            await producer.begin_transaction()
+            await producer.send_and_wait(cluster.names.uploads, event, partition=0)
+            await (producer.commit_transaction() if commits else producer.abort_transaction())
+    finally:
+        await producer.stop()
+    async with asyncio.timeout(30):
+        while True:
+            place = (await cluster.get(0, "/readyz"))["partitions"][0]
+            if (place["next_offset"], place["lag"]) == (4, 0):
+                break
+            await asyncio.sleep(0.2)
+    assert [result["public_id"] for result in await cluster.results()] == ["koala"]
 
 
 async def test_a_busy_source_delays_nobody_else(cluster: Cluster, photos: FileServer) -> None:
