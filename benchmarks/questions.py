@@ -21,6 +21,7 @@ DEADLINE = 1800  # seconds that a restart may take
 QUERIES = {
     "top": "/trends/top?window=24h&limit=20",
     "top_all": "/trends/top?window=all&limit=20",
+    "top_uploaders": "/trends/top?window=24h&limit=20&by=uploaders",
     "rising": "/trends/rising?window=24h",
     "series": "/trends/tags/tag{tag}?window=7d",
     "images": "/images?tag=tag{tag}&limit=20",
@@ -77,7 +78,7 @@ class Questions:
             for name, path in QUERIES.items():
                 found[name] = await self._ask(client, path)
                 print(
-                    f"{name:<10}",
+                    f"{name:<13}",
                     " ".join(f"{key} {value}" for key, value in found[name].items()),
                     flush=True,
                 )

@@ -246,15 +246,19 @@ class TenantTrends:
 
         Tags are walked by descending uses. A tag has no more uploaders than uses, so once `limit` tags are
         found and the next one's uses are below the least of them, the rest cannot be better (Fagin's
-        threshold algorithm, with one list). A tag's uploaders of all time, quick to have, bound it as well.
+        threshold algorithm, with one list). A tag's uploaders of all time, quick to have, bound it as well;
+        where a bound only ties with the last one found, the name decides.
         """
         found: list[tuple[int, str, int]] = []
+
+        def may_enter(bound: int, tag: str) -> bool:
+            return bound > 0 and (len(found) < limit or (-bound, tag) < found[-1][:2])
+
         for place in np.argsort(-counts, kind="stable").tolist():
             tag, uses = self.tags[place], int(counts[place])
-            bar = -found[-1][0] if len(found) == limit else 1
-            if uses < bar:
+            if not may_enter(uses, ""):
                 break
-            if self.uploaders(tag, [ALL_TIME]) >= bar:
+            if may_enter(uses, tag) and may_enter(min(uses, self.uploaders(tag, [ALL_TIME])), tag):
                 estimate = min(self.uploaders(tag, buckets), uses)
                 if estimate > 0:
                     insort(found, (-estimate, tag, uses))

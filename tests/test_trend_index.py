@@ -186,7 +186,17 @@ def test_windows_hold_what_happened_in_them(
             assert sum(trends.count(tag, part.buckets()) for part in span.steps(step)) == wanted[tag]
 
 
-@given(uploads, st.integers(1, 3))
+many_ties = st.lists(
+    st.tuples(
+        st.sampled_from([f"tag{number}" for number in range(25)]),
+        st.sampled_from([NOON - hours * HOUR for hours in range(4)]),
+        st.none() | st.sampled_from(["ann", "bo", "chris"]),
+    ),
+    max_size=60,
+)
+
+
+@given(uploads | many_ties, st.integers(1, 8))
 def test_top_by_uploaders_equals_a_full_walk(images: list[tuple[str, int, str | None]], limit: int) -> None:
     """Stopping early loses no tag."""
     world = World()
@@ -202,6 +212,19 @@ def test_top_by_uploaders_equals_a_full_walk(images: list[tuple[str, int, str | 
         (tag for tag in everything if tag.uploaders), key=lambda tag: (-(tag.uploaders or 0), tag.tag)
     )
     assert trends.top_by_uploaders(counts, buckets, limit) == ordered[:limit]
+
+
+def test_top_by_uploaders_merges_few_sketches_where_uploaders_are_few() -> None:
+    """One person who uploads everything makes all tags equal, and their names order them."""
+    world, names = World(), [f"tag{number:03}" for number in range(300)]
+    for name in names:
+        for hours in range(2):
+            world.upload(name, NOON - hours * HOUR, "ann")
+    buckets = AskedWindow("24h").span(NOON).buckets()
+    found = world.tenant.top_by_uploaders(world.tenant.counts(buckets), buckets, 5)
+    assert found == [Ranked(name, 2, 1) for name in names[:5]]
+    merged = {key.tag for key in world.trends.index._sketches._remembered if key.window != ALL}
+    assert merged == set(names[:5])
 
 
 def test_uploaders_are_estimated_within_the_stated_error() -> None:
