@@ -29,7 +29,7 @@ class ImageIndex:
 
     def __init__(self) -> None:
         self.libraries: dict[str, Library] = {}
-        self._loadings = 0
+        self._begun = self._ended = 0  # loadings
 
     def changed(self, partition: int, table: str, key: str, _old: bytes | None, new: bytes | None) -> None:
         """Take in the change of a row; a listener of `streams.state.PartitionState`."""
@@ -42,11 +42,11 @@ class ImageIndex:
 
     def loading(self, partition: int) -> Loading:
         """Begin to load all rows of a partition."""
-        self._loadings += 1
+        self._begun += 1
         return ImageLoading(self._held, partition, self._loaded)
 
     def _loaded(self) -> None:
-        self._loadings -= 1
+        self._ended += 1
 
     def _held(self, tenant: str) -> Library:
         library = self.libraries.get(tenant)
@@ -59,13 +59,20 @@ class ImageIndex:
         return View(self.libraries.get(tenant) or Library())
 
     async def compact(self) -> None:
-        """Bury the dead of each library where more than half of the slots are dead, but while loading."""
-        if self._loadings:
+        """Bury the dead of each library where more than half of the slots are dead, but while loading.
+
+        A loading knows its library and the places in it, so what is made while one begins is thrown away,
+        even if that one has ended since: the next look is soon.
+        """
+        begun = self._begun
+        if self._ended < begun:
             return
         for tenant, library in list(self.libraries.items()):
             if is_due(library):
                 compaction = Compaction(library)
                 await asyncio.to_thread(compaction.run)
+                if self._begun > begun:
+                    return
                 self.libraries[tenant] = compaction.finish()
 
     async def keep_compact(self, interval: float) -> None:

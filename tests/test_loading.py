@@ -1,13 +1,17 @@
 """Law: an index that is loaded with all rows at once equals one that is told row by row, also afterwards."""
 
-from collections.abc import Sequence
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from image_rows import deleted_row, image_row
 
+from streams.compaction import Compaction
 from streams.image_index import ImageIndex
 from streams.image_library import Library
 from streams.image_view import View
@@ -161,18 +165,65 @@ def test_interests(before: list[Rows], after: list[Rows], size: int) -> None:
         assert loaded.take_touched(tenant) == told.take_touched(tenant)
 
 
-async def test_nothing_is_buried_while_a_library_is_loaded() -> None:
-    """A library's slots keep their numbers until those who are loaded know theirs."""
+def half_dead() -> ImageIndex:
+    """Give an index of one image that has changed often enough for a compaction."""
     index = ImageIndex()
     for at in range(1100):
         index.changed(0, "images", "a", None, image_row({"sea": 0.5}, at=at))
+    return index
+
+
+def loading_another(index: ImageIndex) -> Iterator[None]:
+    """Give the steps in which another partition's image gets into its library."""
     loading = index.loading(1)
     loading.take(["b"], [image_row({"sea": 0.5}, at=DAY_MS)])
     loading.sort()
+    return loading.finish()
+
+
+async def test_nothing_is_buried_while_a_library_is_loaded() -> None:
+    """A library's slots keep their numbers until those who are loaded know theirs."""
+    index = half_dead()
+    steps = loading_another(index)
     before = index.libraries[""]
-    for _ in loading.finish():
+    for _ in steps:
         await index.compact()
         assert index.libraries[""] is before
     await index.compact()
     assert index.libraries[""] is not before
     assert index.view("").count("sea") == 2
+
+
+STEPS = len([*loading_another(ImageIndex())])
+
+
+@pytest.mark.parametrize("done", range(STEPS + 1))
+async def test_what_is_loaded_while_the_dead_are_buried_stays(
+    monkeypatch: pytest.MonkeyPatch, done: int
+) -> None:
+    """Wherever the thread that buries ends between the steps of a loading, or after all of them."""
+    index, run = half_dead(), Compaction.run
+    began, end = threading.Event(), threading.Event()
+
+    def slow_run(compaction: Compaction) -> None:
+        began.set()
+        end.wait(10)
+        run(compaction)
+
+    monkeypatch.setattr(Compaction, "run", slow_run)
+    compaction = asyncio.create_task(index.compact())
+    await asyncio.to_thread(began.wait, 10)
+    steps = loading_another(index)
+    for _ in range(done):
+        next(steps)
+    if done == STEPS:
+        assert next(steps, "ended") == "ended"
+    end.set()
+    await compaction
+    for _ in steps:
+        pass
+    found = alive(index.libraries[""])
+    assert (found["postings"], found["counts"]) == ({"sea": {(0, "a"): 5000, (1, "b"): 5000}}, {"sea": 2})
+    index.changed(1, "images", "b", None, None)
+    await index.compact()
+    assert [*alive(index.libraries[""])["images"]] == [(0, "a")]
