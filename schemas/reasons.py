@@ -43,12 +43,19 @@ REASONS: dict[str, Reason] = {
         "Publish an upload of the image with `keep_edits` false, and the edits that shall hold after it.",
     ),
     "invalid_url": Reason(
-        "The URL is malformed, carries credentials, or is not http, https or data.",
-        "Publish the event anew with a signed or public URL.",
+        "The URL is malformed, carries credentials, or is neither http, https or data nor in a folder or "
+        "bucket that TAGSTREAM_SOURCE_ROOTS names.",
+        "Publish the event anew with a signed or public URL. Where a folder or bucket is meant: add it to "
+        "TAGSTREAM_SOURCE_ROOTS, restart the workers, and replay.",
     ),
     "refused_address": Reason(
         "The URL leads to a private address or an unusual port.",
         "Where that source is meant: add it to TAGSTREAM_ALLOW_SOURCES, restart the workers, and replay.",
+    ),
+    "unreadable_file": Reason(
+        "There is no such file in the folder that TAGSTREAM_SOURCE_ROOTS names, or it is no regular file, "
+        "or a link leads to it, or the worker's user may not read it.",
+        "Put the file in its place, let the worker's user read it, and replay.",
     ),
     HTTP: Reason(
         "The source answered with this status instead of an image.",

@@ -55,7 +55,8 @@ class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
     url: Annotated[
         Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_EVENT_BYTES)] | None,
         msgspec.Meta(
-            description="http, https or data URL of the image. An image.uploaded event needs it; "
+            description="http, https or data URL of the image, or one in a folder or bucket that the "
+            "operator named. An image.uploaded event needs it; "
             "an image.update without it uses the last known one."
         ),
     ] = None

@@ -16,6 +16,7 @@ from streams.retention import Retention
 from streams.retrying import RetryPolicy
 from streams.rules.watching import RulesWatch
 from streams.settings import Settings
+from streams.source_roots import SourceRoots
 from streams.stub_tagger import StubTagger
 from streams.tagger_pool import TaggerPool
 from streams.topics import TopicNames
@@ -32,7 +33,7 @@ async def open_categorizer(
 
     Raises:
         ManifestError: A model folder cannot be used.
-        SettingsError: The allowed sources or the rules cannot be read.
+        SettingsError: The allowed sources, the roots or the rules cannot be read.
     """
     limits = FetchLimits(
         max_bytes=settings.max_image_bytes,
@@ -43,7 +44,8 @@ async def open_categorizer(
         per_host=settings.fetch_per_host,
     )
     policy = AddressPolicy.parse(settings.allow_sources)
-    fetcher = await stack.enter_async_context(Fetcher(policy, limits))
+    roots = SourceRoots.parse(settings.source_roots)
+    fetcher = await stack.enter_async_context(Fetcher(policy, limits, roots))
     pool, models = await asyncio.to_thread(build_tagger, settings)
     pool.start()
     stack.callback(pool.stop)

@@ -21,11 +21,14 @@ from streams.http_transport import AiohttpTransport
 from streams.intake import Intake
 from streams.name_lookups import NameLookups
 from streams.source_answers import check_answer, redirect_target, source_fault
+from streams.source_files import SourceFiles
+from streams.source_roots import RootedFile, SourceRoots
 from streams.source_urls import check_url, host_of, read_data_url, shown, too_large
 
 MAX_REDIRECTS = 3
 MAX_UNREAD_ANSWERS = 16
 MAX_CHUNKS = 1024
+NO_ROOTS = SourceRoots()
 _HEADERS = httpx.Headers({"accept": "image/*", "accept-encoding": "identity", "user-agent": "tagstream"})
 
 
@@ -89,11 +92,14 @@ class Fetcher:
     log whole URLs, and parse each redirect a second time.
     """
 
-    def __init__(self, policy: AddressPolicy, limits: FetchLimits) -> None:
+    def __init__(self, policy: AddressPolicy, limits: FetchLimits, roots: SourceRoots = NO_ROOTS) -> None:
         self.circuits = Circuits()
         self.budget = ByteBudget(limits.max_bytes_in_flight, limits.max_bytes)
         self._policy = policy
         self._limits = limits
+        self._roots = roots
+        # A read may outlive its fetch, where another machine serves the folder: let as many again begin.
+        self._files = SourceFiles(2 * limits.per_host)
         self._slots = asyncio.Semaphore(limits.concurrency)
         self._host_slots: weakref.WeakValueDictionary[str, asyncio.Semaphore] = weakref.WeakValueDictionary()
         self._transport: AiohttpTransport | None = None
@@ -118,7 +124,7 @@ class Fetcher:
             await self._transport.aclose()
 
     async def fetch(self, url: str) -> Fetched:
-        """Get the bytes behind an http, https or data URL.
+        """Get the bytes behind an http, https or data URL, or behind one of a root that the operator named.
 
         Raises:
             SourceGoneError: They cannot be had.
@@ -126,13 +132,21 @@ class Fetcher:
         """
         if url[:5].lower() == "data:":
             return await self._hold(url, "data:", functools.partial(self._read_data_url, url))
-        request = self._request(url)
+        if url[:5].lower() == "file:":
+            return await self._fetch_file(self._roots.file_at(url))
+        request = self._request(self._roots.http_url(url))
         host = host_of(request.url)
         # The host's slot comes first: who waits for a slow host has none of the slots and of the memory that
         # all share. Its circuit comes after: it may have opened while the fetch waited for the slot.
         async with self._slots_of(host), self._slots:
             with self.circuits.guard(_circuit_of(request)) as go_on_to:
                 return await self._hold(url, host, functools.partial(self._get, request, go_on_to))
+
+    async def _fetch_file(self, file: RootedFile) -> Fetched:
+        read = functools.partial(self._files.read, file, self._limits.max_bytes)
+        async with self._slots_of(file.root), self._slots:
+            with self.circuits.guard(file.root):
+                return await self._hold(file.url, file.root, read)
 
     def _slots_of(self, host: str) -> asyncio.Semaphore:
         """Give a host's slots, which live as long as someone holds or awaits one."""

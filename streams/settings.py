@@ -124,6 +124,9 @@ class Settings:
     allow_sources: str = _setting(
         "", "Private sources that events may name: HOST, HOST:PORT or NETWORK, separated by commas."
     )
+    source_roots: str = _setting(
+        "", "Folders (file:///FOLDER) and buckets (s3://BUCKET=https://BASE) that events may name, by commas."
+    )
     commit_interval: float = _setting(
         0.1, "Time between two transactions under load; a lone upload never waits.", _at_least(0)
     )

@@ -41,8 +41,8 @@ def check_url(url: httpx.URL) -> int:
         SourceGoneError: It is not for us.
     """
     if url.scheme not in {"http", "https"}:
-        message = f"scheme {url.scheme[:64]!r}: only http, https and data are fetched"
-        raise SourceGoneError("invalid_url", message)
+        rule = "only http, https, data and what TAGSTREAM_SOURCE_ROOTS names are fetched"
+        raise SourceGoneError("invalid_url", f"scheme {url.scheme[:64]!r}: {rule}")
     if not url.raw_host:
         raise SourceGoneError("invalid_url", "the URL names no host")
     if url.userinfo:

@@ -15,6 +15,7 @@ import orjson
 import pytest
 from cluster import Cluster, free_port
 
+from streams.commands.publish import _is_url
 from streams.topics import TopicNames
 
 PHOTOS = Path(__file__).parents[1] / "streams" / "photos"
@@ -205,6 +206,16 @@ async def test_a_connection_that_cannot_be(command: list[str], tmp_path: Path) -
     assert ended.code == 78
     rule = "choose PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
     assert ended.err.splitlines() == [f"tagstream {command[0]}: KAFKA_SECURITY_PROTOCOL='TLS': {rule}"]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [("https://a.test/b", True), ("DATA:,x", True), ("s3://photos/a", True), ("file:///srv/a.jpg", True),
+     ("photos/a.jpg", False), ("/srv/photos", False), ("database", False)],
+)  # fmt: skip
+def test_what_is_published_as_a_url(source: str, expected: bool) -> None:  # noqa: FBT001 - a case
+    """Whether workers fetch it is theirs to say; the rest is files and folders on this machine."""
+    assert _is_url(source) is expected
 
 
 async def test_a_folder_that_is_missing(tmp_path: Path) -> None:

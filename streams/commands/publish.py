@@ -133,7 +133,7 @@ def _event(template: UploadData, public_id: str, url: str) -> UploadData:
 
 
 def _is_url(source: str) -> bool:
-    return source.partition(":")[0].lower() in {"http", "https", "data"}
+    return source[:5].lower() == "data:" or "://" in source
 
 
 def _photos(path: Path) -> Sequence[Path]:
