@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 from aiohttp import web
@@ -19,13 +20,17 @@ from streams.file_server import FileServer
 
 pytestmark = pytest.mark.kafka
 
-PHOTOS = sorted((Path(__file__).parents[1] / "streams" / "photos").glob("*.jpg"))
+FOLDER = Path(__file__).parents[1] / "streams" / "photos"
+PHOTOS = sorted(FOLDER.glob("*.jpg"))
 THRESHOLD = 0.4
 
 
 @pytest.fixture
 async def cluster(kafka: str, unique: str, tmp_path: Path, photos: FileServer) -> AsyncIterator[Cluster]:
-    allowed = {"TAGSTREAM_ALLOW_SOURCES": f"127.0.0.1:{photos.port}"}
+    allowed = {
+        "TAGSTREAM_ALLOW_SOURCES": f"127.0.0.1:{photos.port}",
+        "TAGSTREAM_SOURCE_ROOTS": f"{FOLDER.as_uri()},s3://photos=http://127.0.0.1:{photos.port}",
+    }
     cluster = Cluster(kafka, unique, tmp_path, environment=allowed)
     try:
         yield cluster
@@ -240,6 +245,29 @@ async def test_a_graceful_stop_under_load_leaves_no_trace(
     await cluster.start(0)
     await cluster.until_folded(300)
     await assert_exact(cluster, events, expected_tags)
+
+
+async def test_folders_and_buckets_that_the_operator_named(
+    cluster: Cluster, photos: FileServer, expected_tags: dict[str, list[str]]
+) -> None:
+    """Their images are tagged like others; nothing beside them is read."""
+    await cluster.start(0)
+    await cluster.until_ready([0])
+    urls = {
+        "folder": f"{FOLDER.as_uri()}/koala.jpg",
+        "bucket": "s3://photos" + httpx.URL(photos.url(PHOTOS.index(FOLDER / "koala.jpg"))).path,
+        "outside": f"{FOLDER.as_uri()}/../settings.py",
+        "missing": f"{FOLDER.as_uri()}/nothing.jpg",
+        "unknown": "s3://secrets/koala.jpg",
+    }
+    events = [UploadData(public_id=name, url=url, auto_tagging=THRESHOLD) for name, url in urls.items()]
+    await cluster.publish(events)
+    await cluster.until_folded(len(events))
+    tags = {result["public_id"]: result["tags"] for result in await cluster.results()}
+    assert tags == dict.fromkeys(["folder", "bucket"], expected_tags["koala"])
+    letters = await cluster.read(cluster.names.dead_letters)
+    reasons = {(letter.key or b"").decode(): read_fault(letter.headers).reason for letter in letters}
+    assert reasons == {"outside": "invalid_url", "missing": "unreadable_file", "unknown": "invalid_url"}
 
 
 async def test_a_publisher_with_transactions_leaves_no_lag(cluster: Cluster, photos: FileServer) -> None:
