@@ -19,10 +19,13 @@ import numpy as np
 import orjson
 
 from schemas.answers import PartitionState
+from streams.api.kept import KeptBuckets
 from streams.api.routes import Route
 from streams.api.trends import TrendRoutes
 from streams.loading import load
+from streams.retention import Retention
 from streams.rows import ALL, WINDOW_SECONDS, TrendKey, bucket_start
+from streams.settings import Settings
 from streams.state import PartitionState as State
 from streams.trend_index import TrendIndex
 from streams.uploaders import Uploaders
@@ -116,7 +119,8 @@ async def run(options: argparse.Namespace) -> None:
     print(
         f"{options.images:,} images, {number:,} rows: loaded with {cpu / number * 1e6:.2f} µs of cpu per row"
     )
-    routes = {route.path: route for route in TrendRoutes(index, Fresh(), lambda: NOW).routes()}
+    kept = KeptBuckets(Retention.of(Settings()), states)
+    routes = {route.path: route for route in TrendRoutes(index, Fresh(), lambda: NOW, kept).routes()}
     await measure(routes, options.rounds)
 
 

@@ -56,17 +56,10 @@ async def open_categorizer(
 
 def fold_rules_of(settings: Settings) -> FoldRules:
     """Give what the fold depends on besides the events."""
-    retention = Retention(
-        settings.keep_minutes,
-        settings.keep_hours,
-        settings.keep_days,
-        settings.keep_interests,
-        settings.keep_deleted,
-    )
     retries = RetryPolicy(
         settings.retry_first, settings.retry_longest, settings.retry_budget, settings.retry_budget_crowded
     )
-    return FoldRules(TopicNames.of(settings), retention, retries)
+    return FoldRules(TopicNames.of(settings), Retention.of(settings), retries)
 
 
 def build_tagger(settings: Settings) -> tuple[TaggerPool | StubTagger, dict[str, ModelInfo]]:

@@ -5,11 +5,13 @@ import time
 
 from streams.api.freshness import LateFreshness
 from streams.api.images import ImageRoutes
+from streams.api.kept import KeptBuckets
 from streams.api.routes import Route
 from streams.api.trends import TrendRoutes
 from streams.api.users import UserRoutes
 from streams.image_index import ImageIndex
 from streams.replica import Replica
+from streams.retention import Retention
 from streams.settings import Settings
 from streams.similar_users import AllNeighbours
 from streams.state import PartitionState
@@ -32,6 +34,7 @@ class Library:
         self._half_life = settings.half_life
         self._states = dict[int, PartitionState]()
         self._trends, self._images, self._users = TrendIndex(self._states), ImageIndex(), UserIndex()
+        self._kept = KeptBuckets(Retention.of(settings), self._states)
         self._neighbours = AllNeighbours(self._users, time.time, settings.half_life)
         self.indexes = (self._trends, self._images, self._users)
 
@@ -52,7 +55,7 @@ class Library:
             half_life_days=self._half_life,
         )
         return [
-            *TrendRoutes(self._trends, fresh, clock).routes(),
+            *TrendRoutes(self._trends, fresh, clock, self._kept).routes(),
             *ImageRoutes(self._images, states, fresh).routes(),
             *users.routes(),
         ]

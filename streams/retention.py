@@ -6,11 +6,12 @@ on every replay.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import orjson
 
 from streams.rows import ALL, AWAITED, DAY_MS, WINDOW_SECONDS, InterestKey
+from streams.settings import Settings
 from streams.state import PartitionState
 
 _DELETED = b'"deleted":true'
@@ -37,6 +38,17 @@ class Retention:
     day: float
     interests: float
     deleted: float
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Give what the settings say."""
+        return cls(
+            settings.keep_minutes,
+            settings.keep_hours,
+            settings.keep_days,
+            settings.keep_interests,
+            settings.keep_deleted,
+        )
 
     def keeps(self, window: str, start: int, mark: int) -> bool:
         """Tell whether a bucket that begins at `start` (seconds) still counts at `mark` (milliseconds)."""

@@ -32,6 +32,10 @@ def _at_least(least: float) -> Callable[[Any], str | None]:
     return lambda value: None if value >= least else f"must be at least {least}"
 
 
+def _kept_for(least: float, reason: str) -> Callable[[Any], str | None]:
+    return lambda days: None if days >= least else f"must be at least {least:g}: {reason}"
+
+
 def _port(value: int) -> str | None:
     return None if 0 <= value <= LAST_PORT else f"must lie between 0 and {LAST_PORT}"
 
@@ -133,9 +137,21 @@ class Settings:
     backlog_interval: float = _setting(
         2.0, "The same at most, where uploads wait long for their turn.", _at_least(0)
     )
-    keep_minutes: float = _setting(1.0, "Days that counts by minute are kept.", _at_least(0))
-    keep_hours: float = _setting(31.0, "Days that counts by hour are kept.", _at_least(0))
-    keep_days: float = _setting(800.0, "Days that counts by day are kept.", _at_least(0))
+    keep_minutes: float = _setting(
+        1.0,
+        "Days that counts by minute are kept. At least 0.125.",
+        _kept_for(0.125, "the window 1h and the one before it are counted by the minute"),
+    )
+    keep_hours: float = _setting(
+        31.0,
+        "Days that counts by hour are kept. At least 14.",
+        _kept_for(14, "the window 7d and the one before it are counted by the hour"),
+    )
+    keep_days: float = _setting(
+        800.0,
+        "Days that counts by day are kept. At least 60.",
+        _kept_for(60, "the window 30d and the one before it are counted by the day"),
+    )
     keep_interests: float = _setting(365.0, "Days that users' interests are kept.", _at_least(0))
     keep_deleted: float = _setting(
         30.0,

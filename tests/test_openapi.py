@@ -11,10 +11,13 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from schemas.answers import Health, PartitionState
 from streams.api.freshness import LateFreshness
+from streams.api.kept import KeptBuckets
 from streams.api.openapi import openapi_document
 from streams.api.parameters import NAME, Kind, number, one_of, whole_number
 from streams.api.routes import NoParameters, Route
 from streams.api.trends import TrendRoutes
+from streams.retention import Retention
+from streams.settings import Settings
 from streams.trend_index import TrendIndex
 from streams.web import QueryApi
 
@@ -29,7 +32,8 @@ class Idle:
 
 @pytest.fixture
 def api() -> QueryApi:
-    return QueryApi(Idle(), TrendRoutes(TrendIndex({}), LateFreshness(), lambda: 0.0).routes())
+    kept = KeptBuckets(Retention.of(Settings()), {})
+    return QueryApi(Idle(), TrendRoutes(TrendIndex({}), LateFreshness(), lambda: 0.0, kept).routes())
 
 
 @pytest.fixture

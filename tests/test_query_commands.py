@@ -24,6 +24,7 @@ from schemas.answers import Answer, PartitionState, Window
 from schemas.answers_images import FoundImages
 from schemas.uploads import UploadType
 from streams.api.images import ImageRoutes
+from streams.api.kept import KeptBuckets
 from streams.api.parameters import wire_name
 from streams.api.routes import Route
 from streams.api.trends import TrendRoutes
@@ -86,7 +87,7 @@ class World:
         self._indexes = (trends, images, users)
         everybody = AllNeighbours(users, lambda: NOW)
         self.routes: list[Route] = [
-            *TrendRoutes(trends, self.fresh, lambda: NOW).routes(),
+            *TrendRoutes(trends, self.fresh, lambda: NOW, KeptBuckets(RULES.retention, {})).routes(),
             *ImageRoutes(images, {0: self}, self.fresh).routes(),
             *UserRoutes(everybody, images, {0: self}, self.fresh, lambda: NOW).routes(),
         ]

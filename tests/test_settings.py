@@ -81,6 +81,9 @@ BAD = {
     "TAGSTREAM_ADD_ONS": ("imagga_tagging,people=/models/mine", "names .people., which stands for"),
     "TAGSTREAM_QUERIES": ("perhaps", "say true or false"),
     "TAGSTREAM_CATEGORIZATION": ("nobody", "offered: tagstream, imagga_tagging"),
+    "TAGSTREAM_KEEP_MINUTES": ("0.1", "must be at least 0.125: the window 1h and the one before it are"),
+    "TAGSTREAM_KEEP_HOURS": ("13.9", "must be at least 14: the window 7d and the one before it are"),
+    "TAGSTREAM_KEEP_DAYS": ("59", "must be at least 60: the window 30d and the one before it are"),
 }
 
 

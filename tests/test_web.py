@@ -19,15 +19,18 @@ from trend_rows import TrendRows
 
 from schemas.answers import PartitionState
 from schemas.json_schemas import PUBLISHED, json_schema
-from streams.api.freshness import LateFreshness
+from streams.api.freshness import Freshness, LateFreshness
+from streams.api.kept import KeptBuckets
 from streams.api.routes import NoParameters, Route
 from streams.api.trends import TrendRoutes
+from streams.retention import Retention
 from streams.rows import ALL, WINDOW_SECONDS, TrendKey, bucket_start
 from streams.uploaders import Uploaders
 from streams.web import MAX_TARGET, QueryApi
 
 NOW = 1_795_521_600  # 2026-11-24T12:00:00Z
 HOUR, DAY = 3600, 86_400
+RETENTION = Retention(minute=1, hour=31, day=800, interests=365, deleted=30)
 STATES = [
     PartitionState(0, ready=True, next_offset=7, lag=0, event_time=datetime(2026, 11, 24, 11, tzinfo=UTC)),
     PartitionState(1, ready=True, next_offset=3, lag=4),
@@ -69,6 +72,11 @@ def upload(  # noqa: PLR0917 - an image in one line
         trends.put(at % 2, key, orjson.dumps(row))
 
 
+def trend_routes(trends: TrendRows, freshness: Freshness | None = None) -> list[Route]:
+    kept = KeptBuckets(RETENTION, trends.states)
+    return TrendRoutes(trends.index, freshness or Fresh(), lambda: NOW, kept).routes()
+
+
 def people(number: int) -> list[str]:
     return [f"user-{person}" for person in range(number)]
 
@@ -87,7 +95,7 @@ def trends() -> TrendRows:
 
 @pytest.fixture
 def api(trends: TrendRows) -> QueryApi:
-    return QueryApi(Idle(), TrendRoutes(trends.index, Fresh(), lambda: NOW).routes())
+    return QueryApi(Idle(), trend_routes(trends))
 
 
 @pytest.fixture
@@ -316,7 +324,7 @@ async def test_health() -> None:
 
 async def test_a_worker_that_does_not_follow(trends: TrendRows) -> None:
     """It says so, and whom to ask; its health is told all the same."""
-    routes = TrendRoutes(trends.index, LateFreshness(), lambda: NOW).routes()
+    routes = trend_routes(trends, LateFreshness())
     api = QueryApi(Idle(), routes, closed="this worker does not follow the state; ask another")
     async with TestClient(TestServer(api.app)) as client:
         answer = await get(client, "/trends/top", 503)
@@ -328,7 +336,7 @@ async def test_a_worker_that_does_not_follow(trends: TrendRows) -> None:
 async def test_before_kafka_was_heard(trends: TrendRows) -> None:
     """An answer from the first second says that it is not complete; later it says what the state says."""
     freshness = LateFreshness()
-    api = QueryApi(Idle(), TrendRoutes(trends.index, freshness, lambda: NOW).routes())
+    api = QueryApi(Idle(), trend_routes(trends, freshness))
     async with TestClient(TestServer(api.app)) as client:
         answer = await get(client, "/trends/top")
         assert (answer["complete"], answer["as_of"], answer["behind"]) == (False, [], [])

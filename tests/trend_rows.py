@@ -4,9 +4,10 @@ from streams.trend_index import TrendIndex
 
 
 class HeldRows:
-    """The rows of one partition."""
+    """The rows of one partition, and its clock in milliseconds."""
 
     def __init__(self) -> None:
+        self.mark = 0
         self.rows: dict[str, dict[str, bytes]] = {"trends": {}}
 
 

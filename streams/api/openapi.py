@@ -16,7 +16,7 @@ _PROBLEMS = {
     400: "A parameter breaks its rule; the reason names value, rule and cure.",
     401: "A token is needed, and there is none or none that is known.",
     403: "The token is not for this, or not for this tenant.",
-    404: "What is asked about is not known.",
+    404: "What is asked about is not known, or no longer kept.",
     421: "The request is for a host name that this is not.",
     429: "Too many questions; `Retry-After` says when to ask again.",
     503: "This worker does not follow the state, or not yet, or has too much to do; see `Retry-After`.",
@@ -79,7 +79,7 @@ def _answers(route: Route) -> dict[int, type[msgspec.Struct]]:
 
 
 def _problems(route: Route) -> dict[int, str]:
-    left_out = set() if route.path_parameters else {404}
+    left_out = set() if route.path_parameters or route.may_be_gone else {404}
     if route.open:
         left_out |= {401, 403, 429, 503}
     return {status: meaning for status, meaning in _PROBLEMS.items() if status not in left_out}

@@ -36,6 +36,7 @@ class Route:
         answer: Type of its answer with status 200.
         handler: Takes the question and gives the answer, or a `Reply`; its docstring is the documentation.
         also: Types of answers that come with other statuses, besides problems.
+        may_be_gone: Whether what is asked about may be no longer kept, though the path does not name it.
         needs_state: Whether it asks about the state that the worker follows.
         scope: What a caller must be allowed to.
         open: Whether strangers are answered, too, where callers need a token; they are told less.
@@ -46,6 +47,7 @@ class Route:
     answer: type[msgspec.Struct]
     handler: Callable[[Any], Awaitable[msgspec.Struct | Reply]]
     also: Mapping[int, type[msgspec.Struct]] = field(default_factory=dict)
+    may_be_gone: bool = False
     needs_state: bool = True
     scope: Scope = Scope.READ
     open: bool = False

@@ -1,6 +1,7 @@
 """Questions about trends: what is used most, what rises, how a tag went, what changed."""
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import Callable
 
 from schemas.answers import (
@@ -18,6 +19,7 @@ from streams.api.baselines import baseline_of, blocks_of
 from streams.api.cursors import encode_cursor
 from streams.api.errors import BadQuestionError, UnknownError
 from streams.api.freshness import Freshness, provenance
+from streams.api.kept import KeptBuckets
 from streams.api.routes import Route
 from streams.api.trend_questions import (
     PREVIOUS,
@@ -27,10 +29,11 @@ from streams.api.trend_questions import (
     TagsQuestion,
     TopQuestion,
 )
-from streams.api.windows import Span
+from streams.api.windows import DAY, Span
 from streams.moments import moment
-from streams.rising import HALF_LIVES, METHOD, find_candidates, pick
+from streams.rising import HALF_LIVES, METHOD, Block, find_candidates, pick
 from streams.rows import ALL, WINDOW_SECONDS
+from streams.trend_buckets import Bucket
 from streams.trend_counts import TenantTrends
 from streams.trend_index import TrendIndex
 from streams.uploaders import RELATIVE_STANDARD_ERROR
@@ -40,20 +43,21 @@ MAX_POINTS = 1500
 
 
 class TrendRoutes:
-    """Answers from an index."""
+    """Answers from an index. A window some of whose counts are no longer kept gets a reason, and no count."""
 
-    def __init__(self, index: TrendIndex, freshness: Freshness, clock: Clock) -> None:
+    def __init__(self, index: TrendIndex, freshness: Freshness, clock: Clock, kept: KeptBuckets) -> None:
         self._index = index
         self._freshness = freshness
         self._clock = clock
+        self._kept = kept
 
     def routes(self) -> list[Route]:
         """Give the routes."""
         return [
-            Route("/trends/top", TopQuestion, TopTags, self.top),
-            Route("/trends/rising", RisingQuestion, RisingTags, self.rising),
+            Route("/trends/top", TopQuestion, TopTags, self.top, may_be_gone=True),
+            Route("/trends/rising", RisingQuestion, RisingTags, self.rising, may_be_gone=True),
             Route("/trends/tags/{tag}", SeriesQuestion, TagSeries, self.series),
-            Route("/trends/compare", CompareQuestion, ComparedTags, self.compare),
+            Route("/trends/compare", CompareQuestion, ComparedTags, self.compare, may_be_gone=True),
             Route("/tags", TagsQuestion, TagList, self.tags),
         ]
 
@@ -63,9 +67,12 @@ class TrendRoutes:
         `by=uses` counts images. `by=uploaders` counts distinct users, as a sketch estimates them:
         `uploaders_error` is its relative standard error. Uploaders of images that were deleted or tagged anew
         stay in the sketch, but no tag is given more uploaders than images.
+
+        Counts by minute, hour and day are kept for a while each. A window that takes some which are gone is
+        answered with 404, `not_kept`, and what can be asked instead: of an hour of long ago the whole day.
         """
         trends, span = self._index.tenant(question.tenant), question.window.span(self._clock())
-        buckets, common = span.buckets(), provenance(self._freshness, span.as_answered())
+        buckets, common = self._buckets("window", span), provenance(self._freshness, span.as_answered())
         counts = trends.counts(buckets, question.add_on)
         if question.by == "uses":
             ranked = trends.top(counts, question.limit)
@@ -88,21 +95,25 @@ class TrendRoutes:
         Tags below `least_uses`, or below `least_uploaders` where uploaders are known, do not trend, nor do
         those that do not exceed their expectation. Each use beyond it loses half of its weight per half-life,
         a sixth of the window; `recency` is the share that is left. The order is by score times recency.
+
+        When in an hour something was is told by its minutes, when in a day or a week by its hours: where
+        these are no longer kept, all tags of the window have the same `recency`.
         """
         now, trends = self._clock(), self._index.tenant(question.tenant)
         span = question.window.span(now)
-        baseline = baseline_of(span, question.baseline, now, trends.begin())
+        buckets = self._buckets("window", span)
+        baseline = baseline_of(span, question.baseline, now, self._begin(trends))
         common = provenance(self._freshness, span.as_answered())
         half_life = span.seconds // HALF_LIVES
         candidates = find_candidates(
             trends,
-            blocks_of(span, now),
-            (baseline.buckets(), baseline.seconds),
+            self._blocks(span, now),
+            (self._buckets("baseline", baseline), baseline.seconds),
             half_life=half_life,
             least=question.least_uses,
         )
         found = await asyncio.to_thread(
-            pick, trends, candidates, span.buckets(), question.least_uploaders, question.limit
+            pick, trends, candidates, buckets, question.least_uploaders, question.limit
         )
         return RisingTags(
             **common,
@@ -127,7 +138,7 @@ class TrendRoutes:
                 "unknown_tag", f"no image has the tag {tag[:64]!r}; /tags lists those there are"
             )
         span = question.window.span(self._clock())
-        buckets = span.buckets()
+        buckets = self._buckets("window", span)
         total = trends.count(tag, buckets)
         step, points = self._points(trends, question, span, total)
         first, last = trends.seen(tag)
@@ -151,7 +162,7 @@ class TrendRoutes:
         tag, now = question.tag, self._clock()
         steps = list(WINDOW_SECONDS)
         for step in [question.step] if question.step else steps[steps.index(span.step) :]:
-            told = _all_time(trends.bounds(tag, step), now, step) if span.is_all else _within(span, step)
+            told = self._all_time(trends.bounds(tag, step), now, step) if span.is_all else _within(span, step)
             parts = told.steps(step)
             points = [Point(moment(part.start * 1000), trends.count(tag, part.buckets())) for part in parts]
             if span.is_all or sum(point.count for point in points) == total:
@@ -168,12 +179,11 @@ class TrendRoutes:
         now, trends = self._clock(), self._index.tenant(question.tenant)
         a = question.a.span(now)
         b = a.before(a.seconds, PREVIOUS.name, a.step) if question.b == PREVIOUS else question.b.span(now)
-        counts_a, counts_b = trends.counts(a.buckets()), trends.counts(b.buckets())
+        buckets_a, buckets_b = self._buckets("a", a), self._buckets("b", b)
+        counts_a, counts_b = trends.counts(buckets_a), trends.counts(buckets_b)
         scale = b.until(now).seconds / a.until(now).seconds
         if question.tag:
-            rows = [
-                (tag, trends.count(tag, a.buckets()), trends.count(tag, b.buckets())) for tag in question.tag
-            ]
+            rows = [(tag, trends.count(tag, buckets_a), trends.count(tag, buckets_b)) for tag in question.tag]
         else:
             places = trends.best(counts_a + counts_b, question.limit)
             rows = [(trends.tags[place], int(counts_a[place]), int(counts_b[place])) for place in places]
@@ -201,18 +211,39 @@ class TrendRoutes:
             cursor=encode_cursor([page[-1].tag]) if len(found) > len(page) else None,
         )
 
+    def _buckets(self, name: str, span: Span) -> list[Bucket]:
+        """Give the buckets of a span that a parameter asks for, if all of them are kept."""
+        buckets = span.buckets()
+        self._kept.require(name, span, buckets)
+        return buckets
 
-def _all_time(kept: tuple[int, int] | None, now: float, step: str) -> Span:
-    """Give the part of all time that a series tells point by point.
+    def _blocks(self, span: Span, now: float) -> list[Block]:
+        """Give the blocks that a window is weighed by: one, where its steps are no longer kept."""
+        blocks = blocks_of(span, now)
+        if all(self._kept.has(bucket) for block in blocks for bucket in block.buckets):
+            return blocks
+        return [Block(span.buckets(), span.start, span.until(now).end)]
 
-    It begins with the oldest step that is `kept` and ends now, or with the newest: the clock of an uploader
-    may be ahead.
-    """
-    length = WINDOW_SECONDS[step]
-    oldest, newest = kept or (now, now)
-    end = (int(max(now, newest)) // length + 1) * length
-    start = max(int(oldest) // length * length, end - MAX_POINTS * length)
-    return Span(ALL, start, end, step)
+    def _begin(self, trends: TenantTrends) -> int | None:
+        """Give where the counts begin, by the day where not all of its hours are kept."""
+        begin = trends.begin()
+        if begin is None or self._kept.has(Bucket("hour", begin)):
+            return begin
+        return begin // DAY * DAY
+
+    def _all_time(self, held: tuple[int, int] | None, now: float, step: str) -> Span:
+        """Give the part of all time that a series tells point by point.
+
+        It begins with the oldest step that is `held` and kept by every partition. It ends now, or with the
+        newest: the clock of an uploader may be ahead.
+        """
+        length = WINDOW_SECONDS[step]
+        oldest, newest = held or (now, now)
+        end = (int(max(now, newest)) // length + 1) * length
+        start = max(int(oldest) // length * length, end - MAX_POINTS * length)
+        starts = range(start, end + 1, length)
+        place = bisect_left(starts, True, key=lambda start: self._kept.has(Bucket(step, start)))
+        return Span(ALL, starts[min(place, len(starts) - 1)], end, step)
 
 
 def _within(span: Span, step: str) -> Span:
