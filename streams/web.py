@@ -13,7 +13,6 @@ from schemas.answers import Problem
 from streams.access.callers import Caller
 from streams.access.connections import QueryServer
 from streams.access.guard import Guard
-from streams.access.refusals import RefusalError
 from streams.api.errors import QuestionError, UnavailableError
 from streams.api.health import HealthRoutes, Worker, for_strangers
 from streams.api.openapi import openapi_document
@@ -144,8 +143,7 @@ class QueryApi:
                 self._admit(request)  # whoever looks for routes is counted as well
             return await handler(request)
         except QuestionError as error:
-            headers = error.headers if isinstance(error, RefusalError) else {}
-            return _json(Problem(error.code, str(error)), error.status, headers)
+            return _json(Problem(error.code, str(error)), error.status, error.headers)
         except web.HTTPException as error:
             return _refusal(request, error)
         except Exception:

@@ -40,9 +40,13 @@ class Fresh:
 
     complete: bool = True
     behind: list[int] = field(default_factory=list)
+    loading: list[int] = field(default_factory=list)
 
     def as_of(self) -> list[answers.PartitionState]:
-        return [answers.PartitionState(0, ready=True, next_offset=7, lag=0)]
+        missing = [
+            answers.PartitionState(number, ready=False, next_offset=0, lag=None) for number in self.loading
+        ]
+        return [answers.PartitionState(0, ready=True, next_offset=7, lag=0), *missing]
 
 
 class Library:
@@ -50,14 +54,14 @@ class Library:
 
     def __init__(self) -> None:
         images, users = ImageIndex(), UserIndex()
-        self.now = float(TODAY * DAY)
+        self.now, self.fresh = float(TODAY * DAY), Fresh()
         neighbours = AllNeighbours(users, lambda: self.now)
         self.states = {number: PartitionState(number) for number in (0, 1)}
         for state in self.states.values():
             state.indexes += [images, users]
         routes = [
-            *ImageRoutes(images, self.states, Fresh()).routes(),
-            *UserRoutes(neighbours, images, self.states, Fresh(), lambda: self.now).routes(),
+            *ImageRoutes(images, self.states, self.fresh).routes(),
+            *UserRoutes(neighbours, images, self.states, self.fresh, lambda: self.now).routes(),
         ]
         self.client = TestClient(TestServer(QueryApi(Idle(), routes).app))
 
@@ -320,6 +324,46 @@ async def test_related_tags(library: Library) -> None:
     by_both = await library.get("/trends/tags/sea/related", min_both=1, order="both", limit=1)
     assert [it["tag"] for it in by_both["related"]] == ["sky"]
     assert (await library.refused("/trends/tags/cat/related", 404))["error"] == "unknown_tag"
+
+
+NOT_THERE = [
+    "/images/koala",
+    "/trends/tags/cat/related",
+    "/users/zoe/interests",
+    "/users/zoe/similar",
+    "/users/zoe/feed",
+]
+
+
+@pytest.mark.parametrize("path", NOT_THERE)
+async def test_what_is_not_loaded_is_not_denied(beach: Library, path: str) -> None:
+    """503, which partitions are missing and when to come back; 404 once the whole state is here."""
+    beach.fresh.complete = False
+    for loading, lacks in (([1, 2], "partitions 1, 2 are"), ([2], "partition 2 is"), ([], "the state is")):
+        beach.fresh.loading = loading
+        async with beach.client.get(path) as answer:
+            assert (answer.status, answer.headers["retry-after"]) == (503, "2")
+            problem = await answer.json()
+        assert problem == {
+            "error": "loading",
+            "reason": f"not found so far, but {lacks} still being loaded; ask again in a moment",
+        }
+    assert (await beach.get("/images/a"))["complete"] is False
+    beach.fresh.complete = True
+    assert (await beach.refused(path, 404))["error"].startswith("unknown_")
+
+
+async def test_a_tag_that_is_found_while_its_partition_is_loaded(
+    beach: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What counts is what was loaded when it was looked for: the rest may come meanwhile."""
+
+    def come(*_: object, **__: object) -> None:
+        beach.fresh.complete = True
+
+    beach.fresh.complete = False
+    monkeypatch.setattr("streams.api.images.related_tags", come)
+    assert (await beach.refused("/trends/tags/cat/related", 503))["error"] == "loading"
 
 
 async def test_interests(library: Library) -> None:

@@ -527,6 +527,17 @@ async def test_reasons(api: str, words: str, reason: str, as_json: bool) -> None
     assert f": {reason}" in line
 
 
+@pytest.mark.parametrize("words", ["trends show unicorn", "images show nope", "users eve"])
+async def test_what_is_not_loaded_yet(api: str, world: World, words: str) -> None:
+    """One line that says what is missing, and exit code 1: it is not known that there is no such thing."""
+    world.fresh.complete = False
+    world.fresh.states.append(PartitionState(2, ready=False, next_offset=0, lag=None))
+    result = await say(api, *words.split())
+    assert (result.exit_code, result.stdout) == (1, "")
+    (line,) = result.stderr.splitlines()
+    assert line.endswith("not found so far, but partition 2 is still being loaded; ask again in a moment")
+
+
 async def test_partitions_that_are_missing(api: str, world: World) -> None:
     """One line names the partitions that an answer lacks, and those that are behind."""
     world.fresh.complete, world.fresh.behind = False, [1, 2]

@@ -228,6 +228,19 @@ async def test_unknown_tag(client: TestClient[Any, Any]) -> None:
     }
 
 
+async def test_a_tag_that_may_not_be_loaded_yet(trends: TrendRows) -> None:
+    """503 while the state is not complete, whether or not the partitions are known; then 404."""
+    freshness = LateFreshness()
+    api = QueryApi(Idle(), trend_routes(trends, freshness))
+    async with TestClient(TestServer(api.app)) as client:
+        assert (await get(client, "/trends/tags/unicorn", 503))["error"] == "loading"
+        freshness.source = Fresh(complete=False)
+        assert (await get(client, "/trends/tags/unicorn", 503))["error"] == "loading"
+        assert (await get(client, "/trends/tags/koala"))["complete"] is False
+        freshness.source = Fresh()
+        await get(client, "/trends/tags/unicorn", 404)
+
+
 async def test_compare(client: TestClient[Any, Any]) -> None:
     """Two windows side by side: those asked for, or the most used; the ratio is of images per hour."""
     answer = await get(client, "/trends/compare?a=2026-11-24T11&b=2026-11-22&tag=koala&tag=sea&tag=unicorn")

@@ -1,21 +1,12 @@
 """Why somebody is not answered, and what the answer's headers say about it."""
 
 import math
-from collections.abc import Mapping
 
 from streams.api.errors import QuestionError
 
 
 class RefusalError(QuestionError):
-    """Somebody is not answered, whatever the question.
-
-    Attributes:
-        headers: Headers of the refusal.
-    """
-
-    def __init__(self, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(code, message)
-        self.headers = dict(headers or {})
+    """Somebody is not answered, whatever the question."""
 
 
 class UnknownCallerError(RefusalError):

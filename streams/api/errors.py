@@ -1,5 +1,7 @@
 """Why a question is not answered, by whose fault that is."""
 
+from collections.abc import Mapping
+
 
 class QuestionError(Exception):
     """A question that gets no answer.
@@ -7,13 +9,15 @@ class QuestionError(Exception):
     Attributes:
         status: The HTTP status.
         code: A short machine code.
+        headers: Headers of the refusal.
     """
 
     status = 400
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.headers = dict(headers or {})
 
 
 class BadQuestionError(QuestionError):

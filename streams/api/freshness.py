@@ -3,6 +3,7 @@
 from typing import Protocol, TypedDict
 
 from schemas.answers import PartitionState, Window
+from streams.api.errors import QuestionError, UnavailableError, UnknownError
 
 
 class Freshness(Protocol):
@@ -46,6 +47,7 @@ class LateFreshness:
 
 
 ALWAYS = Window("all", None, None)
+_SOON = {"retry-after": "2"}  # seconds
 
 
 class Provenance(TypedDict):
@@ -65,3 +67,20 @@ def provenance(freshness: Freshness, window: Window = ALWAYS) -> Provenance:
         complete=freshness.complete,
         behind=freshness.behind,
     )
+
+
+def not_found(known: Provenance, code: str, message: str) -> QuestionError:
+    """Give the reason why something was not found: it is not there, or may be in what is not loaded yet.
+
+    Args:
+        known: How complete the state was that it was looked for in.
+        code: Says what is unknown, if all of the state is here.
+        message: Likewise.
+    """
+    if known["complete"]:
+        return UnknownError(code, message)
+    missing = [str(state.partition) for state in known["as_of"] if not state.ready]
+    lacks = ("partitions " if missing[1:] else "partition ") + ", ".join(missing) if missing else "the state"
+    verb = "are" if missing[1:] else "is"
+    reason = f"not found so far, but {lacks} {verb} still being loaded; ask again in a moment"
+    return UnavailableError("loading", reason, _SOON)

@@ -14,8 +14,7 @@ from schemas.answers_images import (
 )
 from schemas.results import Cause, ModelInfo, ScoredTag
 from streams.api.cursors import encode_cursor
-from streams.api.errors import UnknownError
-from streams.api.freshness import ALWAYS, Freshness, provenance
+from streams.api.freshness import ALWAYS, Freshness, not_found, provenance
 from streams.api.image_questions import ImageQuestion, ImagesQuestion, RelatedQuestion
 from streams.api.routes import Route
 from streams.image_index import ImageIndex
@@ -82,14 +81,14 @@ class ImageRoutes:
         A deleted image is known still, with its history.
         """
         found = find_image(self._states, question.tenant, question.public_id)
+        common = provenance(self._freshness)
         if found is None:
             shown = question.public_id[:64]
-            raise UnknownError(
-                "unknown_image", f"no image {shown!r} was ever seen; /images finds those there are"
-            )
+            message = f"no image {shown!r} was ever seen; /images finds those there are"
+            raise not_found(common, "unknown_image", message)
         partition, row = found
         return ImageState(
-            **provenance(self._freshness),
+            **common,
             public_id=question.public_id,
             user_id=row.user,
             uploaded_at=moment(row.at),
@@ -121,9 +120,8 @@ class ImageRoutes:
             related_tags, view, tag, limit=question.limit, min_both=question.min_both, order=question.order
         )
         if found is None:
-            raise UnknownError(
-                "unknown_tag", f"no image has the tag {tag[:64]!r}; /tags lists those there are"
-            )
+            message = f"no image has the tag {tag[:64]!r}; /tags lists those there are"
+            raise not_found(common, "unknown_tag", message)
         return RelatedTags(
             **common,
             tag=tag,

@@ -19,7 +19,8 @@ _PROBLEMS = {
     404: "What is asked about is not known, or no longer kept.",
     421: "The request is for a host name that this is not.",
     429: "Too many questions; `Retry-After` says when to ask again.",
-    503: "This worker does not follow the state, or not yet, or has too much to do; see `Retry-After`.",
+    503: "This worker does not follow the state, or has too much to do, or has not found what is asked about "
+    "and is still loading; see `Retry-After`.",
 }
 _BEARER = {
     "type": "http",

@@ -18,7 +18,7 @@ from schemas.answers import (
 from streams.api.baselines import baseline_of, blocks_of
 from streams.api.cursors import encode_cursor
 from streams.api.errors import BadQuestionError, UnknownError
-from streams.api.freshness import Freshness, provenance
+from streams.api.freshness import Freshness, not_found, provenance
 from streams.api.kept import KeptBuckets
 from streams.api.routes import Route
 from streams.api.trend_questions import (
@@ -133,17 +133,17 @@ class TrendRoutes:
         the whole window, estimated with the error that is stated.
         """
         trends, tag = self._index.tenant(question.tenant), question.tag
-        if not trends.knows(tag):
-            raise UnknownError(
-                "unknown_tag", f"no image has the tag {tag[:64]!r}; /tags lists those there are"
-            )
         span = question.window.span(self._clock())
+        common = provenance(self._freshness, span.as_answered())
+        if not trends.knows(tag):
+            message = f"no image has the tag {tag[:64]!r}; /tags lists those there are"
+            raise not_found(common, "unknown_tag", message)
         buckets = self._buckets("window", span)
         total = trends.count(tag, buckets)
         step, points = self._points(trends, question, span, total)
         first, last = trends.seen(tag)
         return TagSeries(
-            **provenance(self._freshness, span.as_answered()),
+            **common,
             tag=tag,
             step=step,
             points=points,

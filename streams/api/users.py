@@ -7,8 +7,7 @@ from typing import Annotated
 
 from schemas.answers_users import FeedImage, Interest, SimilarUser, SimilarUsers, UserFeed, UserInterests
 from streams import user_index
-from streams.api.errors import UnknownError
-from streams.api.freshness import Freshness, provenance
+from streams.api.freshness import Freshness, Provenance, not_found, provenance
 from streams.api.images import scored
 from streams.api.parameters import NAME, Limit, Parameter, Tenant, number
 from streams.api.routes import Route
@@ -118,7 +117,7 @@ class UserRoutes:
         """
         common = provenance(self._freshness)
         half_life_days = question.half_life_days or self._half_life_days
-        found = await self._interests(question.tenant, question.user_id, half_life_days)
+        found = await self._interests(question.tenant, question.user_id, half_life_days, common)
         total = sum(interest.weight for interest in found) or 1.0
         return UserInterests(
             **common,
@@ -137,12 +136,12 @@ class UserRoutes:
         The score is the cosine of the two decayed tag profiles: 1 for the same interests in the same
         proportion, 0 for none in common. The profile of the user who is asked about is of now; the others'
         are of `profiles_as_of`, read anew about once a minute. Until they have been read for the first time,
-        `complete` is false, and there is nobody.
+        `complete` is false, and a user who is known has nobody; one who is not is answered with 503.
         """
         tenant, user, common = question.tenant, question.user_id, provenance(self._freshness)
         weights = {
             interest.tag: interest.weight
-            for interest in await self._interests(tenant, user, self._half_life_days)
+            for interest in await self._interests(tenant, user, self._half_life_days, common)
         }
         now = self._clock()
         around = await self._neighbours.of(tenant).neighbourhood(now, wait=common["complete"])
@@ -168,7 +167,7 @@ class UserRoutes:
         """
         tenant, user, common = question.tenant, question.user_id, provenance(self._freshness)
         half_life_days = question.half_life_days or self._half_life_days
-        found = await self._interests(tenant, user, half_life_days)
+        found = await self._interests(tenant, user, half_life_days, common)
         total = sum(interest.weight for interest in found) or 1.0
         matches = await asyncio.to_thread(
             feed,
@@ -188,10 +187,12 @@ class UserRoutes:
             ),
         )
 
-    async def _interests(self, tenant: str, user: str, half_life_days: float) -> list[user_index.Interest]:
+    async def _interests(
+        self, tenant: str, user: str, half_life_days: float, known: Provenance
+    ) -> list[user_index.Interest]:
         if not self._users.knows(tenant, user):
             message = f"no image with tags is by the user {user[:64]!r}, or all are beyond their retention"
-            raise UnknownError("unknown_user", message)
+            raise not_found(known, "unknown_user", message)
         today = int(self._clock() // DAY_SECONDS)
         return await asyncio.to_thread(
             self._users.interests, tenant, user, now_day=today, half_life_days=half_life_days
