@@ -173,6 +173,19 @@ async def test_pages(library: Library) -> None:
     assert shown == ["i9", "i6", "i7", "i8", "i3", "i4", "i0", "i1", "i2"]
 
 
+async def test_pages_of_the_longest_names(library: Library) -> None:
+    """A cursor fits however long the names of image and tenant are, in bytes too."""
+    tenant, names = "\N{KOALA}" * 255, ["\N{TIGER}" * 255, "\N{PALM TREE}" * 255, "\N{CACTUS}" * 255]
+    for at, name in enumerate(names):
+        library.put(name, image_row({"sea": 0.5}, at=at), tenant=tenant)
+    shown, cursor = list[str](), {}
+    for _ in names:
+        answer = await library.get("/images", tenant=tenant, limit=1, **cursor)
+        shown, cursor = shown + ids(answer), {"cursor": answer["cursor"]}
+    assert shown == names[::-1]
+    assert cursor == {"cursor": None}
+
+
 LONG_TAGS = {f"{number:04}{'x' * 251}": 0.5 for number in range(1000)}  # as many and as long as they may be
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from streams.api.parameters import Kind
 
-MAX_CURSOR = 2048  # a page's last name, of at most 255 characters, in JSON and base64
+MAX_CURSOR = 2048  # a page's last name, of at most 255 characters of 4 bytes, in JSON and base64
 CursorPart = str | int | float
 _decode = msgspec.json.Decoder(tuple[CursorPart, ...]).decode
 

@@ -8,11 +8,12 @@ from typing import Annotated
 import msgspec
 
 from schemas.names import MAX_NAME
-from streams.api.cursors import CursorPart, cursor
+from streams.api.cursors import CursorPart, cursor, encode_cursor
 from streams.api.errors import BadQuestionError
 from streams.api.parameters import NAME, Kind, Limit, Parameter, Tenant, number, one_of, whole_number
 from streams.image_search import CONFIDENT, NEWEST, ImageQuery, Place
 from streams.related_tags import BY_BOTH, BY_LIFT
+from streams.rows import ImageKey
 
 MAX_TAGS = 20
 _MAX_RANK = 2**63
@@ -105,14 +106,19 @@ class ImagesQuestion:
         """
         if self.cursor is None:
             return None
-        owner, rank, key, partition = self.cursor
+        owner, rank, public_id, partition = self.cursor
         rank, partition = int(rank), int(partition)
         if owner != self.fingerprint() or not 0 <= rank < _MAX_RANK:
             message = (
                 "cursor is of another question; repeat that one's parameters, limit aside, or leave it out"
             )
             raise BadQuestionError("invalid_cursor", message)
-        return Place(rank, str(key), partition)
+        return Place(rank, ImageKey(self.tenant, str(public_id)).encode(), partition)
+
+    def cursor_of(self, last: Place) -> str:
+        """Give the cursor behind a page's last image. The tenant is not in it: the question names that."""
+        public_id = ImageKey.decode(last.key).public_id
+        return encode_cursor((self.fingerprint(), last.rank, public_id, last.partition))
 
     def fingerprint(self) -> str:
         """Give what tells this question from others; pages of one question share it."""

@@ -13,7 +13,6 @@ from schemas.answers_images import (
     TagChange,
 )
 from schemas.results import Cause, ModelInfo, ScoredTag
-from streams.api.cursors import encode_cursor
 from streams.api.freshness import ALWAYS, Freshness, not_found, provenance
 from streams.api.image_questions import ImageQuestion, ImagesQuestion, RelatedQuestion
 from streams.api.routes import Route
@@ -67,12 +66,12 @@ class ImageRoutes:
         page = await asyncio.to_thread(search, view, query, limit=question.limit, after=after)
         images = fitting((self._found(hit) for hit in page.hits), lambda image: len(image.url or ""))
         more = page.more or len(images) < len(page.hits)
-        last = (question.fingerprint(), *page.hits[len(images) - 1].place) if more else None
+        last = page.hits[len(images) - 1].place if more else None
         return FoundImages(
             **common,
             total=page.total,
             images=images,
-            cursor=None if last is None else encode_cursor(last),
+            cursor=None if last is None else question.cursor_of(last),
         )
 
     async def image(self, question: ImageQuestion) -> ImageState:
