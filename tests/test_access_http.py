@@ -418,8 +418,8 @@ async def test_a_route_that_knows_no_tenant_is_for_tokens_of_all(file: Path) -> 
 
 
 @asynccontextmanager
-async def listening(routes: list[Route] | None = None) -> AsyncIterator[int]:
-    api = QueryApi(Idle(), routes or [])
+async def listening(routes: list[Route] | None = None, guard: Guard | None = None) -> AsyncIterator[int]:
+    api = QueryApi(Idle(), routes or [], guard=guard)
     port = await api.start("127.0.0.1", 0)
     try:
         yield port
@@ -449,6 +449,8 @@ HOSTILE = [
     b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
     b"POST /tags HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
     b"POST /tags HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"GET /tags HTTP/1.1\r\nHost: localhost\r\nExpect: foo\r\nConnection: close\r\n\r\n",
+    b"POST /tags HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n",
     b"GET /%00 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     b"GET http://evil/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
@@ -468,6 +470,25 @@ async def test_nothing_is_told_about_the_server(request_: bytes, caplog: pytest.
     for word in (b"aiohttp", b"python", b"traceback", b'file "'):
         assert word not in answer.lower()
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("expected", [b"foo", b"100-continue", b"foo\r\nExpect: 100-continue"])
+@pytest.mark.parametrize("path", [b"/tags", b"/nowhere"])
+async def test_what_is_expected_opens_no_door(file: Path, path: bytes, expected: bytes) -> None:
+    """Token, host and rate are looked at as ever, and nobody is told to go on."""
+    guard = Guard.of(Settings(tokens=file, rate_limit=0.001, rate_burst=2))
+    async with listening((await library()).routes(), guard) as port:
+
+        async def ask(more: bytes = b"") -> bytes:
+            lines = [b"GET " + path + b" HTTP/1.1", b"Expect: " + expected, b"Connection: close"]
+            host = [] if b"Host" in more else [b"Host: localhost"]
+            answer = await say(port, b"\r\n".join([*lines, *host, *filter(None, [more]), b"", b""]))
+            assert b"server: tagstream" in answer.lower()
+            return answer.split(b" ", 2)[1]
+
+        assert await ask(b"Host: evil.example") == b"421"
+        assert await ask(b"Authorization: Bearer ts_left") == (b"200" if path == b"/tags" else b"404")
+        assert [await ask() for _ in range(3)] == [b"401", b"401", b"429"]
 
 
 @pytest.fixture

@@ -90,7 +90,16 @@ class QueryServer(web.Server):
     def _request(self, message: Any, payload: Any, protocol: Any, *rest: Any) -> web.BaseRequest:  # noqa: ANN401
         protocol.asked = True
         protocol.idle_since = None
-        return self._make(message, payload, protocol, *rest)
+        return self._make(_unexpecting(message), payload, protocol, *rest)
+
+
+def _unexpecting(message: Any) -> Any:  # noqa: ANN401 - as web.Server
+    """Take out `Expect`: aiohttp would answer it before anybody looks at the request. No body is wanted."""
+    if "Expect" not in message.headers:
+        return message
+    headers = message.headers.copy()
+    headers.popall("Expect")
+    return message._replace(headers=type(message.headers)(headers))
 
 
 class Connection(web.RequestHandler):
