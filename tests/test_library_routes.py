@@ -302,7 +302,7 @@ async def test_image_names_of_all_kinds(beach: Library) -> None:
     problem = await beach.refused("/images/d", 404)
     assert problem == {
         "error": "unknown_image",
-        "reason": "no image 'd' was ever seen; /images finds those there are",
+        "reason": "no image 'd' is known, and deleted ones only for a while; /images finds those there are",
     }
 
 

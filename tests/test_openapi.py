@@ -94,6 +94,14 @@ def test_examples_and_defaults_fit(api: QueryApi, document: dict[str, Any]) -> N
             kind.parse(str(parameter["schema"]["default"]))
 
 
+def test_what_the_server_refuses_by_itself_is_listed(document: dict[str, Any]) -> None:
+    """Any question may be too long, or for another host; where a window may be gone, that is 404."""
+    for path, item in document["paths"].items():
+        assert {"400", "414", "421"} <= item["get"]["responses"].keys()
+        gone = path.startswith("/trends/")
+        assert ("404" in item["get"]["responses"]) == gone
+
+
 def test_the_score_is_documented(document: dict[str, Any]) -> None:
     """How rising tags are found stands where its users look."""
     description = document["paths"]["/trends/rising"]["get"]["description"]

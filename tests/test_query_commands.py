@@ -512,7 +512,10 @@ async def test_token(api: str, world: World) -> None:
     [
         ("trends top --limit x", "limit 'x' must be a whole number from 1 to 1000, such as limit=1"),
         ("trends show unicorn", "no image has the tag 'unicorn'; /tags lists those there are"),
-        ("images show nope", "no image 'nope' was ever seen; /images finds those there are"),
+        (
+            "images show nope",
+            "no image 'nope' is known, and deleted ones only for a while; /images finds those",
+        ),
         ("images --min-confidence 1", "min_confidence is about the confidence of wanted tags; say some in"),
         ("users eve", "no image with tags is by the user 'eve', or all are beyond their retention"),
     ],

@@ -77,14 +77,13 @@ class ImageRoutes:
     async def image(self, question: ImageQuestion) -> ImageState:
         """Give an image's state, and what changed its tags.
 
-        A deleted image is known still, with its history.
+        A deleted image is known still, with its history, for as long as `TAGSTREAM_KEEP_DELETED` says.
         """
         found = find_image(self._states, question.tenant, question.public_id)
         common = provenance(self._freshness)
         if found is None:
-            shown = question.public_id[:64]
-            message = f"no image {shown!r} was ever seen; /images finds those there are"
-            raise not_found(common, "unknown_image", message)
+            shown = f"no image {question.public_id[:64]!r} is known, and deleted ones only for a while"
+            raise not_found(common, "unknown_image", f"{shown}; /images finds those there are")
         partition, row = found
         return ImageState(
             **common,

@@ -17,6 +17,7 @@ _PROBLEMS = {
     401: "A token is needed, and there is none or none that is known.",
     403: "The token is not for this, or not for this tenant.",
     404: "What is asked about is not known, or no longer kept.",
+    414: "Path and query are too long.",
     421: "The request is for a host name that this is not.",
     429: "Too many questions; `Retry-After` says when to ask again.",
     503: "This worker does not follow the state, or has too much to do, or has not found what is asked about "
