@@ -108,7 +108,7 @@ def exact(row: dict[str, object]) -> bytes:
 def image_row(number: int, at: int, user: str, tags: list[str], confidences: list[float]) -> bytes:
     """Give a row as the fold writes it."""
     cause = ["kafka:image.uploads", f"image.uploads/{number % PARTITIONS}/{number}", "image.uploaded"]
-    change = {"at": at, "cause": cause, "model": ["lite2", "1"], "rules": RULES}
+    change = {"at": at, "cause": cause, "rules": RULES, "models": {"imagga_tagging": ["lite2", "1"]}}
     change |= {"added": tags, "removed": []}
     return exact(
         {

@@ -80,7 +80,8 @@ class TagChange(msgspec.Struct, frozen=True):
     at: Annotated[Moment, Meta(description="Event time of its cause.")]
     cause: Cause
     model: Annotated[
-        ModelInfo | None, Meta(description="The model that tagged; null for a deletion or an edit.")
+        ModelInfo | None,
+        Meta(description="That of the first of the `taggers`; null for a deletion or an edit."),
     ]
     added: list[str]
     removed: list[str]
@@ -89,6 +90,17 @@ class TagChange(msgspec.Struct, frozen=True):
         Meta(description="Hash of the rules that held; null for a deletion or an edit, or if it is old."),
     ]
     by: Annotated[str | None, Meta(description="Of an edit: who, as far as they said.")] = None
+    taggers: Annotated[
+        dict[str, ModelInfo],
+        Meta(description="The add-ons that looked, each with its model; none if the change is old."),
+    ] = {}
+    added_by: Annotated[
+        dict[str, list[str]],
+        Meta(
+            description="The `added` tags by who gave them: an add-on, `own` or `people`; a tag may be from "
+            "several. Nothing if the change is old."
+        ),
+    ] = {}
 
 
 class ImageState(Answer, frozen=True, kw_only=True):

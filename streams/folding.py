@@ -124,7 +124,7 @@ def _edit(changes: Changes, edited: Edited, record: Record, rules: FoldRules) ->
         return
     new = edited_row(old, upload, record.offset)
     who = upload.data.by or upload.data.user_id
-    new["history"] = changed_history(old, new, upload, model=None, rules=None, by=who)
+    new["history"] = changed_history(old, new, upload, rules=None, by=who)
     _put(changes, upload, (old, new), record, rules)
 
 

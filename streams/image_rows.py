@@ -10,15 +10,17 @@ TABLE = "images"
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A change of an image's tags."""
+    """A change of an image's tags; those of long ago have a model, but not whose it was."""
 
     at: int
     cause: tuple[str, str, str]
-    model: tuple[str, str] | None
     added: list[str]
     removed: list[str]
+    model: tuple[str, str] | None = None
+    models: dict[str, tuple[str, str]] = {}
     rules: str | None = None
     by: str | None = None
+    places: dict[str, list[int]] = msgspec.field(name="from", default_factory=dict)
 
 
 class People(msgspec.Struct, frozen=True):

@@ -8,12 +8,14 @@ from schemas.results import ModelInfo, ScoredTag
 from schemas.uploads import Upload
 from streams.changed_tags import ChangedTags
 from streams.changes import Row
+from streams.givers import places_of
 from streams.outcomes import Rederived, Tagged
 from streams.people import assigned_by_add_ons, forget, weigh
 from streams.repeats import remembered
 
 REMEMBERED_CHANGES = 10  # changes of an image's tags that can be looked up
 REMEMBERED_CHARACTERS = 262_144  # in the names of their tags: ten changes of a thousand tags fit no record
+_CHARACTERS_PER_PLACE = 4  # of an added tag, where it is told who gave it
 
 Scores = Mapping[str, list[ScoredTag]]
 
@@ -99,6 +101,9 @@ def models_of(row: Row) -> dict[str, ModelInfo]:
 def changed_history(old: Row | None, new: Row, upload: Upload, **told: Any) -> list[Row]:  # noqa: ANN401 - JSON
     """Give an image's history with what an event changed about its tags."""
     changed = ChangedTags.between(old["tags"] if old else [], new["tags"])
+    kept: list[Row] = old["history"] if old else []
+    if not any(changed):
+        return kept
     change = {
         "at": upload.at,
         "cause": [upload.source, upload.id, upload.type.value],
@@ -106,8 +111,10 @@ def changed_history(old: Row | None, new: Row, upload: Upload, **told: Any) -> l
         "added": changed.added,
         "removed": changed.removed,
     }
-    kept = old["history"] if old else []
-    return _shortened([*kept, change]) if any(changed) else kept
+    sources = dict(zip(new["tags"], new["by"], strict=True))
+    if places := places_of(changed.added, sources, told.get("models", ())):
+        change["from"] = places
+    return _shortened([*kept, change])
 
 
 def _head(old: Row | None, upload: Upload, offset: int) -> Row:
@@ -135,7 +142,9 @@ def _renewed(old: Row, upload: Upload, found: Row, assigned: Mapping[str, list[s
 def _completed(old: Row | None, new: Row, people: Row, upload: Upload) -> Row:
     if people:
         new["people"] = people
-    new["history"] = changed_history(old, new, upload, model=new["model"], rules=new["rules"])
+    models = {add_on: [model.name, model.version] for add_on, model in models_of(new).items()}
+    told = {"models": models} if models else {}
+    new["history"] = changed_history(old, new, upload, **told, rules=new["rules"])
     return new
 
 
@@ -189,6 +198,7 @@ def _shortened(history: list[Row]) -> list[Row]:
     kept, room = history[-1:], REMEMBERED_CHARACTERS
     for change in history[-2 : -REMEMBERED_CHANGES - 1 : -1]:
         room -= sum(map(len, change["added"])) + sum(map(len, change["removed"]))
+        room -= _CHARACTERS_PER_PLACE * sum(map(len, change.get("from", {}).values()))
         if room < 0:
             break
         kept.insert(0, change)

@@ -10,7 +10,8 @@
     "raw": {add-on: what its tagger said before the rules}, where they made something else of it,
     "failed": {add-on: why it failed at the last look}, where one did; what it said before holds still,
     "asked": threshold that the event named, or null,
-    "history": the last changes, each {"at", "cause", "model", "rules", "added", "removed"},
+    "history": the last changes, each {"at", "cause", "rules", "added", "removed",
+        "models": {add-on: [name, version]} of those that looked, "from": see `streams.givers`},
     "deleted": true if it is, "people": what people said of its tags, see `streams.people`}
 `trends`, by window, bucket and tag: {"o", "n": images that have the tag, "by": {add-on: images},
     "u": sketch of the uploaders, base64, absent if none is known; all-time rows also have

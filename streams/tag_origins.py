@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 
-from schemas.answers_images import AssignedTag, TagEdit, TagOrigin
+from schemas.answers_images import AssignedTag, TagChange, TagEdit, TagOrigin
 from schemas.results import Cause, ModelInfo
 from schemas.uploads import UploadType
-from streams.image_rows import ImageRow
+from streams.givers import tags_of
+from streams.image_rows import Change, ImageRow
 from streams.moments import moment
 from streams.people import ADDED, OWN, PEOPLE, Decision
 
@@ -25,6 +26,27 @@ def tag_edits(row: ImageRow) -> list[TagEdit]:
         TagEdit(tag, decision.kind == ADDED, moment(decision.at), decision.who, _edit(decision))
         for tag, decision in ordered
     ]
+
+
+def tag_changes(row: ImageRow) -> list[TagChange]:
+    """Give what changed an image's tags, oldest first, with the add-ons that looked and what they gave."""
+    return [_change(change) for change in row.history]
+
+
+def _change(change: Change) -> TagChange:
+    taggers = {add_on: ModelInfo(*model) for add_on, model in change.models.items()}
+    is_old = change.model is not None
+    return TagChange(
+        moment(change.at),
+        Cause(*change.cause),
+        ModelInfo(*change.model) if change.model is not None else next(iter(taggers.values()), None),
+        change.added,
+        change.removed,
+        change.rules,
+        change.by,
+        taggers,
+        {} if is_old else tags_of(change.added, change.places, taggers),
+    )
 
 
 def _origins(

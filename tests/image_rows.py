@@ -2,6 +2,8 @@
 
 import orjson
 
+from streams.givers import places_of
+
 RULES = "0e57c2a1b94d"
 
 
@@ -21,7 +23,9 @@ def image_row(
         for tag in found:
             sources.setdefault(tag, []).append(add_on)
     cause = ["kafka:image.uploads", f"image.uploads/0/{at}", "image.uploaded"]
-    change = {"at": at, "cause": cause, "model": ["m", "1"], "rules": RULES}
+    change = {"at": at, "cause": cause, "rules": RULES, "models": {name: ["m", "1"] for name in scores}}
+    places = places_of(sources, sources, scores)
+    change |= {"added": list(sources), "removed": []} | ({"from": places} if places else {})
     return orjson.dumps(
         {
             "o": 0,
@@ -38,7 +42,7 @@ def image_row(
             "scores": {add_on: list(found.items()) for add_on, found in scores.items()},
             "model": ["m", "1"],
             "rules": RULES,
-            "history": [change | {"added": list(sources), "removed": []}],
+            "history": [change],
         }
     )
 
@@ -47,6 +51,6 @@ def deleted_row(at: int = 2_000) -> bytes:
     """Give the row of an image that was deleted."""
     cause = ["test", "gone", "image.deleted"]
     nothing = {"model": None, "rules": None}
-    history = [{"at": at, "cause": cause, "added": [], "removed": ["sea"], **nothing}]
+    history = [{"at": at, "cause": cause, "added": [], "removed": ["sea"], "rules": None}]
     row = orjson.loads(image_row(at=at)) | {"deleted": True, "url": None, "scores": {}, **nothing}
     return orjson.dumps(row | {"cause": cause, "tags": [], "by": [], "history": history})

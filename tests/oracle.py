@@ -269,7 +269,7 @@ class Partition:
                     said[tag] = Said(wanted, event.at, offset, who, event.id)
         edits = [*old.edits, event.id][-REMEMBERED_EVENTS:]
         image = Image(**{**vars(old), "offset": offset, "said": said, "edits": edits})
-        note_change(event, old, image, {"model": None, "rules": None, "by": who})
+        note_change(event, old, image, {"rules": None, "by": who})
         return image
 
     def _photo(self, event: Event, old: Image | None) -> tuple[Photo | None, str | None]:
@@ -313,7 +313,8 @@ class Partition:
         if image.deleted or event.data.get("keep_edits") is False:
             image.said = {tag: said for tag, said in image.said.items() if said.at > event.at}
             image.said_since = max(event.at, image.said_since or 0)
-        note_change(event, old, image, {"model": image.model, "rules": image.rules})
+        models = {"models": dict.fromkeys(event.add_ons, MODEL)} if photo is not None else {}
+        note_change(event, old, image, {"rules": image.rules, **models})
         return image
 
     def _announce(
@@ -386,6 +387,12 @@ def note_change(event: Event, old: Image | None, new: Image, told: dict[str, Any
     added, removed = difference(old, new)
     if added or removed:
         change = {"at": event.at, "cause": [*event.id, event.type], "added": added, "removed": removed}
+        given = {source for tag in added for source in new.sources[tag]}
+        if not given <= {next(iter(told.get("models", ["people"])))}:
+            change["from"] = {
+                source: [place for place, tag in enumerate(added) if source in new.sources[tag]]
+                for source in given
+            }
         new.history = [*new.history, change | told][-REMEMBERED_CHANGES:]
 
 

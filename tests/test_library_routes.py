@@ -292,6 +292,7 @@ async def test_image_state(beach: Library) -> None:
     assert answer["scores"] == {"imagga_tagging": [{"tag": "sea", "confidence": 0.7}]}
     assert (answer["model"], answer["rules"], answer["cause"]) == (model, RULES, cause)
     change = {"at": "1970-01-01T00:00:02Z", "cause": cause, "model": model, "rules": RULES}
+    change |= {"taggers": {"imagga_tagging": model}, "added_by": {"own": ["dog"], "imagga_tagging": ["sea"]}}
     assert answer["history"] == [{**change, "added": ["dog", "sea"], "removed": [], "by": None}]
 
 

@@ -430,7 +430,7 @@ async def test_image(api: str) -> None:
     assert shown[0] == "holiday/sea 0"
     assert "tags holiday, sea, sky/cloud" in shown
     assert "imagga_tagging sea 0.80 ████████████████ yes" in shown
-    assert "2026-11-24 09:00:00 image.uploaded event-8 +holiday +sea +sky/cloud" in shown
+    assert "2026-11-24 09:00:00 image.uploaded event-8 imagga_tagging m 1 +holiday +sea +sky/cloud" in shown
     gone = await lines(api, "images", "show", "gone")
     assert gone[0] == "gone (deleted)"
     assert gone[-1] == "2026-11-24 08:00:00 image.deleted event-13 -sea"

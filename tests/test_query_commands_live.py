@@ -150,8 +150,8 @@ async def test_the_history_of_an_image(asker: Asker) -> None:
     """Each change of the tags with the event that made it; a repeated id would have made none."""
     history = (await asker.run("images show zoo-4")).lines[-3:-1]
     assert [line.partition("image.uploaded ")[2] for line in history] == [
-        "zoo-4@30 +zoo +koala",
-        "zoo-4@29 +penguin -zoo -koala",
+        "zoo-4@30 imagga_tagging stub 1 +zoo +koala",
+        "zoo-4@29 imagga_tagging stub 1 +penguin -zoo -koala",
     ]
 
 

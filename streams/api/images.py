@@ -10,19 +10,18 @@ from schemas.answers_images import (
     ImageState,
     RelatedTag,
     RelatedTags,
-    TagChange,
 )
 from schemas.results import Cause, ModelInfo, ScoredTag
 from streams.api.freshness import ALWAYS, Freshness, not_found, provenance
 from streams.api.image_questions import ImageQuestion, ImagesQuestion, RelatedQuestion
 from streams.api.routes import Route
 from streams.image_index import ImageIndex
-from streams.image_rows import Change, find_image, find_url
+from streams.image_rows import find_image, find_url
 from streams.image_search import Hit, fitting, search
 from streams.moments import moment
 from streams.related_tags import related_tags
 from streams.rows import ImageKey, State
-from streams.tag_origins import assigned_tags, tag_edits
+from streams.tag_origins import assigned_tags, tag_changes, tag_edits
 
 
 class ImageRoutes:
@@ -101,7 +100,7 @@ class ImageRoutes:
             failed=row.failed,
             cause=Cause(*row.cause),
             partition=partition,
-            history=[_change(change) for change in row.history],
+            history=tag_changes(row),
         )
 
     async def related(self, question: RelatedQuestion) -> RelatedTags:
@@ -143,11 +142,6 @@ class ImageRoutes:
 def scored(tags: Iterable[tuple[str, float]]) -> list[ScoredTag]:
     """Give tags and confidences as answers do."""
     return [ScoredTag(tag, confidence) for tag, confidence in tags]
-
-
-def _change(change: Change) -> TagChange:
-    model, cause = _model(change.model), Cause(*change.cause)
-    return TagChange(moment(change.at), cause, model, change.added, change.removed, change.rules, change.by)
 
 
 def _model(model: tuple[str, str] | None) -> ModelInfo | None:

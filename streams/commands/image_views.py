@@ -99,13 +99,22 @@ def _scores(answer: ImageState) -> Table:
 
 
 def _history(changes: Iterable[TagChange]) -> Table:
-    rows = table("changed (UTC)", "by", "event", "tags", whole=("changed (UTC)",))
+    rows = table("changed (UTC)", "by", "event", "tagger", "tags", whole=("changed (UTC)",))
     for change in changes:
         tags = _names(change.added, "green", " ", "+")
         tags = Text(" ").join(part for part in (tags, _names(change.removed, "red", " ", "-")) if part)
         who = change.cause.type if change.by is None else f"{change.by} ({change.cause.type})"
-        rows.add_row(when(change.at, "%Y-%m-%d %H:%M:%S"), name(who), name(change.cause.id), tags)
+        at, event = when(change.at, "%Y-%m-%d %H:%M:%S"), name(change.cause.id)
+        rows.add_row(at, name(who), event, _taggers(change), tags)
     return rows
+
+
+def _taggers(change: TagChange) -> Text:
+    """Give the add-ons that looked, each with its model; of an old change the model alone is known."""
+    taggers = [(f"{add_on} ", model) for add_on, model in change.taggers.items()]
+    if not taggers and change.model is not None:
+        taggers = [("", change.model)]
+    return Text("\n").join(name(f"{add_on}{model.name} {model.version}") for add_on, model in taggers)
 
 
 def _said(edits: Iterable[TagEdit]) -> Text:
