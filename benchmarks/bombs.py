@@ -106,11 +106,12 @@ def strips(kind: int, width: int, count: int, height: int = 100) -> bytes:
     return tiff(*grey_tiff(100, height), number(278, 1), (273, kind, count, offsets))
 
 
-def tiles(image: int, tile: int, size: int) -> bytes:
-    """A deflated TIFF of one tile, which unpacks to `size`."""
+def tiles(image: int, tile: int, size: int, kind: int = 4) -> bytes:
+    """A deflated TIFF of one tile, which unpacks to `size`; its sides are of such a type."""
     data = packed_zeros(size)
     places = [(324, 4, 1, b"DATA"), number(325, len(data))]
-    return tiff(*grey_tiff(image, image, 8), number(322, tile), number(323, tile), *places, data=data)
+    sides = [(tag, kind, 1, struct.pack("<I", tile)) for tag in (322, 323)]
+    return tiff(*grey_tiff(image, image, 8), *sides, *places, data=data)
 
 
 def looped_tiff() -> bytes:
@@ -217,6 +218,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "entries.tiff": lambda: tiff(*grey_tiff(10, 10), *(number(1000 + n, n) for n in range(20_000))),
     "tile-unpacks.tiff": lambda: tiles(4_000, 40_000, 400 * MEGABYTE),
     "tile-absurd.tiff": lambda: tiles(4_000, 2**31 - 16, 1000),
+    "tile-signed.tiff": lambda: tiles(300, 32_768, 1 << 30, kind=9),
     "tile-allowed.tiff": lambda: tiles(4_990, 9_984, 9_984 * 9_984),
     "loop.tiff": looped_tiff,
     "huge.tiff": lambda: tiff(*grey_tiff(SIDE, SIDE, 8), number(278, SIDE), number(273, 8), number(279, 100)),

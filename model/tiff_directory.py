@@ -19,15 +19,20 @@ MAX_RAW_STRIPS = 32_768
 MAX_PADDED_PIXELS = 100_000_000
 """Pixels of all tiles together: tiles may reach beyond the image, and are decoded whole."""
 
-_WIDTH, _LENGTH, _COMPRESSION, _STRIPS, _ORIENTATION = 256, 257, 259, 273, 274
+MAX_TILE_BYTES = 100_000_000
+"""Bytes of one tile, which is unpacked in one piece, where the image itself has fewer."""
+
+_WIDTH, _LENGTH, _BITS, _COMPRESSION, _STRIPS, _ORIENTATION, _SAMPLES = 256, 257, 258, 259, 273, 274, 277
 _TILE_WIDTH, _TILE_LENGTH, _TILES = 322, 323, 324
-_LOOKED_AT = {_WIDTH, _LENGTH, _COMPRESSION, _STRIPS, _TILE_WIDTH, _TILE_LENGTH, _TILES}
+_SINGLE = {_WIDTH, _LENGTH, _COMPRESSION, _SAMPLES, _TILE_WIDTH, _TILE_LENGTH}
+_LOOKED_AT = {*_SINGLE, _BITS, _STRIPS, _TILES}
 _DIRECTORIES = {34665, 34853, 40965}  # EXIF, GPS, interoperability
 _MOST_DIRECTORIES = 8
 _OPAQUE = {1, 2, 7}  # bytes, text, undefined: one object, however long
 _RATIONALS = {5, 10}
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q"}
 _ORDERS = {b"II": "<", b"MM": ">"}
+_WHOLE = {3, 4, 16}
 _BIG = 43
 _RAW = 1
 
@@ -56,11 +61,12 @@ def check_tiff(data: bytes) -> None:
     tags = {entry.tag: entry for entry in relevant}
     if len(tags) < len(relevant):  # Pillow takes the last one, libtiff the first
         raise too_much("a size, a compression or strips more than once", "one of each")
+    _check_numbers(relevant)
     raw = _COMPRESSION not in tags or tags[_COMPRESSION].value == _RAW
     pieces = max((tags[tag].many for tag in (_STRIPS, _TILES) if tag in tags), default=0)
     if pieces > (limit := MAX_RAW_STRIPS if raw else MAX_VALUES):
         raise too_much(f"{pieces:,} strips or tiles", f"{limit:,}")
-    _check_tiles(tags)
+    _check_tiles({tag: entry.value for tag, entry in tags.items()})
 
 
 def exif_orientation(exif: bytes) -> int | None:
@@ -76,14 +82,29 @@ def exif_orientation(exif: bytes) -> int | None:
     return next(told, None)
 
 
-def _check_tiles(tags: dict[int, _Entry]) -> None:
-    sides = [tags[tag].value if tag in tags else 0 for tag in (_WIDTH, _TILE_WIDTH, _LENGTH, _TILE_LENGTH)]
-    width, tile_width, length, tile_length = sides
-    if tile_width and tile_length:
-        padded = -(-width // tile_width) * tile_width * -(-length // tile_length) * tile_length
-        if padded > MAX_PADDED_PIXELS:
-            found = f"{padded:,} pixels in tiles of {tile_width} x {tile_length}"
-            raise too_much(found, f"{MAX_PADDED_PIXELS:,}")
+def _check_numbers(entries: list[_Entry]) -> None:
+    """Refuse sizes that libtiff would read, from signed numbers for example, and that are not read here."""
+    for entry in entries:
+        odd = entry.kind not in _WHOLE and entry.tag in {*_SINGLE, _BITS}
+        if odd or (entry.many != 1 and entry.tag in _SINGLE):
+            found = f"{entry.many:,} of type {entry.kind} as its tag {entry.tag}"
+            raise BadImageError("corrupt", f"the image has {found}, not a whole number: save it again")
+
+
+def _check_tiles(values: dict[int, int]) -> None:
+    across, down = values.get(_TILE_WIDTH), values.get(_TILE_LENGTH)
+    if across is None and down is None:
+        return
+    if not across or not down:
+        raise too_much(f"tiles of {across or 0} x {down or 0} pixels", "whole ones")
+    width, length = values.get(_WIDTH, 0), values.get(_LENGTH, 0)
+    padded = -(-width // across) * across * -(-length // down) * down
+    if padded > MAX_PADDED_PIXELS:
+        found = f"{padded:,} pixels in tiles of {across} x {down}"
+        raise too_much(found, f"{MAX_PADDED_PIXELS:,}")
+    pixel = values.get(_SAMPLES, 1) * values.get(_BITS, 1)
+    if (size := across * down * pixel // 8) > max(MAX_TILE_BYTES, width * length * pixel // 8):
+        raise too_much(f"a tile of {size:,} bytes", f"{MAX_TILE_BYTES:,}")
 
 
 def _directories(data: bytes) -> list[list[_Entry]]:
@@ -108,12 +129,17 @@ def _directory(data: bytes, at: int, order: str, *, big: bool) -> list[_Entry]:
     start = at + width
     count = min(count, max(len(data) - start, 0) // layout.size)
     entries = layout.iter_unpack(data[start : start + count * layout.size])
-    return [_Entry(tag, kind, many, _first(value, kind, order)) for tag, kind, many, value in entries]
+    return [
+        _Entry(tag, kind, many, _first(data, value, kind, many, order)) for tag, kind, many, value in entries
+    ]
 
 
-def _first(value: bytes, kind: int, order: str) -> int:
-    """Give an entry's value where it is one integer inside the entry; where it is not, some number."""
+def _first(data: bytes, value: bytes, kind: int, many: int, order: str) -> int:
+    """Give the first of an entry's values if they are integers; if they are not, some number."""
     letter = _INTEGERS.get(kind, "B")
+    if struct.calcsize(letter) * many > len(value):  # they stand elsewhere
+        at = _number(value, order, 0, len(value))
+        value = data[at : at + 8]
     return int(struct.unpack_from(order + letter, value.ljust(8, b"\0"))[0])
 
 

@@ -545,6 +545,14 @@ def grey(width: int, height: int) -> list[tuple[int, int, int, bytes]]:
         ([(700 + tag, 3, 1, b"\1") for tag in range(5_000)], "a directory of"),
         ([(322, 4, 1, b"\0\0\1"), (323, 4, 1, b"\0\0\1"), (324, 4, 1, b"\x08")], "pixels in tiles of"),
         ([(322, 4, 1, b"\1"), (322, 4, 1, b"\0\0\1")], "more than once"),
+        *(
+            ([(322, 4, 1, b"\x10"), (323, kind, many, b"\0\0\1\0" * many)], "not a whole number")
+            for kind, many in ((9, 1), (1, 1), (6, 1), (8, 1), (11, 1), (13, 1), (17, 1), (4, 2), (4, 0))
+        ),
+        ([(322, 16, 1, b"\0\0\1" + bytes(5)), (323, 4, 1, b"\0\0\1")], "pixels in tiles of"),
+        ([(322, 4, 1, b"\x10")], "tiles of 16 x 0 pixels"),
+        ([(323, 4, 1, b"\x10")], "tiles of 0 x 16 pixels"),
+        ([(322, 4, 1, b"\x10"), (323, 4, 1, bytes(4))], "tiles of 16 x 0 pixels"),
     ],
 )
 def test_a_directory_that_explodes(
@@ -554,6 +562,29 @@ def test_a_directory_that_explodes(
     error = refused(tiff(*grey(100, 100), *entries, big=big))
     assert error.code == "corrupt"
     assert found in str(error)
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("bits", [b"\x10\0", b"\x10\0" * 3, b"\x10\0" * 5])
+def test_a_tile_of_deep_pixels(bits: bytes, *, big: bool) -> None:
+    """A tile is limited by its bytes as well, wherever the file says how many a pixel has."""
+    tile = struct.pack("<I", 8_000)
+    samples = len(bits) // 2
+    plain = [entry for entry in grey(100, 100) if entry[0] not in {258, 277}]
+    deep = [(258, 3, samples, bits), (277, 3, 1, bytes([samples, 0]))]
+    error = refused(tiff(*plain, *deep, (322, 4, 1, tile), (323, 4, 1, tile), big=big))
+    assert f"a tile of {128_000_000 * samples:,} bytes" in str(error)
+
+
+@pytest.mark.parametrize(("kind", "letter"), [(3, "H"), (4, "I"), (16, "Q")])
+@pytest.mark.parametrize("big", [False, True])
+def test_every_type_of_whole_number(kind: int, letter: str, *, big: bool) -> None:
+    """A TIFF may write its sizes in any of them, those of eight bytes behind its directory."""
+    sizes = [(tag, kind, 1, struct.pack("<" + letter, 16)) for tag in (256, 257, 322, 323)]
+    rest = [entry for entry in grey(16, 16) if entry[0] > 257]
+    data = tiff(*sizes[:2], *rest, *sizes[2:], (324, 4, 1, b"\x08"), (325, 4, 1, b"\0\1"), big=big)
+    data += bytes(256)  # its pixels
+    assert outcome(data) == "decoded"
 
 
 def test_a_directory_that_hangs_on_another() -> None:
