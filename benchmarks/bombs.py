@@ -164,6 +164,30 @@ def large(kind: str, mode: str, side: int, **options: object) -> bytes:
     return encoded(Image.new(mode, (side, side)), kind, **options)
 
 
+def lying_avif(side: int, frames: int = 1) -> bytes:
+    """An AVIF, animated or not, that tells a small size around its large frames."""
+    images = [Image.new("RGB", (side, side), colour) for colour in ("red", "blue")[:frames]]
+    more = {"save_all": True, "append_images": images[1:]} if frames > 1 else {}
+    data = encoded(images[0], "AVIF", speed=10, **more)
+    return data.replace(
+        struct.pack(">II", side, side), struct.pack(">II", 256, 256)
+    )  # a track's has zeros before
+
+
+def crowded_avif(items: int, pieces: int) -> bytes:
+    """An AVIF whose items are in many pieces, of no bytes each."""
+    places = b"".join(struct.pack(">IHHH", item + 1, 0, 0, pieces) for item in range(items))
+    handler = box(b"hdlr", bytes(8) + b"pict" + bytes(13))
+    located = box(b"iloc", b"\2\0\0\0\0\0" + struct.pack(">I", items) + places)
+    meta = box(b"meta", bytes(4) + handler + box(b"pitm", bytes(5) + b"\1") + located)
+    return box(b"ftyp", b"avif\0\0\0\0avifmif1miaf") + meta
+
+
+def box(kind: bytes, contents: bytes) -> bytes:
+    """Give a box of an AVIF file."""
+    return struct.pack(">I", 8 + len(contents)) + kind + contents
+
+
 BOMBS: dict[str, Callable[[], bytes]] = {
     "huge.jpg": lambda: resized_jpeg(SIDE),
     "huge-progressive.jpg": lambda: resized_jpeg(SIDE, progressive=True),
@@ -225,5 +249,9 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "one-strip.tiff": lambda: large("TIFF", "RGB", 4_990, compression="tiff_adobe_deflate", strip_size=10**9),
     "lzma.tiff": lambda: large("TIFF", "RGBA", 4_990, compression="lzma", strip_size=10**9),
     "floats.tiff": lambda: large("TIFF", "F", 4_990, compression="tiff_adobe_deflate"),
+    "lying.avif": lambda: lying_avif(8_000),
+    "lying-animation.avif": lambda: lying_avif(7_000, frames=2),
+    "pieces.avif": lambda: crowded_avif(400, 65_535),
+    "items.avif": lambda: crowded_avif(200_000, 0),
     "large.avif": lambda: large("AVIF", "RGBA", 4_000, speed=10, subsampling="4:4:4"),
 }

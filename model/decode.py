@@ -6,7 +6,7 @@ JPEG files are decoded at a reduced scale (Pillow's *draft*), which makes a 12-m
 times cheaper.
 
 Only the parser that the first bytes call for sees a file, and only after the checks of `model.limits`,
-`model.headers` and `model.tiff_directory`.
+`model.headers`, `model.tiff_directory`, `model.avif_boxes` and `model.av1_frames`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from PIL import AvifImagePlugin, Image, UnidentifiedImageError, features
 from PIL.JpegImagePlugin import JpegImageFile
 
 from model.allocator import return_large_blocks
+from model.av1_frames import frame_pixels
+from model.avif_boxes import pictures
 from model.errors import BadImageError, too_large
 from model.headers import (
     check_jpeg_header,
@@ -36,6 +38,7 @@ from model.limits import (
     MAX_PIXELS,
     CountedFile,
     DecodingMemory,
+    check_frames,
     check_pixels,
     check_scans,
     coefficient_bytes,
@@ -147,9 +150,12 @@ def _decoded_or_refused(data: bytes, views: Collection[View]) -> DecodedViews | 
         return _foreign(data, kind)
     try:
         scans = _check_structure(data, kind)
+        frames = _pixels_in_frames(data) if kind == "AVIF" else 0
         with _opened(data, kind) as image:
             check_pixels(image)
-            return _upright_squares(image, views, scans)
+            if frames is None:
+                return BadImageError("corrupt", "the image has boxes that cannot be read: save it again")
+            return _upright_squares(image, views, scans, frames)
     except BadImageError as error:
         return BadImageError(error.code, str(error))
     except MemoryError:
@@ -170,6 +176,18 @@ def _check_structure(data: bytes, kind: str) -> int:
     return 1
 
 
+def _pixels_in_frames(data: bytes) -> int | None:
+    """Refuse an AVIF whose frames are too large; give their pixels, None where its boxes cannot be read."""
+    try:
+        sources = pictures(data)
+    except EOFError:
+        return None
+    return max(
+        check_frames([it.pixels for it in source], frame_pixels(it.data for it in source))
+        for source in sources
+    )
+
+
 def _opened(data: bytes, kind: str) -> Image.Image:
     if kind == "JPEG":
         data, exif = without_jpeg_exif(data)
@@ -182,7 +200,7 @@ def _opened(data: bytes, kind: str) -> Image.Image:
     return Image.open(CountedFile(data, kind), formats=(kind,))
 
 
-def _upright_squares(image: Image.Image, views: Collection[View], scans: int) -> DecodedViews:
+def _upright_squares(image: Image.Image, views: Collection[View], scans: int, frames: int) -> DecodedViews:
     width, height = image.size
     kept = 0
     if isinstance(image, JpegImageFile):
@@ -190,7 +208,7 @@ def _upright_squares(image: Image.Image, views: Collection[View], scans: int) ->
         kept = coefficient_bytes(image, scans)
     largest = max(view.size for view in views)
     image.draft(None, (largest, largest))
-    with _MEMORY.reserved(kept + decoding_bytes(image)):
+    with _MEMORY.reserved(kept + decoding_bytes(image, frames)):
         try:
             image.load()
             if image.format == "TIFF":

@@ -26,6 +26,9 @@ MAX_PIXELS = 50_000_000
 MAX_PIXELS_COPIED = {"WEBP": 16_000_000, "AVIF": 16_000_000, "TIFF": 25_000_000}
 """The same for formats whose decoders keep several copies of the pixels."""
 
+MAX_FRAME_PIXELS = 3 * MAX_PIXELS_COPIED["AVIF"]
+"""Pixels of all frames in an AVIF file: colours, transparency, layers, thumbnails, gain maps."""
+
 MAX_PIXELS_RLE = 4_000_000
 """The same for run-length encoded BMP, which Pillow decodes in Python."""
 
@@ -69,6 +72,24 @@ def check_pixels(image: Image.Image) -> None:
         raise too_large(f"{width} x {height} pixels", f"{MAX_SIDE:,} pixels a side")
 
 
+def check_frames(sizes: list[int], frames: list[int]) -> int:
+    """Refuse an AVIF by the sizes of its pictures, to which they are scaled, and by those of their frames.
+
+    Returns:
+        The pixels of all of them.
+
+    Raises:
+        BadImageError: ``too_many_pixels``.
+    """
+    if (largest := max(sizes, default=0)) > (limit := MAX_PIXELS_COPIED["AVIF"]):
+        raise too_large(f"{largest:,} pixels", f"{limit:,} pixels of AVIF files")
+    if (
+        pixels := sum(max(size, frame) for size, frame in zip(sizes, frames, strict=True) if frame)
+    ) > MAX_FRAME_PIXELS:
+        raise too_large(f"{pixels:,} pixels in all its frames", f"{MAX_FRAME_PIXELS:,} of an AVIF file")
+    return pixels
+
+
 def check_scans(image: JpegImageFile, scans: int) -> None:
     """Refuse a JPEG whose scans cost too much time, or whose coefficients too much memory.
 
@@ -94,9 +115,15 @@ def coefficient_bytes(image: JpegImageFile, scans: int) -> int:
     return 2 * image.width * image.height * blocks // (widest * highest)
 
 
-def decoding_bytes(image: Image.Image) -> int:
-    """Estimate, from above, the memory that the pixels take while they are decoded."""
-    return image.width * image.height * _BYTES_PER_PIXEL.get(image.format or "", 4)
+def decoding_bytes(image: Image.Image, frames: int = 0) -> int:
+    """Estimate, from above, the memory that the pixels take while they are decoded.
+
+    Args:
+        image: Not decoded yet.
+        frames: An AVIF's pixels in frames; of an honest one, with transparency, twice the image's.
+    """
+    pixels = max(image.width * image.height, frames // 2)
+    return pixels * _BYTES_PER_PIXEL.get(image.format or "", 4)
 
 
 class CountedFile(BytesIO):
