@@ -20,6 +20,9 @@ MAX_PROPERTIES = 100_000
 MAX_REFERENCES = 100_000
 """Bytes of references between items."""
 
+MAX_SAMPLES = 100_000
+"""Frames of an animation; libavif lists them all."""
+
 MAX_SPREAD = 1_000_000
 """Bytes of pictures beyond twice the file: items may share them, and libavif copies what is in pieces."""
 
@@ -212,14 +215,28 @@ def _track(boxes: _Boxes, at: int, end: int) -> Iterator[Picture]:
         pixels = max(pixels, (sides.take(4) >> 16) * (sides.take(4) >> 16))
     for table in boxes.find(at, end, b"mdia", b"minf", b"stbl"):
         offsets, sizes, coded = [], [], False
+        chunks = most = 0
         for kind, start, stop in boxes.within(*table):
             if kind == b"stsd":
                 coded |= b"av01" in boxes.data[start:stop]
-            elif kind in {b"stco", b"co64"} and boxes.fields(start + 4, stop).take(4):
+            elif kind == b"stsc":
+                most = max(most, _most_per_chunk(boxes.fields(start + 4, stop)))
+            elif kind in {b"stco", b"co64"} and (many := boxes.fields(start + 4, stop).take(4)):
+                chunks += many
                 offsets.append(boxes.fields(start + 8, stop).take(4 if kind == b"stco" else 8))
             elif kind == b"stsz":
                 same = boxes.fields(start + 4, stop).take(4)
                 sizes.append(same or boxes.fields(start + 12, stop).take(4))
+        if chunks * most > MAX_SAMPLES:
+            raise too_much("a flood of frames", f"{MAX_SAMPLES:,}")
         if coded:
             for offset in offsets:
                 yield Picture(pixels, boxes.data[offset : offset + max(sizes, default=0)])
+
+
+def _most_per_chunk(fields: _Fields) -> int:
+    many = fields.take(4)
+    if many > MAX_SAMPLES:
+        raise too_much("a flood of frames", f"{MAX_SAMPLES:,}")
+    rows = [(fields.take(4), fields.take(4), fields.take(4)) for _ in range(many)]
+    return max((samples for _, samples, _ in rows), default=0)

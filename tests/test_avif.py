@@ -242,6 +242,16 @@ def test_lists_that_explode() -> None:
             assert found in str(error)
 
 
+def test_a_flood_of_frames() -> None:
+    """An animation may not tell of more frames than any honest one has, though they are in one list."""
+    data = bytearray(saved(frames=2))
+    sizes, chunks = data.index(b"stsz") + 8, data.index(b"stsc") + 16
+    data[sizes : sizes + 8] = struct.pack(">II", 1, 2_000_000)
+    data[chunks : chunks + 4] = struct.pack(">I", 2_000_000)
+    error = refused(bytes(data) + bytes(2_000_000))
+    assert "a flood of frames" in str(error)
+
+
 def test_data_that_many_items_share() -> None:
     """Items may share data, but not megabytes each, which libavif would copy."""
     plain = saved(size=(64, 64))
