@@ -1,5 +1,6 @@
-"""Counts of buckets, in arrays over the tags."""
+"""Counts of buckets, over the tags."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -9,7 +10,9 @@ from numpy.typing import NDArray
 from streams.rows import ALL
 
 _GROWTH = 1.25
+_SHARE = 16
 Numbers = NDArray[np.int32]
+Pairs = tuple[Numbers, Numbers]  # tags, and their numbers
 
 
 class Bucket(NamedTuple):
@@ -34,39 +37,114 @@ read_counts = msgspec.json.Decoder(CountRow).decode
 
 
 class Tally:
-    """Numbers by tag, a tag being its place in an array."""
+    """Numbers by tag: in an array where a tag is a place, but while few tags have one in a dictionary.
 
-    __slots__ = ("_cells", "array")
+    So a minute's few uses take kilobytes, however many tags were ever seen. With a 16th of the places in use
+    both take about as much. An array stays one until less than half of that is in use when it must grow.
+
+    Attributes:
+        array: Numbers by tag; None while they are in a dictionary.
+    """
+
+    __slots__ = ("_cells", "_pairs", "_places", "array")
 
     def __init__(self) -> None:
-        self._hold(np.zeros(16, np.int32))
+        self._cells: dict[int, int] | memoryview = {}  # single cells of the array are quicker to reach so
+        self._places = 0  # more than the greatest tag
+        self._pairs: Pairs | None = None
+        self.array: Numbers | None = None
 
     def add(self, tag: int, number: int) -> None:
         """Add to a tag's number."""
-        if tag >= len(self.array):
-            self._grow(tag)
-        self._cells[tag] += number
+        if tag >= self._places:
+            self._widen(tag, 1)
+        cells = self._cells
+        if isinstance(cells, dict):
+            self._pairs = None
+            cells[tag] = left = cells.get(tag, 0) + number
+            if not left:
+                del cells[tag]
+            elif len(cells) * _SHARE > self._places:
+                self._hold(self._places)
+        else:
+            cells[tag] += number
 
     def add_many(self, tags: Numbers, numbers: Numbers) -> None:
         """Add to the numbers of tags, of which each comes once."""
         last = int(tags.max())
-        if last >= len(self.array):
-            self._grow(last)
-        self.array[tags] += numbers
+        if last >= self._places:
+            self._widen(last, len(tags))
+        cells = self._cells
+        if isinstance(cells, dict) and (len(cells) + len(tags)) * _SHARE > self._places:
+            self._hold(self._places)
+        if self.array is not None:
+            self.array[tags] += numbers
+        else:
+            for tag, number in zip(tags.tolist(), numbers.tolist(), strict=True):
+                self.add(tag, number)
 
     def get(self, tag: int) -> int:
-        """Give a tag's number."""
-        return self._cells[tag] if tag < len(self.array) else 0
+        """Give a tag's number; in any thread."""
+        cells = self._cells
+        if isinstance(cells, dict):
+            return cells.get(tag, 0)
+        return cells[tag] if tag < len(cells) else 0
 
-    def _grow(self, tag: int) -> None:
-        grown = np.zeros(int(tag * _GROWTH) + 1, np.int32)
-        grown[: len(self.array)] = self.array
-        self._hold(grown)
+    def get_many(self, tags: Numbers) -> Numbers:
+        """Give the numbers of tags, none of which is beyond those that were added to."""
+        if self.array is not None:
+            return self.array[tags]
+        return np.fromiter(map(self.get, tags.tolist()), np.int32, len(tags))
 
-    def _hold(self, array: Numbers) -> None:
-        # The cells first: whoever sees the longer array in another thread finds its cells as well.
-        self._cells = memoryview(array.data)  # single cells are quicker to reach through it
-        self.array = array
+    def pairs(self) -> Pairs:
+        """Give tags and numbers; from a dictionary they are kept until it changes."""
+        cells = self._cells
+        if not isinstance(cells, dict):
+            numbers = np.asarray(cells)
+            tags = np.flatnonzero(numbers).astype(np.int32)
+            return tags, numbers[tags]
+        if self._pairs is None:
+            size = len(cells)
+            self._pairs = np.fromiter(cells, np.int32, size), np.fromiter(cells.values(), np.int32, size)
+        return self._pairs
+
+    def _widen(self, tag: int, more: int) -> None:
+        """Make a place for a tag, one of so many that come."""
+        places = tag + 1
+        if self.array is not None:
+            used = np.count_nonzero(self.array) + more
+            if used * 2 * _SHARE > places:
+                self._hold(int(tag * _GROWTH) + 1)
+                return
+            tags, numbers = self.pairs()
+            self._cells, self.array = dict(zip(tags.tolist(), numbers.tolist(), strict=True)), None
+        self._places = places
+
+    def _hold(self, places: int) -> None:
+        """Hold the numbers in an array of so many places."""
+        array = np.zeros(places, np.int32)
+        if self.array is not None:
+            array[: len(self.array)] = self.array
+        else:
+            tags, numbers = self.pairs()
+            array[tags] = numbers
+        self._cells, self._places, self._pairs, self.array = memoryview(array.data), places, None, array
+
+
+def add_up(tallies: Iterable[Tally], size: int) -> Numbers:
+    """Add tallies up: numbers by tag, for so many tags."""
+    total = np.zeros(size, np.int32)  # the tallies' type: summing two takes thrice as long
+    few: list[Pairs] = []
+    for tally in tallies:
+        if tally.array is None:
+            few.append(tally.pairs())
+        else:
+            array = tally.array[:size]
+            total[: len(array)] += array
+    if few:
+        tags, numbers = (np.concatenate(parts) for parts in zip(*few, strict=True))
+        np.add.at(total, tags, numbers)
+    return total
 
 
 class BucketCounts:

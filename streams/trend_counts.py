@@ -1,6 +1,7 @@
 """Trend counts of one tenant, in memory.
 
-A bucket's counts lie in an array over the tags, so a window of many buckets is a sum of few arrays.
+A bucket's counts lie in an array over the tags where many have any, so a window of many buckets is a sum of
+few arrays.
 Sketches of uploaders stay in their rows, and are merged when asked for.
 """
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.rows import TrendKey
-from streams.trend_buckets import ALL_TIME, NO_ROW, Bucket, BucketCounts, Numbers, Tally, read_counts
+from streams.trend_buckets import ALL_TIME, NO_ROW, Bucket, BucketCounts, Numbers, Tally, add_up, read_counts
 from streams.uploader_sketches import UploaderSketches
 
 Counts = NDArray[np.int64]
@@ -144,7 +145,7 @@ class TenantTrends:
         self.tags += new
         numbers = np.fromiter(map(self._ids.__getitem__, tags), np.int32, len(tags))
         self._rows.add_many(numbers, np.ones_like(numbers))
-        first = np.flatnonzero(self._rows.array[numbers] == 1)
+        first = np.flatnonzero(self._rows.get_many(numbers) == 1)
         self._sorted.add_all(tags[place] for place in first.tolist())
         return numbers
 
@@ -171,14 +172,8 @@ class TenantTrends:
             buckets: What to sum.
             add_on: Count only the images whose tag is from it; None: all.
         """
-        total = np.zeros(len(self.tags), np.int32)  # the tallies' type: summing two takes thrice as long
-        for bucket in buckets:
-            counts = self._buckets.get(bucket)
-            tally = counts.tally(add_on) if counts else None
-            if tally is not None:
-                array = tally.array[: len(total)]
-                total[: len(array)] += array
-        return total.astype(np.int64)
+        found = (counts.tally(add_on) for counts in map(self._buckets.get, buckets) if counts)
+        return add_up(filter(None, found), len(self.tags)).astype(np.int64)
 
     def count(self, tag: str, buckets: Iterable[Bucket]) -> int:
         """Count a tag's uses in buckets."""

@@ -1,6 +1,6 @@
 """Loading trend counts: all rows of a partition at once.
 
-Names become numbers as rows come. Then the counts are put in order by bucket and add-on, and each array takes
+Names become numbers as rows come. Then the counts are put in order by bucket and add-on, and each tally takes
 all of its own in one go.
 """
 
@@ -15,7 +15,8 @@ from streams.rows import split_tenants
 from streams.trend_buckets import Bucket, CountRow, Numbers, read_counts
 from streams.trend_counts import TenantTrends
 
-_ARRAYS_PER_STEP = 100
+_CELLS_PER_STEP = 10_000
+_CELLS_PER_TALLY = 100  # that take as long as what each tally costs by itself
 
 
 class TrendLoading:
@@ -87,14 +88,17 @@ class _Cells:
         # The first step leaves a bucket with rows: a tenant that has one is not let go of between the steps.
         tags, uses = (column.view() for column in self._columns)
         numbers = trends.numbers(self._tags.names)
-        for step, (bucket, add_on, run) in enumerate(self._runs(), 1):
+        done = 0
+        for bucket, add_on, run in self._runs():
             window, start = self._buckets.names[bucket]
             counts = trends.held_bucket(Bucket(window, int(start)))
             counts.rows += int(self._rows[bucket]) if add_on == 0 else 0
             counts.version += 1
             counts.held_tally(self._add_ons.names[add_on]).add_many(numbers[tags[run]], uses[run])
-            if step % _ARRAYS_PER_STEP == 0:
+            done += run.stop - run.start + _CELLS_PER_TALLY
+            if done > _CELLS_PER_STEP:
                 yield
+                done = 0
 
     def _runs(self) -> Iterator[tuple[int, int, slice]]:
         """Give bucket, add-on and place of each array's counts."""

@@ -76,10 +76,10 @@ def trends(index: TrendIndex) -> dict[str, Any]:
             bucket: (
                 counts.rows,
                 {
-                    (add_on, tag): int(number)
+                    (add_on, tag): number
                     for add_on in (None, *counts.by)
-                    for tag, number in zip(tenant.tags, counts.held_tally(add_on).array, strict=False)
-                    if number
+                    for place, tag in enumerate(tenant.tags)
+                    if (number := counts.held_tally(add_on).get(place))
                 },
             )
             for bucket, counts in tenant._buckets.items()

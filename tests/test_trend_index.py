@@ -20,7 +20,7 @@ from streams.api.errors import BadQuestionError
 from streams.api.windows import AskedWindow, Span, window_kind
 from streams.rising import METHOD, expect, find_candidates, pick, score
 from streams.rows import ALL, WINDOW_SECONDS, TrendKey, bucket_start
-from streams.trend_buckets import ALL_TIME, Bucket
+from streams.trend_buckets import ALL_TIME, Bucket, Tally, add_up
 from streams.trend_counts import Ranked, TenantTrends
 from streams.trend_index import TrendIndex
 from streams.uploaders import Uploaders
@@ -120,6 +120,63 @@ def test_nothing_is_left_of_what_is_withdrawn(steps: list[tuple[int, TrendKey, R
     for partition, key in rows:
         fed.put(partition, key, None)
     assert fed.index._tenants == {}
+
+
+wide = st.integers(0, 40) | st.integers(0, 5000)
+additions = st.lists(
+    st.dictionaries(wide, st.integers(-3, 9), min_size=1, max_size=80) | st.tuples(wide, st.integers(-3, 9)),
+    max_size=40,
+)
+
+
+@given(st.lists(additions, max_size=3))
+def test_tallies_equal_a_counter(tallies: list[list[dict[int, int] | tuple[int, int]]]) -> None:
+    """Whichever form they take, one by one and added up, asked between the additions or not."""
+    made, total = [], Counter[int]()
+    for steps in tallies:
+        tally, counter = Tally(), Counter[int]()
+        for step in steps:
+            if isinstance(step, dict):
+                tally.add_many(np.array([*step], np.int32), np.array([*step.values()], np.int32))
+                counter.update(step)
+            else:
+                tally.add(*step)
+                counter.update(dict([step]))
+            (last,) = add_up([tally], 5001).nonzero()
+            assert last.tolist() == sorted(tag for tag in counter if counter[tag])
+        assert [tally.get(tag) for tag in counter] == [*counter.values()]
+        assert tally.get_many(np.array([*counter], np.int32)).tolist() == [*counter.values()]
+        assert tally.get(9999) == 0
+        made.append(tally)
+        total.update(counter)
+    summed = add_up(made, 5001)
+    assert {tag: int(summed[tag]) for tag in total} == total
+    assert summed.sum() == total.total()
+
+
+def test_a_tally_of_few_tags_is_small_whatever_their_numbers() -> None:
+    """An array would have a place for each tag that was ever seen; it is one where many of them are used."""
+    tally = Tally()
+    for tag in (0, 999_999, 5):
+        tally.add(tag, 1)
+    assert tally.array is None
+    for tag in range(2000):
+        tally.add(tag, 1)
+    assert tally.array is None
+    tally.add_many(np.arange(70_000, dtype=np.int32), np.ones(70_000, np.int32))
+    assert (tally.array is not None, tally.get(0), tally.get(999_999)) == (True, 3, 1)
+    tally.add(9_999_999, 1)
+    assert (tally.array, tally.get(0), tally.get(69_999), tally.get(9_999_999)) == (None, 3, 1, 1)
+
+
+def test_a_tally_does_not_change_its_form_to_and_fro() -> None:
+    """Tags that come with numbers just so far apart leave it in its array."""
+    tally, arrays = Tally(), 0
+    for tag in range(0, 16 * 2000, 16):
+        before = tally.array
+        tally.add(tag, 1)
+        arrays += tally.array is not before
+    assert arrays < 60
 
 
 def test_other_tables_are_passed_over() -> None:
