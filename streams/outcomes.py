@@ -138,7 +138,7 @@ class Done:
     """A record of the upload topic with its outcome.
 
     Attributes:
-        crowded: Whether as many events wait for a retry as may.
+        crowded: Whether no more events may wait for a retry.
     """
 
     record: Record

@@ -34,7 +34,7 @@ class RetryPolicy:
         longest: No wait is longer, unless the source asks for it.
         budget: How long an event waits, all waits together, before it is given up. Not from clock to clock:
             one that jumps must not end the patience.
-        crowded: The same while as many wait as may: sources that stay away slow intake, but never stop it.
+        crowded: The same while more would wait than may. An event that does not wait yet is given up then.
     """
 
     first: float = 1.0
@@ -53,24 +53,25 @@ class RetryPolicy:
 
     def gives_up(self, row: Row, *, crowded: bool) -> bool:
         """Tell whether an event has waited for long enough."""
+        if row["faults"] >= _MOST_FAULTS or (crowded and not row["waited"]):
+            return True
         budget = min(self.budget, self.crowded) if crowded else self.budget
-        return bool(row["waited"] > budget * 1000 or row["faults"] >= _MOST_FAULTS)
+        return bool(row["waited"] > budget * 1000)
 
 
 def defer(changes: Changes, done: Done, deferred: Deferred, policy: RetryPolicy, names: TopicNames) -> None:
     """Keep an event for later, or give it up when its budget is spent."""
     record, reason = done.record, deferred.fault.reason
     key = str(record.offset)
-    row = changes.get("retries", key)
-    if row is None:
-        row = _row_of(record, deferred, reason)
-        _note_awaited(changes, row, 1)
-    row = {"waited": 0, "faults": 0} | row
+    kept = changes.get("retries", key)
+    row = {"waited": 0, "faults": 0} | (kept or _row_of(record, deferred, reason))
     row["faults"] += reason == _OURS
     if policy.gives_up(row, crowded=done.crowded):
         end_retry(changes, record)
         changes.emit(dead_letter_output(record, deferred.fault, names))
         return
+    if kept is None:
+        _note_awaited(changes, row, 1)
     attempt = row["attempt"] + (reason not in _NO_ATTEMPTS)
     wait = max(policy.wait(record.offset, attempt), min(deferred.retry_after or 0, _MAX_ASKED))
     wait_ms = int(wait * 1000)

@@ -114,10 +114,13 @@ class Settings:
         86_400.0, "Time after which an upload from a busy source is given up: a dead letter.", _at_least(0)
     )
     retry_budget_crowded: float = _setting(
-        900.0, "The same while TAGSTREAM_MAX_RETRIES wait: intake is slow then, but goes on.", _at_least(0)
+        900.0, "The same while TAGSTREAM_MAX_RETRIES wait and others get through.", _at_least(0)
     )
     max_retries: int = _setting(
-        1000, "Most uploads per partition that wait for a retry; intake waits beyond.", _at_least(1)
+        1000,
+        "Most uploads per partition that wait for a retry. Beyond, what fails is given up if others get "
+        "through, and intake is slow if none does.",
+        _at_least(1),
     )
     max_image_bytes: int = _setting(30_000_000, "Largest image that is fetched.", _at_least(1))
     max_bytes_in_flight: int = _setting(

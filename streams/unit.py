@@ -10,7 +10,7 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -22,17 +22,17 @@ from streams.changes import Changes, PartitionRows
 from streams.count_rows import WarmRows
 from streams.errors import InvariantError
 from streams.order import Entry, Order, Turn
-from streams.outcomes import Done, Outcome
+from streams.outcomes import Done, Outcome, Tagged
 from streams.retention import Expired
 from streams.retrying import RetrySchedule, record_of
 from streams.state import PartitionState
 from streams.steady_time import steady_time
+from streams.waiting_room import WaitingRoom
 
 log = logging.getLogger(__name__)
 
 SWEPT_PER_TRANSACTION = 200
 MAX_RETRIES_IN_WORK = 16
-MAX_RETRY_BYTES = 16_000_000  # of the rows of `retries`: every worker keeps those of all partitions
 FENCE_GRACE = 4.0  # seconds: whoever took over, the group's word on it comes with the next heartbeats
 _UNFELT = 0.5  # of a record's time in work: so much more goes unnoticed
 _TELL_EVERY = 1.0  # seconds between two looks at whether others know how far we are
@@ -103,8 +103,7 @@ class Pace:
             been in work; all of it once more wait than may be in work. Rare transactions cost less, and
             nobody feels it: the records take longer anyway. Half of `max_in_flight` is always enough.
         sweep_interval: Seconds between two searches for rows that no longer count.
-        max_retries: Most records that wait for a retry, and together they have at most MAX_RETRY_BYTES;
-            intake waits beyond.
+        max_retries: Most records that wait for a retry: see `streams.waiting_room`.
         patience: Seconds that a record which is done waits for those before it whose sources are slow.
     """
 
@@ -144,6 +143,9 @@ class Unit:
         self._warm = WarmRows()
         self._schedule = RetrySchedule()
         self._retry_slots = asyncio.Semaphore(MAX_RETRIES_IN_WORK)
+        self._room = WaitingRoom(
+            partition, pace.max_retries, self._number_waiting, lambda: self._schedule.size
+        )
         self._arrived = asyncio.Event()
         self._expired: list[Expired] = []
         self._last_commit = 0.0
@@ -214,7 +216,7 @@ class Unit:
             if record.offset <= last:
                 raise InvariantError(f"offset {record.offset} after {last}")
             last = record.offset
-            await self._room_for_retries()
+            await self._room.enter()
             await self._acquire_slot()
             entry = self._begin(record, applied, self._slots)
             self._order.append(entry)
@@ -272,21 +274,8 @@ class Unit:
         for key, row in self.books.state.rows["retries"].items():
             self._schedule.note(key, row, int(steady_time() * 1000))
 
-    @property
-    def number_waiting(self) -> int:
-        """Give how many records wait for busy sources."""
+    def _number_waiting(self) -> int:
         return len(self._schedule) + len(self._order.aside)
-
-    def _is_crowded(self) -> bool:
-        return self.number_waiting >= self._pace.max_retries or self._schedule.size >= MAX_RETRY_BYTES
-
-    async def _room_for_retries(self) -> None:
-        if not self._is_crowded():
-            return
-        text = "partition %d: intake waits, %d uploads wait for busy sources"
-        log.warning(text, self.partition, self.number_waiting)
-        while self._is_crowded():  # noqa: ASYNC110 - it shrinks by commits only
-            await asyncio.sleep(_POLL)
 
     async def _retry_for_ever(self) -> None:
         nothing_before = asyncio.Event()
@@ -355,11 +344,10 @@ class Unit:
             if state.rows[table].get(key) == row:  # an image may have come back since
                 changes.put(table, key, None)
         del self._expired[:SWEPT_PER_TRANSACTION]
-        crowded = self._is_crowded()
-        for entry in late:
-            self._work.fold(changes, Done(entry.record, entry.outcome.result(), crowded))
-        for entry in entries:
-            self._work.fold(changes, Done(entry.record, entry.leave(), crowded))
+        for entry, outcome in self._outcomes(late, entries):
+            self._work.fold(changes, Done(entry.record, outcome, self._room.turns_away))
+            if isinstance(outcome, Tagged):
+                self._room.note_success(entry.began)
         in_work = {str(entry.record.offset) for entry in self._order.aside}
         await self.books.commit(changes, self._next_offset(entries))
         now = int(steady_time() * 1000)
@@ -371,6 +359,10 @@ class Unit:
         for entry in (*late, *entries):
             entry.applied.set()
             entry.give_slot_back()
+
+    def _outcomes(self, late: list[Entry], entries: list[Entry]) -> Iterator[tuple[Entry, Outcome]]:
+        yield from ((entry, entry.outcome.result()) for entry in late)
+        yield from ((entry, entry.leave()) for entry in entries)
 
     async def _sweep_for_ever(self) -> None:
         while True:

@@ -10,7 +10,7 @@ from streams.folding import FoldRules
 from streams.outcomes import Aside, Deferred, Deleted, Done
 from streams.retention import expired_rows
 from streams.retrying import RetryPolicy, RetrySchedule, record_of, waits_before
-from streams.rows import DAY_MS, ImageKey
+from streams.rows import AWAITED, DAY_MS, ImageKey
 from streams.state import PartitionState
 
 FAULT = Fault("http_503", "fetch", True, "SourceBusyError", "status 503")
@@ -125,10 +125,22 @@ def test_waiting_is_shorter_while_many_wait(policy: RetryPolicy, most: float) ->
     for wait, given_up in ((most, False), (most + 0.001, True)):
         state = PartitionState(0)
         waiting = Deferred(FAULT, 0, wait)
-        assert apply(state, Done(record(3), waiting, crowded=True), rules) == []
+        assert apply(state, Done(record(3), waiting), rules) == []
         letters = apply(state, Done(record(3), waiting, crowded=True), rules)
         assert [read_fault(letter.headers) for letter in letters] == [FAULT] * given_up
         assert len(state.rows["retries"]) == (not given_up)
+
+
+@pytest.mark.parametrize("aside", [True, False])
+def test_no_event_begins_to_wait_where_too_many_do(*, aside: bool) -> None:
+    """One that went aside in time has its turn, but does not wait for another either."""
+    state = PartitionState(0)
+    if aside:
+        apply(state, Done(record(3), Aside(1000, upload()), crowded=True))
+    (letter,) = apply(state, Done(record(3), Deferred(FAULT, 0, None, upload()), crowded=True))
+    assert read_fault(letter.headers) == FAULT
+    assert state.rows["retries"] == {}
+    assert not any(key.startswith(AWAITED) for key in state.rows["meta"])
 
 
 def test_a_fault_of_ours_is_given_up_soon() -> None:

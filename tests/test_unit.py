@@ -13,6 +13,7 @@ from streams.order import Turn
 from streams.outcomes import Deferred, Done, Outcome, Rejected
 from streams.retention import Expired
 from streams.retrying import RetryPolicy
+from streams.steady_time import steady_time
 from streams.unit import Pace, Settled, Unit, Work
 
 
@@ -39,6 +40,7 @@ class Harness:
         self.slow_sources: set[int] = set()
         self.away: set[int] = set()
         self.folds = False
+        self.tags = False
         self.rules = RULES
         self.source = ListSource([record(offset) for offset in offsets])
         self.unit = Unit(
@@ -66,7 +68,10 @@ class Harness:
         if item.offset in self.answers:
             await self.answers[item.offset]
         if item.offset in self.away:
-            return Deferred(Fault("unknown_host", "fetch", True, "E", "m"), 0, None)
+            fault = Fault("unknown_host", "fetch", True, "E", "m")
+            return Deferred(fault, int(steady_time() * 1000), None)
+        if self.tags:
+            return tagged(upload(f"img{item.offset}", f"e{item.offset}"), koala=0.9)
         return Rejected(Fault("x", "parse", False, "E", "m"))
 
     def _fold(self, changes: Changes, event: Done) -> None:
@@ -375,21 +380,47 @@ async def test_what_was_aside_is_taken_up_again(harness: Callable[..., Harness])
 
 
 @pytest.mark.parametrize("limits", [{"max_retries": 3}, {"size": 1000}])
-async def test_sources_that_stay_away_stop_no_partition(
+async def test_sources_that_stay_away_cost_others_nothing(
     harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch, limits: dict[str, int]
 ) -> None:
-    """Once as many wait as may, by number or bytes, those that have waited long enough are given up."""
-    monkeypatch.setattr("streams.unit.MAX_RETRY_BYTES", limits.get("size", 10**9))
-    monkeypatch.setattr("streams.unit._POLL", 0.001)
+    """Once as many wait as may, by number or bytes, what fails is given up, as the others get through."""
+    monkeypatch.setattr("streams.waiting_room.MAX_BYTES", limits.get("size", 10**9))
+    monkeypatch.setattr("streams.waiting_room._SLOW", 0.01)
+    monkeypatch.setattr("streams.waiting_room._POLL", 0.001)
     subject = harness(list(range(100)), max_in_flight=1, max_retries=limits.get("max_retries", 10**9))
-    subject.rules = FoldRules(NAMES, RULES.retention, RetryPolicy(first=0, longest=0, crowded=-1))
-    subject.folds = True
+    subject.rules = FoldRules(NAMES, RULES.retention, RetryPolicy(first=3600, longest=3600))
+    subject.folds = subject.tags = True
     subject.away = set(range(0, 100, 2))
     subject.unit.start()
     await subject.until(lambda: subject.books.state.next_offset == 100)
     waiting = subject.books.state.rows["retries"]
-    assert 0 < len(waiting) <= 8
-    assert len(subject.books.outputs) == 100 - len(waiting)
+    letters = [topic for topic, _ in subject.books.outputs if topic == NAMES.dead_letters]
+    assert 3 <= len(waiting) <= 8
+    assert len(letters) == 50 - len(waiting)
+    assert len(subject.books.state.rows["images"]) == 50
+    await subject.unit.close()
+
+
+async def test_where_nothing_gets_through_nothing_is_given_up(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network may be away, or the only host: intake is slow until that has passed."""
+    monkeypatch.setattr("streams.waiting_room._SLOW", 0.2)
+    monkeypatch.setattr("streams.waiting_room._POLL", 0.001)
+    subject = harness(list(range(100)), max_in_flight=1, max_retries=10)
+    subject.rules = FoldRules(NAMES, RULES.retention, RetryPolicy(first=0.3, longest=0.3))
+    subject.folds = subject.tags = True
+    subject.away = set(range(100))
+    subject.unit.start()
+    await subject.until(lambda: len(subject.books.state.rows["retries"]) >= 10)
+    await asyncio.sleep(0.3)
+    assert subject.books.state.next_offset <= 15
+    assert subject.books.outputs == []
+    subject.away.clear()
+    await subject.until(lambda: subject.books.state.next_offset == 100)
+    await subject.until(lambda: not subject.books.state.rows["retries"])
+    assert NAMES.dead_letters not in {topic for topic, _ in subject.books.outputs}
+    assert len(subject.books.state.rows["images"]) == 100
     await subject.unit.close()
 
 

@@ -1,0 +1,89 @@
+"""Room for events whose sources are busy: how many may wait, and what becomes of those that are too many.
+
+Where others get through meanwhile, a few hosts are away: what fails beyond the limit is given up, so that it
+costs nobody else anything. Where nothing gets through, the fault may be the network's, or of the only host
+there is: nothing is given up, and intake is slow until that passes.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+MAX_BYTES = 16_000_000  # of the rows of `retries`: every worker keeps those of all partitions
+_ROOMY = 0.8  # of the limits: the room counts as full until it is emptier than that
+_PROOF = 10.0  # seconds for which an event that got through proves that others do
+_SLOW = 5.0  # seconds between two records while nothing gets through: they find out whether that is over
+_POLL = 0.2  # seconds
+
+
+class WaitingRoom:
+    """The room of one partition.
+
+    Args of the constructor: the partition; how many events may wait; functions that give how many wait, and
+    their bytes; a clock in seconds that never goes back.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        most: int,
+        number: Callable[[], int],
+        size: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._partition = partition
+        self._most = most
+        self._number = number
+        self._size = size
+        self._clock = clock
+        self._full_since: float | None = None
+        self._passed = float("-inf")  # when the latest event came that got through
+        self._told: str | None = None
+
+    @property
+    def turns_away(self) -> bool:
+        """Tell whether an event that would wait is given up."""
+        return (self._holds(1) and self._others_pass()) or self._holds(2)
+
+    def note_success(self, came: float) -> None:
+        """Take note that an event got through which came into work at a time of the clock."""
+        self._passed = max(self._passed, came)
+
+    async def enter(self) -> None:
+        """Wait as long as the next record of the log should."""
+        ends = self._clock() + _SLOW
+        while self._is_slow() and self._clock() < ends:
+            self._tell("intake is slow, as nothing gets through")
+            await asyncio.sleep(_POLL)
+        if not self._is_slow():
+            others = self._others_pass() and self._holds(1)
+            self._tell("what fails now is given up, as others get through" if others else None)
+
+    def _is_slow(self) -> bool:
+        return (self._holds(1) and not self._others_pass()) or self._holds(2)
+
+    def _others_pass(self) -> bool:
+        """Tell whether anything has got through lately that came when the room was full already."""
+        if self._full_since is None:
+            return False
+        return self._passed > max(self._full_since, self._clock() - _PROOF)
+
+    def _holds(self, share: float) -> bool:
+        """Tell whether as much waits as may, or a share of that."""
+        number, size = self._number() / self._most, self._size() / MAX_BYTES
+        fullest = max(number, size)
+        if fullest < _ROOMY:
+            self._full_since = None
+        elif fullest >= 1 and self._full_since is None:
+            self._full_since = self._clock()
+        return fullest >= share
+
+    def _tell(self, what: str | None) -> None:
+        if what == self._told:
+            return
+        self._told = what
+        text = "partition %d: %d uploads wait for busy sources; %s"
+        log.warning(text, self._partition, self._number(), what or "there is room again")

@@ -1,0 +1,84 @@
+import asyncio
+import logging
+import time
+
+import pytest
+
+from streams.waiting_room import MAX_BYTES, WaitingRoom
+
+
+class Waiting:
+    """So many events wait, with so many bytes, at a time that the test decides."""
+
+    def __init__(self, most: int = 10) -> None:
+        self.number = self.size = 0
+        self.now = 100.0
+        self.room = WaitingRoom(7, most, lambda: self.number, lambda: self.size, lambda: self.now)
+
+    def passes(self, seconds_ago: float = 0) -> None:
+        self.room.note_success(self.now - seconds_ago)
+
+
+@pytest.fixture
+def waiting() -> Waiting:
+    return Waiting()
+
+
+@pytest.mark.parametrize(("number", "size"), [(10, 0), (0, MAX_BYTES)])
+def test_what_fails_is_given_up_only_if_others_get_through(waiting: Waiting, number: int, size: int) -> None:
+    """What got through before the room was full proves nothing, nor does what was long ago."""
+    waiting.passes()
+    waiting.number, waiting.size = number, size
+    assert not waiting.room.turns_away
+    waiting.now += 1
+    waiting.passes(2)
+    assert not waiting.room.turns_away
+    waiting.passes()
+    assert waiting.room.turns_away
+    waiting.now += 10
+    assert not waiting.room.turns_away
+
+
+def test_twice_as_many_are_too_many(waiting: Waiting) -> None:
+    """Whatever else happens, memory is bounded."""
+    waiting.number = 20
+    assert waiting.room.turns_away
+
+
+def test_a_room_that_is_almost_full_needs_no_new_proof(waiting: Waiting) -> None:
+    """Places that come and go change nothing; with a fifth of them free the room is as new."""
+    waiting.number = 10
+    assert not waiting.room.turns_away
+    waiting.now += 1
+    waiting.passes()
+    for number, turns_away in ((10, True), (9, False), (10, True), (7, False), (10, False)):
+        waiting.number = number
+        assert waiting.room.turns_away == turns_away
+
+
+async def test_intake_is_slow_until_something_gets_through(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It never stops for good: the record that comes finds out whether others get through."""
+    caplog.set_level(logging.WARNING)
+    monkeypatch.setattr("streams.waiting_room._SLOW", 0.2)
+    monkeypatch.setattr("streams.waiting_room._POLL", 0.001)
+    waiting = Waiting()
+    waiting.room._clock = time.monotonic
+    await waiting.room.enter()
+    waiting.number = 10
+    started = time.monotonic()
+    await waiting.room.enter()
+    assert time.monotonic() - started >= 0.2
+    entering = asyncio.ensure_future(waiting.room.enter())
+    await asyncio.sleep(0.01)
+    assert not entering.done()
+    waiting.room.note_success(time.monotonic())
+    await entering
+    waiting.number = 0
+    await waiting.room.enter()
+    assert [record.getMessage().partition("; ")[2] for record in caplog.records] == [
+        "intake is slow, as nothing gets through",
+        "what fails now is given up, as others get through",
+        "there is room again",
+    ]
