@@ -143,9 +143,7 @@ class Unit:
         self._warm = WarmRows()
         self._schedule = RetrySchedule()
         self._retry_slots = asyncio.Semaphore(MAX_RETRIES_IN_WORK)
-        self._room = WaitingRoom(
-            partition, pace.max_retries, self._number_waiting, lambda: self._schedule.size
-        )
+        self._room = WaitingRoom(partition, pace.max_retries, self._waiting)
         self._arrived = asyncio.Event()
         self._expired: list[Expired] = []
         self._last_commit = 0.0
@@ -274,8 +272,8 @@ class Unit:
         for key, row in self.books.state.rows["retries"].items():
             self._schedule.note(key, row, int(steady_time() * 1000))
 
-    def _number_waiting(self) -> int:
-        return len(self._schedule) + len(self._order.aside)
+    def _waiting(self) -> tuple[int, int, int]:
+        return len(self._schedule), self._schedule.size, len(self._order.aside)
 
     async def _retry_for_ever(self) -> None:
         nothing_before = asyncio.Event()

@@ -22,22 +22,20 @@ _POLL = 0.2  # seconds
 class WaitingRoom:
     """The room of one partition.
 
-    Args of the constructor: the partition; how many events may wait; functions that give how many wait, and
-    their bytes; a clock in seconds that never goes back.
+    Args of the constructor: the partition; how many events may wait; a function that gives how many do, with
+    how many bytes, and how many are in work aside; a clock in seconds that never goes back.
     """
 
     def __init__(
         self,
         partition: int,
         most: int,
-        number: Callable[[], int],
-        size: Callable[[], int],
+        waiting: Callable[[], tuple[int, int, int]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._partition = partition
         self._most = most
-        self._number = number
-        self._size = size
+        self._waiting = waiting
         self._clock = clock
         self._full_since: float | None = None
         self._passed = float("-inf")  # when the latest event came that got through
@@ -56,14 +54,15 @@ class WaitingRoom:
         """Wait as long as the next record of the log should."""
         ends = self._clock() + _SLOW
         while self._is_slow() and self._clock() < ends:
-            self._tell("intake is slow, as nothing gets through")
+            self._tell("intake is slow, as little gets through")
             await asyncio.sleep(_POLL)
         if not self._is_slow():
             others = self._others_pass() and self._holds(1)
             self._tell("what fails now is given up, as others get through" if others else None)
 
     def _is_slow(self) -> bool:
-        return (self._holds(1) and not self._others_pass()) or self._holds(2)
+        _, _, aside = self._waiting()
+        return (self._holds(1) and not self._others_pass()) or aside >= self._most
 
     def _others_pass(self) -> bool:
         """Tell whether anything has got through lately that came when the room was full already."""
@@ -73,8 +72,8 @@ class WaitingRoom:
 
     def _holds(self, share: float) -> bool:
         """Tell whether as much waits as may, or a share of that."""
-        number, size = self._number() / self._most, self._size() / MAX_BYTES
-        fullest = max(number, size)
+        number, size, aside = self._waiting()
+        fullest = max((number + aside) / self._most, size / MAX_BYTES)
         if fullest < _ROOMY:
             self._full_since = None
         elif fullest >= 1 and self._full_since is None:
@@ -85,5 +84,6 @@ class WaitingRoom:
         if what == self._told:
             return
         self._told = what
+        number, _, aside = self._waiting()
         text = "partition %d: %d uploads wait for busy sources; %s"
-        log.warning(text, self._partition, self._number(), what or "there is room again")
+        log.warning(text, self._partition, number + aside, what or "there is room again")

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import httpx
 import msgspec
+import orjson
 import pytest
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
-from cluster import Cluster
+from cluster import Cluster, free_port
 from small_source import source
 
 from model import Tagger
@@ -318,6 +319,29 @@ async def test_a_busy_source_delays_nobody_else(cluster: Cluster, photos: FileSe
     assert [result["public_id"] for result in results] == ["good", "busy"]
     assert await cluster.read(cluster.names.dead_letters) == []
     assert await cluster.table("retries") == {}
+
+
+async def test_a_source_that_stays_away_costs_others_nothing(cluster: Cluster, photos: FileServer) -> None:
+    """More of its uploads than may wait become dead letters, to be published again; the others are tagged."""
+    cluster.environment["TAGSTREAM_MAX_RETRIES"] = "10"
+    away = free_port()
+    cluster.environment["TAGSTREAM_ALLOW_SOURCES"] += f",127.0.0.1:{away}"
+    await cluster.start(0)
+    await cluster.until_ready([0])
+    urls = [photos.url(0), f"http://127.0.0.1:{away}/gone.jpg"] * 150
+    events = [
+        (b"same-partition", b'{"public_id":"%d","url":"%s"}' % (number, url.encode()), [])
+        for number, url in enumerate(urls)
+    ]
+    await cluster.publish_raw(events)
+    await cluster.until_folded(len(events))
+    assert {int(result["public_id"]) for result in await cluster.results()} == set(range(0, 300, 2))
+    waiting = {row["o"] for row in (await cluster.table("retries")).values()}
+    letters = await cluster.read(cluster.names.dead_letters)
+    given_up = {orjson.loads(letter.value or b"")["public_id"] for letter in letters}
+    assert len(letters) + len(waiting) == len(given_up) + len(waiting) == 150
+    assert 8 <= len(waiting) <= 100  # what was in work when the room became full waits as well
+    assert all(read_fault(letter.headers).retryable for letter in letters)
 
 
 async def test_a_silent_source_delays_nobody_else(cluster: Cluster, photos: FileServer) -> None:

@@ -11,9 +11,9 @@ class Waiting:
     """So many events wait, with so many bytes, at a time that the test decides."""
 
     def __init__(self, most: int = 10) -> None:
-        self.number = self.size = 0
+        self.number = self.size = self.aside = 0
         self.now = 100.0
-        self.room = WaitingRoom(7, most, lambda: self.number, lambda: self.size, lambda: self.now)
+        self.room = WaitingRoom(7, most, lambda: (self.number, self.size, self.aside), lambda: self.now)
 
     def passes(self, seconds_ago: float = 0) -> None:
         self.room.note_success(self.now - seconds_ago)
@@ -24,11 +24,13 @@ def waiting() -> Waiting:
     return Waiting()
 
 
-@pytest.mark.parametrize(("number", "size"), [(10, 0), (0, MAX_BYTES)])
-def test_what_fails_is_given_up_only_if_others_get_through(waiting: Waiting, number: int, size: int) -> None:
+@pytest.mark.parametrize(("number", "size", "aside"), [(10, 0, 0), (0, MAX_BYTES, 0), (4, 0, 6)])
+def test_what_fails_is_given_up_only_if_others_get_through(
+    waiting: Waiting, number: int, size: int, aside: int
+) -> None:
     """What got through before the room was full proves nothing, nor does what was long ago."""
     waiting.passes()
-    waiting.number, waiting.size = number, size
+    waiting.number, waiting.size, waiting.aside = number, size, aside
     assert not waiting.room.turns_away
     waiting.now += 1
     waiting.passes(2)
@@ -56,6 +58,22 @@ def test_a_room_that_is_almost_full_needs_no_new_proof(waiting: Waiting) -> None
         assert waiting.room.turns_away == turns_away
 
 
+async def test_intake_is_slow_while_as_many_are_in_work_aside(
+    waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes more memory than one that waits, whatever gets through."""
+    monkeypatch.setattr("streams.waiting_room._POLL", 0.001)
+    waiting.aside = 10
+    assert not waiting.room.turns_away
+    waiting.now += 1
+    waiting.passes()
+    entering = asyncio.ensure_future(waiting.room.enter())
+    await asyncio.sleep(0.02)
+    assert not entering.done()
+    waiting.aside = 9
+    await entering
+
+
 async def test_intake_is_slow_until_something_gets_through(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -78,7 +96,7 @@ async def test_intake_is_slow_until_something_gets_through(
     waiting.number = 0
     await waiting.room.enter()
     assert [record.getMessage().partition("; ")[2] for record in caplog.records] == [
-        "intake is slow, as nothing gets through",
+        "intake is slow, as little gets through",
         "what fails now is given up, as others get through",
         "there is room again",
     ]
