@@ -106,6 +106,18 @@ def strips(kind: int, width: int, count: int, height: int = 100) -> bytes:
     return tiff(*grey_tiff(100, height), number(278, 1), (273, kind, count, offsets))
 
 
+def shared_strips(count: int, blocks: int) -> bytes:
+    """A deflated TIFF whose strips are all the same bytes: empty blocks, and a row."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    row = packer.compress(bytes(64)) + packer.flush() + struct.pack(">I", zlib.adler32(bytes(64)))
+    data = b"\x78\x9c" + b"\0\0\0\xff\xff" * blocks + row
+    entries = [*grey_tiff(64, count, 8), number(278, 1)]
+    place = 14 + 12 * (len(entries) + 2) + 8 * count
+    lists = [(273, 4, count, struct.pack("<I", place) * count)]
+    lists += [(279, 4, count, struct.pack("<I", len(data)) * count)]
+    return tiff(*entries, *lists, data=data)
+
+
 def tiles(image: int, tile: int, size: int, kind: int = 4) -> bytes:
     """A deflated TIFF of one tile, which unpacks to `size`; its sides are of such a type."""
     data = packed_zeros(size)
@@ -240,6 +252,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
         *grey_tiff(10, 10), number(273, 8), (282, 5, 3 * MEGABYTE, b"\1\0\0\0" * 6 * MEGABYTE)
     ),
     "entries.tiff": lambda: tiff(*grey_tiff(10, 10), *(number(1000 + n, n) for n in range(20_000))),
+    "shared-strips.tiff": lambda: shared_strips(60_000, 200_000),
     "tile-unpacks.tiff": lambda: tiles(4_000, 40_000, 400 * MEGABYTE),
     "tile-absurd.tiff": lambda: tiles(4_000, 2**31 - 16, 1000),
     "tile-signed.tiff": lambda: tiles(300, 32_768, 1 << 30, kind=9),

@@ -48,8 +48,8 @@ class _Sequence(NamedTuple):
     whole_vectors: int = _CHOSEN_BY_FRAME
 
 
-def frame_pixels(streams: Iterable[bytes]) -> list[int]:
-    """Give the pixels of all frames of each stream, as one decoder sees them, one stream after the other.
+def frame_pixels(streams: Iterable[bytes]) -> list[list[int]]:
+    """Give the pixels of each frame of each stream, as one decoder sees them, one stream after the other.
 
     Raises:
         BadImageError: ``corrupt``: there is a flood of units.
@@ -70,7 +70,7 @@ def frame_pixels(streams: Iterable[bytes]) -> list[int]:
             elif kind in _FRAMES:
                 found[-1].append(_frame(sequence, data) if sequence else 0)
     # what has no sequence header of its own is decoded with another stream's
-    return [sum(pixels or largest for pixels in frames) for frames in found]
+    return [[pixels or largest for pixels in frames] for frames in found]
 
 
 def _units(stream: bytes) -> Iterator[tuple[int, bytes]]:

@@ -26,8 +26,11 @@ MAX_PIXELS = 50_000_000
 MAX_PIXELS_COPIED = {"WEBP": 16_000_000, "AVIF": 16_000_000, "TIFF": 25_000_000}
 """The same for formats whose decoders keep several copies of the pixels."""
 
-MAX_FRAME_PIXELS = 3 * MAX_PIXELS_COPIED["AVIF"]
-"""Pixels of all frames in an AVIF file: colours, transparency, layers, thumbnails, gain maps."""
+MAX_FRAME_PIXELS = 22_000_000
+"""Pixels of a frame in an AVIF file, in whole blocks: a long image has a third more than it shows."""
+
+MAX_FRAMES = 3
+"""How many of the largest an AVIF file may hold: colours, transparency, layers, previews, a gain map."""
 
 MAX_PIXELS_RLE = 4_000_000
 """The same for run-length encoded BMP, which Pillow decodes in Python."""
@@ -72,7 +75,7 @@ def check_pixels(image: Image.Image) -> None:
         raise too_large(f"{width} x {height} pixels", f"{MAX_SIDE:,} pixels a side")
 
 
-def check_frames(sizes: list[int], frames: list[int]) -> int:
+def check_frames(sizes: list[int], frames: list[list[int]]) -> int:
     """Refuse an AVIF by the sizes of its pictures, to which they are scaled, and by those of their frames.
 
     Returns:
@@ -83,10 +86,12 @@ def check_frames(sizes: list[int], frames: list[int]) -> int:
     """
     if (largest := max(sizes, default=0)) > (limit := MAX_PIXELS_COPIED["AVIF"]):
         raise too_large(f"{largest:,} pixels", f"{limit:,} pixels of AVIF files")
-    if (
-        pixels := sum(max(size, frame) for size, frame in zip(sizes, frames, strict=True) if frame)
-    ) > MAX_FRAME_PIXELS:
-        raise too_large(f"{pixels:,} pixels in all its frames", f"{MAX_FRAME_PIXELS:,} of an AVIF file")
+    if (largest := max((max(held, default=0) for held in frames), default=0)) > MAX_FRAME_PIXELS:
+        raise too_large(f"{largest:,} pixels in a frame", f"{MAX_FRAME_PIXELS:,} of an AVIF file")
+    pixels = sum(max(size, sum(held)) for size, held in zip(sizes, frames, strict=True) if held)
+    if pixels > (limit := MAX_FRAMES * MAX_FRAME_PIXELS):
+        parts = "layers, transparency, previews and a gain map included"
+        raise too_large(f"{pixels:,} pixels in all its frames, {parts}", f"{limit:,} of an AVIF file")
     return pixels
 
 

@@ -22,10 +22,15 @@ MAX_PADDED_PIXELS = 100_000_000
 MAX_TILE_BYTES = 100_000_000
 """Bytes of one tile, which is unpacked in one piece, where the image itself has fewer."""
 
+MAX_SPREAD = 1_000_000
+"""Bytes of all strips and tiles beyond twice the file: they may share them, and each is unpacked anew."""
+
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _STRIPS, _ORIENTATION, _SAMPLES = 256, 257, 258, 259, 273, 274, 277
 _TILE_WIDTH, _TILE_LENGTH, _TILES = 322, 323, 324
+_STRIP_BYTES, _TILE_BYTES = 279, 325
 _SINGLE = {_WIDTH, _LENGTH, _COMPRESSION, _SAMPLES, _TILE_WIDTH, _TILE_LENGTH}
-_LOOKED_AT = {*_SINGLE, _BITS, _STRIPS, _TILES}
+_SIZES = {_STRIP_BYTES, _TILE_BYTES}
+_LOOKED_AT = {*_SINGLE, *_SIZES, _BITS, _STRIPS, _TILES}
 _DIRECTORIES = {34665, 34853, 40965}  # EXIF, GPS, interoperability
 _MOST_DIRECTORIES = 8
 _OPAQUE = {1, 2, 7}  # bytes, text, undefined: one object, however long
@@ -38,10 +43,13 @@ _RAW = 1
 
 
 class _Entry(NamedTuple):
+    """`value`: its first; `total`: of all of them, where they are sizes."""
+
     tag: int
     kind: int
     many: int
     value: int
+    total: int
 
 
 def check_tiff(data: bytes) -> None:
@@ -66,6 +74,10 @@ def check_tiff(data: bytes) -> None:
     pieces = max((tags[tag].many for tag in (_STRIPS, _TILES) if tag in tags), default=0)
     if pieces > (limit := MAX_RAW_STRIPS if raw else MAX_VALUES):
         raise too_much(f"{pieces:,} strips or tiles", f"{limit:,}")
+    if not raw and (size := max((tags[tag].total for tag in _SIZES & tags.keys()), default=0)) > (
+        limit := 2 * len(data) + MAX_SPREAD
+    ):
+        raise too_much(f"strips or tiles of {size:,} bytes", f"{limit:,}")
     _check_tiles({tag: entry.value for tag, entry in tags.items()})
 
 
@@ -85,7 +97,7 @@ def exif_orientation(exif: bytes) -> int | None:
 def _check_numbers(entries: list[_Entry]) -> None:
     """Refuse sizes that libtiff would read, from signed numbers for example, and that are not read here."""
     for entry in entries:
-        odd = entry.kind not in _WHOLE and entry.tag in {*_SINGLE, _BITS}
+        odd = entry.kind not in _WHOLE and entry.tag in {*_SINGLE, *_SIZES, _BITS}
         if odd or (entry.many != 1 and entry.tag in _SINGLE):
             found = f"{entry.many:,} of type {entry.kind} as its tag {entry.tag}"
             raise BadImageError("corrupt", f"the image has {found}, not a whole number: save it again")
@@ -129,18 +141,23 @@ def _directory(data: bytes, at: int, order: str, *, big: bool) -> list[_Entry]:
     start = at + width
     count = min(count, max(len(data) - start, 0) // layout.size)
     entries = layout.iter_unpack(data[start : start + count * layout.size])
-    return [
-        _Entry(tag, kind, many, _first(data, value, kind, many, order)) for tag, kind, many, value in entries
-    ]
+    return [_read(data, order, entry) for entry in entries]
 
 
-def _first(data: bytes, value: bytes, kind: int, many: int, order: str) -> int:
-    """Give the first of an entry's values if they are integers; if they are not, some number."""
+def _read(data: bytes, order: str, entry: tuple[int, int, int, bytes]) -> _Entry:
+    """Read an entry: the first of its values if they are integers, and for sizes the sum of all of them."""
+    tag, kind, many, value = entry
     letter = _INTEGERS.get(kind, "B")
-    if struct.calcsize(letter) * many > len(value):  # they stand elsewhere
+    width = struct.calcsize(order + letter)
+    if width * many > len(value):  # they stand elsewhere
         at = _number(value, order, 0, len(value))
-        value = data[at : at + 8]
-    return int(struct.unpack_from(order + letter, value.ljust(8, b"\0"))[0])
+        value = data[at : at + width * min(many, MAX_VALUES)] if tag in _SIZES else data[at : at + 8]
+    first = int(struct.unpack_from(order + letter, value.ljust(8, b"\0"))[0])
+    total = 0
+    if tag in _SIZES:
+        held = min(many, len(value) // width)
+        total = sum(struct.unpack_from(f"{order}{held}{letter}", value))
+    return _Entry(tag, kind, many, first, total)
 
 
 def _number(data: bytes, order: str, at: int, width: int) -> int:

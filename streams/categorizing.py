@@ -116,7 +116,7 @@ class Categorizer:
             return Deferred(fault, int(steady_time() * 1000), error.retry_after, _awaited(upload))
         except Exception as error:  # a fault of ours: it may pass, as a lack of memory does, or people decide
             log.exception("record %s/%d/%d failed", record.topic, record.partition, record.offset)
-            if stage == "parse":
+            if upload is None:
                 return _rejected(error, "internal_error", stage, upload, retryable=True)
             fault = _fault(error, "internal_error", stage, retryable=True)
             return Deferred(fault, int(steady_time() * 1000), None, _awaited(upload))

@@ -43,6 +43,11 @@ class Tagged:
     probabilities: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
+    def is_from_afar(self) -> bool:
+        """Tell whether the image came over the network."""
+        return self.url.partition(":")[0].lower() not in {"data", "file"}
+
+    @property
     def model(self) -> ModelInfo:
         """Give the model of the first add-on."""
         return next(iter(self.models.values()))

@@ -22,6 +22,7 @@ _MAX_ASKED = 3600.0  # seconds that a source may make us wait
 _NO_ATTEMPTS = {"circuit_open", "memory_busy"}  # the source was not asked: the next wait is no longer
 _SLOW = "slow"
 _OURS = "internal_error"
+_NOT_OF_THE_SOURCE = {_OURS, "memory_busy", "upload_waits"}
 _MOST_FAULTS = 4  # of ours, before people decide; a fault that passes has passed by then
 
 
@@ -66,7 +67,7 @@ def defer(changes: Changes, done: Done, deferred: Deferred, policy: RetryPolicy,
     kept = changes.get("retries", key)
     row = {"waited": 0, "faults": 0} | (kept or _row_of(record, deferred, reason))
     row["faults"] += reason == _OURS
-    if policy.gives_up(row, crowded=done.crowded):
+    if policy.gives_up(row, crowded=done.crowded and reason not in _NOT_OF_THE_SOURCE):
         end_retry(changes, record)
         changes.emit(dead_letter_output(record, deferred.fault, names))
         return

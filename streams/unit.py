@@ -343,8 +343,9 @@ class Unit:
                 changes.put(table, key, None)
         del self._expired[:SWEPT_PER_TRANSACTION]
         for entry, outcome in self._outcomes(late, entries):
-            self._work.fold(changes, Done(entry.record, outcome, self._room.turns_away))
-            if isinstance(outcome, Tagged):
+            crowded = self._room.turns_away(newcomer=not entry.turn.late)
+            self._work.fold(changes, Done(entry.record, outcome, crowded))
+            if isinstance(outcome, Tagged) and outcome.is_from_afar:
                 self._room.note_success(entry.began)
         in_work = {str(entry.record.offset) for entry in self._order.aside}
         await self.books.commit(changes, self._next_offset(entries))

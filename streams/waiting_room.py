@@ -2,7 +2,8 @@
 
 Where others get through meanwhile, a few hosts are away: what fails beyond the limit is given up, so that it
 costs nobody else anything. Where nothing gets through, the fault may be the network's, or of the only host
-there is: nothing is given up, and intake is slow until that passes.
+there is: nothing is given up, and intake is slow until that passes. Once twice as many wait, one event a
+minute finds out about it, and is given up if it fails: a room without any end would be none.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ MAX_BYTES = 16_000_000  # of the rows of `retries`: every worker keeps those of 
 _ROOMY = 0.8  # of the limits: the room counts as full until it is emptier than that
 _PROOF = 10.0  # seconds for which an event that got through proves that others do
 _SLOW = 5.0  # seconds between two records while nothing gets through: they find out whether that is over
+_SLOWEST = 60.0  # the same once twice as many wait
 _POLL = 0.2  # seconds
 
 
@@ -41,10 +43,9 @@ class WaitingRoom:
         self._passed = float("-inf")  # when the latest event came that got through
         self._told: str | None = None
 
-    @property
-    def turns_away(self) -> bool:
-        """Tell whether an event that would wait is given up."""
-        return (self._holds(1) and self._others_pass()) or self._holds(2)
+    def turns_away(self, *, newcomer: bool) -> bool:
+        """Tell whether an event that would wait, or wait on, is given up."""
+        return (self._holds(1) and self._others_pass()) or (newcomer and self._holds(2))
 
     def note_success(self, came: float) -> None:
         """Take note that an event got through which came into work at a time of the clock."""
@@ -52,8 +53,8 @@ class WaitingRoom:
 
     async def enter(self) -> None:
         """Wait as long as the next record of the log should."""
-        ends = self._clock() + _SLOW
-        while self._is_slow() and self._clock() < ends:
+        began = self._clock()
+        while self._is_slow() and self._clock() < began + (_SLOWEST if self._holds(2) else _SLOW):
             self._tell("intake is slow, as little gets through")
             await asyncio.sleep(_POLL)
         if not self._is_slow():

@@ -50,7 +50,7 @@ def refused(data: bytes) -> BadImageError:
 
 
 def in_frames(data: bytes) -> list[list[int]]:
-    return [frame_pixels(it.data for it in source) for source in pictures(data)]
+    return [list(map(sum, frame_pixels(it.data for it in source))) for source in pictures(data)]
 
 
 BLOCKS = 256 * 128
@@ -162,22 +162,30 @@ def test_frames_larger_than_the_file_says(large: bytes) -> None:
     stream, config = first_stream(large), configuration(large)
     assert in_frames(lying) == [[4096 * 4096], []]
     for inside in (False, True):
-        error = refused(grid([stream] * 3, (64, 64), config, inside=inside))
+        error = refused(grid([stream] * 4, (64, 64), config, inside=inside))
         assert error.code == "too_many_pixels"
-        assert "50,331,648 pixels in all its frames" in str(error)
+        assert "67,108,864 pixels in all its frames" in str(error)
     frame = stream[2 + stream[3] + 2 :] if stream[0] == 0x12 else b""
     assert frame[0] >> 3 == 6
-    assert "50,331,648" in str(refused(grid([stream, frame, frame], (64, 64), config)))
-    assert "50,331,648" in str(refused(grid([stream + stream[2:] * 2], (64, 64), config)))
+    assert "67,108,864" in str(refused(grid([stream, frame, frame, frame], (64, 64), config)))
+    assert "67,108,864" in str(refused(grid([stream + stream[2:] * 3], (64, 64), config)))
+
+
+def test_one_frame_larger_than_any_image(large: bytes) -> None:
+    """Whatever it is scaled to; the largest that an honest image needs passes."""
+    assert outcome(large.replace(struct.pack(">II", 4096, 4096), struct.pack(">II", 3999, 4001))) == "decoded"
+    huge = saved(size=(4864, 4864), quality=10)
+    error = refused(huge.replace(struct.pack(">II", 4864, 4864), struct.pack(">II", 3999, 4001)))
+    assert "23,658,496 pixels in a frame" in str(error)
 
 
 def test_tiles_that_would_be_scaled() -> None:
     """Tiles that are small and told to be large would be scaled up: that counts as well."""
     plain = saved(size=(64, 64))
-    tiles, config = [first_stream(plain)] * 4, configuration(plain)
-    error = refused(grid(tiles, (100, 160_000), config, shown=(400, 400)))
-    assert "64,000,000 pixels in all its frames" in str(error)
-    assert "at most 16,000,000 pixels" in str(refused(grid(tiles, (100, 64), config, shown=(400, 65_000))))
+    tiles, config = [first_stream(plain)] * 5, configuration(plain)
+    error = refused(grid(tiles, (100, 160_000), config, shown=(500, 400)))
+    assert "80,000,000 pixels in all its frames" in str(error)
+    assert "at most 16,000,000 pixels" in str(refused(grid(tiles, (100, 64), config, shown=(500, 65_000))))
     assert outcome(grid(tiles[:1], (256, 256), config)) == "decoded"
 
 
@@ -185,6 +193,7 @@ def test_tiles_that_would_be_scaled() -> None:
 def test_animations_larger_than_the_file_says(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """So is an animation whose track tells a small size."""
     monkeypatch.setattr("model.limits.MAX_FRAME_PIXELS", 1_000_000)
+    monkeypatch.setattr("model.limits.MAX_FRAMES", 1)
     side = 1_100 if mode == "RGB" else 800
     data = saved(mode, (side, side), frames=2).replace(
         struct.pack(">II", side, side), struct.pack(">II", 256, 256)
@@ -199,7 +208,7 @@ def test_a_frame_with_a_size_of_its_own() -> None:
     """Where a frame may be larger than its sequence says, it counts as the largest that there is room for."""
     data = saved(size=(300, 300), frames=2)
     stream = pictures(data)[1][0].data
-    assert frame_pixels([stream]) == [384 * 384]
+    assert frame_pixels([stream]) == [[384 * 384]]
     assert stream[:3] == b"\x12\0\x0a"
     at = 2 + 2 + stream[3] + 2 + (stream[2 + 2 + stream[3] + 1] > 127)
     assert stream[2 + 2 + stream[3]] >> 3 == 6
@@ -207,7 +216,7 @@ def test_a_frame_with_a_size_of_its_own() -> None:
     for place in range(16):
         flipped = bytearray(stream)
         flipped[at + place // 8] ^= 128 >> place % 8
-        found |= set(frame_pixels([bytes(flipped)]))
+        found |= set(frame_pixels([bytes(flipped)])[0])
     assert 512 * 512 in found
 
 
@@ -287,7 +296,7 @@ def test_what_a_frame_reserves() -> None:
     with Image.open(BytesIO(saved())) as image:
         assert decoding_bytes(image, 2 * 130 * 70) == decoding_bytes(image)
         assert decoding_bytes(image, MAX_FRAME_PIXELS) == 8 * MAX_FRAME_PIXELS
-    assert check_frames([5, 1], [3, 4]) == 9
+    assert check_frames([5, 1, 1], [[3], [2, 2], []]) == 9
 
 
 @given(st.sampled_from(sorted(HONEST)), st.data())
@@ -305,4 +314,4 @@ def test_any_change_is_decoded_or_refused(name: str, data: st.DataObject) -> Non
 @given(st.binary(max_size=300))
 def test_any_stream(stream: bytes) -> None:
     """Any bytes are some number of frames."""
-    assert all(pixels >= 0 for pixels in frame_pixels([stream]))
+    assert all(pixels >= 0 for pixels in frame_pixels([stream])[0])

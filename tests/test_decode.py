@@ -550,6 +550,10 @@ def grey(width: int, height: int) -> list[tuple[int, int, int, bytes]]:
             for kind, many in ((9, 1), (1, 1), (6, 1), (8, 1), (11, 1), (13, 1), (17, 1), (4, 2), (4, 0))
         ),
         ([(322, 16, 1, b"\0\0\1" + bytes(5)), (323, 4, 1, b"\0\0\1")], "pixels in tiles of"),
+        ([(259, 3, 1, b"\x08"), (279, 3, 99, b"\xff\xff" * 99)], "strips or tiles of 6,487,965 bytes"),
+        ([(259, 3, 1, b"\x08"), (325, 16, 99, struct.pack("<Q", 2**20) * 99)], "strips or tiles of 103,8"),
+        ([(259, 3, 1, b"\x08"), (279, 9, 1, b"\0\1")], "not a whole number"),
+        ([(279, 4, 1, b"\0\1"), (279, 4, 1, b"\0\1")], "more than once"),
         ([(322, 4, 1, b"\x10")], "tiles of 16 x 0 pixels"),
         ([(323, 4, 1, b"\x10")], "tiles of 0 x 16 pixels"),
         ([(322, 4, 1, b"\x10"), (323, 4, 1, bytes(4))], "tiles of 16 x 0 pixels"),

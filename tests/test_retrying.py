@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import orjson
 import pytest
 from fakes import NAMES, RULES, apply, done, edit, record, tagged, upload
@@ -152,6 +154,22 @@ def test_a_fault_of_ours_is_given_up_soon() -> None:
         assert apply(state, event) == []
     (letter,) = apply(state, ours)
     assert read_fault(letter.headers) == fault
+
+
+@pytest.mark.parametrize("reason", ["internal_error", "memory_busy", "upload_waits"])
+def test_what_is_no_sources_fault_waits_though_many_do(reason: str) -> None:
+    """Other people's hosts that stay away end no patience with faults that have nothing to do with them."""
+    state = PartitionState(0)
+    fault = Fault(reason, "decode", True, "E", "m")
+    assert apply(state, Done(record(3), Deferred(fault, 0, None), crowded=True)) == []
+    assert "3" in state.rows["retries"]
+
+
+def test_only_what_came_over_the_network_proves_anything() -> None:
+    """Of images in the events themselves, or in folders, no host and no network can be told."""
+    urls = {"http://h/1.jpg": True, "s3://b/1.jpg": True, "data:,x": False, "FILE:///x": False}
+    for url, afar in urls.items():
+        assert replace(tagged(upload()), url=url).is_from_afar == afar
 
 
 def test_rows_of_an_earlier_version_wait_on() -> None:

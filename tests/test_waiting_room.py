@@ -31,31 +31,50 @@ def test_what_fails_is_given_up_only_if_others_get_through(
     """What got through before the room was full proves nothing, nor does what was long ago."""
     waiting.passes()
     waiting.number, waiting.size, waiting.aside = number, size, aside
-    assert not waiting.room.turns_away
+    assert not waiting.room.turns_away(newcomer=False)
     waiting.now += 1
     waiting.passes(2)
-    assert not waiting.room.turns_away
+    assert not waiting.room.turns_away(newcomer=False)
     waiting.passes()
-    assert waiting.room.turns_away
+    assert waiting.room.turns_away(newcomer=False)
     waiting.now += 10
-    assert not waiting.room.turns_away
+    assert not waiting.room.turns_away(newcomer=False)
 
 
-def test_twice_as_many_are_too_many(waiting: Waiting) -> None:
-    """Whatever else happens, memory is bounded."""
+def test_where_twice_as_many_wait_none_begins_to(waiting: Waiting) -> None:
+    """Memory is bounded, whatever else happens; who waits already waits on."""
+    waiting.number = 19
+    assert not waiting.room.turns_away(newcomer=True)
     waiting.number = 20
-    assert waiting.room.turns_away
+    assert waiting.room.turns_away(newcomer=True)
+    assert not waiting.room.turns_away(newcomer=False)
+
+
+async def test_intake_is_slowest_where_twice_as_many_wait(
+    waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One event a minute becomes a dead letter at most."""
+    monkeypatch.setattr("streams.waiting_room._POLL", 0.001)
+    for number, seconds in ((10, 5), (20, 60)):
+        waiting.number = number
+        entering = asyncio.ensure_future(waiting.room.enter())
+        await asyncio.sleep(0.01)
+        waiting.now += seconds - 1
+        await asyncio.sleep(0.02)
+        assert not entering.done()
+        waiting.now += 1
+        await entering
 
 
 def test_a_room_that_is_almost_full_needs_no_new_proof(waiting: Waiting) -> None:
     """Places that come and go change nothing; with a fifth of them free the room is as new."""
     waiting.number = 10
-    assert not waiting.room.turns_away
+    assert not waiting.room.turns_away(newcomer=False)
     waiting.now += 1
     waiting.passes()
     for number, turns_away in ((10, True), (9, False), (10, True), (7, False), (10, False)):
         waiting.number = number
-        assert waiting.room.turns_away == turns_away
+        assert waiting.room.turns_away(newcomer=False) == turns_away
 
 
 async def test_intake_is_slow_while_as_many_are_in_work_aside(
@@ -64,7 +83,7 @@ async def test_intake_is_slow_while_as_many_are_in_work_aside(
     """Each takes more memory than one that waits, whatever gets through."""
     monkeypatch.setattr("streams.waiting_room._POLL", 0.001)
     waiting.aside = 10
-    assert not waiting.room.turns_away
+    assert not waiting.room.turns_away(newcomer=False)
     waiting.now += 1
     waiting.passes()
     entering = asyncio.ensure_future(waiting.room.enter())
