@@ -94,8 +94,12 @@ def raw_scores(row: Row) -> dict[str, list[ScoredTag]]:
 
 def models_of(row: Row) -> dict[str, ModelInfo]:
     """Give the model of each add-on that looked at an image."""
+    return {add_on: ModelInfo(*model) for add_on, model in _models_in(row).items()}
+
+
+def _models_in(row: Row) -> dict[str, list[str]]:
     others = row.get("models", {})
-    return {add_on: ModelInfo(*others.get(add_on, row["model"])) for add_on in row["scores"]}
+    return {add_on: others.get(add_on, row["model"]) for add_on in row["scores"]}
 
 
 def changed_history(old: Row | None, new: Row, upload: Upload, **told: Any) -> list[Row]:  # noqa: ANN401 - JSON
@@ -142,7 +146,7 @@ def _renewed(old: Row, upload: Upload, found: Row, assigned: Mapping[str, list[s
 def _completed(old: Row | None, new: Row, people: Row, upload: Upload) -> Row:
     if people:
         new["people"] = people
-    models = {add_on: [model.name, model.version] for add_on, model in models_of(new).items()}
+    models = _models_in(new)
     told = {"models": models} if models else {}
     new["history"] = changed_history(old, new, upload, **told, rules=new["rules"])
     return new

@@ -6,11 +6,12 @@ import struct
 from io import BytesIO
 
 import pytest
+from decoding import outcome, refused
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from model import BadImageError, decode
+from model import decode
 from model.av1_frames import frame_pixels
 from model.avif_boxes import pictures
 from model.limits import MAX_FRAME_PIXELS, check_frames, decoding_bytes
@@ -33,20 +34,6 @@ def saved(mode: str = "RGB", size: tuple[int, int] = (130, 70), frames: int = 1,
     animated = {"save_all": True, "append_images": more} if more else {}
     image.save(file, "AVIF", speed=10, **animated, **options)
     return file.getvalue()
-
-
-def outcome(data: bytes) -> str:
-    try:
-        decode(data, 32)
-    except BadImageError as error:
-        return error.code
-    return "decoded"
-
-
-def refused(data: bytes) -> BadImageError:
-    with pytest.raises(BadImageError) as caught:
-        decode(data, 32)
-    return caught.value
 
 
 def in_frames(data: bytes) -> list[list[int]]:

@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from decoding import outcome, refused
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from model import BadImageError, decode, decode_views
+from model import decode, decode_views
 from model.headers import MAX_EXIF, MAX_ITEMS, check_jpeg_header, without_avif_exif, without_jpeg_exif
 from model.limits import DecodingMemory
 from model.pixels import View, squares
@@ -36,12 +37,6 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     file = BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
-
-
-def refused(data: bytes) -> BadImageError:
-    with pytest.raises(BadImageError) as caught:
-        decode(data, 32)
-    return caught.value
 
 
 @pytest.fixture
@@ -782,14 +777,6 @@ HEADS = [
     b"BM",
     b"\x89PNG\r\n\x1a\n",
 ]
-
-
-def outcome(data: bytes) -> str:
-    try:
-        decode(data, 32)
-    except BadImageError as error:
-        return error.code
-    return "decoded"
 
 
 @given(st.binary(max_size=200), st.sampled_from(HEADS))

@@ -1,0 +1,21 @@
+"""What becomes of an image's bytes, for tests."""
+
+import pytest
+
+from model import BadImageError, decode
+
+
+def refused(data: bytes) -> BadImageError:
+    """Give why the bytes are refused; they must be."""
+    with pytest.raises(BadImageError) as caught:
+        decode(data, 32)
+    return caught.value
+
+
+def outcome(data: bytes) -> str:
+    """Give the code of the refusal, or that they are decoded."""
+    try:
+        decode(data, 32)
+    except BadImageError as error:
+        return error.code
+    return "decoded"
