@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
 import orjson
 
+from schemas import answers
 from schemas.results import ModelInfo, ScoredTag, Timings
 from schemas.uploads import Record, Upload, UploadData, UploadType
 from streams.changes import Changes
@@ -102,6 +104,19 @@ def apply(state: PartitionState, event: Done, rules: FoldRules = RULES) -> list[
     for table, key, value in changes.encoded():
         state.apply(table, key, value)
     return changes.outputs
+
+
+@dataclass
+class Followed:
+    """What a library follows, and what it says of how far each partition is."""
+
+    states: dict[int, PartitionState]
+    fresh: list[answers.PartitionState] = field(default_factory=list)
+    complete: bool = True
+    behind: list[int] = field(default_factory=list)
+
+    def as_of(self) -> list[answers.PartitionState]:
+        return self.fresh
 
 
 class MemoryBooks:

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from fakes import RULES, record, tagged, upload
+from fakes import RULES, Followed, record, tagged, upload
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -51,18 +51,6 @@ class Idle:
     rules: None = None
 
 
-@dataclass
-class Followed:
-    """What a library follows."""
-
-    states: dict[int, Rows]
-    complete: bool = True
-    behind: list[int] = field(default_factory=list)
-
-    def as_of(self) -> list[PartitionState]:
-        return [AT]
-
-
 def mark(tenant: str) -> str:
     """Whatever is a tenant's alone is called by this."""
     return f"only-{tenant or 'default'}"
@@ -73,7 +61,7 @@ async def library() -> Library:
     rows, library = Rows(0), Library(Settings())
     rows.indexes += library.indexes
     await rows.tell_all()
-    library.follow(cast("Any", Followed({0: rows})))
+    library.follow(cast("Any", Followed({0: rows}, [AT])))
     for offset in range(IMAGES * len(TENANTS)):
         tenant, number = TENANTS[offset % len(TENANTS)], offset // len(TENANTS)
         public_id = "shared" if number == 0 else f"{mark(tenant)}-{number}"

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import orjson
 import pytest
+from fakes import Followed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trend_rows import TrendRows
@@ -180,18 +181,6 @@ def test_rolling_windows_are_never_refused(
                 await world.ask(SERIES, tag="koala", window=window)
 
     asyncio.run(ask_all())
-
-
-@dataclass
-class Followed:
-    """What a library follows."""
-
-    states: dict[int, Rows]
-    complete: bool = True
-    behind: list[int] = field(default_factory=list)
-
-    def as_of(self) -> list[PartitionState]:
-        return []
 
 
 async def test_a_worker_counts_by_its_settings_and_its_partitions_clocks() -> None:
