@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -97,16 +98,14 @@ class Cluster:
             return answer.json()
 
     async def until_ready(self, workers: Iterable[int], seconds: float = 60) -> None:
-        """Wait until these workers have all partitions between them, loaded."""
+        """Wait until each of these workers answers, and they have all partitions between them, loaded."""
         async with asyncio.timeout(seconds):
             while True:
-                ready: set[int] = set()
-                for worker in workers:
-                    with contextlib.suppress(httpx.TransportError):
-                        states = (await self.get(worker, "/readyz"))["partitions"]
-                        ready |= {state["partition"] for state in states if state["ready"]}
-                if len(ready) == self.partitions:
-                    return
+                with contextlib.suppress(httpx.TransportError):
+                    answers = [await self.get(worker, "/readyz") for worker in workers]
+                    states = itertools.chain.from_iterable(answer["partitions"] for answer in answers)
+                    if len({state["partition"] for state in states if state["ready"]}) == self.partitions:
+                        return
                 await asyncio.sleep(0.2)
 
     async def publish(self, events: Sequence[UploadData]) -> None:
