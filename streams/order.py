@@ -109,9 +109,10 @@ class Order:
         return not self._entries
 
     @property
-    def oldest(self) -> float:
-        """Give when the first of the entries began; now, without any."""
-        return self._entries[0].began if self._entries else time.monotonic()
+    def newest_leaving(self) -> float:
+        """Give when the last of the entries that leave in their turn began; now, if none does."""
+        number = self._number_leaving()
+        return self._entries[number - 1].began if number else time.monotonic()
 
     def append(self, entry: Entry) -> None:
         """Add the next record of the log."""

@@ -99,9 +99,9 @@ class Pace:
         max_in_flight: Most records in work.
         max_transaction: Most records in one transaction.
         commit_interval: Seconds between two transactions under load; a lone record does not wait.
-        backlog_interval: The same at most, while records wait: half of the time that the first one has
-            been in work; all of it once more wait than may be in work. Rare transactions cost less, and
-            nobody feels it: the records take longer anyway. Half of `max_in_flight` is always enough.
+        backlog_interval: The same at most, while records wait: half of the time that each of them has been
+            in work; all of it once more wait than may be in work. Rare transactions cost less, and nobody
+            feels it: the records take longer anyway. Half of `max_in_flight` is always enough.
         sweep_interval: Seconds between two searches for rows that no longer count.
         max_retries: Most records that wait for a retry: see `streams.waiting_room`.
         patience: Seconds that a record which is done waits for those before it whose sources are slow.
@@ -323,9 +323,11 @@ class Unit:
     def _unfelt(self) -> float:
         """Give the seconds between two transactions that are little beside what the records wait anyway."""
         longest = self._pace.backlog_interval
+        if self._order.crowded:
+            return 0.0
         if self._slots.locked():
             return longest
-        return min(longest, _UNFELT * (time.monotonic() - self._order.oldest))
+        return min(longest, _UNFELT * (time.monotonic() - self._order.newest_leaving))
 
     async def _gather(self, interval: float) -> None:
         wait = self._last_commit + interval - time.monotonic()

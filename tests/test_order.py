@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,6 +58,17 @@ async def test_records_leave_in_order() -> None:
     assert not order.any_leaves
     finish(entries[1])
     assert offsets(order.take(10)[1]) == [1, 2]
+
+
+async def test_how_long_what_leaves_has_been_in_work() -> None:
+    """The last of those that leave counts: one that waits for its source long since keeps none of them."""
+    slow, fast, newer, unfinished = make(0, waits=True), make(1), make(2), make(3)
+    slow.began, fast.began, newer.began = 100.0, 200.0, 300.0
+    order = order_of(slow, fast, newer, unfinished)
+    before = time.monotonic()
+    assert order.newest_leaving >= before
+    finish(fast, newer, overdue=True)
+    assert order.newest_leaving == 300.0
 
 
 async def test_no_more_leave_than_asked_for() -> None:

@@ -424,9 +424,12 @@ async def test_where_nothing_gets_through_nothing_is_given_up(
     await subject.unit.close()
 
 
-async def test_intake_waits_for_slow_sources_in_the_end(harness: Callable[..., Harness]) -> None:
-    """Records aside are counted like those that wait for a retry."""
-    subject = harness(list(range(20)), max_in_flight=1, max_retries=3)
+@pytest.mark.parametrize("backlog_interval", [0.0, 1e9])
+async def test_intake_waits_for_slow_sources_in_the_end(
+    harness: Callable[..., Harness], backlog_interval: float
+) -> None:
+    """Records aside are counted like those that wait for a retry; for those to go there, nothing gathers."""
+    subject = harness(list(range(20)), max_in_flight=1, max_retries=3, backlog_interval=backlog_interval)
     subject.folds = True
     subject.slow_sources = set(range(0, 20, 2))
     for offset in subject.slow_sources:
