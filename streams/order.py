@@ -24,6 +24,7 @@ class Turn:
         falters: Whether the source has failed once already.
         settles: Whether it waits until those before it have left the order.
         upload: The upload that waits, where the record is one.
+        since: Since when it has been up to us, while it does not wait for its source; as `Entry.began`.
     """
 
     image: str | None = None
@@ -32,6 +33,7 @@ class Turn:
     falters: bool = False
     settles: bool = False
     upload: Upload | None = None
+    since: float = field(default_factory=time.monotonic)
 
     def wait_for_source(self, upload: Upload | None) -> None:
         """Say that a stranger's server decides how long it takes from now on."""
@@ -39,7 +41,7 @@ class Turn:
 
     def go_on(self) -> None:
         """Say that it is up to us again."""
-        self.waits = False
+        self.waits, self.since = False, time.monotonic()
 
 
 @dataclass(eq=False)
@@ -109,10 +111,11 @@ class Order:
         return not self._entries
 
     @property
-    def newest_leaving(self) -> float:
-        """Give when the last of the entries that leave in their turn began; now, if none does."""
+    def newest_since(self) -> float:
+        """Give since when the last of the entries that leave in turn has been up to us; now, if none has."""
         number = self._number_leaving()
-        return self._entries[number - 1].began if number else time.monotonic()
+        turn = self._entries[number - 1].turn if number else None
+        return time.monotonic() if turn is None or turn.waits else turn.since
 
     def append(self, entry: Entry) -> None:
         """Add the next record of the log."""

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 SWEPT_PER_TRANSACTION = 200
 MAX_RETRIES_IN_WORK = 16
 FENCE_GRACE = 4.0  # seconds: whoever took over, the group's word on it comes with the next heartbeats
-_UNFELT = 0.5  # of a record's time in work: so much more goes unnoticed
+_UNFELT = 0.5  # of the time that we took for a record: so much more goes unnoticed
 _TELL_EVERY = 1.0  # seconds between two looks at whether others know how far we are
 _POLL = 0.2  # seconds between two looks at what is due
 _CROWDED = 10  # how many times its patience a unit waits for a slot before slow sources give theirs back
@@ -99,9 +99,9 @@ class Pace:
         max_in_flight: Most records in work.
         max_transaction: Most records in one transaction.
         commit_interval: Seconds between two transactions under load; a lone record does not wait.
-        backlog_interval: The same at most, while records wait: half of the time that each of them has been
-            in work; all of it once more wait than may be in work. Rare transactions cost less, and nobody
-            feels it: the records take longer anyway. Half of `max_in_flight` is always enough.
+        backlog_interval: The same at most, while records wait: half of the time that we took for each of
+            them, their sources apart; all of it once more wait than may be in work. Rare transactions cost
+            less, and nobody feels it: the records take longer anyway. Half of `max_in_flight` is enough.
         sweep_interval: Seconds between two searches for rows that no longer count.
         max_retries: Most records that wait for a retry: see `streams.waiting_room`.
         patience: Seconds that a record which is done waits for those before it whose sources are slow.
@@ -327,7 +327,7 @@ class Unit:
             return 0.0
         if self._slots.locked():
             return longest
-        return min(longest, _UNFELT * (time.monotonic() - self._order.newest_leaving))
+        return min(longest, _UNFELT * (time.monotonic() - self._order.newest_since))
 
     async def _gather(self, interval: float) -> None:
         wait = self._last_commit + interval - time.monotonic()

@@ -60,15 +60,20 @@ async def test_records_leave_in_order() -> None:
     assert offsets(order.take(10)[1]) == [1, 2]
 
 
-async def test_how_long_what_leaves_has_been_in_work() -> None:
-    """The last of those that leave counts: one that waits for its source long since keeps none of them."""
-    slow, fast, newer, unfinished = make(0, waits=True), make(1), make(2), make(3)
-    slow.began, fast.began, newer.began = 100.0, 200.0, 300.0
-    order = order_of(slow, fast, newer, unfinished)
+async def test_since_when_what_leaves_has_been_up_to_us() -> None:
+    """The last of those that leave counts, from when its source had answered; one that waits does not."""
+    silent, answered, failed = make(0, waits=True), make(1, waits=True), make(2, waits=True)
+    order = order_of(silent, answered, failed, make(3))
+    for entry in (silent, answered, failed):
+        entry.turn.since = 0.0
     before = time.monotonic()
-    assert order.newest_leaving >= before
-    finish(fast, newer, overdue=True)
-    assert order.newest_leaving == 300.0
+    assert order.newest_since >= before
+    answered.turn.go_on()
+    finish(answered, overdue=True)
+    assert order.newest_since == answered.turn.since >= before
+    finish(failed, overdue=True)
+    after = time.monotonic()
+    assert order.newest_since >= after
 
 
 async def test_no_more_leave_than_asked_for() -> None:
