@@ -62,6 +62,8 @@ class Circuits:
 
         def go_on_to(target: str) -> None:
             nonlocal host, begun
+            if target == host:
+                return
             self._answered(host)
             begun = self._enter(target)
             host = target

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from schemas.uploads import Record, Upload
-from streams.outcomes import Aside, Outcome
+from streams.outcomes import Aside, Deferred, Outcome
 from streams.steady_time import steady_time
 
 _LATE_BESIDE_OTHERS = 4
@@ -52,6 +52,7 @@ class Entry:
         slots: Where its slot is given back when it leaves; None: it was.
         applied: Set when what became of it is committed, or that it goes on aside.
         done: Whether its outcome is there.
+        took: The seconds that we took for it, its source apart; 0 until it is done.
         overdue: Whether it has been for longer than it should wait for slow sources before it.
         aside: Whether it lost its turn.
         began: When the record came into work, in seconds of `time.monotonic`.
@@ -63,9 +64,16 @@ class Entry:
     slots: asyncio.Semaphore | None
     applied: asyncio.Event = field(default_factory=asyncio.Event)
     done: bool = False
+    took: float = 0.0
     overdue: bool = False
     aside: bool = False
     began: float = field(default_factory=time.monotonic)
+
+    def finish(self) -> None:
+        """Take note that its outcome is there."""
+        self.done = True
+        if not self.turn.waits:
+            self.took = time.monotonic() - self.turn.since
 
     def leave(self) -> Outcome:
         """Give what is to be applied as it leaves the order: its outcome, or that it goes on aside."""
@@ -111,11 +119,10 @@ class Order:
         return not self._entries
 
     @property
-    def newest_since(self) -> float:
-        """Give since when the last of the entries that leave in turn has been up to us; now, if none has."""
+    def newest_took(self) -> float:
+        """Give the seconds that we took for the last of the entries that leave in their turn."""
         number = self._number_leaving()
-        turn = self._entries[number - 1].turn if number else None
-        return time.monotonic() if turn is None or turn.waits else turn.since
+        return self._entries[number - 1].took if number else 0.0
 
     def append(self, entry: Entry) -> None:
         """Add the next record of the log."""
@@ -129,13 +136,14 @@ class Order:
     @property
     def any_leaves(self) -> bool:
         """Whether there is anything to take."""
-        return bool(self._number_leaving() or self._finished_late())
+        return bool(self._number_leaving() or self._finished_late(1))
 
     def take(self, most: int) -> tuple[list[Entry], list[Entry]]:
         """Remove the entries that leave: late ones that are done, and at most so many in their turn.
 
         Of those in turn, the ones that go on aside are marked. Few late ones leave beside others: where many
-        become done at once, the others do not wait for their counts to be written.
+        become done at once, the others do not wait for their counts to be written. Those that wait on have
+        none.
         """
         number = min(self._number_leaving(), most)
         late = self._take_late(_LATE_BESIDE_OTHERS if number else most)
@@ -149,7 +157,7 @@ class Order:
         return late, in_turn
 
     def _take_late(self, most: int) -> list[Entry]:
-        taken = self._finished_late()[:most]
+        taken = self._finished_late(most)
         gone = set(taken)
         self._retries = [entry for entry in self._retries if entry not in gone]
         return taken
@@ -174,12 +182,15 @@ class Order:
     def _is_urgent(self) -> bool:
         return self.crowded or any(entry.overdue for entry in self._entries)
 
-    def _finished_late(self) -> list[Entry]:
+    def _finished_late(self, most: int) -> list[Entry]:
+        """Give the late entries that may leave; of those that do not wait on, at most so many."""
         finished: list[Entry] = []
         awaited: set[str | None] = set()
         for entry in self._retries:
-            if not entry.done or (entry.aside and entry.turn.image in awaited):
+            waits_on = entry.done and isinstance(entry.outcome.result(), Deferred)
+            if not entry.done or (entry.aside and entry.turn.image in awaited) or not (most or waits_on):
                 awaited |= {entry.turn.image} - {None} if entry.aside else set()
             else:
                 finished.append(entry)
+                most -= not waits_on
         return finished

@@ -17,12 +17,13 @@ from streams.changes import Changes, PartitionRows, Row
 from streams.outcomes import Aside, Deferred, Done
 from streams.rows import AWAITED, ImageKey
 from streams.topics import TopicNames
+from streams.waiting_room import Load
 
 _MAX_ASKED = 3600.0  # seconds that a source may make us wait
 _NO_ATTEMPTS = {"circuit_open", "memory_busy"}  # the source was not asked: the next wait is no longer
 _SLOW = "slow"
 _OURS = "internal_error"
-_NOT_OF_THE_SOURCE = {_OURS, "memory_busy", "upload_waits"}
+_NOT_OF_THE_SOURCE = {_OURS, "memory_busy", "upload_waits", "unknown_image"}  # the last: of an edit
 _MOST_FAULTS = 4  # of ours, before people decide; a fault that passes has passed by then
 
 
@@ -164,29 +165,30 @@ class RetrySchedule:
     """Which rows of `retries` are due when.
 
     Attributes:
-        size: Their bytes.
+        waiting: Those that wait for that, or are in work as they were due.
+        aside: Those of events that are in work for the first time.
     """
 
     def __init__(self) -> None:
-        self.size = 0
-        self._sizes: dict[str, int] = {}
+        self.waiting = Load()
+        self.aside = Load()
+        self._counted: dict[str, tuple[Load, int]] = {}
         self._due: dict[str, int] = {}
         self._heap: list[tuple[int, str]] = []
 
-    def __len__(self) -> int:
-        return len(self._due)
+    def note_aside(self, key: str, row: bytes | None) -> None:
+        """Take note of the row of an event that is in work for the first time."""
+        self._count(key, row, self.aside)
 
     def note(self, key: str, row: bytes | None, now: int) -> None:
         """Take note of a row as it is at `now` (milliseconds); None: it is gone.
 
         A clock that was set back since the row was written makes nobody wait longer than was meant.
         """
-        self.size -= self._sizes.pop(key, 0)
+        self._count(key, row, self.waiting)
         if row is None:
             self._due.pop(key, None)
             return
-        self._sizes[key] = len(row)
-        self.size += len(row)
         decoded = orjson.loads(row)
         due = min(int(decoded["due"]), now + int(decoded.get("wait", decoded["due"])))
         self._due[key] = due
@@ -199,3 +201,11 @@ class RetrySchedule:
             if self._due.get(key) == due:
                 return key
         return None
+
+    def _count(self, key: str, row: bytes | None, load: Load) -> None:
+        if key in self._counted:
+            before, size = self._counted.pop(key)
+            before.number, before.size = before.number - 1, before.size - size
+        if row is not None:
+            self._counted[key] = load, len(row)
+            load.number, load.size = load.number + 1, load.size + len(row)

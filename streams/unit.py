@@ -8,8 +8,10 @@ order: it becomes a row of `retries`, and is worked on again, beside the others,
 import asyncio
 import contextlib
 import functools
+import itertools
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -100,8 +102,8 @@ class Pace:
         max_transaction: Most records in one transaction.
         commit_interval: Seconds between two transactions under load; a lone record does not wait.
         backlog_interval: The same at most, while records wait: half of the time that we took for each of
-            them, their sources apart; all of it once more wait than may be in work. Rare transactions cost
-            less, and nobody feels it: the records take longer anyway. Half of `max_in_flight` is enough.
+            them, their sources apart. Rare transactions cost less, and nobody feels it: the records take
+            longer anyway. Half of `max_in_flight` is always enough.
         sweep_interval: Seconds between two searches for rows that no longer count.
         max_retries: Most records that wait for a retry: see `streams.waiting_room`.
         patience: Seconds that a record which is done waits for those before it whose sources are slow.
@@ -143,14 +145,15 @@ class Unit:
         self._warm = WarmRows()
         self._schedule = RetrySchedule()
         self._retry_slots = asyncio.Semaphore(MAX_RETRIES_IN_WORK)
-        self._room = WaitingRoom(partition, pace.max_retries, self._waiting)
+        self._room = WaitingRoom(partition, pace.max_retries, self._schedule.waiting, self._schedule.aside)
         self._arrived = asyncio.Event()
         self._expired: list[Expired] = []
         self._last_commit = 0.0
         self._enough = min(pace.max_transaction, max(pace.max_in_flight // 2, 1))
         self._finished = 0  # outcomes that are not committed
         self._awaited = 0  # records that wait for what comes before them to be committed
-        self._ripe = asyncio.Event()  # the next transaction has waited long enough, whatever the clock says
+        self._unapplied = deque[Entry]()  # in the order of the log
+        self._ripe = False  # whether the next transaction has waited long enough, whatever the clock says
         self._may_commit = asyncio.Event()
         self._may_commit.set()
         self._idle = asyncio.Event()
@@ -208,17 +211,16 @@ class Unit:
         return f"at offset {state.next_offset} with {sizes}"
 
     async def _read(self, source: Source) -> None:
-        last, applied = self.books.state.next_offset - 1, asyncio.Event()
-        applied.set()
+        last = self.books.state.next_offset - 1
         async for record in source.records(self.books.state.next_offset):
             if record.offset <= last:
                 raise InvariantError(f"offset {record.offset} after {last}")
             last = record.offset
             await self._room.enter()
             await self._acquire_slot()
-            entry = self._begin(record, applied, self._slots)
+            entry = self._begin(record, self._slots, self._wait_for_image)
             self._order.append(entry)
-            applied = entry.applied
+            self._unapplied.append(entry)
 
     async def _acquire_slot(self) -> None:
         crowd = asyncio.get_running_loop().call_later(_CROWDED * self._pace.patience, self._note_crowd)
@@ -232,30 +234,43 @@ class Unit:
         self._order.crowded = True
         self._arrived.set()
 
-    def _begin(self, record: Record, previous: asyncio.Event, slots: asyncio.Semaphore) -> Entry:
+    def _begin(
+        self, record: Record, slots: asyncio.Semaphore, settled: Callable[[Turn], Awaitable[None]]
+    ) -> Entry:
         turn = Turn()
-        settled = functools.partial(self._wait_for_commit, previous, turn)
-        outcome = asyncio.create_task(self._work.compute(record, self.books.state.rows, settled, turn))
+        compute = self._work.compute
+        rows = self.books.state.rows
+        outcome = asyncio.create_task(compute(record, rows, functools.partial(settled, turn), turn))
         entry = Entry(record, outcome, turn, slots)
         outcome.add_done_callback(functools.partial(self._note_finished, entry))
         return entry
 
-    async def _wait_for_commit(self, applied: asyncio.Event, turn: Turn) -> None:
+    async def _wait_for_image(self, turn: Turn) -> None:
+        """Wait until what came before a record of the same image is committed.
+
+        Records begin in the order of the log: those before it have said which image they are about.
+        """
+        before = itertools.takewhile(lambda entry: entry.turn is not turn, self._unapplied)
+        applied = [entry.applied for entry in before if entry.turn.image == turn.image]
+        if not applied:
+            return
         self._awaited += 1
         turn.settles = True
         self._note_ripeness()
         try:
-            await applied.wait()
+            await applied[-1].wait()
         finally:
             turn.settles = False
             self._awaited -= 1
             self._note_ripeness()
 
+    async def _wait_for_nothing(self, _: Turn) -> None:
+        """A record that has left the order comes after all that was before it."""
+
     def _note_finished(self, entry: Entry, _: object) -> None:
         self._finished += 1
-        entry.done = True
+        entry.finish()
         asyncio.get_running_loop().call_later(self._pace.patience, self._note_overdue, entry)
-        self._arrived.set()
         self._note_ripeness()
 
     def _note_overdue(self, entry: Entry) -> None:
@@ -263,21 +278,14 @@ class Unit:
         self._arrived.set()
 
     def _note_ripeness(self) -> None:
-        if self._awaited or self._finished >= self._enough:
-            self._ripe.set()
-        else:
-            self._ripe.clear()
+        self._ripe = bool(self._awaited) or self._finished >= self._enough
+        self._arrived.set()
 
     def _schedule_retries(self) -> None:
         for key, row in self.books.state.rows["retries"].items():
             self._schedule.note(key, row, int(steady_time() * 1000))
 
-    def _waiting(self) -> tuple[int, int, int]:
-        return len(self._schedule), self._schedule.size, len(self._order.aside)
-
     async def _retry_for_ever(self) -> None:
-        nothing_before = asyncio.Event()
-        nothing_before.set()
         while True:
             key = self._schedule.take_due(int(steady_time() * 1000))
             if key is None:
@@ -285,7 +293,15 @@ class Unit:
                 continue
             await self._retry_slots.acquire()
             record = record_of(self.books.state.rows["retries"][key], self.partition)
-            self._order.retry(self._begin(record, nothing_before, self._retry_slots))
+            entry = self._begin(record, self._retry_slots, self._wait_for_nothing)
+            self._order.retry(entry)
+            asyncio.get_running_loop().call_later(
+                _CROWDED * self._pace.patience, self._note_slow_retry, entry
+            )
+
+    def _note_slow_retry(self, entry: Entry) -> None:
+        if entry.turn.waits:
+            entry.give_slot_back()
 
     async def _commit_for_ever(self) -> None:
         while True:
@@ -316,32 +332,24 @@ class Unit:
 
     async def _keep_pace(self) -> None:
         """Let more outcomes gather, unless enough have or the last transaction is long past."""
-        await self._gather(self._pace.commit_interval)
-        await self._gather(self._unfelt())
-        self._last_commit = time.monotonic()
-
-    def _unfelt(self) -> float:
-        """Give the seconds between two transactions that are little beside what the records wait anyway."""
-        longest = self._pace.backlog_interval
-        if self._order.crowded:
-            return 0.0
-        if self._slots.locked():
-            return longest
-        return min(longest, _UNFELT * (time.monotonic() - self._order.newest_since))
-
-    async def _gather(self, interval: float) -> None:
-        wait = self._last_commit + interval - time.monotonic()
-        if wait > 0:
+        while not self._ripe and (wait := self._last_commit + self._interval() - time.monotonic()) > 0:
+            self._arrived.clear()
             # Not asyncio.wait_for: in Python 3.11 it may swallow a cancellation, and `close` waits for ever.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
-                    await self._ripe.wait()
+                    await self._arrived.wait()
+        self._last_commit = time.monotonic()
+
+    def _interval(self) -> float:
+        """Give the seconds between two transactions that are little beside what the records take anyway."""
+        unfelt = min(_UNFELT * self._order.newest_took, self._pace.backlog_interval)
+        return max(unfelt, self._pace.commit_interval)
 
     async def _commit(self, late: list[Entry], entries: list[Entry]) -> None:
         state = self.books.state
         changes = Changes(state.rows, self._warm)
-        for table, key, row in self._expired[:SWEPT_PER_TRANSACTION]:
-            if state.rows[table].get(key) == row:  # an image may have come back since
+        for table, key, expired in self._expired[:SWEPT_PER_TRANSACTION]:
+            if state.rows[table].get(key) == expired:  # an image may have come back since
                 changes.put(table, key, None)
         del self._expired[:SWEPT_PER_TRANSACTION]
         for entry, outcome in self._outcomes(late, entries):
@@ -353,10 +361,17 @@ class Unit:
         await self.books.commit(changes, self._next_offset(entries))
         now = int(steady_time() * 1000)
         for table, key in changes.written:
-            if table == "retries" and key not in in_work:
-                self._schedule.note(key, state.rows["retries"].get(key), now)
+            if table != "retries":
+                continue
+            row = state.rows["retries"].get(key)
+            if key in in_work:
+                self._schedule.note_aside(key, row)
+            else:
+                self._schedule.note(key, row, now)
         self._finished -= len(late) + sum(not entry.aside for entry in entries)
         self._note_ripeness()
+        for _ in entries:
+            self._unapplied.popleft()
         for entry in (*late, *entries):
             entry.applied.set()
             entry.give_slot_back()

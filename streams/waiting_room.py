@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
 
@@ -21,23 +22,33 @@ _SLOWEST = 60.0  # the same once twice as many wait
 _POLL = 0.2  # seconds
 
 
+@dataclass
+class Load:
+    """So many events, with so many bytes of rows of `retries`."""
+
+    number: int = 0
+    size: int = 0
+
+
 class WaitingRoom:
     """The room of one partition.
 
-    Args of the constructor: the partition; how many events may wait; a function that gives how many do, with
-    how many bytes, and how many are in work aside; a clock in seconds that never goes back.
+    Args of the constructor: the partition; how many events may wait; those that do, and those that are in
+    work aside, as they are at any time; a clock in seconds that never goes back.
     """
 
     def __init__(
         self,
         partition: int,
         most: int,
-        waiting: Callable[[], tuple[int, int, int]],
+        waiting: Load,
+        aside: Load,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._partition = partition
         self._most = most
         self._waiting = waiting
+        self._aside = aside
         self._clock = clock
         self._full_since: float | None = None
         self._passed = float("-inf")  # when the latest event came that got through
@@ -61,9 +72,13 @@ class WaitingRoom:
             others = self._others_pass() and self._holds(1)
             self._tell("what fails now is given up, as others get through" if others else None)
 
+    @property
+    def _number(self) -> int:
+        return self._waiting.number + self._aside.number
+
     def _is_slow(self) -> bool:
-        _, _, aside = self._waiting()
-        return (self._holds(1) and not self._others_pass()) or aside >= self._most
+        aside = max(self._aside.number / self._most, self._aside.size / MAX_BYTES)
+        return aside >= 1 or (self._holds(1) and not self._others_pass())
 
     def _others_pass(self) -> bool:
         """Tell whether anything has got through lately that came when the room was full already."""
@@ -73,8 +88,8 @@ class WaitingRoom:
 
     def _holds(self, share: float) -> bool:
         """Tell whether as much waits as may, or a share of that."""
-        number, size, aside = self._waiting()
-        fullest = max((number + aside) / self._most, size / MAX_BYTES)
+        size = self._waiting.size + self._aside.size
+        fullest = max(self._number / self._most, size / MAX_BYTES)
         if fullest < _ROOMY:
             self._full_since = None
         elif fullest >= 1 and self._full_since is None:
@@ -85,6 +100,5 @@ class WaitingRoom:
         if what == self._told:
             return
         self._told = what
-        number, _, aside = self._waiting()
         text = "partition %d: %d uploads wait for busy sources; %s"
-        log.warning(text, self._partition, number + aside, what or "there is room again")
+        log.warning(text, self._partition, self._number, what or "there is room again")

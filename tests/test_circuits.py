@@ -91,6 +91,17 @@ def test_a_probe_that_fails_doubles_the_pause(circuits: Circuits, clock: Clock) 
     assert refusal(circuits).retry_after == 2 * FIRST_PAUSE
 
 
+@pytest.mark.parametrize("target", ["bad", "other"])
+def test_a_redirect_within_a_host_is_no_answer_of_it(circuits: Circuits, target: str) -> None:
+    """What it leads to counts; one to another host says that this one is well."""
+    for _ in range(OPENS_AFTER):
+        with contextlib.suppress(SourceBusyError), circuits.guard("bad") as go_on_to:
+            go_on_to(target)
+            circuits._clock.now += FAILS_FOR
+            raise BUSY
+    assert circuits.open_hosts == [target]
+
+
 @pytest.mark.parametrize("error", [SourceGoneError("http_404", "gone"), None])
 def test_a_host_that_answers_is_well(circuits: Circuits, error: SourceError | None) -> None:
     """An image that is gone says nothing against its host; nor does one that comes between failures."""

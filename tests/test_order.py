@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from schemas.dead_letters import Fault
 from streams.order import Entry, Order, Turn
-from streams.outcomes import Aside, Rejected
+from streams.outcomes import Aside, Deferred, Outcome, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 OUTCOME = Rejected(Fault("x", "parse", False, "E", "m"))
+WAITS_ON = Deferred(Fault("x", "fetch", True, "E", "m"), 0, None)
 
 
 @pytest.fixture
@@ -31,11 +32,12 @@ def make(offset: int, image: str | None = None, *, waits: bool = False) -> Entry
     return Entry(record(offset), outcome, Turn(image or str(offset), waits=waits), None)  # type: ignore[arg-type]
 
 
-def finish(*entries: Entry, overdue: bool = False) -> None:
+def finish(*entries: Entry, overdue: bool = False, outcome: Outcome = OUTCOME) -> None:
     for entry in entries:
         if not entry.done:
-            entry.outcome.set_result(OUTCOME)  # type: ignore[attr-defined]
-        entry.done, entry.overdue = True, entry.overdue or overdue
+            entry.outcome.set_result(outcome)  # type: ignore[attr-defined]
+            entry.finish()
+        entry.overdue = entry.overdue or overdue
 
 
 def order_of(*entries: Entry) -> Order:
@@ -60,20 +62,19 @@ async def test_records_leave_in_order() -> None:
     assert offsets(order.take(10)[1]) == [1, 2]
 
 
-async def test_since_when_what_leaves_has_been_up_to_us() -> None:
+async def test_how_long_we_took_for_what_leaves() -> None:
     """The last of those that leave counts, from when its source had answered; one that waits does not."""
     silent, answered, failed = make(0, waits=True), make(1, waits=True), make(2, waits=True)
     order = order_of(silent, answered, failed, make(3))
     for entry in (silent, answered, failed):
-        entry.turn.since = 0.0
-    before = time.monotonic()
-    assert order.newest_since >= before
+        entry.turn.since = time.monotonic() - 1e6
+    assert order.newest_took == 0
     answered.turn.go_on()
+    answered.turn.since -= 5
     finish(answered, overdue=True)
-    assert order.newest_since == answered.turn.since >= before
+    assert 5 <= order.newest_took < 1000
     finish(failed, overdue=True)
-    after = time.monotonic()
-    assert order.newest_since >= after
+    assert order.newest_took == 0
 
 
 async def test_no_more_leave_than_asked_for() -> None:
@@ -191,6 +192,19 @@ async def test_a_flood_of_late_records_leaves_by_and_by() -> None:
     assert [len(taken) for taken in order.take(10)] == [10, 0]
 
 
+async def test_late_records_that_wait_on_leave_at_once() -> None:
+    """They have no counts that others would wait for."""
+    order = Order()
+    for number in range(20):
+        order.retry(make(number))
+    finish(*list(order)[::2], outcome=WAITS_ON)
+    finish(*order)
+    order.append(make(99))
+    finish(*order)
+    late, _ = order.take(10)
+    assert offsets(late) == sorted([*range(0, 20, 2), 1, 3, 5, 7])
+
+
 async def test_slots_are_given_back_once() -> None:
     """Whoever goes on aside lets another record begin; its own end gives nothing back again."""
     slots = asyncio.Semaphore(0)
@@ -228,7 +242,7 @@ def test_each_record_comes_out_once_and_images_keep_their_order(
             if waits and not entry.done:
                 entry.turn.waits, entry.turn.falters = not entry.turn.waits, overdue
             else:
-                finish(entry, overdue=overdue)
+                finish(entry, overdue=overdue, outcome=WAITS_ON if place % 3 else OUTCOME)
             take()
         finish(*entries, overdue=True)
         while order.any_leaves:

@@ -14,6 +14,7 @@ from streams.retention import expired_rows
 from streams.retrying import RetryPolicy, RetrySchedule, record_of, waits_before
 from streams.rows import AWAITED, DAY_MS, ImageKey
 from streams.state import PartitionState
+from streams.waiting_room import Load
 
 FAULT = Fault("http_503", "fetch", True, "SourceBusyError", "status 503")
 
@@ -156,7 +157,7 @@ def test_a_fault_of_ours_is_given_up_soon() -> None:
     assert read_fault(letter.headers) == fault
 
 
-@pytest.mark.parametrize("reason", ["internal_error", "memory_busy", "upload_waits"])
+@pytest.mark.parametrize("reason", ["internal_error", "memory_busy", "upload_waits", "unknown_image"])
 def test_what_is_no_sources_fault_waits_though_many_do(reason: str) -> None:
     """Other people's hosts that stay away end no patience with faults that have nothing to do with them."""
     state = PartitionState(0)
@@ -188,7 +189,20 @@ def test_a_schedule_knows_the_size_of_its_rows() -> None:
     short, long = b'{"due":1}', b'{"due":1,"value":"abc"}'
     for key, row in (("a", short), ("b", long), ("a", long), ("b", None), ("c", None)):
         schedule.note(key, row, 0)
-    assert schedule.size == len(long)
+    assert schedule.waiting == Load(1, len(long))
+
+
+def test_a_schedule_knows_what_is_in_work_aside() -> None:
+    """It is not due; once it waits, it counts there."""
+    schedule = RetrySchedule()
+    schedule.note_aside("a", b'{"due":1}')
+    schedule.note_aside("b", b'{"due":1}')
+    assert (schedule.waiting, schedule.aside) == (Load(), Load(2, 18))
+    assert schedule.take_due(10) is None
+    schedule.note("a", b'{"due":10}', 0)
+    schedule.note("b", None, 0)
+    assert (schedule.waiting, schedule.aside) == (Load(1, 10), Load())
+    assert schedule.take_due(10) == "a"
 
 
 def test_a_clock_that_jumps_ahead_spends_no_budget() -> None:
@@ -275,4 +289,4 @@ def test_the_schedule_gives_each_row_once_when_it_is_due() -> None:
     schedule.note("a", b'{"due":300}', 99)
     assert schedule.take_due(299) is None
     assert schedule.take_due(300) == "a"
-    assert len(schedule) == 2
+    assert schedule.waiting.number == 2

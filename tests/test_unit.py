@@ -27,6 +27,7 @@ class Harness:
         max_in_flight: int = 100,
         max_transaction: int = 100,
         backlog_interval: float = 0.0,
+        sweep_interval: float = 0.01,
         max_retries: int = 100,
         books: MemoryBooks | None = None,
     ) -> None:
@@ -39,6 +40,7 @@ class Harness:
         self.needs_settled: set[int] = set()
         self.slow_sources: set[int] = set()
         self.away: set[int] = set()
+        self.images: dict[int, str] = {}
         self.folds = False
         self.tags = False
         self.rules = RULES
@@ -52,7 +54,7 @@ class Harness:
                 max_in_flight,
                 max_transaction,
                 backlog_interval=backlog_interval,
-                sweep_interval=0.01,
+                sweep_interval=sweep_interval,
                 max_retries=max_retries,
                 patience=0.02,
             ),
@@ -60,13 +62,16 @@ class Harness:
 
     async def _compute(self, item: Record, _rows: PartitionRows, settled: Settled, turn: Turn) -> Outcome:
         self.started.append(item.offset)
+        turn.image = self.images.get(item.offset)
         if item.offset in self.slow_sources:
             turn.wait_for_source(None)
         if item.offset in self.needs_settled:
             await settled()
-            assert self.books.state.next_offset == item.offset
+            assert self.images or self.books.state.next_offset == item.offset
         if item.offset in self.answers:
             await self.answers[item.offset]
+        if item.offset in self.slow_sources:
+            turn.go_on()
         if item.offset in self.away:
             fault = Fault("unknown_host", "fetch", True, "E", "m")
             return Deferred(fault, int(steady_time() * 1000), None)
@@ -135,22 +140,21 @@ async def test_no_more_than_the_allowed_records_are_in_flight(harness: Callable[
     await subject.unit.close()
 
 
-async def test_behind_a_backlog_half_of_the_records_in_work_are_committed_together(
-    harness: Callable[..., Harness],
+async def test_half_of_the_records_that_may_be_in_work_are_always_enough(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While more records wait than may be in work, outcomes gather; at its end nothing is held back."""
-    subject = harness(list(range(7)), max_in_flight=4, backlog_interval=1e9)
-    for offset in range(7):
+    """However long the records took, no more than these gather."""
+    monkeypatch.setattr("streams.unit._UNFELT", 1e12)
+    subject = harness(list(range(4)), max_in_flight=4, backlog_interval=1e9)
+    for offset in range(4):
         subject.hold(offset)
     subject.unit.start()
     await subject.until(lambda: len(subject.started) == 4)
     subject.answers[0].set_result(None)
     await asyncio.sleep(0.02)
     assert subject.books.commits == []
-    for offset in range(1, 7):
-        subject.answers[offset].set_result(None)
-    await subject.until(lambda: subject.books.state.next_offset == 7)
-    assert subject.books.commits[0] >= 2
+    subject.answers[1].set_result(None)
+    await subject.until(lambda: subject.books.commits == [2])
     await subject.unit.close()
 
 
@@ -172,6 +176,26 @@ async def test_records_that_have_waited_long_gather(
         await asyncio.sleep(0.05)
     await subject.until(lambda: subject.books.state.next_offset == 3)
     assert subject.books.commits == commits
+    await subject.unit.close()
+
+
+async def test_a_record_that_took_little_ends_the_gathering(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How long its source took does not count, nor how long those before it took."""
+    monkeypatch.setattr("streams.unit._UNFELT", 100)
+    subject = harness(list(range(3)), backlog_interval=1e9)
+    subject.slow_sources = {2}
+    for offset in (1, 2):
+        subject.hold(offset)
+    subject.unit.start()
+    await subject.until(lambda: subject.books.commits == [1])
+    await asyncio.sleep(0.2)
+    subject.answers[1].set_result(None)
+    await asyncio.sleep(0.1)
+    assert subject.books.commits == [1]
+    subject.answers[2].set_result(None)
+    await subject.until(lambda: subject.books.commits == [1, 3])
     await subject.unit.close()
 
 
@@ -359,6 +383,55 @@ async def test_a_slow_source_holds_back_nobody(harness: Callable[..., Harness]) 
     assert subject.started == list(range(10))
     await subject.unit.close()
     assert subject.doomed == []
+
+
+async def test_a_record_waits_for_its_own_image_alone(harness: Callable[..., Harness]) -> None:
+    """Of those before it, one of another image may take as long as its source likes."""
+    subject = harness([0, 1])
+    subject.images = {0: "silent", 1: "mine"}
+    subject.slow_sources = {0}
+    subject.needs_settled = {1}
+    subject.hold(0)
+    subject.unit.start()
+    await subject.until(lambda: subject.books.state.next_offset == 2)
+    assert not subject.answers[0].done()
+    await subject.unit.close()
+
+
+async def test_one_that_has_waited_for_its_image_goes_aside_like_others(
+    harness: Callable[..., Harness],
+) -> None:
+    """Others are overdue already when its source keeps them waiting."""
+    subject = harness(list(range(3)), sweep_interval=60)
+    subject.folds = True
+    subject.images = {0: "mine", 1: "mine", 2: "other"}
+    subject.slow_sources = {0, 1}
+    subject.needs_settled = {1}
+    subject.hold(0)
+    subject.hold(1)
+    subject.unit.start()
+    await subject.until(lambda: subject.books.state.next_offset == 3)
+    await subject.unit.close()
+
+
+async def test_retries_of_a_slow_source_hold_back_no_others(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They give their slots back, as first attempts do."""
+    monkeypatch.setattr("streams.unit.MAX_RETRIES_IN_WORK", 2)
+    subject = harness(list(range(6)))
+    subject.rules = FoldRules(NAMES, RULES.retention, RetryPolicy(first=0.01, longest=0.01))
+    subject.folds = True
+    subject.away = set(range(6))
+    subject.unit.start()
+    await subject.until(lambda: subject.books.state.next_offset == 6)
+    subject.away = set()
+    subject.slow_sources = set(range(5))
+    for offset in subject.slow_sources:
+        subject.hold(offset)
+    await subject.until(lambda: NAMES.dead_letters in {topic for topic, _ in subject.books.outputs})
+    assert "5" not in subject.books.state.rows["retries"]
+    await subject.unit.close()
 
 
 async def test_what_was_aside_is_taken_up_again(harness: Callable[..., Harness]) -> None:

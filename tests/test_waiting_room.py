@@ -4,16 +4,16 @@ import time
 
 import pytest
 
-from streams.waiting_room import MAX_BYTES, WaitingRoom
+from streams.waiting_room import MAX_BYTES, Load, WaitingRoom
 
 
 class Waiting:
     """So many events wait, with so many bytes, at a time that the test decides."""
 
     def __init__(self, most: int = 10) -> None:
-        self.number = self.size = self.aside = 0
+        self.load, self.aside = Load(), Load()
         self.now = 100.0
-        self.room = WaitingRoom(7, most, lambda: (self.number, self.size, self.aside), lambda: self.now)
+        self.room = WaitingRoom(7, most, self.load, self.aside, lambda: self.now)
 
     def passes(self, seconds_ago: float = 0) -> None:
         self.room.note_success(self.now - seconds_ago)
@@ -30,7 +30,7 @@ def test_what_fails_is_given_up_only_if_others_get_through(
 ) -> None:
     """What got through before the room was full proves nothing, nor does what was long ago."""
     waiting.passes()
-    waiting.number, waiting.size, waiting.aside = number, size, aside
+    waiting.load.number, waiting.load.size, waiting.aside.number = number, size, aside
     assert not waiting.room.turns_away(newcomer=False)
     waiting.now += 1
     waiting.passes(2)
@@ -43,9 +43,9 @@ def test_what_fails_is_given_up_only_if_others_get_through(
 
 def test_where_twice_as_many_wait_none_begins_to(waiting: Waiting) -> None:
     """Memory is bounded, whatever else happens; who waits already waits on."""
-    waiting.number = 19
+    waiting.load.number = 19
     assert not waiting.room.turns_away(newcomer=True)
-    waiting.number = 20
+    waiting.load.number = 20
     assert waiting.room.turns_away(newcomer=True)
     assert not waiting.room.turns_away(newcomer=False)
 
@@ -56,7 +56,7 @@ async def test_intake_is_slowest_where_twice_as_many_wait(
     """One event a minute becomes a dead letter at most."""
     monkeypatch.setattr("streams.waiting_room._POLL", 0.001)
     for number, seconds in ((10, 5), (20, 60)):
-        waiting.number = number
+        waiting.load.number = number
         entering = asyncio.ensure_future(waiting.room.enter())
         await asyncio.sleep(0.01)
         waiting.now += seconds - 1
@@ -68,28 +68,29 @@ async def test_intake_is_slowest_where_twice_as_many_wait(
 
 def test_a_room_that_is_almost_full_needs_no_new_proof(waiting: Waiting) -> None:
     """Places that come and go change nothing; with a fifth of them free the room is as new."""
-    waiting.number = 10
+    waiting.load.number = 10
     assert not waiting.room.turns_away(newcomer=False)
     waiting.now += 1
     waiting.passes()
     for number, turns_away in ((10, True), (9, False), (10, True), (7, False), (10, False)):
-        waiting.number = number
+        waiting.load.number = number
         assert waiting.room.turns_away(newcomer=False) == turns_away
 
 
+@pytest.mark.parametrize("full", [Load(10, 0), Load(1, MAX_BYTES)])
 async def test_intake_is_slow_while_as_many_are_in_work_aside(
-    waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+    waiting: Waiting, monkeypatch: pytest.MonkeyPatch, full: Load
 ) -> None:
     """Each takes more memory than one that waits, whatever gets through."""
     monkeypatch.setattr("streams.waiting_room._POLL", 0.001)
-    waiting.aside = 10
+    waiting.aside.number, waiting.aside.size = full.number, full.size
     assert not waiting.room.turns_away(newcomer=False)
     waiting.now += 1
     waiting.passes()
     entering = asyncio.ensure_future(waiting.room.enter())
     await asyncio.sleep(0.02)
     assert not entering.done()
-    waiting.aside = 9
+    waiting.aside.number, waiting.aside.size = full.number - 1, full.size - 1
     await entering
 
 
@@ -103,7 +104,7 @@ async def test_intake_is_slow_until_something_gets_through(
     waiting = Waiting()
     waiting.room._clock = time.monotonic
     await waiting.room.enter()
-    waiting.number = 10
+    waiting.load.number = 10
     started = time.monotonic()
     await waiting.room.enter()
     assert time.monotonic() - started >= 0.2
@@ -112,7 +113,7 @@ async def test_intake_is_slow_until_something_gets_through(
     assert not entering.done()
     waiting.room.note_success(time.monotonic())
     await entering
-    waiting.number = 0
+    waiting.load.number = 0
     await waiting.room.enter()
     assert [record.getMessage().partition("; ")[2] for record in caplog.records] == [
         "intake is slow, as little gets through",
