@@ -1,6 +1,7 @@
 """Records in work, in the order of their log: which of them may leave it."""
 
 import asyncio
+import itertools
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -119,10 +120,10 @@ class Order:
         return not self._entries
 
     @property
-    def newest_took(self) -> float:
-        """Give the seconds that we took for the last of the entries that leave in their turn."""
-        number = self._number_leaving()
-        return self._entries[number - 1].took if number else 0.0
+    def longest_took(self) -> float:
+        """Give the most seconds that we took for one of the entries that leave in their turn, or 0."""
+        leaving = itertools.islice(self._entries, self._number_leaving())
+        return max((entry.took for entry in leaving), default=0.0)
 
     def append(self, entry: Entry) -> None:
         """Add the next record of the log."""

@@ -119,7 +119,7 @@ class Settings:
     max_retries: int = _setting(
         1000,
         "Most uploads per partition that wait for a retry. Beyond, what fails is given up if others get "
-        "through, and intake is slow if none does.",
+        "through; intake is slow if none does, or while as many are in work at slow hosts.",
         _at_least(1),
     )
     max_image_bytes: int = _setting(30_000_000, "Largest image that is fetched.", _at_least(1))

@@ -101,9 +101,9 @@ class Pace:
         max_in_flight: Most records in work.
         max_transaction: Most records in one transaction.
         commit_interval: Seconds between two transactions under load; a lone record does not wait.
-        backlog_interval: The same at most, while records wait: half of the time that we took for each of
-            them, their sources apart. Rare transactions cost less, and nobody feels it: the records take
-            longer anyway. Half of `max_in_flight` is always enough.
+        backlog_interval: The same at most, while records wait: half of the time that we took for one of
+            those that leave, its source apart. Rare transactions cost less, and nobody feels it: the records
+            take longer anyway. Half of `max_in_flight` is always enough.
         sweep_interval: Seconds between two searches for rows that no longer count.
         max_retries: Most records that wait for a retry: see `streams.waiting_room`.
         patience: Seconds that a record which is done waits for those before it whose sources are slow.
@@ -153,7 +153,7 @@ class Unit:
         self._finished = 0  # outcomes that are not committed
         self._awaited = 0  # records that wait for what comes before them to be committed
         self._unapplied = deque[Entry]()  # in the order of the log
-        self._ripe = False  # whether the next transaction has waited long enough, whatever the clock says
+        self._ripe = asyncio.Event()  # the next transaction has waited long enough, whatever the clock says
         self._may_commit = asyncio.Event()
         self._may_commit.set()
         self._idle = asyncio.Event()
@@ -238,9 +238,8 @@ class Unit:
         self, record: Record, slots: asyncio.Semaphore, settled: Callable[[Turn], Awaitable[None]]
     ) -> Entry:
         turn = Turn()
-        compute = self._work.compute
-        rows = self.books.state.rows
-        outcome = asyncio.create_task(compute(record, rows, functools.partial(settled, turn), turn))
+        work = self._work.compute(record, self.books.state.rows, functools.partial(settled, turn), turn)
+        outcome = asyncio.create_task(work)
         entry = Entry(record, outcome, turn, slots)
         outcome.add_done_callback(functools.partial(self._note_finished, entry))
         return entry
@@ -263,6 +262,7 @@ class Unit:
             turn.settles = False
             self._awaited -= 1
             self._note_ripeness()
+            self._arrived.set()  # if its source keeps others waiting from now on, it may go on aside
 
     async def _wait_for_nothing(self, _: Turn) -> None:
         """A record that has left the order comes after all that was before it."""
@@ -271,6 +271,7 @@ class Unit:
         self._finished += 1
         entry.finish()
         asyncio.get_running_loop().call_later(self._pace.patience, self._note_overdue, entry)
+        self._arrived.set()
         self._note_ripeness()
 
     def _note_overdue(self, entry: Entry) -> None:
@@ -278,8 +279,10 @@ class Unit:
         self._arrived.set()
 
     def _note_ripeness(self) -> None:
-        self._ripe = bool(self._awaited) or self._finished >= self._enough
-        self._arrived.set()
+        if self._awaited or self._finished >= self._enough:
+            self._ripe.set()
+        else:
+            self._ripe.clear()
 
     def _schedule_retries(self) -> None:
         for key, row in self.books.state.rows["retries"].items():
@@ -332,18 +335,17 @@ class Unit:
 
     async def _keep_pace(self) -> None:
         """Let more outcomes gather, unless enough have or the last transaction is long past."""
-        while not self._ripe and (wait := self._last_commit + self._interval() - time.monotonic()) > 0:
-            self._arrived.clear()
+        await self._gather(self._pace.commit_interval)
+        await self._gather(min(_UNFELT * self._order.longest_took, self._pace.backlog_interval))
+        self._last_commit = time.monotonic()
+
+    async def _gather(self, interval: float) -> None:
+        wait = self._last_commit + interval - time.monotonic()
+        if wait > 0:
             # Not asyncio.wait_for: in Python 3.11 it may swallow a cancellation, and `close` waits for ever.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
-                    await self._arrived.wait()
-        self._last_commit = time.monotonic()
-
-    def _interval(self) -> float:
-        """Give the seconds between two transactions that are little beside what the records take anyway."""
-        unfelt = min(_UNFELT * self._order.newest_took, self._pace.backlog_interval)
-        return max(unfelt, self._pace.commit_interval)
+                    await self._ripe.wait()
 
     async def _commit(self, late: list[Entry], entries: list[Entry]) -> None:
         state = self.books.state
