@@ -85,6 +85,11 @@ class ByteBudget:
         """Give the bytes that are taken."""
         return self._taken + (self._whole.held if self._whole else 0)
 
+    @property
+    def is_short(self) -> bool:
+        """Tell whether anybody waits for memory."""
+        return bool(self._waiting)
+
     def reserve(self, host: str) -> Reservation:
         """Begin to count an image that is fetched from `host`."""
         reservation = Reservation(self, host)

@@ -17,6 +17,7 @@ from streams.addresses import AddressPolicy, CheckedResolver
 from streams.byte_budget import ByteBudget
 from streams.circuits import Circuits
 from streams.errors import SourceBusyError, SourceError, SourceGoneError
+from streams.fetch_slots import FetchSlots
 from streams.http_transport import AiohttpTransport
 from streams.intake import Intake
 from streams.name_lookups import NameLookups
@@ -73,7 +74,7 @@ class FetchLimits:
         deadline: Seconds of the whole fetch, redirects included. Waiting for memory is not the source's fault
             and does not count; a fetch gives that up after as many seconds.
         answer: Seconds in which each request must be connected and its answer's head be there.
-        concurrency: Most fetches at once.
+        concurrency: Most fetches at once, but for those that take long: see `streams.fetch_slots`.
         per_host: Most fetches at once from one host.
     """
 
@@ -100,17 +101,17 @@ class Fetcher:
         self._roots = roots
         # A read may outlive its fetch, where another machine serves the folder: let as many again begin.
         self._files = SourceFiles(2 * limits.per_host)
-        self._slots = asyncio.Semaphore(limits.concurrency)
+        self._slots = FetchSlots(limits.concurrency, lambda: not self.budget.is_short)
         self._host_slots: weakref.WeakValueDictionary[str, asyncio.Semaphore] = weakref.WeakValueDictionary()
         self._transport: AiohttpTransport | None = None
 
     async def __aenter__(self) -> Self:
         # A look-up may outlive its fetch, where the machine's resolver insists: let as many again begin.
-        lookups = NameLookups(2 * self._limits.concurrency)
+        lookups = NameLookups(2 * self._slots.most)
         connector = aiohttp.TCPConnector(
             resolver=CheckedResolver(self._policy, lookups),
             use_dns_cache=False,  # the answer that was checked is the one that is used
-            limit=self._limits.concurrency,
+            limit=self._slots.most,
             limit_per_host=self._limits.per_host,  # binds after a redirect to another host, too
         )
         protocol: type[ResponseHandler] = _Answers
@@ -138,13 +139,13 @@ class Fetcher:
         host = host_of(request.url)
         # The host's slot comes first: who waits for a slow host has none of the slots and of the memory that
         # all share. Its circuit comes after: it may have opened while the fetch waited for the slot.
-        async with self._slots_of(host), self._slots:
+        async with self._slots_of(host), self._slots.hold():
             with self.circuits.guard(_circuit_of(request)) as go_on_to:
                 return await self._hold(url, host, functools.partial(self._get, request, go_on_to))
 
     async def _fetch_file(self, file: RootedFile) -> Fetched:
         read = functools.partial(self._files.read, file, self._limits.max_bytes)
-        async with self._slots_of(file.root), self._slots:
+        async with self._slots_of(file.root), self._slots.hold():
             with self.circuits.guard(file.root):
                 return await self._hold(file.url, file.root, read)
 

@@ -98,7 +98,11 @@ class Settings:
         "Most images whose tags are remembered: a copy of their bytes is not inferred again.",
         _at_least(0),
     )
-    fetch_concurrency: int = _setting(32, "Most fetches at once.", _at_least(1))
+    fetch_concurrency: int = _setting(
+        32,
+        "Most fetches at once. Those that take long have other places, three times as many.",
+        _at_least(1),
+    )
     fetch_per_host: int = _setting(8, "Most fetches at once from one host.", _at_least(1))
     fetch_timeout: float = _setting(20.0, "Deadline of one fetch, redirects included.", _at_least(0.1))
     fetch_answer_timeout: float = _setting(

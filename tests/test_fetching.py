@@ -565,6 +565,25 @@ async def test_a_slow_host_starves_no_other(server: PhotoServer) -> None:
         assert {(await task).data for task in slow} == {b"x"}
 
 
+@pytest.mark.usefixtures("test_names")
+async def test_silent_hosts_hold_up_no_other(server: PhotoServer) -> None:
+    """More of them than there are slots, long before their fetches have failed."""
+    server.scripts["/hang"] = hangs
+    limits = FetchLimits(
+        max_bytes=1_000_000, max_bytes_in_flight=4_000_000, deadline=60, answer=60, concurrency=4, per_host=2
+    )
+    async with Fetcher(LOOPBACK, limits) as fetcher:
+        urls = [server.url("/hang", f"silent-{number}.test") for number in range(6)]
+        silent = [asyncio.create_task(fetcher.fetch(url)) for url in urls * 2]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(30):
+            assert (await fetcher.fetch(server.url("/koala.jpg", "good.test"))).data
+        assert not any(task.done() for task in silent)
+        for task in silent:
+            task.cancel()
+        await asyncio.gather(*silent, return_exceptions=True)
+
+
 async def test_cancelling(server: PhotoServer) -> None:
     """Cancelled fetches give back their slots and close their connections, wherever they are."""
     server.scripts |= {"/hang": hangs, "/drip": drips(OK + b"content-length: 99\r\n\r\n", b"x", 0.01)}
