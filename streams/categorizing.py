@@ -88,7 +88,7 @@ class Categorizer:
         Args:
             record: A record of the upload topic.
             rows: The committed rows of its partition.
-            settled: Waits until they hold all that comes before the record.
+            settled: Waits until they hold all of the record's image that comes before it.
             turn: Is told when the record waits for its source.
         """
         stage = "parse"

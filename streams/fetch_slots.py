@@ -8,8 +8,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
-PATIENCE = 0.5  # seconds in a slot
-_APART = 3  # places for each slot
+_PATIENCE = 0.5  # seconds in a slot
+_PLACES_PER_SLOT = 3
 
 
 class FetchSlots:
@@ -22,9 +22,9 @@ class FetchSlots:
     """
 
     def __init__(self, number: int, get_on: Callable[[], bool]) -> None:
-        self.most = (1 + _APART) * number
+        self.most = (1 + _PLACES_PER_SLOT) * number
         self._slots = asyncio.Semaphore(number)
-        self._apart = _APART * number  # places that are free
+        self._free_places = _PLACES_PER_SLOT * number
         self._get_on = get_on
 
     @contextlib.asynccontextmanager
@@ -37,19 +37,19 @@ class FetchSlots:
 
         def move() -> None:
             nonlocal is_apart, moving
-            if self._apart and self._get_on():
-                self._apart -= 1
+            if self._free_places and self._get_on():
+                self._free_places -= 1
                 is_apart = True
                 self._slots.release()
             else:
-                moving = loop.call_later(PATIENCE, move)
+                moving = loop.call_later(_PATIENCE, move)
 
-        moving = loop.call_later(PATIENCE, move)
+        moving = loop.call_later(_PATIENCE, move)
         try:
             yield
         finally:
             moving.cancel()
             if is_apart:
-                self._apart += 1
+                self._free_places += 1
             else:
                 self._slots.release()

@@ -23,7 +23,7 @@ class Turn:
         late: Whether it left the order without an outcome.
         waits: Whether the record waits for its source.
         falters: Whether the source has failed once already.
-        settles: Whether it waits until those before it have left the order.
+        settles: Whether it waits until those before it, of the same image, have left the order.
         upload: The upload that waits, where the record is one.
         since: Since when it has been up to us, while it does not wait for its source; as `Entry.began`.
     """
@@ -147,7 +147,8 @@ class Order:
         none.
         """
         number = min(self._number_leaving(), most)
-        late = self._take_late(_LATE_BESIDE_OTHERS if number else most)
+        few = _LATE_BESIDE_OTHERS if number else most
+        late = self._take_late(few, max(few, most - number))
         in_turn = [self._entries.popleft() for _ in range(number)]
         images = {entry.turn.image for entry in self.aside} - {None}
         for entry in in_turn:
@@ -157,8 +158,8 @@ class Order:
                 images |= {entry.turn.image} - {None}
         return late, in_turn
 
-    def _take_late(self, most: int) -> list[Entry]:
-        taken = self._finished_late(most)
+    def _take_late(self, few: int, most: int) -> list[Entry]:
+        taken = self._finished_late(few)[:most]
         gone = set(taken)
         self._retries = [entry for entry in self._retries if entry not in gone]
         return taken
@@ -183,15 +184,15 @@ class Order:
     def _is_urgent(self) -> bool:
         return self.crowded or any(entry.overdue for entry in self._entries)
 
-    def _finished_late(self, most: int) -> list[Entry]:
-        """Give the late entries that may leave; of those that do not wait on, at most so many."""
+    def _finished_late(self, few: int) -> list[Entry]:
+        """Give the late entries that may leave; of those that do not wait on, at most a few."""
         finished: list[Entry] = []
         awaited: set[str | None] = set()
         for entry in self._retries:
             waits_on = entry.done and isinstance(entry.outcome.result(), Deferred)
-            if not entry.done or (entry.aside and entry.turn.image in awaited) or not (most or waits_on):
+            if not entry.done or (entry.aside and entry.turn.image in awaited) or not (few or waits_on):
                 awaited |= {entry.turn.image} - {None} if entry.aside else set()
             else:
                 finished.append(entry)
-                most -= not waits_on
+                few -= not waits_on
         return finished

@@ -143,9 +143,11 @@ class Done:
     """A record of the upload topic with its outcome.
 
     Attributes:
-        crowded: Whether no more events may wait for a retry.
+        crowded: Whether no more events may wait for busy sources.
+        full: Whether this one may not begin to wait, whatever for.
     """
 
     record: Record
     outcome: Outcome
     crowded: bool = False
+    full: bool = False

@@ -68,7 +68,8 @@ def defer(changes: Changes, done: Done, deferred: Deferred, policy: RetryPolicy,
     kept = changes.get("retries", key)
     row = {"waited": 0, "faults": 0} | (kept or _row_of(record, deferred, reason))
     row["faults"] += reason == _OURS
-    if policy.gives_up(row, crowded=done.crowded and reason not in _NOT_OF_THE_SOURCE):
+    crowded = done.full or (done.crowded and reason not in _NOT_OF_THE_SOURCE)
+    if policy.gives_up(row, crowded=crowded):
         end_retry(changes, record)
         changes.emit(dead_letter_output(record, deferred.fault, names))
         return

@@ -142,7 +142,7 @@ class Settings:
         0.1, "Time between two transactions under load; a lone upload never waits.", _at_least(0)
     )
     backlog_interval: float = _setting(
-        2.0, "The same at most, where uploads wait long for their turn.", _at_least(0)
+        2.0, "The same at most, where each upload takes long, its source apart.", _at_least(0)
     )
     keep_minutes: float = _setting(
         1.0,

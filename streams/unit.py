@@ -34,7 +34,7 @@ from streams.waiting_room import WaitingRoom
 log = logging.getLogger(__name__)
 
 SWEPT_PER_TRANSACTION = 200
-MAX_RETRIES_IN_WORK = 16
+RETRY_SLOTS = 16  # most retries in work whose sources are not slow
 FENCE_GRACE = 4.0  # seconds: whoever took over, the group's word on it comes with the next heartbeats
 _UNFELT = 0.5  # of the time that we took for a record: so much more goes unnoticed
 _TELL_EVERY = 1.0  # seconds between two looks at whether others know how far we are
@@ -81,7 +81,7 @@ class Work:
 
     Attributes:
         compute: Finds a record's outcome and touches no state. Besides the record it gets the committed
-            rows, a function that waits until they hold all that comes before the record, and its turn.
+            rows, a function that waits until they hold all of its image that comes before it, and its turn.
         fold: Applies an outcome; pure.
         expired: Finds rows that no longer count.
         doom: Ends the process, saying where it failed and why.
@@ -144,14 +144,14 @@ class Unit:
         self._order = Order()
         self._warm = WarmRows()
         self._schedule = RetrySchedule()
-        self._retry_slots = asyncio.Semaphore(MAX_RETRIES_IN_WORK)
+        self._retry_slots = asyncio.Semaphore(RETRY_SLOTS)
         self._room = WaitingRoom(partition, pace.max_retries, self._schedule.waiting, self._schedule.aside)
         self._arrived = asyncio.Event()
         self._expired: list[Expired] = []
         self._last_commit = 0.0
         self._enough = min(pace.max_transaction, max(pace.max_in_flight // 2, 1))
         self._finished = 0  # outcomes that are not committed
-        self._awaited = 0  # records that wait for what comes before them to be committed
+        self._awaited = 0  # records that wait for what comes before them of their image to be committed
         self._unapplied = deque[Entry]()  # in the order of the log
         self._ripe = asyncio.Event()  # the next transaction has waited long enough, whatever the clock says
         self._may_commit = asyncio.Event()
@@ -218,7 +218,7 @@ class Unit:
             last = record.offset
             await self._room.enter()
             await self._acquire_slot()
-            entry = self._begin(record, self._slots, self._wait_for_image)
+            entry = self._begin(record, self._slots)
             self._order.append(entry)
             self._unapplied.append(entry)
 
@@ -234,12 +234,10 @@ class Unit:
         self._order.crowded = True
         self._arrived.set()
 
-    def _begin(
-        self, record: Record, slots: asyncio.Semaphore, settled: Callable[[Turn], Awaitable[None]]
-    ) -> Entry:
+    def _begin(self, record: Record, slots: asyncio.Semaphore) -> Entry:
         turn = Turn()
-        work = self._work.compute(record, self.books.state.rows, functools.partial(settled, turn), turn)
-        outcome = asyncio.create_task(work)
+        settled = functools.partial(self._wait_for_image, turn)
+        outcome = asyncio.create_task(self._work.compute(record, self.books.state.rows, settled, turn))
         entry = Entry(record, outcome, turn, slots)
         outcome.add_done_callback(functools.partial(self._note_finished, entry))
         return entry
@@ -249,6 +247,8 @@ class Unit:
 
         Records begin in the order of the log: those before it have said which image they are about.
         """
+        if turn.late:  # it comes after all that was before it
+            return
         before = itertools.takewhile(lambda entry: entry.turn is not turn, self._unapplied)
         applied = [entry.applied for entry in before if entry.turn.image == turn.image]
         if not applied:
@@ -260,12 +260,10 @@ class Unit:
             await applied[-1].wait()
         finally:
             turn.settles = False
+            turn.go_on()
             self._awaited -= 1
             self._note_ripeness()
             self._arrived.set()  # if its source keeps others waiting from now on, it may go on aside
-
-    async def _wait_for_nothing(self, _: Turn) -> None:
-        """A record that has left the order comes after all that was before it."""
 
     def _note_finished(self, entry: Entry, _: object) -> None:
         self._finished += 1
@@ -296,7 +294,7 @@ class Unit:
                 continue
             await self._retry_slots.acquire()
             record = record_of(self.books.state.rows["retries"][key], self.partition)
-            entry = self._begin(record, self._retry_slots, self._wait_for_nothing)
+            entry = self._begin(record, self._retry_slots)
             self._order.retry(entry)
             asyncio.get_running_loop().call_later(
                 _CROWDED * self._pace.patience, self._note_slow_retry, entry
@@ -355,8 +353,8 @@ class Unit:
                 changes.put(table, key, None)
         del self._expired[:SWEPT_PER_TRANSACTION]
         for entry, outcome in self._outcomes(late, entries):
-            crowded = self._room.turns_away(newcomer=not entry.turn.late)
-            self._work.fold(changes, Done(entry.record, outcome, crowded))
+            full = self._room.is_full and not entry.turn.late
+            self._work.fold(changes, Done(entry.record, outcome, self._room.turns_away, full))
             if isinstance(outcome, Tagged) and outcome.is_from_afar:
                 self._room.note_success(entry.began)
         in_work = {str(entry.record.offset) for entry in self._order.aside}

@@ -54,9 +54,15 @@ class WaitingRoom:
         self._passed = float("-inf")  # when the latest event came that got through
         self._told: str | None = None
 
-    def turns_away(self, *, newcomer: bool) -> bool:
-        """Tell whether an event that would wait, or wait on, is given up."""
-        return (self._holds(1) and self._others_pass()) or (newcomer and self._holds(2))
+    @property
+    def turns_away(self) -> bool:
+        """Tell whether an event is given up whose source is busy."""
+        return self._holds(1) and self._others_pass()
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether twice as much waits as may: then none begins to, whatever it would wait for."""
+        return self._holds(2)
 
     def note_success(self, came: float) -> None:
         """Take note that an event got through which came into work at a time of the clock."""
@@ -65,7 +71,7 @@ class WaitingRoom:
     async def enter(self) -> None:
         """Wait as long as the next record of the log should."""
         began = self._clock()
-        while self._is_slow() and self._clock() < began + (_SLOWEST if self._holds(2) else _SLOW):
+        while self._is_slow() and self._clock() < began + (_SLOWEST if self.is_full else _SLOW):
             self._tell("intake is slow, as little gets through")
             await asyncio.sleep(_POLL)
         if not self._is_slow():

@@ -148,12 +148,13 @@ class MemoryBooks:
 
 
 class ListSource:
-    """A log that holds what it was given, and then waits."""
+    """A log that holds what it was given, and then waits for more."""
 
     def __init__(self, records: list[Record]) -> None:
         self.end_offset: int | None = None
         self.reached = 0
         self._records = records
+        self._grown = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         return self
@@ -161,8 +162,17 @@ class ListSource:
     async def __aexit__(self, *_: object) -> None:
         """Nothing to close."""
 
+    def add(self, item: Record) -> None:
+        self._records.append(item)
+        self._grown.set()
+
     async def records(self, offset: int) -> AsyncIterator[Record]:
-        for item in self._records:
-            if item.offset >= offset:
-                yield item
-        await asyncio.Event().wait()
+        place = 0
+        while True:
+            while place < len(self._records):
+                item = self._records[place]
+                place += 1
+                if item.offset >= offset:
+                    yield item
+            self._grown.clear()
+            await self._grown.wait()

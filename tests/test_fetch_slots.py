@@ -49,7 +49,7 @@ async def test_quick_fetches_keep_to_the_slots(fetches: Fetches) -> None:
 
 async def test_slow_fetches_leave_their_slots(fetches: Fetches, monkeypatch: pytest.MonkeyPatch) -> None:
     """Until all places apart are taken; one that becomes free is taken by a fetch that waits for it."""
-    monkeypatch.setattr("streams.fetch_slots.PATIENCE", 0.01)
+    monkeypatch.setattr("streams.fetch_slots._PATIENCE", 0.01)
     tasks = fetches.start(20)
     assert fetches.slots.most == 8
     await fetches.until_running(8)
@@ -68,7 +68,7 @@ async def test_slow_fetches_leave_their_slots(fetches: Fetches, monkeypatch: pyt
 
 async def test_where_more_would_not_get_on_none_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where memory is short. It is asked again and again."""
-    monkeypatch.setattr("streams.fetch_slots.PATIENCE", 0.01)
+    monkeypatch.setattr("streams.fetch_slots._PATIENCE", 0.01)
     gets_on = False
     fetches = Fetches(FetchSlots(2, lambda: gets_on))
     tasks = fetches.start(5)

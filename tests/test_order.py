@@ -128,7 +128,7 @@ async def test_who_is_in_our_hands_makes_no_way() -> None:
 
 
 async def test_who_needs_those_before_it_is_not_in_their_way() -> None:
-    """A record that waits until all before it have left lets them go aside for who is overdue behind it."""
+    """A record that waits until its image's have left lets all go aside for who is overdue behind it."""
     entries = [make(0, waits=True), make(1), make(2)]
     order = order_of(*entries)
     entries[1].turn.settles = True
@@ -201,8 +201,14 @@ async def test_late_records_that_wait_on_leave_at_once() -> None:
     finish(*order)
     order.append(make(99))
     finish(*order)
-    late, _ = order.take(10)
+    late, _ = order.take(15)
     assert offsets(late) == sorted([*range(0, 20, 2), 1, 3, 5, 7])
+
+    another = Order()
+    for number in range(20):
+        another.retry(make(number))
+    finish(*another, outcome=WAITS_ON)
+    assert [len(taken) for taken in another.take(15)] == [15, 0]
 
 
 async def test_slots_are_given_back_once() -> None:

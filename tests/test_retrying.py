@@ -159,11 +159,13 @@ def test_a_fault_of_ours_is_given_up_soon() -> None:
 
 @pytest.mark.parametrize("reason", ["internal_error", "memory_busy", "upload_waits", "unknown_image"])
 def test_what_is_no_sources_fault_waits_though_many_do(reason: str) -> None:
-    """Other people's hosts that stay away end no patience with faults that have nothing to do with them."""
+    """Other people's hosts end no patience with faults that have nothing to do with them; memory does."""
     state = PartitionState(0)
     fault = Fault(reason, "decode", True, "E", "m")
     assert apply(state, Done(record(3), Deferred(fault, 0, None), crowded=True)) == []
     assert "3" in state.rows["retries"]
+    (letter,) = apply(state, Done(record(4), Deferred(fault, 0, None), full=True))
+    assert read_fault(letter.headers) == fault
 
 
 def test_only_what_came_over_the_network_proves_anything() -> None:

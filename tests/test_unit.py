@@ -41,6 +41,7 @@ class Harness:
         self.slow_sources: set[int] = set()
         self.away: set[int] = set()
         self.images: dict[int, str] = {}
+        self.settled_at: dict[int, int] = {}
         self.folds = False
         self.tags = False
         self.rules = RULES
@@ -62,12 +63,12 @@ class Harness:
 
     async def _compute(self, item: Record, _rows: PartitionRows, settled: Settled, turn: Turn) -> Outcome:
         self.started.append(item.offset)
-        turn.image = self.images.get(item.offset)
-        if item.offset in self.slow_sources:
-            turn.wait_for_source(None)
+        turn.image = self.images.get(item.offset, str(item.offset))
         if item.offset in self.needs_settled:
             await settled()
-            assert self.images or self.books.state.next_offset == item.offset
+            self.settled_at[item.offset] = self.books.state.next_offset
+        if item.offset in self.slow_sources:
+            turn.wait_for_source(None)
         if item.offset in self.answers:
             await self.answers[item.offset]
         if item.offset in self.slow_sources:
@@ -196,9 +197,13 @@ async def test_how_long_sources_took_lets_nothing_gather(
     await subject.unit.close()
 
 
-async def test_a_record_that_waits_for_the_state_is_not_kept_waiting(harness: Callable[..., Harness]) -> None:
+async def test_a_record_that_waits_for_the_state_is_not_kept_waiting(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What comes before it is committed at once, though a backlog would let more gather."""
+    monkeypatch.setattr("streams.unit._UNFELT", 1e12)
     subject = harness(list(range(4)), max_in_flight=4, backlog_interval=1e9)
+    subject.images = dict.fromkeys(range(4), "mine")
     subject.hold(1)
     subject.hold(2)
     subject.needs_settled = {3}
@@ -206,7 +211,7 @@ async def test_a_record_that_waits_for_the_state_is_not_kept_waiting(harness: Ca
     await subject.until(lambda: subject.books.commits == [1])
     subject.answers[1].set_result(None)
     subject.answers[2].set_result(None)
-    await subject.until(lambda: subject.books.state.next_offset == 4)
+    await subject.until(lambda: subject.settled_at == {3: 3})
     await subject.unit.close()
 
 
@@ -237,9 +242,13 @@ async def test_suspend_waits_for_the_transaction_under_way(harness: Callable[...
     await subject.unit.close()
 
 
-async def test_closing_ends_while_the_next_transaction_becomes_ripe(harness: Callable[..., Harness]) -> None:
+async def test_closing_ends_while_the_next_transaction_becomes_ripe(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A cancellation that meets the end of a wait is a cancellation; a SIGTERM would wait for ever."""
+    monkeypatch.setattr("streams.unit._UNFELT", 1e12)
     subject = harness([0, 1, 2, 3], backlog_interval=1e9, max_in_flight=3)
+    subject.images = dict.fromkeys(range(4), "mine")
     subject.needs_settled = {2}  # so that the transaction after the one under way need not wait
     subject.hold(1)
     subject.books.gate.clear()
@@ -257,13 +266,51 @@ async def test_closing_ends_while_the_next_transaction_becomes_ripe(harness: Cal
 
 
 async def test_a_record_may_wait_for_the_state_before_it(harness: Callable[..., Harness]) -> None:
-    """`settled` returns when everything before the record is committed."""
+    """`settled` returns when everything of its image before the record is committed."""
     subject = harness(list(range(5)))
+    subject.images = dict.fromkeys(range(5), "mine")
     subject.needs_settled = {3}
     subject.unit.start()
     await subject.until(lambda: subject.books.state.next_offset == 5)
     await subject.unit.close()
+    assert subject.settled_at == {3: 3}
     assert subject.doomed == []
+
+
+async def test_what_is_being_committed_is_not_committed(harness: Callable[..., Harness]) -> None:
+    """A record that comes while its image's last one is in the transaction under way waits for its end."""
+    subject = harness([0])
+    subject.images = dict.fromkeys(range(2), "mine")
+    subject.needs_settled = {1}
+    subject.books.gate.clear()
+    subject.unit.start()
+    await subject.until(lambda: subject.applied == [0])
+    subject.source.add(record(1))
+    await subject.until(lambda: subject.started == [0, 1])
+    await asyncio.sleep(0.02)
+    assert subject.settled_at == {}
+    subject.books.gate.set()
+    await subject.until(lambda: subject.books.state.next_offset == 2)
+    assert subject.settled_at == {1: 1}
+    await subject.unit.close()
+
+
+async def test_how_long_a_record_waited_for_its_image_lets_nothing_gather(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been another's source that took so long."""
+    monkeypatch.setattr("streams.unit._UNFELT", 100)
+    subject = harness(list(range(2)), backlog_interval=1e9)
+    subject.images = dict.fromkeys(range(2), "mine")
+    subject.slow_sources = {0}
+    subject.needs_settled = {1}
+    subject.hold(0)
+    subject.unit.start()
+    await subject.until(lambda: subject.started == [0, 1])
+    await asyncio.sleep(0.2)
+    subject.answers[0].set_result(None)
+    await subject.until(lambda: subject.books.commits == [1, 2])
+    await subject.unit.close()
 
 
 async def test_rows_that_no_longer_count_go_without_an_upload(harness: Callable[..., Harness]) -> None:
@@ -415,7 +462,7 @@ async def test_retries_of_a_slow_source_hold_back_no_others(
     harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They give their slots back, as first attempts do."""
-    monkeypatch.setattr("streams.unit.MAX_RETRIES_IN_WORK", 2)
+    monkeypatch.setattr("streams.unit.RETRY_SLOTS", 2)
     subject = harness(list(range(6)))
     subject.rules = FoldRules(NAMES, RULES.retention, RetryPolicy(first=0.01, longest=0.01))
     subject.folds = True

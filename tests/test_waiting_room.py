@@ -31,23 +31,23 @@ def test_what_fails_is_given_up_only_if_others_get_through(
     """What got through before the room was full proves nothing, nor does what was long ago."""
     waiting.passes()
     waiting.load.number, waiting.load.size, waiting.aside.number = number, size, aside
-    assert not waiting.room.turns_away(newcomer=False)
+    assert not waiting.room.turns_away
     waiting.now += 1
     waiting.passes(2)
-    assert not waiting.room.turns_away(newcomer=False)
+    assert not waiting.room.turns_away
     waiting.passes()
-    assert waiting.room.turns_away(newcomer=False)
+    assert waiting.room.turns_away
     waiting.now += 10
-    assert not waiting.room.turns_away(newcomer=False)
+    assert not waiting.room.turns_away
 
 
 def test_where_twice_as_many_wait_none_begins_to(waiting: Waiting) -> None:
     """Memory is bounded, whatever else happens; who waits already waits on."""
     waiting.load.number = 19
-    assert not waiting.room.turns_away(newcomer=True)
+    assert not waiting.room.is_full
     waiting.load.number = 20
-    assert waiting.room.turns_away(newcomer=True)
-    assert not waiting.room.turns_away(newcomer=False)
+    assert waiting.room.is_full
+    assert not waiting.room.turns_away
 
 
 async def test_intake_is_slowest_where_twice_as_many_wait(
@@ -69,12 +69,12 @@ async def test_intake_is_slowest_where_twice_as_many_wait(
 def test_a_room_that_is_almost_full_needs_no_new_proof(waiting: Waiting) -> None:
     """Places that come and go change nothing; with a fifth of them free the room is as new."""
     waiting.load.number = 10
-    assert not waiting.room.turns_away(newcomer=False)
+    assert not waiting.room.turns_away
     waiting.now += 1
     waiting.passes()
     for number, turns_away in ((10, True), (9, False), (10, True), (7, False), (10, False)):
         waiting.load.number = number
-        assert waiting.room.turns_away(newcomer=False) == turns_away
+        assert waiting.room.turns_away == turns_away
 
 
 @pytest.mark.parametrize("full", [Load(10, 0), Load(1, MAX_BYTES)])
@@ -84,7 +84,7 @@ async def test_intake_is_slow_while_as_many_are_in_work_aside(
     """Each takes more memory than one that waits, whatever gets through."""
     monkeypatch.setattr("streams.waiting_room._POLL", 0.001)
     waiting.aside.number, waiting.aside.size = full.number, full.size
-    assert not waiting.room.turns_away(newcomer=False)
+    assert not waiting.room.turns_away
     waiting.now += 1
     waiting.passes()
     entering = asyncio.ensure_future(waiting.room.enter())
