@@ -75,16 +75,10 @@ class WaitingRoom:
             self._tell("intake is slow, as little gets through")
             await asyncio.sleep(_POLL)
         if not self._is_slow():
-            others = self._others_pass() and self._holds(1)
-            self._tell("what fails now is given up, as others get through" if others else None)
-
-    @property
-    def _number(self) -> int:
-        return self._waiting.number + self._aside.number
+            self._tell("what fails now is given up, as others get through" if self.turns_away else None)
 
     def _is_slow(self) -> bool:
-        aside = max(self._aside.number / self._most, self._aside.size / MAX_BYTES)
-        return aside >= 1 or (self._holds(1) and not self._others_pass())
+        return self._share(self._aside) >= 1 or (self._holds(1) and not self._others_pass())
 
     def _others_pass(self) -> bool:
         """Tell whether anything has got through lately that came when the room was full already."""
@@ -94,17 +88,22 @@ class WaitingRoom:
 
     def _holds(self, share: float) -> bool:
         """Tell whether as much waits as may, or a share of that."""
-        size = self._waiting.size + self._aside.size
-        fullest = max(self._number / self._most, size / MAX_BYTES)
-        if fullest < _ROOMY:
+        taken = self._share(self._waiting, self._aside)
+        if taken < _ROOMY:
             self._full_since = None
-        elif fullest >= 1 and self._full_since is None:
+        elif taken >= 1 and self._full_since is None:
             self._full_since = self._clock()
-        return fullest >= share
+        return taken >= share
+
+    def _share(self, *loads: Load) -> float:
+        """Give how much of what may wait some events are, by number or by bytes."""
+        number, size = sum(load.number for load in loads), sum(load.size for load in loads)
+        return max(number / self._most, size / MAX_BYTES)
 
     def _tell(self, what: str | None) -> None:
         if what == self._told:
             return
         self._told = what
         text = "partition %d: %d uploads wait for busy sources; %s"
-        log.warning(text, self._partition, self._number, what or "there is room again")
+        number = self._waiting.number + self._aside.number
+        log.warning(text, self._partition, number, what or "there is room again")

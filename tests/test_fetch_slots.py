@@ -24,6 +24,11 @@ class Fetches:
     def start(self, number: int) -> list[asyncio.Task[None]]:
         return [asyncio.create_task(self.run()) for _ in range(number)]
 
+    async def cancel(self, tasks: list[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     async def until_running(self, number: int) -> None:
         async with asyncio.timeout(5):
             while len(self.running) < number:
@@ -55,15 +60,11 @@ async def test_slow_fetches_leave_their_slots(fetches: Fetches, monkeypatch: pyt
     await fetches.until_running(8)
     fetches.running[0].set()
     await fetches.until_running(9)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await fetches.cancel(tasks)
     fetches.running.clear()
     again = fetches.start(20)
     await fetches.until_running(8)
-    for task in again:
-        task.cancel()
-    await asyncio.gather(*again, return_exceptions=True)
+    await fetches.cancel(again)
 
 
 async def test_where_more_would_not_get_on_none_begins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,6 +76,4 @@ async def test_where_more_would_not_get_on_none_begins(monkeypatch: pytest.Monke
     await fetches.until_running(2)
     gets_on = True
     await fetches.until_running(5)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await fetches.cancel(tasks)
