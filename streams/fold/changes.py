@@ -101,6 +101,11 @@ class Changes:
         self._rows[table, key] = row
         self.written.add((table, key))
 
+    def remove_unchanged(self, table: str, key: str, row: bytes) -> None:
+        """Remove a row, unless what is committed is another one by now."""
+        if self._committed[table].get(key) == row:
+            self.put(table, key, None)
+
     def count_row(self, key: str, offset: int) -> CountRow:
         """Give a row of `trends` to change in place: it is written at the end, removed if nothing is left."""
         place = ("trends", key)

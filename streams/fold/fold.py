@@ -20,11 +20,21 @@ from streams.fold.images import (
     stale_row,
     uploaded_row,
 )
-from streams.fold.outcomes import Aside, Deferred, Deleted, Done, Edited, Outcome, Rederived, Rejected, Tagged
+from streams.fold.outcomes import (
+    Deferred,
+    Deleted,
+    Done,
+    Edited,
+    Outcome,
+    Parked,
+    Rederived,
+    Rejected,
+    Tagged,
+)
 from streams.fold.outputs import categorization_output, dead_letter_output, tag_update_output
 from streams.fold.retagging import checked_retag, is_settled, of_image
 from streams.fold.retention import Retention
-from streams.fold.retries import RetryPolicy, defer, end_retry, is_awaited, put_aside
+from streams.fold.retries import RetryPolicy, defer, end_retry, is_awaited, park
 from streams.fold.rows import ImageKey, is_repeat
 
 _COUNTED = ("tags", "by", "at", "user")  # what of an image's row is counted
@@ -47,8 +57,8 @@ def fold(changes: Changes, done: Done, rules: FoldRules) -> None:
     if isinstance(outcome, Deferred):
         defer(changes, done, outcome, rules.retries, rules.names)
         return
-    if isinstance(outcome, Aside):
-        put_aside(changes, done.record, outcome)
+    if isinstance(outcome, Parked):
+        park(changes, done.record, outcome)
         return
     end_retry(changes, done.record)
     match outcome:

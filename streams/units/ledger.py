@@ -71,7 +71,7 @@ class Ledger:
         self.state = state
 
     @property
-    def untold(self) -> bool:
+    def is_commit_due(self) -> bool:
         """Tell whether it is time for the next transaction to tell the group's offset."""
         return self.state.next_offset != self._told and time.monotonic() - self._told_at >= TELL_EVERY
 

@@ -27,9 +27,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+TAGSTREAM_WORKER = (sys.executable, "-m", "streams.cli", "worker")
+FAUST_WORKER = (sys.executable, "-m", "faust", "-A", "streams.app", "worker")
+
+
 @dataclass
 class Cluster:
-    """Workers of one application, each a process of its own."""
+    """Workers of one application, each a process of its own, started by either command."""
 
     bootstrap: str
     name: str
@@ -38,6 +42,7 @@ class Cluster:
     environment: dict[str, str] = field(default_factory=dict)
     ports: dict[int, int] = field(default_factory=dict)
     processes: dict[int, asyncio.subprocess.Process] = field(default_factory=dict)
+    command: Sequence[str] = TAGSTREAM_WORKER
 
     @property
     def names(self) -> TopicNames:
@@ -58,7 +63,7 @@ class Cluster:
         }
         with self.log_path(worker).open("ab") as log:
             self.processes[worker] = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "streams.cli", "worker"),
+                *self.command,
                 env={**os.environ, **environment},
                 stdout=log,
                 stderr=log,

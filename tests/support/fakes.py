@@ -118,15 +118,15 @@ class Followed:
         return self.fresh
 
 
-class MemoryBooks:
-    """Books without a broker: commits are instant, and counted."""
+class MemoryStore:
+    """A state store without a broker: commits are instant, and counted."""
 
     def __init__(self) -> None:
         self.state = PartitionState(0)
         self.commits: list[int] = []
         self.outputs: list[tuple[str, dict[str, object]]] = []
         self.closed = False
-        self.untold = False
+        self.is_commit_due = False
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -143,7 +143,7 @@ class MemoryBooks:
             self.state.apply(table, key, value)
         self.outputs += [(out.topic, orjson.loads(out.value or b"null")) for out in changes.outputs]
         self.commits.append(next_offset)
-        self.untold = False
+        self.is_commit_due = False
 
 
 class ListSource:
