@@ -1,7 +1,7 @@
 """The process: the Faust app, settings, what is wired to what, how it starts and ends.
 
 What belongs here knows Faust, reads settings, or puts rooms together; work itself belongs to the rooms. Start
-with `worker.py` (order of start and stop), then `faust_app.py` (the agent, and who owns which partition).
+with `worker.py` (order of start and stop), then `faust/app.py` (the agent, and who owns which partition).
 
 Attributes:
     app: The Faust application as the environment's settings say, for `faust -A streams.app ...`. It is made
@@ -11,7 +11,7 @@ Attributes:
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from streams.app.faust_app import Tagstream
+    from streams.app.faust.app import Tagstream
 
     app: Tagstream
 

@@ -14,7 +14,7 @@ from typing import Any
 from model import ManifestError
 from schemas.errors import KafkaRefusalError, SettingsError, TopicsError
 from streams.app.exit import EXIT_UNUSABLE, tell_unusable
-from streams.app.faust_app import Tagstream, create_app
+from streams.app.faust.app import Tagstream, create_app
 from streams.app.logs import set_up_logs
 from streams.app.settings import Settings, variable
 from streams.app.worker import Worker, run_until_signal

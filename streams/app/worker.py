@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from schemas.errors import SettingsError
 from streams.app.assembly import fold_rules_of, open_categorizer, unit_maker
 from streams.app.exit import end_process
-from streams.app.faust_app import Tagstream
+from streams.app.faust.app import Tagstream
 from streams.app.owned_units import OwnedUnits
 from streams.app.query_indexes import Library
 from streams.app.settings import variable

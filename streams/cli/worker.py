@@ -32,7 +32,7 @@ def worker(broker: str | None, **overrides: object) -> None:
     Exit codes: 0 after a stop that was asked for; 70 when a restart should begin from what was committed;
     78 when a setting must be changed first.
     """
-    from streams.app.faust_app import create_app  # noqa: PLC0415 - for a quick `--help`
+    from streams.app.faust.app import create_app  # noqa: PLC0415 - for a quick `--help`
     from streams.app.process import run_process  # noqa: PLC0415 - likewise
 
     sys.exit(

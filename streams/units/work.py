@@ -62,7 +62,7 @@ class Work:
         categorizer: Finds the outcome of each.
         rules: What the fold of outcomes depends on besides them.
         commit: Has a micro-batch folded and committed: `streams.units.micro_batch.fold_and_commit`, by way of
-            the Faust agent `commit_outcomes` (streams/app/faust_app.py).
+            the Faust agent `commit_outcomes` (streams/app/faust/app.py).
         end_process: Ends the process, saying where it failed and why.
     """
 

@@ -50,7 +50,7 @@ async def test_a_worker_does_not_open_itself(tmp_path: Path) -> None:
     words = ("worker", "--broker", NOBODY, "--data-dir", str(tmp_path), "--tagger", "stub")
     code, said = await end_of(*words, "--web-host", "0.0.0.0", "--web-port", "0")
     assert code == 78, said
-    assert "tagstream worker: TAGSTREAM_WEB_HOST='0.0.0.0' lets others ask" in said
+    assert "starts again: TAGSTREAM_WEB_HOST='0.0.0.0' lets others ask" in said
     assert "Traceback" not in said
 
 

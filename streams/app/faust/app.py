@@ -14,11 +14,11 @@ import faust
 from faust.types import TP
 
 from schemas.topics import TABLES, TopicNames
-from streams.app.channels import MicroBatches, Offer
-from streams.app.faust_options import faust_options
+from streams.app.faust.channel import MicroBatches, Offer
+from streams.app.faust.options import faust_options
+from streams.app.faust.tables import LedgerTable, LedgerTableManager
 from streams.app.owned_units import OwnedUnits
 from streams.app.settings import Settings
-from streams.app.tables import LedgerTable, LedgerTableManager
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.membership import Membership
 from streams.units.micro_batch import fold_and_commit
@@ -120,7 +120,7 @@ def create_app(settings: Settings, connection: KafkaConnection) -> Tagstream:
         **faust_options(connection),
         Table=LedgerTable,
         TableManager=LedgerTableManager,
-        Worker="streams.app.faust_worker.FaustWorker",
+        Worker="streams.app.faust.worker.FaustWorker",
         datadir=settings.data_dir / "faust",
         topic_allow_declare=False,
         topic_disable_leader=True,
