@@ -63,5 +63,5 @@ def read_time(text: str) -> int | None:
 
 
 def header_texts(headers: Headers) -> dict[str, str]:
-    """Give the headers as texts; of several with one name the last counts."""
+    """The headers as texts; of several with one name the last counts."""
     return {name: (content or b"").decode(errors="replace") for name, content in headers}

@@ -19,7 +19,7 @@ _OURS = frozenset({*FAULT_HEADERS, *REPLAY_HEADERS})
 
 
 def failed_place(headers: Headers) -> Place | None:
-    """Give the place of the record that failed; None where the letter is none of ours."""
+    """The place of the record that failed; None where the letter is none of ours."""
     texts = header_texts(headers)
     if texts.get("__connect.errors.class.name") != "tagstream":
         return None
@@ -28,12 +28,12 @@ def failed_place(headers: Headers) -> Place | None:
 
 
 def original_headers(headers: Headers) -> list[tuple[str, bytes | None]]:
-    """Give the headers without the explanation of a fault and without those of an earlier replay."""
+    """The headers without the explanation of a fault and without those of an earlier replay."""
     return [(name, content) for name, content in headers if name not in _OURS]
 
 
 def replay_headers(letter: Record, failed: Place) -> list[tuple[str, bytes | None]]:
-    """Give the original headers, followed by those that say what is replayed.
+    """The original headers, followed by those that say what is replayed.
 
     The letter of an event that was replayed before keeps that event's first place and time.
 
@@ -51,12 +51,12 @@ def replay_headers(letter: Record, failed: Place) -> list[tuple[str, bytes | Non
 
 
 def _published_at(letter: Record) -> int:
-    """Give the original record's time; letters of older versions do not tell it, and were written later."""
+    """The original record's time; letters of older versions do not tell it, and were written later."""
     time = read_time(header_texts(letter.headers).get("tagstream.timestamp", ""))
     return letter.timestamp if time is None else time
 
 
 def replayed_letter(headers: Headers) -> Place | None:
-    """Give the place of the dead letter that a record is a replay of; None: it is no replay."""
+    """The place of the dead letter that a record is a replay of; None: it is no replay."""
     texts = header_texts([header for header in headers if header[0] == REPLAY_LETTER])
     return Place.parse(texts.get(REPLAY_LETTER, ""))

@@ -148,6 +148,6 @@ class TagUpdate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def result_id(kind: str, source: str, event_id: str, add_ons: Iterable[str], model: str) -> str:
-    """Give the id of a result: the same upload, add-ons and models give the same id again."""
+    """Id of a result: the same upload, add-ons and models lead to the same id again."""
     parts = "\x1f".join((kind, source, event_id, ",".join(add_ons), model))
     return hashlib.sha256(parts.encode()).hexdigest()[:32]

@@ -10,7 +10,7 @@ MOST_MOMENT = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseco
 
 
 def moment(at: int) -> datetime:
-    """Give the moment of a time in milliseconds; times beyond the calendar become its first or last moment.
+    """A time in milliseconds as a datetime; times beyond the calendar become its first or last moment.
 
     A Kafka timestamp may be any number: whoever publishes the record sets it.
     """

@@ -182,7 +182,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def bytes_besides(self) -> int:
-        """Give the most bytes that key and headers take in a batch; a header's two lengths take up to ten."""
+        """The most bytes that key and headers take in a batch; a header's two lengths take up to ten."""
         names = sum(10 + len(name.encode(errors="replace")) for name, _ in self.headers)
         return len(self.key or b"") + names + sum(len(text or b"") for _, text in self.headers)
 
@@ -319,7 +319,7 @@ def _check_edit(upload_type: UploadType, data: UploadData) -> None:
 
 
 def _origin(record: Record) -> Origin:
-    """Give where and when the event was published first: a replay is the event that it replays."""
+    """Where and when the event was published first: a replay is the event that it replays."""
     place = Place(record.topic, record.partition, record.offset)
     return read_origin(record.headers) or Origin(place, record.timestamp)
 
@@ -346,7 +346,7 @@ def _public_id(data: UploadData, key: bytes | None) -> str:
 
 
 def _event_time(text: str | None, published_at: int, kafka_timestamp: int) -> int:
-    """Give the event time in milliseconds.
+    """Event time in milliseconds.
 
     One that lies far in the future is refused: whatever came later would be older, and change nothing.
     """
