@@ -55,7 +55,7 @@ async def open_categorizer(
 
 
 def fold_rules_of(settings: Settings) -> FoldRules:
-    """Give what the fold depends on besides the events."""
+    """What the fold depends on besides the events."""
     retries = RetryPolicy(
         settings.retry_first, settings.retry_longest, settings.retry_budget, settings.retry_budget_crowded
     )

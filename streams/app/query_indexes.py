@@ -44,7 +44,7 @@ class Library:
         self.freshness.source = replica
 
     def routes(self) -> list[Route]:
-        """Give the routes that ask about the state."""
+        """The routes that ask about the state."""
         states, fresh, clock = self._states, self.freshness, time.time
         users = UserRoutes(
             self._neighbours,
