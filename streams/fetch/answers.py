@@ -16,7 +16,7 @@ _COMPRESSIONS = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress"
 
 
 def redirect_target(response: httpx.Response) -> str:
-    """Give the URL that a redirect leads to.
+    """The URL that a redirect leads to.
 
     Raises:
         SourceGoneError: There is none.

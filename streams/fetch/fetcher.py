@@ -52,7 +52,7 @@ class Fetched:
         self._give_back = release
 
     def release(self) -> None:
-        """Give their memory to those that wait for some; more than once does no harm."""
+        """Free the memory for those that wait for some; more than once does no harm."""
         self.data = b""
         self._give_back()
 
@@ -149,7 +149,7 @@ class Fetcher:
                 return await self._hold(file.url, file.root, read)
 
     def _slots_of(self, host: str) -> asyncio.Semaphore:
-        """Give a host's slots, which live as long as someone holds or awaits one."""
+        """A host's slots, which live as long as someone holds or awaits one."""
         return self._host_slots.setdefault(host, asyncio.Semaphore(self._limits.per_host))
 
     async def _hold(self, url: str, host: str, get: Callable[[Intake], Awaitable[bytes]]) -> Fetched:

@@ -34,7 +34,7 @@ class SourceFiles:
         self._threads: dict[str, OwnThreads] = {}
 
     async def read(self, file: RootedFile, max_bytes: int, intake: Intake) -> bytes:
-        """Give a file's bytes.
+        """Read a file's bytes.
 
         Raises:
             SourceGoneError: There is no such file, or it has more than `max_bytes`.

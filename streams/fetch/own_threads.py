@@ -22,7 +22,7 @@ class OwnThreads:
         self._free = asyncio.Semaphore(limit)
 
     async def run(self, call: Callable[[], _Result]) -> _Result:
-        """Give what a call returns, or raise what it raises.
+        """Return what a call returns, or raise what it raises.
 
         Raises:
             OSError: The machine has no thread left.
