@@ -40,12 +40,12 @@ class Batches:
         self.size_in_bytes = self._batches.size_in_bytes
 
     def next_batch(self) -> Any:  # noqa: ANN401 - aiokafka is untyped here
-        """Give the next batch."""
+        """The next batch."""
         self._given += 1
         return self._batches.next_batch()
 
     def from_last_on(self) -> "_PatientBatches":
-        """Give the batch that was given last, and those after it, so that any header name is read."""
+        """The batch that was returned last, and those after it, so that any header name is read."""
         batches = _PatientBatches(self._data)
         for _ in range(self._given - 1):
             batches.next_batch()

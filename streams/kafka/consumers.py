@@ -32,7 +32,7 @@ class _Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
 
 
 def open_consumer(connection: KafkaConnection, isolation: str = "read_committed") -> AIOKafkaConsumer:
-    """Give a consumer outside of any group, of committed records unless asked, with any header names."""
+    """Make a consumer outside of any group, of committed records unless asked, with any header names."""
     read_any_header_name()
     return _Consumer(
         **connection.aiokafka_options(),
@@ -61,7 +61,7 @@ async def close_consumer(consumer: AIOKafkaConsumer) -> None:
 async def consuming(
     connection: KafkaConnection, isolation: str = "read_committed"
 ) -> AsyncGenerator[AIOKafkaConsumer, None]:
-    """Give a consumer that is started, and stop it."""
+    """Start a consumer, and stop it."""
     consumer = open_consumer(connection, isolation)
     try:
         await consumer.start()

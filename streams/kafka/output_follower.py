@@ -37,7 +37,7 @@ class Followed:
     fault: Fault | None
 
     def as_json(self) -> bytes:
-        """Give one line of JSON."""
+        """The record as one line of JSON."""
         if self.fault is None:
             return orjson.dumps({"kind": self.kind, "value": self.value})
         fault = {
@@ -77,13 +77,13 @@ class Follower:
         await close_consumer(self._consumer)
 
     async def records(self) -> AsyncIterator[Followed]:
-        """Give the records as they come, for ever."""
+        """The records as they come, for ever."""
         while True:
             for followed in await self._next(500):
                 yield followed
 
     async def rest(self) -> AsyncIterator[Followed]:
-        """Give the records that are there by now."""
+        """The records that are there by now."""
         places = list(self._consumer.assignment())
         ends = await self._consumer.end_offsets(places)
         while [place for place in places if await self._consumer.position(place) < ends[place]]:
@@ -157,7 +157,7 @@ class FoldedOffsets:
         await close_consumer(self._consumer)
 
     async def now(self) -> Mapping[int, int]:
-        """Give for each partition the first offset that is not folded in, where one was since the entry.
+        """For each partition the first offset that is not committed, where one was since the entry.
 
         Raises:
             KafkaError: The broker refuses.

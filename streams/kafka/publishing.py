@@ -19,7 +19,7 @@ _GOODBYE = 5.0  # seconds that what was sent last may take
 
 @contextlib.asynccontextmanager
 async def open_producer(connection: KafkaConnection, **options: object) -> AsyncIterator[AIOKafkaProducer]:
-    """Give a producer, and end it.
+    """Start a producer, and end it.
 
     Raises:
         KafkaError: The broker cannot be reached.
@@ -67,7 +67,7 @@ class Publication:
 
 
 def event_id_of(answer: Followed) -> str:
-    """Give the `event_id` of the plain JSON event that led to an answer."""
+    """The `event_id` of the plain JSON event that led to an answer."""
     if answer.kind != "dead-letter":
         return str(answer.value["cause"]["id"])
     try:

@@ -56,7 +56,7 @@ async def measure(connection: KafkaConnection, topic: str, since: int | None = N
 
 
 async def read(connection: KafkaConnection, span: TopicSpan) -> AsyncGenerator[Record, None]:
-    """Give a span's records by Kafka's timestamps as far as each partition's order allows.
+    """Read a span's records by Kafka's timestamps as far as each partition's order allows.
 
     Only a few fetches' worth of records is in memory. Use `contextlib.aclosing` around it.
 
@@ -97,7 +97,7 @@ class _Merge:
         return min(heads, key=lambda queue: queue[0].timestamp).popleft() if heads else None
 
     async def _fill(self, empty: list[TopicPartition]) -> bool:
-        """Fetch for partitions that have nothing in store; tell whether that led anywhere."""
+        """Fetch for partitions that have nothing in store; return whether that led anywhere."""
         unread = len(self._unread)
         batches = await self._consumer.getmany(*empty, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
         for place, messages in batches.items():
