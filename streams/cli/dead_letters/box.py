@@ -37,7 +37,7 @@ class DeadLetterBox:
     async def letters(
         self, selection: Selection, skip: int = 0, on_read: OnRead = _ignore
     ) -> AsyncGenerator[Letter, None]:
-        """Give the letters that are meant, oldest first. Use `contextlib.aclosing` around it.
+        """The letters that are meant, oldest first. Use `contextlib.aclosing` around it.
 
         Args:
             selection: Which letters are meant.
@@ -64,7 +64,7 @@ class DeadLetterBox:
         return summary
 
     async def letter_at(self, partition: int, offset: int) -> Letter:
-        """Give one letter.
+        """Read one letter.
 
         Raises:
             ValueError: There is none.
@@ -119,7 +119,7 @@ class Chosen:
         return len(self.summary) - self.skip
 
     def letters(self) -> AsyncGenerator[Letter, None]:
-        """Give them, oldest first: the same ones each time. Use `contextlib.aclosing` around it."""
+        """The letters, oldest first: the same ones each time. Use `contextlib.aclosing` around it."""
         return self.box.letters(self.selection, self.skip)
 
 

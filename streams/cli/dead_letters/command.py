@@ -214,5 +214,5 @@ def _summarize(console: Console, chosen: Chosen) -> None:
 
 
 def _console() -> Console:
-    """Give a console; lines for a file or a pipe are not cut to 80 columns."""
+    """A console; lines for a file or a pipe are not cut to 80 columns."""
     return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)

@@ -49,7 +49,7 @@ class Letter:
 
     @property
     def whole(self) -> bool:
-        """Tell whether it holds the event; one that was too large for any record it only tells of."""
+        """Whether it holds the event; one that was too large for any record it only tells of."""
         return all(name != LEFT_OUT for name, _ in self.record.headers)
 
     @property
@@ -107,7 +107,7 @@ class Selection:
     replayed: Container[tuple[int, int]] = ()
 
     def has(self, letter: Letter) -> bool:
-        """Tell whether a letter is meant."""
+        """Whether a letter is meant."""
         fault, at = letter.fault, letter.record.timestamp
         return (
             (not self.places or letter.place in self.places)

@@ -162,7 +162,7 @@ class RetagJob:
     async def _chosen(
         self, selection: Selection
     ) -> AsyncIterator[tuple[int, Mapping[str, bytes], list[str]]]:
-        """Give for each partition its images' rows, and the keys of those that are meant."""
+        """For each partition its images' rows, and the keys of those that are meant."""
         limit = self._options.limit
         for partition, span in (await partitions_of(self._connection, self._names)).items():
             rows = await image_rows(self._connection, span)
