@@ -51,7 +51,7 @@ class WarmRows:
         return len(self._recent) + len(self._older)
 
     def take(self, key: str, committed: bytes) -> CountRow:
-        """Give the row that `committed` encodes."""
+        """Remove and return the row that `committed` encodes, decoded now if it is not here."""
         held = self._recent.pop(key, None) or self._older.pop(key, None)
         return held[1] if held is not None and held[0] is committed else decode_count(committed)
 
@@ -86,7 +86,7 @@ class Changes:
         self.outputs: list[Output] = []
 
     def get(self, table: str, key: str) -> Row | None:
-        """Give a row of any table but `trends`, or None. Whoever changes it must `put` it."""
+        """A row of any table but `trends`, or None. Whoever changes it must `put` it."""
         place = (table, key)
         if place not in self._rows:
             encoded = self._committed[table].get(key)
@@ -102,7 +102,7 @@ class Changes:
         self.written.add((table, key))
 
     def count_row(self, key: str, offset: int) -> CountRow:
-        """Give a row of `trends` to change in place: it is written at the end, removed if nothing is left."""
+        """A row of `trends` to change in place: it is written at the end, removed if nothing is left."""
         place = ("trends", key)
         row = self._rows.get(place)
         if not isinstance(row, CountRow):
@@ -118,7 +118,7 @@ class Changes:
         self.outputs.append(output)
 
     def encoded(self) -> Iterator[tuple[str, str, bytes | None]]:
-        """Give table, key and encoded row of all that changed."""
+        """Table, key and encoded row of all that changed; None for a row that is removed."""
         for table, key in self.written:
             row = self._rows[table, key]
             if row is None:

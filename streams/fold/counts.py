@@ -36,7 +36,7 @@ def count(changes: Changes, old: Row | None, new: Row, offset: int, retention: R
 def _count_window(  # noqa: PLR0917 - one caller
     changes: Changes, window: str, old: Row | None, new: Row, offset: int, retention: Retention, mark: int
 ) -> int:
-    """Do so for one window; give how many counts came too late for it."""
+    """Do so for one window; return how many counts came too late for it."""
     gone = _parts(old, window) if old else {}
     kept = retention.keeps(window, bucket_start(window, new["at"]), mark)
     late = 0

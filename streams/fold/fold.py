@@ -77,7 +77,7 @@ def _forget(changes: Changes, done: Done, retention: Retention) -> None:
 
 
 def _mark(changes: Changes, record: Record) -> int:
-    """Give the partition's clock, as of a record."""
+    """The partition's clock, as of a record."""
     return max(int((changes.get("meta", OFFSET_KEY) or {}).get("mark", 0)), record.timestamp)
 
 

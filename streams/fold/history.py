@@ -27,7 +27,7 @@ Places = dict[str, list[int]]  # by source
 
 
 def places_of(added: Iterable[str], sources: Mapping[str, Sequence[str]], add_ons: Iterable[str]) -> Places:
-    """Give the places of each source's tags; nothing where they go without saying.
+    """The places of each source's tags; nothing where they go without saying.
 
     Args:
         added: The tags.
@@ -44,7 +44,7 @@ def places_of(added: Iterable[str], sources: Mapping[str, Sequence[str]], add_on
 def tags_of(
     added: Sequence[str], places: Mapping[str, Sequence[int]], add_ons: Iterable[str]
 ) -> dict[str, list[str]]:
-    """Give the tags of each source."""
+    """The tags of each source."""
     if added and not places:
         return {_usual(add_ons): [*added]}
     return {source: [added[place] for place in its_places] for source, its_places in places.items()}

@@ -85,23 +85,23 @@ class Retention:
         )
 
     def keeps(self, window: str, start: int, mark: int) -> bool:
-        """Tell whether a bucket that begins at `start` (seconds) still counts at `mark` (milliseconds)."""
+        """Whether a bucket that begins at `start` (seconds) still counts at `mark` (milliseconds)."""
         if window == ALL:
             return True
         days: float = getattr(self, window)
         return (start + WINDOW_SECONDS[window]) * 1000 + days * DAY_MS > mark
 
     def keeps_interests(self, day: int, mark: int) -> bool:
-        """Tell whether the interests of a day (since the epoch) still count."""
+        """Whether the interests of a day (since the epoch) still count at `mark` (milliseconds)."""
         return (day + 1 + self.interests) * DAY_MS > mark
 
     def remembers(self, row: Mapping[str, Any], mark: int) -> bool:
-        """Tell whether an image's row still counts: that of a deleted one does for a while."""
+        """Whether an image's row still counts: that of a deleted one does for a while."""
         return not row.get("deleted") or int(row["at"]) + self.deleted * DAY_MS > mark
 
 
 def expired_rows(retention: Retention, state: ClockedState) -> list[Expired]:
-    """Give the rows that are past their retention."""
+    """The rows that are past their retention."""
     found = (_expired_trends, _expired_interests, _expired_images)
     return [expired for find in found for expired in find(retention, state)]
 
