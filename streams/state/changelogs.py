@@ -16,7 +16,7 @@ CHUNK = 200  # records applied before the event loop gets a turn
 def places_of(
     names: TopicNames, states: Iterable[PartitionState]
 ) -> dict[TopicPartition, tuple[PartitionState, str]]:
-    """Give the changelog partitions of some states, each with its state and table."""
+    """The changelog partitions of some states, each with its state and table."""
     return {
         TopicPartition(names.changelog(table), state.partition): (state, table)
         for state in states

@@ -119,25 +119,25 @@ class PartitionState:
 
     @property
     def next_offset(self) -> int:
-        """Give the first offset of the source partition that is not folded in."""
+        """The first offset of the source partition that is not folded in."""
         return int(self._meta.get("next", 0))
 
     @property
     def event_time(self) -> int | None:
-        """Give the latest event time that was folded in, in milliseconds."""
+        """The latest event time that was folded in, in milliseconds."""
         return self._meta.get("at")
 
     @property
     def mark(self) -> int:
-        """Give the partition's clock: the latest Kafka timestamp that was folded in, in milliseconds."""
+        """The partition's clock: the latest Kafka timestamp that was folded in, in milliseconds."""
         return int(self._meta.get("mark", 0))
 
     @property
     def late_dropped(self) -> int:
-        """Give how many counts came after their bucket's retention."""
+        """How many counts came after their bucket's retention."""
         return int(self._meta.get("late", 0))
 
     @property
     def identity(self) -> bytes | None:
-        """Give what names this incarnation of the state."""
+        """What names this incarnation of the state."""
         return self.rows["meta"].get(ID_KEY)

@@ -101,17 +101,17 @@ class Replica:
             await asyncio.sleep(_FRESHNESS_INTERVAL)
 
     def as_of(self) -> list[Freshness]:
-        """Tell for each partition how far its state is."""
+        """For each partition how far its state is."""
         return [self._freshness(state) for state in self.states.values() if self._has(state.partition)]
 
     @property
     def complete(self) -> bool:
-        """Tell whether every partition's state is here, and answers are made of it."""
+        """Whether every partition's state is here, and answers are made of it."""
         return self._prepared and self._told_all
 
     @property
     def behind(self) -> list[int]:
-        """Give the partitions whose uploads wait and make no progress, and those that are not loaded."""
+        """The partitions whose uploads wait and make no progress, and those that are not loaded."""
         now = time.monotonic()
         return [
             fresh.partition
@@ -225,7 +225,7 @@ def _mistrust(
     places: Mapping[TopicPartition, tuple[PartitionState, str]],
     ends: Mapping[TopicPartition, int],
 ) -> dict[int, bytes]:
-    """Have states that snapshots gave prove whose they are; give the identity that each must have.
+    """Have states that snapshots gave prove whose they are; return the identity that each must have.
 
     It is in `meta`, which is short and so is read from its beginning. What reaches beyond a changelog's end
     is of another incarnation for certain, and is cleared.

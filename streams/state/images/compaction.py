@@ -16,7 +16,7 @@ LEAST_DEAD = 1024  # below that the dead do no harm
 
 
 def is_due(library: Library) -> bool:
-    """Tell whether more than half of the slots are dead."""
+    """Whether more than half of the slots are dead."""
     return library.tick > max(LEAST_DEAD, library.live)
 
 

@@ -55,7 +55,7 @@ class ImageIndex:
         return library
 
     def view(self, tenant: str) -> View:
-        """Give the present state of a tenant's library."""
+        """The present state of a tenant's library."""
         return View(self.libraries.get(tenant) or Library())
 
     async def compact(self) -> None:

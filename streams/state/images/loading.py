@@ -113,7 +113,7 @@ class _Images:
 def _numbered(
     number: Callable[[Sequence[str]], Numbers], names: Sequence[Any]
 ) -> Generator[None, None, Numbers]:
-    """Give the numbers of different names, some per step."""
+    """The numbers of different names, some per step."""
     found = np.empty(len(names), np.int32)
     for start in range(0, len(names), _NAMES_PER_STEP):
         lot = slice(start, start + _NAMES_PER_STEP)

@@ -12,14 +12,14 @@ from streams.state.images.rows import Change, ImageRow
 
 
 def assigned_tags(row: ImageRow) -> list[AssignedTag]:
-    """Give an image's tags with their origins."""
+    """An image's tags with their origins."""
     confidences = {add_on: dict(scores) for add_on, scores in row.scores.items()}
     tags = zip(row.tags, row.by, strict=True)
     return [AssignedTag(tag, sources, _origins(row, tag, sources, confidences)) for tag, sources in tags]
 
 
 def tag_edits(row: ImageRow) -> list[TagEdit]:
-    """Give what people said of an image's tags, the tags that they took away too; oldest first."""
+    """What people said of an image's tags, the tags that they took away too; oldest first."""
     decisions = [(tag, Decision(*decision)) for tag, decision in row.people.tags.items()]
     ordered = sorted(decisions, key=lambda item: (item[1].at, item[1].offset, item[0]))
     return [
@@ -29,7 +29,7 @@ def tag_edits(row: ImageRow) -> list[TagEdit]:
 
 
 def tag_changes(row: ImageRow) -> list[TagChange]:
-    """Give what changed an image's tags, oldest first, with the add-ons that looked and what they gave."""
+    """What changed an image's tags, oldest first, with the add-ons that looked and what they gave."""
     return [_change(change) for change in row.history]
 
 

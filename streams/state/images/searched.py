@@ -41,7 +41,7 @@ def searched(row: bytes) -> Image | None:
 
 
 def confidences(image: SearchedRow) -> Iterable[float]:
-    """Give the confidence of each tag.
+    """The confidence of each tag.
 
     A tag that came with the image, that people gave it, or that no add-on gave a score, is certain.
     """
@@ -54,7 +54,7 @@ def confidences(image: SearchedRow) -> Iterable[float]:
 
 
 def _best_scores(add_ons: Sequence[list[tuple[str, float]]]) -> dict[str, float]:
-    """Give the highest score of each tag; an add-on names a tag once."""
+    """The highest score of each tag; an add-on names a tag once."""
     best = dict(add_ons[0]) if add_ons else {}
     for scores in add_ons[1:]:
         for tag, confidence in scores:
