@@ -73,7 +73,7 @@ class Server:
         await self._runner.cleanup()
 
     def url(self, folder: str, number: int) -> str:
-        """Give the URL of a file or photo."""
+        """The URL of a file or photo."""
         return f"http://127.0.0.1:{self.port}/{folder}/{number}"
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -139,7 +139,7 @@ class Report:
         return not (self.crashes or self.stalls or self.open or self.wrong)
 
     def lines(self) -> list[str]:
-        """Give what is printed, the line for machines last."""
+        """What is printed, the line for machines last."""
         breakdown = [f"{count:7} {reason}" for reason, count in Counter(self.reasons.values()).most_common()]
         slowest = f"slowest decode of a tagged file: {self.slowest[0]:.0f} ms, {self.slowest[1]}"
         photos = (
@@ -215,7 +215,7 @@ class Run:
             await producer.stop()
 
     async def _numbers(self) -> AsyncIterator[int]:
-        """Give the files' numbers as fast as room for them comes."""
+        """The files' numbers as fast as room for them comes."""
         oldest = 0
         for number in range(len(self._report.files)):
             while number - oldest >= WINDOW:
@@ -238,7 +238,7 @@ class Run:
 
 
 def tags_of_photos() -> list[list[str]]:
-    """Give the tags that each photo must get, from the tagger alone."""
+    """The tags that each photo must get, from the tagger alone."""
     found = Tagger.load().tag([path.read_bytes() for path in PHOTOS])
     return [[tag.name for tag in tags if round(tag.confidence, 4) > THRESHOLD] for tags in found]
 

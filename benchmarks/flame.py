@@ -67,14 +67,14 @@ def shown(frame: tuple[str, str]) -> str:
 
 
 def table(title: str, counts: Counter[str], total: int) -> Iterable[str]:
-    """Give the most frequent as lines."""
+    """The most frequent as lines."""
     yield f"\n{title}"
     for name, samples in counts.most_common(_TOP):
         yield f"{samples / total:7.1%}  {name}"
 
 
 def summarize(folded: str) -> str:
-    """Give the tables."""
+    """The tables of a file of folded stacks."""
     found = [stack for stack in stacks(folded) if not shown(stack.frames[-1]).endswith(_WAITING)]
     total = sum(stack.samples for stack in found)
     parts: Counter[str] = Counter()

@@ -78,7 +78,7 @@ class Sources:
         await self._runner.cleanup()
 
     def url(self, host: str, number: int) -> str:
-        """Give the URL of a photo."""
+        """The URL of a photo."""
         return f"http://{host}:{self.port}/{number}"
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -96,7 +96,7 @@ class Sources:
 
 
 def scaled(path: Path) -> bytes:
-    """Give a photo in the size that web pages show: the machine must have time left while all goes well."""
+    """A photo in the size that web pages show: the machine must have time left while all goes well."""
     file = io.BytesIO()
     with Image.open(path) as photo:
         photo.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
@@ -130,7 +130,7 @@ class Round:
             self.dead[name] = record.fault.reason
 
     def times(self, *, good: bool) -> list[float]:
-        """Give how long each upload of the good sources took, or of the other one."""
+        """Seconds that each upload of the good sources took, or of the other one."""
         return [
             at - self.published[name]
             for name, at in self.tagged.items()
@@ -151,7 +151,7 @@ class Plan:
     silent: float
 
     def round(self, number: int) -> Round:
-        """Give a round: the clean one of each pair comes first in every other pair."""
+        """A round: the clean one of each pair comes first in every other pair."""
         chance = random.Random(f"{self.seed}/{number // 2}")
         hosts = [FLAPPING] * self.flapping + [GOOD[index % len(GOOD)] for index in range(self.good)]
         chance.shuffle(hosts)
@@ -212,12 +212,12 @@ class Run:
 
 
 def p99(times: list[float]) -> float:
-    """Give the 99th percentile; not a number without times."""
+    """The 99th percentile; not a number without times."""
     return statistics.quantiles(times, n=100, method="inclusive")[98] if len(times) > 1 else float("nan")
 
 
 def describe(done: Round, seconds: float, answers: Counter[str]) -> str:
-    """Tell of one round."""
+    """One round in a few words."""
     good, other = done.times(good=True), done.times(good=False)
     kind = f"flapping {dict(answers)}" if done.flaps else "clean"
     figures = f"{len(done.tagged)} of {len(done.hosts)} tagged in {seconds:.0f} s, {len(done.dead)} dead"
@@ -227,12 +227,12 @@ def describe(done: Round, seconds: float, answers: Counter[str]) -> str:
 
 
 def middle(times: list[float]) -> float:
-    """Give the median; not a number without times."""
+    """The median; not a number without times."""
     return statistics.median(times) if times else float("nan")
 
 
 def last_line(rounds: list[Round]) -> str:
-    """Give the line for machines."""
+    """The line for machines."""
     flapping = [done for done in rounds if done.flaps]
     clean = [done for done in rounds if not done.flaps]
     uploads = sum(host == FLAPPING for done in flapping for host in done.hosts.values())

@@ -31,7 +31,7 @@ _OUTPUTS = 6
 
 
 async def floor_ms(bootstrap: str, events: int = 100) -> list[float]:
-    """Give the times from before an event is handed to the producer until its answer is seen, in ms."""
+    """Measure the times from before an event is handed to the producer until its answer is seen, in ms."""
     prefix = f"floor-{uuid.uuid4().hex[:8]}"
     topics = [NewTopic(f"{prefix}.{number}", 1, 1) for number in range(_OUTPUTS + 1)]
     async with open_admin(KafkaConnection(bootstrap)) as admin:

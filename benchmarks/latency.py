@@ -157,7 +157,7 @@ async def at_load(
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    """Give the percentiles that matter."""
+    """The percentiles that matter."""
     cuts = quantiles(values, n=100)
     return {"p50": cuts[49], "p90": cuts[89], "p99": cuts[98]}
 
@@ -243,7 +243,7 @@ def show(report: dict[str, Any]) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what can be chosen."""
+    """Declare what can be chosen."""
     parser.add_argument("--uploads", type=int, default=150, help="at low load")
     parser.add_argument("--set", choices=SETS, default="mixed")
     parser.add_argument("--busy-seconds", type=float, default=30, help="at 80 %% load")

@@ -38,7 +38,7 @@ _DEADLINE = 900.0  # seconds
 
 
 async def folded(workers: Workers) -> int:
-    """Give how many uploads are done, as the worker says."""
+    """How many uploads are done, as the worker says."""
     states = (await workers.cluster.get(0, "/readyz"))["partitions"]
     return sum(state["next_offset"] for state in states)
 
@@ -72,7 +72,7 @@ async def over_many(place: Place, count: int) -> dict[str, Any]:
 
 
 def _again(place: Place, numbers: range) -> list[UploadData]:
-    """Give uploads whose images come again and again."""
+    """Uploads whose images come again and again."""
     found = []
     for number in numbers:
         (event,) = uploads(place.server, f"{TAGS}1000", number, 1)
@@ -151,7 +151,7 @@ def show(report: dict[str, Any]) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what can be chosen."""
+    """Declare what can be chosen."""
     parser.add_argument("--uploads", type=int, default=100_000, help="folded in")
     parser.add_argument("--backlog", type=int, default=100_000, help="uploads that wait")
     parser.add_argument("--backlog-seconds", type=float, default=20, help="for which they are watched")

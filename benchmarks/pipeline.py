@@ -61,7 +61,7 @@ async def _images(http: Limit, photos: str, seconds: float) -> int:
 
 
 def summary(runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
-    """Give ratios, then the figures behind them."""
+    """Ratios, then the figures behind them."""
     ours, http, bare = runs["pipeline"], runs["limit_http"], runs["limit"]
     figures = {
         name: {
@@ -91,7 +91,7 @@ def show(report: Mapping[str, Any]) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what can be chosen."""
+    """Declare what can be chosen."""
     parser.add_argument("--sets", default=",".join(SETS), help="separated by commas")
     parser.add_argument("--pairs", type=int, default=5, help="rounds per set")
     parser.add_argument("--seconds", type=float, default=8, help="about the length of a run")

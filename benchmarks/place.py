@@ -34,11 +34,11 @@ class Place:
 
     @property
     def threads(self) -> int:
-        """Give how many threads whoever is measured decodes and infers with."""
+        """How many threads whoever is measured decodes and infers with."""
         return len(self.cores) if self.cores else available_cores()
 
     def cpu_seconds(self) -> dict[str, float]:
-        """Give the CPU time that the servers have taken so far."""
+        """The CPU time that the servers have taken so far."""
         return {"broker": cpu_seconds(*self.broker_pids), "image_server": cpu_seconds(self.server_pid)}
 
 

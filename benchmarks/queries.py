@@ -56,12 +56,12 @@ class Fresh:
     behind: list[int] = []  # noqa: RUF012 - nobody changes it
 
     def as_of(self) -> list[PartitionState]:
-        """Tell how far the partitions are."""
+        """How far the partitions are."""
         return [PartitionState(number, ready=True, next_offset=1, lag=0) for number in range(PARTITIONS)]
 
 
 def synthetic_rows(images: int, seed: int = 1) -> Iterator[tuple[int, str, bytes]]:
-    """Give partition, key and value of the rows that so many images leave."""
+    """Partition, key and value of the rows that so many images leave."""
     random = np.random.default_rng(seed)
     counts: dict[tuple[int, str], int] = defaultdict(int)
     sketches: dict[tuple[int, str], Uploaders] = defaultdict(Uploaders)

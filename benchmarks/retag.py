@@ -60,20 +60,20 @@ class Image(NamedTuple):
     removed: tuple[str, ...]
 
     def upload(self) -> UploadData:
-        """Give its upload."""
+        """The upload of the image."""
         url = "data:application/json," + quote(json.dumps(self.scores, separators=(",", ":")))
         moment = datetime.fromtimestamp(self.at / 1000, UTC).isoformat()
         return UploadData(public_id=self.name, url=url, user_id=self.user, uploaded_at=moment)
 
     def edit(self) -> UploadData:
-        """Give a person's edit of it."""
+        """A person's edit of it."""
         added, removed = list(self.added) or None, list(self.removed) or None
         kind = "image.tags-edited"
         return UploadData(type=kind, public_id=self.name, added=added, removed=removed, by="ann")
 
     @property
     def name(self) -> str:
-        """Give its public id."""
+        """Its public id."""
         return f"image-{self.number}"
 
 
@@ -95,7 +95,7 @@ def draw(count: int, seed: int = 1) -> Iterator[Image]:
 
 
 def tags_of(image: Image) -> dict[str, list[str]]:
-    """Give the tags that an image must have, with their sources: computed from its upload and the rules."""
+    """The tags that an image must have, with their sources: computed from its upload and the rules."""
     named: dict[str, float] = {}
     for tag, confidence in image.scores.items():
         name = RENAMED.get(tag, tag)
@@ -109,7 +109,7 @@ def tags_of(image: Image) -> dict[str, list[str]]:
 
 
 def count_from_scratch(images: list[Image]) -> tuple[dict[str, Any], dict[str, Counter[str]]]:
-    """Give what the rows of counts and of interests must say, by their keys."""
+    """What the rows of counts and of interests must say, by their keys."""
     counts: dict[str, Any] = defaultdict(lambda: [0, Counter()])
     interests: dict[str, Counter[str]] = defaultdict(Counter)
     for image in images:

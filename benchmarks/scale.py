@@ -143,7 +143,7 @@ def _line(name: str, figures: dict[str, float]) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what can be chosen."""
+    """Declare what can be chosen."""
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=8, help="about the length of a run of one worker")
     parser.add_argument("--set", choices=SETS, default="mixed")

@@ -15,7 +15,7 @@ _USERS = 1000
 
 
 def uploads(server: str, photos: str, first: int, count: int) -> Iterator[UploadData]:
-    """Give events that each name another image of a set."""
+    """Events that each name another image of a set."""
     now = time.time()
     for number in range(first, first + count):
         yield UploadData(

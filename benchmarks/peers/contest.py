@@ -63,7 +63,7 @@ async def _best_count(name: str, place: Place, options: argparse.Namespace, imag
 
 
 def summary(runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
-    """Give ratios, then the figures behind them."""
+    """Ratios, then the figures behind them."""
     ours = runs["tagstream"]
     theirs = {name: found for name, found in runs.items() if name != "tagstream"}
     return {
@@ -94,7 +94,7 @@ def show(report: Mapping[str, Any]) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what can be chosen."""
+    """Declare what can be chosen."""
     parser.add_argument("--python", type=Path, default=Path(".venv-peers/bin/python"), help="has the peers")
     parser.add_argument("--only", default=",".join(PEERS), help="peers, separated by commas")
     parser.add_argument("--set", choices=SETS, default="mixed")

@@ -88,7 +88,7 @@ PEERS = {
 
 
 def installed(python: Path, name: str) -> bool:
-    """Tell whether a peer can be run."""
+    """Whether a peer can be run."""
     command = [python, "-c", f"import {PEERS[name].package}"]
     return python.exists() and subprocess.run(command, check=False, capture_output=True).returncode == 0
 
