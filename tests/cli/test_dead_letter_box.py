@@ -545,7 +545,7 @@ async def publish_letters(connection: KafkaConnection, count: int) -> None:
 async def with_a_kill(
     letters: AsyncGenerator[Letter, None], broker: EmbeddedBroker, after: int
 ) -> AsyncGenerator[Letter, None]:
-    """Give the letters that were read before and after a kill of the broker."""
+    """The letters that were read before and after a kill of the broker."""
     number = 0
     async for found in letters:
         number += 1

@@ -172,7 +172,7 @@ async def say(api: str, *words: str) -> Result:
 
 
 async def lines(api: str, *words: str) -> list[str]:
-    """Give what a command prints, spaces apart and without its last line, the freshness."""
+    """What a command prints, spaces apart and without its last line, the freshness."""
     result = await say(api, *words)
     assert result.exit_code == 0, result.stderr
     shown = [" ".join(line.split()) for line in result.stdout.splitlines()]
@@ -188,7 +188,7 @@ def printed(view: RenderableType) -> str:
 
 
 def commands() -> dict[str, click.Command]:
-    """Give the commands that ask, by their words."""
+    """The commands that ask, by their words."""
     found: dict[str, click.Command] = {}
     asks_nothing = "images edit"
     for group_name in ("trends", "images", "users"):
@@ -420,7 +420,7 @@ def test_wanted_tags_come_first() -> None:
 
 
 async def _answer(route: Route, kind: type[msgspec.Struct]) -> Any:  # noqa: ANN401
-    """Give an answer as it comes out at the other end of the wire."""
+    """An answer as it comes out at the other end of the wire."""
     return msgspec.json.decode(msgspec.json.encode(await route.handler(route.read({}))), type=kind)
 
 

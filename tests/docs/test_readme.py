@@ -329,7 +329,7 @@ async def test_a_run_prints_what_is_shown(kafka: str, unique: str, tmp_path: Pat
 
 
 def shown_answers() -> dict[str, Any]:
-    """Give by path the answers that are shown."""
+    """The answers that are shown, by path."""
     pattern = rf"^\$ curl '{API}(/\S+)'\n(\{{.*\}})$"
     found = re.findall(pattern, section("Trends"), flags=re.MULTILINE)
     return {path: parse(text) for path, text in found}

@@ -24,7 +24,7 @@ def fail(circuits: Circuits, times: int, host: str = "bad", error: SourceError =
 
 
 def refusal(circuits: Circuits, host: str = "bad") -> SourceBusyError:
-    """Give the error of a fetch that is not let through."""
+    """The error of a fetch that is not let through."""
     with pytest.raises(SourceBusyError) as caught, circuits.guard(host):
         pytest.fail("the host was asked")
     assert caught.value.code == "circuit_open"

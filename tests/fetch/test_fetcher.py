@@ -78,7 +78,7 @@ def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def fault_of(url: str, policy: AddressPolicy = LOOPBACK, limits: FetchLimits = LIMITS) -> SourceError:
-    """Give the error that a URL ends in, after a look at its message."""
+    """The error that a URL ends in, after a look at its message."""
     async with Fetcher(policy, limits) as fetcher:
         with pytest.raises(SourceError) as caught:
             await fetcher.fetch(url)

@@ -92,7 +92,7 @@ def live(rows: Rows, tenant: str = "") -> Iterator[Found]:
 
 
 def matches(image: Found, query: ImageQuery) -> int | None:
-    """Give the confidence with which an image matches, None if it does not."""
+    """The confidence with which an image matches, None if it does not."""
     least = max(1, math.ceil(round(query.min_confidence * 10_000, 6)))
     wanted = [image.tags.get(tag, 0) for tag in query.all_of]
     if query.any_of:
@@ -108,7 +108,7 @@ def matches(image: Found, query: ImageQuery) -> int | None:
 
 
 def naive(rows: Rows, query: ImageQuery, tenant: str = "") -> list[tuple[str, int]]:
-    """Give key and partition of what matches, in order."""
+    """Key and partition of what matches, in order."""
     found = [
         (-(confidence if query.order == CONFIDENT else 0), -image.at, image.key, image.partition)
         for image in live(rows, tenant)

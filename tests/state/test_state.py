@@ -83,7 +83,7 @@ def test_indexes_end_up_with_every_row(before: list, during: list, after: list) 
 
 
 async def told(mirror: Mirror, *keys: str) -> PartitionState:
-    """Give a state whose rows a mirror knows."""
+    """A state whose rows a mirror knows."""
     state = PartitionState(0)
     state.indexes.append(mirror)
     for key in keys:

@@ -89,7 +89,7 @@ SCENES = ModelInfo("scenes", "2")
 
 
 def by_two(offset: int, event: Upload, koala: dict[str, float], scene: dict[str, float]) -> Done:
-    """Give an upload at which two add-ons looked, each with a model of its own."""
+    """An upload at which two add-ons looked, each with a model of its own."""
     said = {"imagga_tagging": koala, "scene_tagging": scene}
     return Done(record(offset), tagged_by(event, said, {"imagga_tagging": MODEL, "scene_tagging": SCENES}))
 

@@ -196,7 +196,6 @@ class World:
 
     @property
     def tenant(self) -> TenantTrends:
-        """Give the counts."""
         return self.trends.index.tenant()
 
     def upload(self, tag: str, at: float, user: str | None = None, number: int = 1) -> None:
@@ -420,7 +419,7 @@ def test_what_is_no_window(text: str) -> None:
 
 
 def rising(world: World, window: str = "24h", baseline: str | None = None, **least: int) -> list[Any]:
-    """Give what rises at noon."""
+    """What rises at noon."""
     trends, span = world.tenant, AskedWindow(window).span(NOON)
     held = baseline_of(span, AskedWindow(baseline) if baseline else None, NOON, trends.begin())
     blocks = blocks_of(span, NOON)

@@ -61,7 +61,7 @@ def tagged_by(
     models: dict[str, ModelInfo],
     failed: dict[str, str] | None = None,
 ) -> Tagged:
-    """Give an outcome: what each add-on said, and why others failed."""
+    """An outcome: what each add-on said, and why others failed."""
     raw = {name: [ScoredTag(*score) for score in scores.items()] for name, scores in said.items()}
     rules = Rules()
     ruling = rules.apply(raw, event.auto_tagging)
@@ -84,7 +84,7 @@ def tagged_by(
 
 
 def edit(event_id: str, *, at: int = 7_200_000, public_id: str = "img", **data: object) -> Upload:
-    """Give a person's edit: what is `added`, what is `removed`, and `by` whom."""
+    """A person's edit: what is `added`, what is `removed`, and `by` whom."""
     return upload(public_id, event_id, at=at, kind=UploadType.EDITED, **data)
 
 

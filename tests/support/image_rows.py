@@ -16,7 +16,7 @@ def image_row(
     url: str | None = "http://h/1.jpg",
     others: dict[str, dict[str, float]] | None = None,
 ) -> bytes:
-    """Give a row whose tags `own` came with the image and whose `tags` an add-on gave."""
+    """A row whose tags `own` came with the image and whose `tags` an add-on gave."""
     scores = {"imagga_tagging": tags or {}} | (others or {})
     sources: dict[str, list[str]] = {tag: ["own"] for tag in own}
     for add_on, found in scores.items():
@@ -48,7 +48,7 @@ def image_row(
 
 
 def deleted_row(at: int = 2_000) -> bytes:
-    """Give the row of an image that was deleted."""
+    """The row of an image that was deleted."""
     cause = ["test", "gone", "image.deleted"]
     nothing = {"model": None, "rules": None}
     history = [{"at": at, "cause": cause, "added": [], "removed": ["sea"], "rules": None}]

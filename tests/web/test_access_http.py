@@ -286,7 +286,7 @@ async def test_what_strangers_are_told(file: Path) -> None:
     """The status, for Docker's sake, and the description of the API; positions are for those with a token."""
 
     async def healthz(_question: NoParameters) -> Health:
-        """Tell."""
+        """Answer."""
         return Health("ready", [AT])
 
     route = Route("/also", NoParameters, Health, healthz, needs_state=False, open=True)
@@ -388,7 +388,7 @@ async def test_a_route_that_knows_no_tenant_is_for_tokens_of_all(file: Path) -> 
     """A later route that forgets tenants tells nobody of another's."""
 
     async def total(_question: NoParameters) -> Health:
-        """Tell of all."""
+        """Answer about everybody."""
         return Health("everybody's", [])
 
     async with serving(
@@ -510,7 +510,7 @@ async def test_an_answer_that_is_not_taken_is_not_kept(hasty: float) -> None:
     """Whoever asks for much and reads nothing is left; the memory is free again."""
 
     async def much(_question: NoParameters) -> Health:
-        """Tell much."""
+        """Answer at length."""
         return Health("x" * 30_000_000, [])
 
     api = QueryApi(Idle(), [Route("/much", NoParameters, Health, much)])
@@ -546,7 +546,7 @@ async def connected(port: int, request: bytes = b"") -> Wire:
 
 
 async def last_words(wire: Wire) -> bytes | None:
-    """Give what was said before the other side closed; None: it has not."""
+    """What was said before the other side closed; None: it has not."""
     try:
         return await asyncio.wait_for(wire[0].read(), 0.05)
     except TimeoutError:
@@ -604,7 +604,7 @@ async def test_an_answer_that_is_not_taken_holds_no_place() -> None:
     """Nor does what was asked for and left lying."""
 
     async def much(_question: NoParameters) -> Health:
-        """Tell much."""
+        """Answer at length."""
         return Health("x" * 30_000_000, [])
 
     async with listening([Route("/much", NoParameters, Health, much)]) as port:

@@ -99,7 +99,7 @@ def event(tenant: str, tag: str) -> UploadData:
 
 
 def listening_ports(pid: int) -> set[int]:
-    """Give the TCP ports that a process listens on, as the kernel knows them."""
+    """The TCP ports that a process listens on, as the kernel knows them."""
     sockets = set()
     for link in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):

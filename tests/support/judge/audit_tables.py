@@ -35,13 +35,13 @@ class Findings:
 
 
 def differing(must: dict[str, Any], is_: dict[str, Any]) -> str:
-    """Say in which fields two rows differ."""
+    """In which fields two rows differ."""
     names = sorted(name for name in must.keys() | is_.keys() if must.get(name) != is_.get(name))
     return "; ".join(f"{name} is {is_.get(name)!r:.300}, must be {must.get(name)!r:.300}" for name in names)
 
 
 async def read_tables(cluster: Cluster, partition: int) -> Rows:
-    """Give the rows of a partition."""
+    """The rows of a partition."""
     found: Rows = {table: {} for table in TABLES}
     for table, rows in found.items():
         encoded: dict[str, tuple[int, bytes]] = {}
@@ -121,7 +121,7 @@ def _image_row(tenant: str, image: Image) -> Row:
 
 
 def _people(image: Image) -> Row:
-    """Give what an image's row has of what people said, as far as there is anything."""
+    """What an image's row has of what people said, as far as there is anything."""
     said = {tag: ["+" if said.wanted else "-", *said[1:4], *said.id] for tag, said in image.said.items()}
     unwanted = {} if image.deleted else image.unwanted
     hidden = {tag: names for tag, names in image.found.items() if tag in unwanted}
