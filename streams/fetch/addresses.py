@@ -15,8 +15,8 @@ from socket import getaddrinfo
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from schemas.errors import SettingsError
+from streams.fetch.dedicated_threads import DedicatedThreads
 from streams.fetch.errors import SourceBusyError, SourceGoneError
-from streams.fetch.own_threads import OwnThreads
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -145,7 +145,7 @@ class NameLookups:
     """Looks names up, at most `limit` at once, those that nobody waits for any more included."""
 
     def __init__(self, limit: int) -> None:
-        self._threads = OwnThreads(limit)
+        self._threads = DedicatedThreads(limit)
 
     async def addresses(self, host: str, port: int, family: socket.AddressFamily) -> Found:
         """Look up the addresses of a host, in the order in which they should be tried.

@@ -15,7 +15,7 @@ from typing import TypeVar
 _Result = TypeVar("_Result")
 
 
-class OwnThreads:
+class DedicatedThreads:
     """Runs at most `limit` calls at once, those that nobody waits for any more included."""
 
     def __init__(self, limit: int) -> None:

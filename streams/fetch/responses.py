@@ -1,4 +1,4 @@
-"""What a source's answer, or its lack of one, means for the upload."""
+"""What a source's response, or its lack of one, means for the upload."""
 
 import re
 import time
@@ -29,7 +29,7 @@ def redirect_target(response: httpx.Response) -> str:
         raise SourceGoneError("invalid_url", message) from error
 
 
-def check_answer(response: httpx.Response) -> None:
+def check_response(response: httpx.Response) -> None:
     """Let only those answers pass whose body is the image.
 
     Raises:

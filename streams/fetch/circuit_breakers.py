@@ -1,4 +1,4 @@
-"""A circuit per source host: one that keeps failing is left alone for a while, then tried with one fetch."""
+"""A circuit breaker per source host: one that keeps failing is left alone, then tried with one fetch."""
 
 import contextlib
 import logging
@@ -37,8 +37,8 @@ class _Circuit:
     probing: bool = False
 
 
-class Circuits:
-    """What is known of each host. `clock` is in seconds and never goes back."""
+class CircuitBreakers:
+    """The circuits of all hosts. `clock` is in seconds and never goes back."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
