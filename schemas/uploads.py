@@ -14,7 +14,7 @@ import msgspec
 from schemas.cloudevents import Envelope, Headers, open_envelope
 from schemas.errors import BadEventError
 from schemas.names import MAX_NAME, Name, check_visible
-from schemas.origins import Origin, Place, read_origin
+from schemas.origins import Origin, TopicPartitionOffset, read_origin
 
 MAX_TAGS = 1000  # Cloudinary's limit per image
 MAX_EVENT_BYTES = 1_048_576  # Kafka's own default limit of a record
@@ -320,11 +320,11 @@ def _check_edit(upload_type: UploadType, data: UploadData) -> None:
 
 def _origin(record: Record) -> Origin:
     """Where and when the event was published first: a replay is the event that it replays."""
-    place = Place(record.topic, record.partition, record.offset)
+    place = TopicPartitionOffset(record.topic, record.partition, record.offset)
     return read_origin(record.headers) or Origin(place, record.timestamp)
 
 
-def _identity(envelope: Envelope, data: UploadData, place: Place) -> tuple[str, str]:
+def _identity(envelope: Envelope, data: UploadData, place: TopicPartitionOffset) -> tuple[str, str]:
     if envelope.source is not None and envelope.id is not None:
         return envelope.source, envelope.id
     return f"kafka:{place.topic}", data.event_id or str(place)

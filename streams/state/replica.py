@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas.answers.trends import PartitionState as Freshness
-from schemas.times import moment
+from schemas.times import utc_datetime
 from schemas.topics import TopicNames
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
@@ -129,7 +129,7 @@ class Replica:
     def _freshness(self, state: PartitionState) -> Freshness:
         end = self._ends.get(state.partition)
         lag = None if end is None else max(end - state.next_offset, 0)
-        at = None if state.event_time is None else moment(state.event_time)
+        at = None if state.event_time is None else utc_datetime(state.event_time)
         return Freshness(state.partition, state.told, state.next_offset, lag, at)
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:

@@ -23,13 +23,13 @@ from support.fakes import NAMES, RULES, done, record
 
 from schemas.dead_letters import MAX_WHOLE_BYTES, Fault, dead_letter, dead_letter_headers
 from schemas.errors import PARSE_CODES
-from schemas.origins import REPLAY_HEADERS, REPLAY_OF, REPLAY_TIME, Origin, Place, read_origin
+from schemas.origins import REPLAY_HEADERS, REPLAY_OF, REPLAY_TIME, Origin, TopicPartitionOffset, read_origin
 from schemas.reasons import HTTP, REASONS, reason_of
 from schemas.replays import failed_place, original_headers, replay_headers, replayed_letter
 from schemas.uploads import Record, Upload, parse_upload
 from streams.app.settings import Settings
 from streams.cli.dead_letters.box import DeadLetterBox, choose
-from streams.cli.dead_letters.filters import Moment
+from streams.cli.dead_letters.filters import TimeParam
 from streams.cli.dead_letters.letters import Letter, ReplayedLetters, Selection
 from streams.cli.dead_letters.replay import Replayer
 from streams.cli.dead_letters.views import as_json, explanation, line, shown
@@ -98,8 +98,8 @@ def test_a_replay_of_a_replay_keeps_the_first_identity() -> None:
     again = replayed(second, 30)
     assert identity(parse_upload(again)) == ("kafka:image.uploads", "image.uploads/0/7")
     assert len(again.headers) == 1 + len(REPLAY_HEADERS)
-    assert replayed_letter(again.headers) == Place(NAMES.dead_letters, 0, 4)
-    assert read_origin(again.headers) == Origin(Place("image.uploads", 0, 7), 1_000)
+    assert replayed_letter(again.headers) == TopicPartitionOffset(NAMES.dead_letters, 0, 4)
+    assert read_origin(again.headers) == Origin(TopicPartitionOffset("image.uploads", 0, 7), 1_000)
 
 
 @given(st.sampled_from([b'"event_id":"e1",', b'"uploaded_at":"1970-01-01T12:00:00Z","event_id":"e2",']))
@@ -225,9 +225,9 @@ def test_replayed_letters(offsets: set[int], start: int) -> None:
     span = TopicSpan("letters", {0: start}, {0: 300})
     found = ReplayedLetters(span)
     for offset in offsets:
-        found.add(Place("letters", 0, offset))
-        found.add(Place("other", 0, 299 - offset))
-        found.add(Place("letters", 1, offset))
+        found.add(TopicPartitionOffset("letters", 0, offset))
+        found.add(TopicPartitionOffset("other", 0, 299 - offset))
+        found.add(TopicPartitionOffset("letters", 1, offset))
     expected = {offset for offset in offsets if start <= offset < 300}
     assert {offset for offset in range(-9, 320) if (0, offset) in found} == expected
     assert (1, 5) not in found
@@ -238,11 +238,11 @@ def test_replayed_letters(offsets: set[int], start: int) -> None:
 )
 def test_moments(text: str, expected: int) -> None:
     """RFC 3339, without an offset UTC; nonsense is refused with an example."""
-    assert Moment().convert(text, None, None) == expected
-    assert Moment().convert("1h", None, None) < Moment().convert("59m", None, None)
+    assert TimeParam().convert(text, None, None) == expected
+    assert TimeParam().convert("1h", None, None) < TimeParam().convert("59m", None, None)
     for nonsense in ("yesterday", "7w", "", "-1h", "9" * 30):
         with pytest.raises(click.BadParameter, match="12h"):
-            Moment().convert(nonsense, None, None)
+            TimeParam().convert(nonsense, None, None)
 
 
 def emitted_codes() -> set[str]:

@@ -24,7 +24,7 @@ LISTED = 50
 PIPED_WIDTH = 160
 _SHOWN_EVERY = 500  # a look at each record would cost more than reading it
 T = TypeVar("T")
-Place = tuple[int, int]
+PartitionOffset = tuple[int, int]
 
 
 @click.group("dead-letters")
@@ -82,7 +82,7 @@ def list_letters(  # noqa: PLR0917 - click passes each option by name
 @kafka_options
 @click.option("--json", "as_lines", is_flag=True, help="As one line of JSON.")
 def explain(
-    place: Place,
+    place: PartitionOffset,
     broker: str | None,
     topic_prefix: str,
     app_id: str,
@@ -116,7 +116,7 @@ def explain(
 @click.option("--dry-run", is_flag=True, help="Only say what would be published.")
 @click.option("--yes", is_flag=True, help="Do not ask first.")
 def replay(  # noqa: PLR0917 - click passes each option by name
-    places: tuple[Place, ...],
+    places: tuple[PartitionOffset, ...],
     broker: str | None,
     topic_prefix: str,
     app_id: str,

@@ -12,7 +12,7 @@ import msgspec
 from schemas.cloudevents import open_envelope
 from schemas.dead_letters import LEFT_OUT, Fault, read_fault
 from schemas.errors import BadEventError
-from schemas.origins import Place
+from schemas.origins import TopicPartitionOffset
 from schemas.replays import failed_place
 from schemas.uploads import Record
 from streams.kafka.span import TopicSpan
@@ -35,7 +35,7 @@ class Letter:
 
     record: Record
     fault: Fault
-    failed: Place | None
+    failed: TopicPartitionOffset | None
 
     @classmethod
     def of(cls, record: Record) -> "Letter":
@@ -147,7 +147,7 @@ class ReplayedLetters:
             for partition, end in span.ends.items()
         }
 
-    def add(self, place: Place) -> None:
+    def add(self, place: TopicPartitionOffset) -> None:
         """Remember a letter; a place outside of the span is nobody's."""
         span, partition = self._span, place.partition
         if place.topic != span.topic or partition not in self._bits:

@@ -12,7 +12,7 @@ from schemas.cloudevents import Headers
 from schemas.origins import read_origin
 from schemas.reasons import reason_of
 from schemas.replays import original_headers
-from schemas.times import moment
+from schemas.times import utc_datetime
 from streams.cli.dead_letters.letters import Letter, Summary
 
 SHOWN_VALUE = 4000  # characters
@@ -35,7 +35,7 @@ def place_text(letter: Letter) -> str:
 
 def time_text(letter: Letter) -> str:
     """When the event became a dead letter, RFC 3339 in UTC."""
-    return moment(letter.record.timestamp).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return utc_datetime(letter.record.timestamp).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def line(letter: Letter) -> Text:

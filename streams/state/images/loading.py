@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.times import LEAST_MOMENT, MOST_MOMENT
+from schemas.times import MAX_DATETIME_MS, MIN_DATETIME_MS
 from streams.fold.rows import split_tenants
 from streams.state.columns import Column
 from streams.state.images.library import CONFIDENCE_STEPS, NOBODY, Batch, ByTag, Library
@@ -77,7 +77,7 @@ class _Images:
         tags = [*chain.from_iterable([image.tags for image in images])]
         found = np.fromiter(chain.from_iterable(map(confidences, images)), np.float64, len(tags))
         self._keys += keys
-        self._at.extend(np.clip([image.at for image in images], LEAST_MOMENT, MOST_MOMENT))
+        self._at.extend(np.clip([image.at for image in images], MIN_DATETIME_MS, MAX_DATETIME_MS))
         self._owners.extend(self._users.numbers([image.user for image in images]))
         self._lengths.extend([len(image.tags) for image in images])
         self._numbers.extend(self._tags.numbers(tags))

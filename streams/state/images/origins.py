@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from schemas.answers.images import AssignedTag, TagChange, TagEdit, TagOrigin
 from schemas.results import Cause, ModelInfo
-from schemas.times import moment
+from schemas.times import utc_datetime
 from schemas.uploads import UploadType
 from streams.fold.history import tags_of
 from streams.fold.people import ADDED, OWN, PEOPLE, Decision
@@ -23,7 +23,7 @@ def tag_edits(row: ImageRow) -> list[TagEdit]:
     decisions = [(tag, Decision(*decision)) for tag, decision in row.people.tags.items()]
     ordered = sorted(decisions, key=lambda item: (item[1].at, item[1].offset, item[0]))
     return [
-        TagEdit(tag, decision.kind == ADDED, moment(decision.at), decision.who, _edit(decision))
+        TagEdit(tag, decision.kind == ADDED, utc_datetime(decision.at), decision.who, _edit(decision))
         for tag, decision in ordered
     ]
 
@@ -37,7 +37,7 @@ def _change(change: Change) -> TagChange:
     taggers = {add_on: ModelInfo(*model) for add_on, model in change.models.items()}
     is_old = change.model is not None
     return TagChange(
-        moment(change.at),
+        utc_datetime(change.at),
         Cause(*change.cause),
         ModelInfo(*change.model) if change.model is not None else next(iter(taggers.values()), None),
         change.added,

@@ -5,7 +5,7 @@ from itertools import chain, repeat
 
 import msgspec
 
-from schemas.times import LEAST_MOMENT, MOST_MOMENT
+from schemas.times import MAX_DATETIME_MS, MIN_DATETIME_MS
 from streams.fold.people import OWN, PEOPLE
 from streams.state.images.library import CONFIDENCE_STEPS, Image
 
@@ -37,7 +37,7 @@ def searched(row: bytes) -> Image | None:
         return None
     steps = [max(1, round(confidence * CONFIDENCE_STEPS)) for confidence in confidences(image)]
     tags = list(zip(image.tags, steps, strict=True))
-    return Image(min(max(image.at, LEAST_MOMENT), MOST_MOMENT), image.user, tags)
+    return Image(min(max(image.at, MIN_DATETIME_MS), MAX_DATETIME_MS), image.user, tags)
 
 
 def confidences(image: SearchedRow) -> Iterable[float]:

@@ -15,7 +15,7 @@ from schemas.answers.trends import (
     TagSeries,
     TopTags,
 )
-from schemas.times import moment
+from schemas.times import utc_datetime
 from streams.fold.rows import ALL, WINDOW_SECONDS
 from streams.fold.uploaders import RELATIVE_STANDARD_ERROR
 from streams.state.trends.buckets import Bucket
@@ -151,8 +151,8 @@ class TrendRoutes:
             by_add_on=trends.by_add_on(tag, buckets),
             uploaders=min(trends.uploaders(tag, buckets), total),
             uploaders_error=RELATIVE_STANDARD_ERROR,
-            first_seen=None if first is None else moment(first),
-            last_seen=None if last is None else moment(last),
+            first_seen=None if first is None else utc_datetime(first),
+            last_seen=None if last is None else utc_datetime(last),
         )
 
     def _points(
@@ -164,7 +164,9 @@ class TrendRoutes:
         for step in [question.step] if question.step else steps[steps.index(span.step) :]:
             told = self._all_time(trends.bounds(tag, step), now, step) if span.is_all else _within(span, step)
             parts = told.steps(step)
-            points = [Point(moment(part.start * 1000), trends.count(tag, part.buckets())) for part in parts]
+            points = [
+                Point(utc_datetime(part.start * 1000), trends.count(tag, part.buckets())) for part in parts
+            ]
             if span.is_all or sum(point.count for point in points) == total:
                 return step, points
         message = f"counts by {question.step} are no longer kept for all of this window; say a longer step"
