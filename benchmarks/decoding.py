@@ -95,7 +95,7 @@ def serve(pipe: Connection, originals: dict[str, bytes], seed: int) -> None:
 
 
 def measured(name: str, data: bytes) -> Cost:
-    """Decode a file; give what it took."""
+    """Decode a file; return what it took."""
     before = _peak(reset=True)
     started = time.perf_counter()
     try:

@@ -95,7 +95,7 @@ def summarize(folded: str) -> str:
 
 
 async def record(options: argparse.Namespace) -> str:
-    """Run a worker under load and give py-spy's folded stacks."""
+    """Run a worker under load and return py-spy's folded stacks."""
     spy = shutil.which("py-spy") or str(Path(sys.executable).with_name("py-spy"))
     options.into.parent.mkdir(parents=True, exist_ok=True)
     async with open_place() as place, Workers("pipeline", place) as workers:

@@ -43,7 +43,7 @@ from support.cluster import Cluster
 from schemas.uploads import UploadData
 from streams.cli.local.embedded_broker import EmbeddedBroker
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.output_follower import Followed, Follower
+from streams.kafka.output_follower import OutputFollower, OutputRecord
 
 PHOTOS = sorted((Path(__file__).parents[1] / "streams" / "photos").glob("*.jpg"))
 FLAPPING = "127.0.0.2"
@@ -119,7 +119,7 @@ class Round:
         """Whether every upload has its outcome."""
         return len(self.tagged) + len(self.dead) == len(self.hosts)
 
-    def add(self, record: Followed) -> None:
+    def add(self, record: OutputRecord) -> None:
         """Take a result or a dead letter; others' are none of its business."""
         name = record.key
         if name not in self.published:
@@ -176,7 +176,7 @@ class Run:
         producer = AIOKafkaProducer(bootstrap_servers=self._cluster.bootstrap, linger_ms=2)
         await producer.start()
         try:
-            async with Follower(connection, names, ("categorization", "dead-letter")) as follower:
+            async with OutputFollower(connection, names, ("categorization", "dead-letter")) as follower:
                 following = asyncio.create_task(self._follow(follower))
                 await self._round(producer, replace(self._plan, flapping=0, good=40).round(0))  # to warm up
                 self.rounds.clear()
@@ -206,7 +206,7 @@ class Run:
         self._sources.answers.clear()
         return current.over
 
-    async def _follow(self, follower: Follower) -> None:
+    async def _follow(self, follower: OutputFollower) -> None:
         async for record in follower.records():
             self.rounds[-1].add(record)
 
@@ -245,7 +245,7 @@ def last_line(rounds: list[Round]) -> str:
 
 
 async def run_all(plan: Plan, bootstrap: str, folder: Path, environment: dict[str, str]) -> list[Round]:
-    """Start sources and worker; give the rounds."""
+    """Start sources and worker; return the rounds."""
     async with Sources(plan) as sources:
         allowed = ",".join(f"{host}:{sources.port}" for host in (FLAPPING, *GOOD))
         environment = {"TAGSTREAM_ALLOW_SOURCES": allowed, **environment}
@@ -259,7 +259,7 @@ async def run_all(plan: Plan, bootstrap: str, folder: Path, environment: dict[st
 
 
 def main(options: argparse.Namespace) -> int:
-    """Run; print; give the exit status."""
+    """Run; print; return the exit status."""
     pairs = options.pairs
     flapping, good = options.uploads // pairs, options.good // pairs
     plan = Plan(flapping, good, options.rate, pairs, options.seed, options.period, options.silent)

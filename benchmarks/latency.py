@@ -108,7 +108,7 @@ class Client:
         await self._producer.send(self._workers.topics.uploads, msgspec.json.encode(event), name.encode())
 
     async def latencies(self, arrivals: Arrivals) -> list[float]:
-        """Wait for all results; give their times in milliseconds, in the order of the events."""
+        """Wait for all results; return their times in milliseconds, in the order of the events."""
         await arrivals.until(len(self._sent))
         found = [(arrivals.times[name] - sent) * 1000 for name, sent in self._sent.items()]
         self._sent.clear()
@@ -138,7 +138,7 @@ async def at_low_load(
 
 
 async def full_rate(client: Client, arrivals: Arrivals, photos: str, numbers: range) -> float:
-    """Publish all at once; give the results per second, with the same reader as at load."""
+    """Publish all at once; return the results per second, with the same reader as at load."""
     for number in numbers:
         await client.publish(photos, number)
     await client.latencies(arrivals)
@@ -163,7 +163,7 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure both; give the figures."""
+    """Measure both; return the figures."""
     async with AsyncExitStack() as stack:
         place = await stack.enter_async_context(open_place())
         model = ["--model", str(options.model)] if options.model else []

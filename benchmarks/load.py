@@ -242,7 +242,7 @@ async def run(options: argparse.Namespace, bootstrap: str, folder: Path) -> dict
 
 @contextlib.asynccontextmanager
 async def publishing(cluster: Cluster, options: argparse.Namespace) -> AsyncIterator[list[str]]:
-    """Publish `options.rate` uploads per second meanwhile; give the list of those that were sent."""
+    """Publish `options.rate` uploads per second meanwhile; return the list of those that were sent."""
     sent: list[str] = []
     more = argparse.Namespace(**{**vars(options), "images": 10**9, "seed": options.seed + 1})
 

@@ -36,7 +36,7 @@ _FEWEST = 60  # images in a run
 
 
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Run the pipeline and both limits in turns, on each set; give the figures by set."""
+    """Run the pipeline and both limits in turns, on each set; return the figures by set."""
     async with AsyncExitStack() as stack:
         place = await stack.enter_async_context(open_place(pinned=options.pinned, photos=options.photos))
         program = limit_program(options.model, place.threads)

@@ -114,7 +114,7 @@ class Program:
         return self._process
 
     async def start(self) -> Any:  # noqa: ANN401 - JSON
-        """Start; give its first line."""
+        """Start; return its first line."""
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(*self._command, stdin=pipe, stdout=pipe)
         return await self._line()

@@ -31,7 +31,7 @@ QUERIES = {
 
 
 async def restart(cluster: Cluster, workers: int) -> dict[str, object]:
-    """Start the workers; give the seconds until uploads are worked on, and until all answers are complete.
+    """Start the workers; return the seconds until uploads are worked on, and until all answers are complete.
 
     Besides, for each worker, its processor time and memory by then.
     """

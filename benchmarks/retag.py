@@ -145,7 +145,7 @@ async def differences(cluster: Cluster, images: list[Image]) -> int:
 
 
 async def fill(cluster: Cluster, images: list[Image]) -> float:
-    """Upload and edit; give the seconds."""
+    """Upload and edit; return the seconds."""
     started, published = time.monotonic(), 0
     for begin in range(0, len(images), CHUNK):
         chunk = images[begin : begin + CHUNK]
@@ -158,7 +158,7 @@ async def fill(cluster: Cluster, images: list[Image]) -> float:
 
 
 async def retag(cluster: Cluster, rules: Path, *, dry_run: bool) -> tuple[Report, float]:
-    """Re-tag all images; give the report and the seconds."""
+    """Re-tag all images; return the report and the seconds."""
     settings = Settings(app_id=cluster.name, topic_prefix=cluster.names.prefix, rules=rules)
     options = RetagOptions(uuid.uuid4().hex, "rules", dry_run=dry_run)
     job = RetagJob(KafkaConnection(cluster.bootstrap), settings, options)
@@ -211,7 +211,7 @@ async def run(options: argparse.Namespace, bootstrap: str, folder: Path) -> dict
 
 
 def main() -> int:
-    """Read the command line and run; give 1 if a count is wrong."""
+    """Read the command line and run; return 1 if a count is wrong."""
     parser = parser_of(__doc__)
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=1)

@@ -70,7 +70,7 @@ class Results:
         await self._consumer.stop()
 
     async def next(self, count: int, seconds: float) -> list[tuple[float, bytes]]:
-        """Wait for so many results; give the time that each carries, in seconds, and its value.
+        """Wait for so many results; return the time that each carries, in seconds, and its value.
 
         Raises:
             TimeoutError: Fewer came.

@@ -32,7 +32,7 @@ _FEWEST = 40  # images
 
 
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Let all run in turns; give ratios and figures by peer."""
+    """Let all run in turns; return ratios and figures by peer."""
     async with AsyncExitStack() as stack:
         place = await stack.enter_async_context(open_place(pinned=options.pinned))
         ours = await stack.enter_async_context(Workers("tagstream", place, model=options.model))

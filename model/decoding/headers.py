@@ -73,7 +73,7 @@ def check_jpeg_header(data: bytes) -> bool:
 
 
 def without_jpeg_exif(data: bytes) -> tuple[bytes, bytes]:
-    """Overwrite the name of a JPEG's EXIF segments, and give their data.
+    """Overwrite the name of a JPEG's EXIF segments, and return their data.
 
     Pillow would unpack them in search of a resolution. They stay where they are: what was around a segment
     that is taken out could become one.

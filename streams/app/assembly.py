@@ -63,7 +63,7 @@ def fold_rules_of(settings: Settings) -> FoldRules:
 
 
 def build_tagger(settings: Settings) -> tuple[TaggerPool | StubTagger, dict[str, ModelInfo]]:
-    """Load each add-on's model, once per folder; give what tags, and the model behind each add-on.
+    """Load each add-on's model, once per folder; return what tags, and the model behind each add-on.
 
     Raises:
         ManifestError: A model folder cannot be used.

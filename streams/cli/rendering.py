@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.cli.charts import printable
-from streams.kafka.output_follower import Followed
+from streams.kafka.output_follower import OutputRecord
 from streams.kafka.publishing import Publication
 
 SHOWN_TAGS = 5
@@ -65,7 +65,7 @@ def results_table(publication: Publication) -> Table:
     return table
 
 
-def fault_text(letter: Followed) -> Text:
+def fault_text(letter: OutputRecord) -> Text:
     """The reason of a dead letter."""
     fault = letter.fault
     if fault is None:
@@ -73,7 +73,7 @@ def fault_text(letter: Followed) -> Text:
     return Text(f"dead letter: {printable(fault.reason)} ({printable(fault.message)})", style="red")
 
 
-def line(answer: Followed) -> Text:
+def line(answer: OutputRecord) -> Text:
     """One line for one record, as `tagstream tail` prints it."""
     text = Text(f"{answer.kind:<15}", style="cyan")
     if answer.kind == "dead-letter":

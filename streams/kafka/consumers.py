@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, Collection
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.kafka.any_header_name import read_any_header_name
 from streams.kafka.connection import KafkaConnection
+from streams.kafka.lenient_headers import use_lenient_headers
 
 
 class _Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
@@ -33,7 +33,7 @@ class _Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
 
 def open_consumer(connection: KafkaConnection, isolation: str = "read_committed") -> AIOKafkaConsumer:
     """Make a consumer outside of any group, of committed records unless asked, with any header names."""
-    read_any_header_name()
+    use_lenient_headers()
     return _Consumer(
         **connection.aiokafka_options(),
         isolation_level=isolation,

@@ -71,7 +71,7 @@ class Replica:
         self._progress: dict[int, tuple[int, float]] = {}
 
     def take(self, partition: int) -> PartitionState:
-        """Stop following a partition and give its state: from now on the caller feeds it."""
+        """Stop following a partition and return its state: from now on the caller feeds it."""
         self._taken.add(partition)
         self._changed.set()
         return self.states[partition]

@@ -38,7 +38,7 @@ from streams.fold.changes import Changes
 from streams.fold.fold import fold
 from streams.kafka.admin import ensure_topics
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.span import TopicSpan, measure, read
+from streams.kafka.offset_ranges import OffsetRanges, find_offset_ranges, read_offset_ranges
 from streams.state.partition import PartitionState
 
 ROOT = Path(__file__).parents[2]
@@ -221,9 +221,9 @@ def test_no_escape_sequence_reaches_the_terminal() -> None:
 
 @given(st.sets(st.integers(0, 300)), st.integers(0, 300))
 def test_replayed_letters(offsets: set[int], start: int) -> None:
-    """Law: exactly those that were added and are in the span are in it."""
-    span = TopicSpan("letters", {0: start}, {0: 300})
-    found = ReplayedLetters(span)
+    """Law: exactly those that were added and are in the ranges are in it."""
+    ranges = OffsetRanges("letters", {0: start}, {0: 300})
+    found = ReplayedLetters(ranges)
     for offset in offsets:
         found.add(TopicPartitionOffset("letters", 0, offset))
         found.add(TopicPartitionOffset("other", 0, 299 - offset))
@@ -331,7 +331,7 @@ async def cluster(kafka: str, unique: str, tmp_path: Path, photos: Photos) -> As
 
 
 async def command(cluster: Cluster, *arguments: str, answer: str = "") -> tuple[int, str, str]:
-    """Run `tagstream dead-letters`; give its exit code and what it printed."""
+    """Run `tagstream dead-letters`; return its exit code and what it printed."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "streams.cli", "dead-letters", *arguments),
         *("--broker", cluster.bootstrap, "--topic-prefix", cluster.names.prefix),
@@ -508,7 +508,9 @@ async def test_a_replay_that_is_cut_short_can_be_completed(
         await again.replay(remaining)
     assert (again.sent, again.in_doubt, again.foreign) == (700, 0, 0)
     assert len(await choose(box, Selection(), new_only=True)) == 0
-    async with aclosing(read(connection, await measure(connection, NAMES.uploads))) as uploads:
+    async with aclosing(
+        read_offset_ranges(connection, await find_offset_ranges(connection, NAMES.uploads))
+    ) as uploads:
         found = Counter([str(replayed_letter(upload.headers)) async for upload in uploads])
     assert len(found) == found.total() == 1200
 

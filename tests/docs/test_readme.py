@@ -287,7 +287,7 @@ def shown_output() -> list[str]:
 async def sample_run(
     kafka: str, unique: str, tmp_path: Path, *flags: str
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
-    """Run the samples with topics of their own; give the process and the port of its API."""
+    """Run the samples with topics of their own; return the process and the port of its API."""
     port = free_port()
     arguments = {
         "--broker": kafka,

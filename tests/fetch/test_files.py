@@ -281,7 +281,7 @@ async def test_a_file_that_is_replaced_meanwhile_leads_nowhere_else(
 
 @pytest.fixture
 def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[threading.Event]]:
-    """Files called `stuck` are not read until the test lets them; give who waits."""
+    """Files called `stuck` are not read until the test lets them; return who waits."""
     waiting: list[threading.Event] = []
     sized = source_files._size
 

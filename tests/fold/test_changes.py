@@ -13,7 +13,7 @@ def committed() -> dict[str, dict[str, bytes]]:
 
 
 def count_once(rows: dict[str, dict[str, bytes]], warm: WarmRows, *, commit: bool = True) -> int:
-    """Count one more; give what the row would then say."""
+    """Count one more; return what the row would then say."""
     changes = Changes(rows, warm)
     row = changes.count_row(KEY, 7)
     row.n += 1

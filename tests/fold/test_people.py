@@ -31,7 +31,7 @@ class Partition:
         self.offset = 0
 
     def see(self, event: Upload, **confidences: float) -> list[Output]:
-        """Fold the next event of the log; give what it sends."""
+        """Fold the next event of the log; return what it sends."""
         self.offset += 1
         return self.fold(done(self.offset, event, **confidences))
 
@@ -233,7 +233,7 @@ def test_an_edit_waits_where_the_image_s_upload_waits() -> None:
 
 
 def given_up(partition: Partition, offset: int, event: Upload) -> list[tuple[str, bool]]:
-    """Defer an upload until its waits have spent the budget; give what is told then."""
+    """Defer an upload until its waits have spent the budget; return what is told then."""
     for _ in range(2000):
         if outputs := partition.fold(deferred(offset, event)):
             return reasons(outputs)

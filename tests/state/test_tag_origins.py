@@ -20,7 +20,7 @@ MODEL = ModelInfo("m", "1")
 
 
 def row_after(*events: Done) -> ImageRow:
-    """Fold events of one image; give its row as the API reads it."""
+    """Fold events of one image; return its row as the API reads it."""
     state = PartitionState(0)
     for event in events:
         changes = Changes(state.rows)

@@ -47,7 +47,7 @@ changes = st.lists(st.tuples(st.integers(0, 2), places, st.none() | values), max
 
 
 def feed(trends: TrendRows, steps: Iterable[tuple[int, TrendKey, Row | None]]) -> Rows:
-    """Feed changes as a state does; give the rows that are left."""
+    """Feed changes as a state does; return the rows that are left."""
     rows: Rows = {}
     for partition, place, new in steps:
         trends.put(partition, place.encode(), None if new is None else orjson.dumps(new))

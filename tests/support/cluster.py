@@ -77,11 +77,11 @@ class Cluster:
         await self.processes[worker].wait()
 
     async def ended(self, worker: int, seconds: float = 150) -> int:
-        """Wait until a worker has ended by itself; give its exit code."""
+        """Wait until a worker has ended by itself; return its exit code."""
         return await asyncio.wait_for(self.processes[worker].wait(), seconds)
 
     async def stop(self, worker: int) -> int:
-        """Ask a worker to stop; give its exit code."""
+        """Ask a worker to stop; return its exit code."""
         self.signal(worker, signal.SIGTERM)
         return await asyncio.wait_for(self.processes[worker].wait(), 120)
 

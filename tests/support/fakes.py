@@ -97,7 +97,7 @@ def done(offset: int, event: Upload, **confidences: float) -> Done:
 
 
 def apply(state: PartitionState, event: Done, rules: FoldRules = RULES) -> list[Output]:
-    """Fold an event and commit it to a state; give what it emits."""
+    """Fold an event and commit it to a state; return what it emits."""
     changes = Changes(state.rows)
     fold(changes, event, rules)
     for table, key, value in changes.encoded():
@@ -106,7 +106,7 @@ def apply(state: PartitionState, event: Done, rules: FoldRules = RULES) -> list[
 
 
 @dataclass
-class Followed:
+class FakeReplica:
     """What a library follows, and what it says of how far each partition is."""
 
     states: dict[int, PartitionState]

@@ -17,7 +17,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from support.fakes import RULES, Followed, record, tagged, upload
+from support.fakes import RULES, FakeReplica, record, tagged, upload
 
 from schemas.answers.trends import Health, PartitionState
 from streams.app.query_indexes import Library
@@ -61,7 +61,7 @@ async def library() -> Library:
     rows, library = Rows(0), Library(Settings())
     rows.indexes += library.indexes
     await rows.tell_all()
-    library.follow(cast("Any", Followed({0: rows}, [AT])))
+    library.follow(cast("Any", FakeReplica({0: rows}, [AT])))
     for offset in range(IMAGES * len(TENANTS)):
         tenant, number = TENANTS[offset % len(TENANTS)], offset // len(TENANTS)
         public_id = "shared" if number == 0 else f"{mark(tenant)}-{number}"
@@ -416,7 +416,7 @@ async def listening(routes: list[Route] | None = None, guard: Guard | None = Non
 
 
 async def say(port: int, request: bytes, seconds: float = 5) -> bytes:
-    """Send bytes as they are; give all that comes back until the other side closes."""
+    """Send bytes as they are; return all that comes back until the other side closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
     try:
@@ -536,7 +536,7 @@ Wire = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def connected(port: int, request: bytes = b"") -> Wire:
-    """Open a connection, and keep it; give it when its request has been answered."""
+    """Open a connection, and keep it; return it when its request has been answered."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     if request:
         writer.write(request)

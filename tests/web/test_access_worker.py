@@ -22,7 +22,7 @@ NOBODY = "127.0.0.1:1"  # no broker listens there
 
 
 async def end_of(*words: str, **environment: str) -> tuple[int, str]:
-    """Run a command that ends by itself; give its exit code and all that it says."""
+    """Run a command that ends by itself; return its exit code and all that it says."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "streams.cli", *words),
         env={**os.environ, **environment},

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.fakes import Followed
+from support.fakes import FakeReplica
 from support.trend_rows import TrendRows
 
 from schemas.answers.trends import PartitionState
@@ -187,7 +187,7 @@ def test_rolling_windows_are_never_refused(
 async def test_a_worker_counts_by_its_settings_and_its_partitions_clocks() -> None:
     """The state's clock, not the wall's: nothing is gone of a log that stands still."""
     rows, library = Rows(0), Library(Settings(keep_hours=20))
-    library.follow(cast("Any", Followed({0: rows})))
+    library.follow(cast("Any", FakeReplica({0: rows})))
     [route] = [route for route in library.routes() if route.path == "/trends/top"]
     question = route.read({"window": ["2026-11-02T12"]})  # 22 days before
     await route.handler(question)

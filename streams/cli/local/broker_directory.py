@@ -110,7 +110,7 @@ class BrokerDirectory:
         return ""
 
     def claim(self) -> int:
-        """Lock the directory; give the descriptor that holds the lock.
+        """Lock the directory; return the descriptor that holds the lock.
 
         Raises:
             BrokerError: Another broker uses it, or it cannot be used.

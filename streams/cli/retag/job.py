@@ -164,8 +164,8 @@ class RetagJob:
     ) -> AsyncIterator[tuple[int, Mapping[str, bytes], list[str]]]:
         """For each partition its images' rows, and the keys of those that are meant."""
         limit = self._options.limit
-        for partition, span in (await partitions_of(self._connection, self._names)).items():
-            rows = await image_rows(self._connection, span)
+        for partition, ranges in (await partitions_of(self._connection, self._names)).items():
+            rows = await image_rows(self._connection, ranges)
             left = None if limit is None else limit - self.report.total
             keys = list(islice(choose(rows, selection, self.report.fates), left))
             self.report.total += len(keys)

@@ -21,7 +21,7 @@ from streams.fold.changes import Row
 from streams.fold.retagging import second_look
 from streams.fold.rows import ImageKey
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.span import TopicSpan, measure, read
+from streams.kafka.offset_ranges import OffsetRanges, find_offset_ranges, read_offset_ranges
 
 SOURCE = "tagstream:retag"
 Mode = Literal["rules", "model", "image"]  # the field `retag` of an event
@@ -91,23 +91,23 @@ class Selection:
         )
 
 
-async def partitions_of(connection: KafkaConnection, names: TopicNames) -> dict[int, TopicSpan]:
+async def partitions_of(connection: KafkaConnection, names: TopicNames) -> dict[int, OffsetRanges]:
     """Measure what there is of the images' changelog, by partition."""
-    span = await measure(connection, names.changelog("images"))
+    ranges = await find_offset_ranges(connection, names.changelog("images"))
     return {
-        number: TopicSpan(span.topic, {number: start}, {number: span.ends[number]})
-        for number, start in sorted(span.starts.items())
+        number: OffsetRanges(ranges.topic, {number: start}, {number: ranges.ends[number]})
+        for number, start in sorted(ranges.starts.items())
     }
 
 
-async def image_rows(connection: KafkaConnection, span: TopicSpan) -> dict[str, bytes]:
+async def image_rows(connection: KafkaConnection, ranges: OffsetRanges) -> dict[str, bytes]:
     """Read the rows of a partition's images as they are now.
 
     Raises:
         KafkaTimeoutError: The cluster stopped answering.
     """
     rows: dict[str, bytes] = {}
-    async with contextlib.aclosing(read(connection, span)) as records:
+    async with contextlib.aclosing(read_offset_ranges(connection, ranges)) as records:
         async for record in records:
             key = (record.key or b"").decode()
             if record.value is None:

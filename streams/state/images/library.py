@@ -109,7 +109,7 @@ class Library:
             slots[key] = self._append(partition, key, image)
 
     def append_many(self, partition: int, batch: Batch, tags: NDArray[np.int32], by_tag: ByTag) -> int:
-        """Append images that the partition does not have yet; give the slot of the first.
+        """Append images that the partition does not have yet; return the slot of the first.
 
         What `slots` knows of them, the caller adds.
 
