@@ -26,7 +26,7 @@ from streams.fold.uploaders import Uploaders
 from streams.state.loading import load
 from streams.state.partition import PartitionState as State
 from streams.state.trends.index import TrendIndex
-from streams.web.api.retained import KeptBuckets
+from streams.web.api.retained import RetainedBuckets
 from streams.web.api.routes import Route
 from streams.web.api.trends import TrendRoutes
 
@@ -119,8 +119,8 @@ async def run(options: argparse.Namespace) -> None:
     print(
         f"{options.images:,} images, {number:,} rows: loaded with {cpu / number * 1e6:.2f} µs of cpu per row"
     )
-    kept = KeptBuckets(Retention.of(Settings()), states)
-    routes = {route.path: route for route in TrendRoutes(index, Fresh(), lambda: NOW, kept).routes()}
+    retained = RetainedBuckets(Retention.of(Settings()), states)
+    routes = {route.path: route for route in TrendRoutes(index, Fresh(), lambda: NOW, retained).routes()}
     await measure(routes, options.rounds)
 
 

@@ -12,7 +12,7 @@ from schemas.topics import TopicNames
 from streams.app.assembly import fold_rules_of, open_categorizer
 from streams.app.exit import doom
 from streams.app.faust_app import Tagstream, create_app
-from streams.app.query_indexes import Library
+from streams.app.query_indexes import QueryIndexes
 from streams.app.settings import Settings
 from streams.fold.fold import fold
 from streams.fold.retention import expired_rows
@@ -51,7 +51,7 @@ class Worker:
         self._doom = functools.partial(doom, connection)
         self._watch: KafkaWatch | None = None
         self._app: Tagstream | None = None
-        self._library = Library(settings)
+        self._query_indexes = QueryIndexes(settings)
         self._stopping = asyncio.Event()
 
     @property
@@ -83,7 +83,7 @@ class Worker:
         """
         async with contextlib.AsyncExitStack() as stack:
             closed = None if self.settings.queries else "this worker only tags; ask one with queries on"
-            api = QueryApi(self, self._library.routes(), guard=Guard.of(self.settings), closed=closed)
+            api = QueryApi(self, self._query_indexes.routes(), guard=Guard.of(self.settings), closed=closed)
             self.port = await api.start(self.settings.web_host, self.settings.web_port)
             stack.push_async_callback(api.stop)
             log.info("query API on http://%s:%d", self.settings.web_host, self.port)
@@ -105,16 +105,16 @@ class Worker:
             names,
             settings.partitions,
             follows=settings.queries,
-            indexes=self._library.indexes if settings.queries else (),
-            prepare=self._library.prepare,
+            indexes=self._query_indexes.indexes if settings.queries else (),
+            prepare=self._query_indexes.prepare,
         )
-        self._library.follow(replica)
+        self._query_indexes.follow(replica)
         keeper = SnapshotKeeper(replica, Snapshots(settings.data_dir / "state", settings.app_id))
         if settings.snapshot_interval:
             self._status = "loading snapshots"
             await keeper.restore_all()
         self._watch = KafkaWatch(self._connection, names, settings.partitions)
-        services = [replica.run(), self._library.keep_up(), self._watch.run()]
+        services = [replica.run(), self._query_indexes.keep_up(), self._watch.run()]
         if settings.snapshot_interval:
             services.append(keeper.run(settings.snapshot_interval))
         background = [asyncio.create_task(service) for service in services]

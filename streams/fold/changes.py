@@ -35,7 +35,7 @@ encode_count = msgspec.json.Encoder(enc_hook=_encode).encode
 decode_count = msgspec.json.Decoder(CountRow, dec_hook=_decode).decode
 
 
-class WarmRows:
+class CountRowCache:
     """Decoded rows of late, for whoever changes them next.
 
     A row is good only for the very bytes that it was written as: whoever takes it names the committed
@@ -74,12 +74,12 @@ class Changes:
 
     Args:
         committed: The rows before this transaction.
-        warm: Rows that earlier transactions decoded.
+        cache: Rows that earlier transactions decoded.
     """
 
-    def __init__(self, committed: PartitionRows, warm: WarmRows | None = None) -> None:
+    def __init__(self, committed: PartitionRows, cache: CountRowCache | None = None) -> None:
         self._committed = committed
-        self._warm = WarmRows() if warm is None else warm
+        self._cache = CountRowCache() if cache is None else cache
         self._counts = committed["trends"]
         self._rows: dict[tuple[str, str], Row | CountRow | None] = {}
         self.written: set[tuple[str, str]] = set()
@@ -107,7 +107,7 @@ class Changes:
         row = self._rows.get(place)
         if not isinstance(row, CountRow):
             encoded = self._counts.get(key)
-            row = CountRow(offset, 0, {}) if encoded is None else self._warm.take(key, encoded)
+            row = CountRow(offset, 0, {}) if encoded is None else self._cache.take(key, encoded)
             self._rows[place] = row
             self.written.add(place)
         row.o = offset
@@ -133,5 +133,5 @@ class Changes:
         if row.n <= 0:
             return None
         encoded = encode_count(row)
-        self._warm.keep(key, encoded, row)
+        self._cache.keep(key, encoded, row)
         return encoded

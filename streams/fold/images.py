@@ -7,7 +7,7 @@ from typing import Any
 from schemas.results import ModelInfo, ScoredTag
 from schemas.uploads import Upload
 from streams.fold.changes import Row
-from streams.fold.history import ChangedTags, places_of
+from streams.fold.history import ChangedTags, encode_sources
 from streams.fold.outcomes import Rederived, Tagged
 from streams.fold.people import assigned_by_add_ons, forget, weigh
 from streams.fold.rows import remembered
@@ -115,7 +115,7 @@ def changed_history(old: Row | None, new: Row, upload: Upload, **told: Any) -> l
         "removed": changed.removed,
     }
     sources = dict(zip(new["tags"], new["by"], strict=True))
-    if places := places_of(changed.added, sources, told.get("models", ())):
+    if places := encode_sources(changed.added, sources, told.get("models", ())):
         change["from"] = places
     return _shortened([*kept, change])
 

@@ -22,7 +22,7 @@ from aiokafka.errors import KafkaError, ProducerFenced
 from schemas.errors import InvariantError
 from schemas.times import steady_time
 from schemas.uploads import Record
-from streams.fold.changes import Changes, PartitionRows, WarmRows
+from streams.fold.changes import Changes, CountRowCache, PartitionRows
 from streams.fold.outcomes import Done, Outcome, Tagged
 from streams.fold.retention import Expired
 from streams.fold.retries import record_of
@@ -142,7 +142,7 @@ class Unit:
         self._pace = pace
         self._slots = asyncio.Semaphore(pace.max_in_flight)
         self._order = Order()
-        self._warm = WarmRows()
+        self._count_rows = CountRowCache()
         self._schedule = RetrySchedule()
         self._retry_slots = asyncio.Semaphore(RETRY_SLOTS)
         self._room = WaitingRoom(partition, pace.max_retries, self._schedule.waiting, self._schedule.aside)
@@ -362,7 +362,7 @@ class Unit:
 
     async def _commit(self, late: list[Entry], entries: list[Entry]) -> None:
         state = self.books.state
-        changes = Changes(state.rows, self._warm)
+        changes = Changes(state.rows, self._count_rows)
         for table, key, expired in self._expired[:SWEPT_PER_TRANSACTION]:
             if state.rows[table].get(key) == expired:  # an image may have come back since
                 changes.put(table, key, None)

@@ -38,7 +38,7 @@ from streams.state.users.index import UserIndex
 from streams.state.users.similar import AllNeighbours
 from streams.web.api.images import ImageRoutes
 from streams.web.api.parameters import wire_name
-from streams.web.api.retained import KeptBuckets
+from streams.web.api.retained import RetainedBuckets
 from streams.web.api.routes import Route
 from streams.web.api.trends import TrendRoutes
 from streams.web.api.users import UserRoutes
@@ -87,7 +87,7 @@ class World:
         self._indexes = (trends, images, users)
         everybody = AllNeighbours(users, lambda: NOW)
         self.routes: list[Route] = [
-            *TrendRoutes(trends, self.fresh, lambda: NOW, KeptBuckets(RULES.retention, {})).routes(),
+            *TrendRoutes(trends, self.fresh, lambda: NOW, RetainedBuckets(RULES.retention, {})).routes(),
             *ImageRoutes(images, {0: self}, self.fresh).routes(),
             *UserRoutes(everybody, images, {0: self}, self.fresh, lambda: NOW).routes(),
         ]

@@ -107,7 +107,7 @@ def apply(state: PartitionState, event: Done, rules: FoldRules = RULES) -> list[
 
 @dataclass
 class FakeReplica:
-    """What a library follows, and what it says of how far each partition is."""
+    """What query indexes follow, and what it says of how far each partition is."""
 
     states: dict[int, PartitionState]
     fresh: list[answers.PartitionState] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
 import orjson
 
-from streams.fold.history import places_of
+from streams.fold.history import encode_sources
 
 RULES = "0e57c2a1b94d"
 
@@ -24,7 +24,7 @@ def image_row(
             sources.setdefault(tag, []).append(add_on)
     cause = ["kafka:image.uploads", f"image.uploads/0/{at}", "image.uploaded"]
     change = {"at": at, "cause": cause, "rules": RULES, "models": {name: ["m", "1"] for name in scores}}
-    places = places_of(sources, sources, scores)
+    places = encode_sources(sources, sources, scores)
     change |= {"added": list(sources), "removed": []} | ({"from": places} if places else {})
     return orjson.dumps(
         {

@@ -14,13 +14,13 @@ from support.trend_rows import TrendRows
 
 from schemas.answers.trends import PartitionState
 from schemas.topics import OFFSET_KEY
-from streams.app.query_indexes import Library
+from streams.app.query_indexes import QueryIndexes
 from streams.app.settings import Settings
 from streams.fold.retention import Retention
 from streams.fold.rows import ALL, WINDOW_SECONDS, TrendKey, bucket_start
 from streams.state.partition import PartitionState as Rows
 from streams.web.access.errors import UnknownError
-from streams.web.api.retained import KeptBuckets
+from streams.web.api.retained import RetainedBuckets
 from streams.web.api.trends import TrendRoutes
 
 NOW = 1_795_521_600  # 2026-11-24T12:00:00Z
@@ -50,8 +50,8 @@ class World:
         self._trends = TrendRows()
         for state, mark in zip(self._trends.states.values(), marks, strict=True):
             state.mark = int(mark * 1000)
-        kept = KeptBuckets(self._retention, self._trends.states)
-        routes = TrendRoutes(self._trends.index, Fresh(), lambda: self.now, kept).routes()
+        retained = RetainedBuckets(self._retention, self._trends.states)
+        routes = TrendRoutes(self._trends.index, Fresh(), lambda: self.now, retained).routes()
         self._routes = {route.path: route for route in routes}
 
     def upload(self, at: float, images: int = 1, partition: int = 0) -> None:
@@ -186,9 +186,9 @@ def test_rolling_windows_are_never_refused(
 
 async def test_a_worker_counts_by_its_settings_and_its_partitions_clocks() -> None:
     """The state's clock, not the wall's: nothing is gone of a log that stands still."""
-    rows, library = Rows(0), Library(Settings(keep_hours=20))
-    library.follow(cast("Any", FakeReplica({0: rows})))
-    [route] = [route for route in library.routes() if route.path == "/trends/top"]
+    rows, indexes = Rows(0), QueryIndexes(Settings(keep_hours=20))
+    indexes.follow(cast("Any", FakeReplica({0: rows})))
+    [route] = [route for route in indexes.routes() if route.path == "/trends/top"]
     question = route.read({"window": ["2026-11-02T12"]})  # 22 days before
     await route.handler(question)
     rows.apply("meta", OFFSET_KEY, orjson.dumps({"next": 1, "mark": NOW * 1000}))

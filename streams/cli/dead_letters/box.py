@@ -102,7 +102,7 @@ class DeadLetterBox:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SelectedLetters:
     """Letters that are meant, counted.
 
     Attributes:
@@ -130,7 +130,7 @@ async def choose(
     new_only: bool = False,
     limit: int | None = None,
     on_read: OnRead = _ignore,
-) -> Chosen:
+) -> SelectedLetters:
     """Find the letters that are meant.
 
     Args:
@@ -143,4 +143,4 @@ async def choose(
     if new_only:
         selection = replace(selection, replayed=await box.replayed(on_read))
     summary = await box.count(selection, on_read)
-    return Chosen(box, selection, summary, max(len(summary) - limit, 0) if limit else 0)
+    return SelectedLetters(box, selection, summary, max(len(summary) - limit, 0) if limit else 0)

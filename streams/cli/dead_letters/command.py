@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from schemas.topics import TopicNames
-from streams.cli.dead_letters.box import Chosen, DeadLetterBox, choose
+from streams.cli.dead_letters.box import DeadLetterBox, SelectedLetters, choose
 from streams.cli.dead_letters.filters import LetterPlace, filters
 from streams.cli.dead_letters.letters import Letter, Selection
 from streams.cli.dead_letters.replay import Replayer
@@ -65,7 +65,7 @@ def list_letters(  # noqa: PLR0917 - click passes each option by name
         else:
             console.print(line(letter), highlight=False, soft_wrap=True)
 
-    async def run() -> Chosen:
+    async def run() -> SelectedLetters:
         chosen = await _choose(connection, names, Selection(**which), new_only=new_only, limit=limit)
         async with contextlib.aclosing(chosen.letters()) as letters:
             async for letter in letters:
@@ -148,7 +148,7 @@ def replay(  # noqa: PLR0917 - click passes each option by name
     _replay(connection, names.uploads, chosen)
 
 
-def _replay(connection: KafkaConnection, topic: str, chosen: Chosen) -> None:
+def _replay(connection: KafkaConnection, topic: str, chosen: SelectedLetters) -> None:
     fault = None
     with counting_progress() as progress:
         bar = progress.add_task("publishing", total=len(chosen))
@@ -171,14 +171,14 @@ def _replay(connection: KafkaConnection, topic: str, chosen: Chosen) -> None:
         sys.exit(1)
 
 
-async def _send(replayer: Replayer, chosen: Chosen) -> None:
+async def _send(replayer: Replayer, chosen: SelectedLetters) -> None:
     async with replayer, contextlib.aclosing(chosen.letters()) as letters:
         await replayer.replay(letters)
 
 
 async def _choose(
     connection: KafkaConnection, names: TopicNames, selection: Selection, *, new_only: bool, limit: int | None
-) -> Chosen:
+) -> SelectedLetters:
     await require_topics(connection, names)
     box = await DeadLetterBox.open(connection, names, selection.since)
     with counting_progress() as progress:
@@ -201,7 +201,7 @@ def _run(main: Coroutine[Any, Any, T]) -> T:
         give_up("dead-letters", error)
 
 
-def _summarize(console: Console, chosen: Chosen) -> None:
+def _summarize(console: Console, chosen: SelectedLetters) -> None:
     if not len(chosen.summary):
         console.print("no dead letter matches")
         return

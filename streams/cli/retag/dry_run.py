@@ -27,7 +27,7 @@ def with_rules(rules: Rules) -> Compute:
     return compute
 
 
-class Rehearsal:
+class DryRun:
     """Re-tags that stay without consequences.
 
     Attributes:

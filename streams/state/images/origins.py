@@ -6,7 +6,7 @@ from schemas.answers.images import AssignedTag, TagChange, TagEdit, TagOrigin
 from schemas.results import Cause, ModelInfo
 from schemas.times import utc_datetime
 from schemas.uploads import UploadType
-from streams.fold.history import tags_of
+from streams.fold.history import decode_sources
 from streams.fold.people import ADDED, OWN, PEOPLE, Decision
 from streams.state.images.rows import Change, ImageRow
 
@@ -45,7 +45,7 @@ def _change(change: Change) -> TagChange:
         change.rules,
         change.by,
         taggers,
-        {} if is_old else tags_of(change.added, change.places, taggers),
+        {} if is_old else decode_sources(change.added, change.places, taggers),
     )
 
 

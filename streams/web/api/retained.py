@@ -24,7 +24,7 @@ class Clocked(Protocol):
         """Give the partition's clock in milliseconds."""
 
 
-class KeptBuckets:
+class RetainedBuckets:
     """Tells by the partition whose clock is the most advanced: it has let go of the most."""
 
     def __init__(self, retention: Retention, states: Mapping[int, Clocked]) -> None:
