@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.photo_sets import SETS
-from benchmarks.place import open_place
 from benchmarks.program import parser_of
+from benchmarks.testbed import open_testbed
 from benchmarks.workers import Workers
 
 _TOP = 25
@@ -98,7 +98,7 @@ async def record(options: argparse.Namespace) -> str:
     """Run a worker under load and return py-spy's folded stacks."""
     spy = shutil.which("py-spy") or str(Path(sys.executable).with_name("py-spy"))
     options.into.parent.mkdir(parents=True, exist_ok=True)
-    async with open_place() as place, Workers("pipeline", place) as workers:
+    async with open_testbed() as place, Workers("pipeline", place) as workers:
         command = [
             spy,
             "record",

@@ -33,10 +33,10 @@ from benchmarks.kafka_floor import floor_ms
 from benchmarks.measured import DEADLINE, Topics
 from benchmarks.pairs import steady_rate
 from benchmarks.photo_sets import SETS, load_sets
-from benchmarks.place import Place, open_place
 from benchmarks.processes import Program
 from benchmarks.program import parser_of
 from benchmarks.stream import uploads
+from benchmarks.testbed import Testbed, open_testbed
 from benchmarks.workers import Workers
 from model import Tagger, decode
 
@@ -54,7 +54,7 @@ class Arrivals:
         inside: How long their images were in work, from intake to tags, in milliseconds.
     """
 
-    def __init__(self, place: Place, topics: Topics) -> None:
+    def __init__(self, place: Testbed, topics: Topics) -> None:
         self.times: dict[str, float] = {}
         self.inside: dict[str, float] = {}
         self._places = [TopicPartition(topics.results, partition) for partition in range(topics.partitions)]
@@ -94,7 +94,7 @@ class Arrivals:
 class Client:
     """Publishes events one by one and learns how long their results take."""
 
-    def __init__(self, place: Place, workers: Workers, producer: AIOKafkaProducer) -> None:
+    def __init__(self, place: Testbed, workers: Workers, producer: AIOKafkaProducer) -> None:
         self._place = place
         self._workers = workers
         self._producer = producer
@@ -165,7 +165,7 @@ def spread(values: list[float]) -> dict[str, float]:
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Measure both; return the figures."""
     async with AsyncExitStack() as stack:
-        place = await stack.enter_async_context(open_place())
+        place = await stack.enter_async_context(open_testbed())
         model = ["--model", str(options.model)] if options.model else []
         bare = Program("benchmarks.latency", "--orders", "--server", place.server, *model)
         stack.push_async_callback(bare.stop)

@@ -20,11 +20,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from benchmarks.image_server import TAGS
 from benchmarks.photo_sets import CACHE
-from benchmarks.place import Place, open_place
 from benchmarks.processes import cpu_seconds, resident_mb
 from benchmarks.program import run_program
 from benchmarks.samples import Sample, sampled, sparkline, write_plot
 from benchmarks.stream import publish, uploads
+from benchmarks.testbed import Testbed, open_testbed
 from benchmarks.workers import Workers
 from schemas.uploads import UploadData
 from streams.app.settings import Settings
@@ -43,7 +43,7 @@ async def folded(workers: Workers) -> int:
     return sum(state["next_offset"] for state in states)
 
 
-async def over_many(place: Place, count: int) -> dict[str, Any]:
+async def over_many(place: Testbed, count: int) -> dict[str, Any]:
     """Fold many uploads of few images."""
     workers = Workers("worker", place, environment=_STUB, warm_up=False)
     async with workers:
@@ -71,7 +71,7 @@ async def over_many(place: Place, count: int) -> dict[str, Any]:
     }
 
 
-def _again(place: Place, numbers: range) -> list[UploadData]:
+def _again(place: Testbed, numbers: range) -> list[UploadData]:
     """Uploads whose images come again and again."""
     found = []
     for number in numbers:
@@ -88,7 +88,7 @@ def growth(samples: Sequence[Sample]) -> float:
     return median(values[-quarter:]) / median(values[quarter : 2 * quarter] or values)
 
 
-async def behind_backlog(place: Place, count: int, seconds: float) -> dict[str, Any]:
+async def behind_backlog(place: Testbed, count: int, seconds: float) -> dict[str, Any]:
     """Start a worker before a backlog and watch it for a while."""
     workers = Workers("worker", place, environment={"TAGSTREAM_LOG_LEVEL": "INFO"}, warm_up=False)
     names = workers.cluster.names
@@ -113,7 +113,7 @@ async def behind_backlog(place: Place, count: int, seconds: float) -> dict[str, 
     }
 
 
-async def _members(place: Place, group: str) -> int:
+async def _members(place: Testbed, group: str) -> int:
     admin = AIOKafkaAdminClient(bootstrap_servers=place.bootstrap)
     await admin.start()
     try:
@@ -125,7 +125,7 @@ async def _members(place: Place, group: str) -> int:
 
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Do both."""
-    async with open_place() as place:
+    async with open_testbed() as place:
         many = await over_many(place, options.uploads)
         backlog = await behind_backlog(place, options.backlog, options.backlog_seconds)
     titles = {

@@ -27,9 +27,9 @@ from typing import Any
 from benchmarks.limit import Limit, limit_program
 from benchmarks.pairs import Run, Spread, cpu_ratio, interleave, rate_ratio
 from benchmarks.photo_sets import SETS
-from benchmarks.place import open_place
 from benchmarks.processes import only_on
 from benchmarks.program import run_program
+from benchmarks.testbed import open_testbed
 from benchmarks.workers import Workers
 
 _FEWEST = 60  # images in a run
@@ -38,7 +38,7 @@ _FEWEST = 60  # images in a run
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Run the pipeline and both limits in turns, on each set; return the figures by set."""
     async with AsyncExitStack() as stack:
-        place = await stack.enter_async_context(open_place(pinned=options.pinned, photos=options.photos))
+        place = await stack.enter_async_context(open_testbed(pinned=options.pinned, photos=options.photos))
         program = limit_program(options.model, place.threads)
         stack.push_async_callback(program.stop)
         with only_on(place.cores):

@@ -18,8 +18,8 @@ from support.cluster import Cluster
 
 from benchmarks.measured import Topics, measure_run
 from benchmarks.pairs import Run
-from benchmarks.place import Place
 from benchmarks.processes import main_thread_seconds, only_on
+from benchmarks.testbed import Testbed
 
 WARM_UP = 40  # images
 _STAGES = ("fetch", "decode", "inference", "total")
@@ -36,7 +36,7 @@ class Workers:
     def __init__(
         self,
         name: str,
-        place: Place,
+        place: Testbed,
         *,
         count: int = 1,
         partitions: int = 4,

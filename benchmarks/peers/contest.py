@@ -21,8 +21,8 @@ from typing import Any
 from benchmarks.pairs import Contestant, Run, Spread, cpu_ratio, interleave, rate_ratio
 from benchmarks.peers.contestants import PEERS, Contender, installed
 from benchmarks.photo_sets import SETS
-from benchmarks.place import Place, open_place
 from benchmarks.program import run_program
+from benchmarks.testbed import Testbed, open_testbed
 from benchmarks.workers import Workers
 
 _COUNTS = (1, 2, 4)
@@ -34,7 +34,7 @@ _FEWEST = 40  # images
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Let all run in turns; return ratios and figures by peer."""
     async with AsyncExitStack() as stack:
-        place = await stack.enter_async_context(open_place(pinned=options.pinned))
+        place = await stack.enter_async_context(open_testbed(pinned=options.pinned))
         ours = await stack.enter_async_context(Workers("tagstream", place, model=options.model))
         images = max(_FEWEST, int((await ours.run(options.set, 2 * _FEWEST)).rate * options.seconds))
         names = [name for name in options.only.split(",") if installed(options.python, name)]
@@ -51,7 +51,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
     return summary(runs) | {"set": options.set, "not_installed": missing}
 
 
-async def _best_count(name: str, place: Place, options: argparse.Namespace, images: int) -> int:
+async def _best_count(name: str, place: Testbed, options: argparse.Namespace, images: int) -> int:
     if not PEERS[name].scales:
         return 1
     rates = {}

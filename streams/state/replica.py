@@ -18,7 +18,7 @@ from schemas.times import utc_datetime
 from schemas.topics import TopicNames
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
-from streams.state.changelogs import CHUNK, absorb, places_of
+from streams.state.changelogs import CHUNK, absorb, changelog_partitions
 from streams.state.loading import Index
 from streams.state.partition import PartitionState
 
@@ -86,7 +86,7 @@ class Replica:
     async def run(self) -> None:
         """Follow, for ever, and build the indexes."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._tell())
+            tasks.create_task(self._build_indexes())
             tasks.create_task(self._keep_following())
 
     async def _keep_following(self) -> None:
@@ -107,7 +107,7 @@ class Replica:
     @property
     def complete(self) -> bool:
         """Whether every partition's state is here, and answers are made of it."""
-        return self._prepared and self._told_all
+        return self._prepared and self._all_indexed
 
     @property
     def behind(self) -> list[int]:
@@ -120,8 +120,8 @@ class Replica:
         ]
 
     @property
-    def _told_all(self) -> bool:
-        return all(state.told for state in self.states.values())
+    def _all_indexed(self) -> bool:
+        return all(state.indexed for state in self.states.values())
 
     def _has(self, partition: int) -> bool:
         return self.follows or partition in self._taken
@@ -130,7 +130,7 @@ class Replica:
         end = self._ends.get(state.partition)
         lag = None if end is None else max(end - state.next_offset, 0)
         at = None if state.event_time is None else utc_datetime(state.event_time)
-        return Freshness(state.partition, state.told, state.next_offset, lag, at)
+        return Freshness(state.partition, state.indexed, state.next_offset, lag, at)
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         while True:
@@ -142,7 +142,7 @@ class Replica:
                 await self._changed.wait()
 
     async def _follow_these(self, consumer: AIOKafkaConsumer, followed: list[PartitionState]) -> None:
-        places = places_of(self._names, followed)
+        places = changelog_partitions(self._names, followed)
         starts = await consumer.beginning_offsets(list(places))
         ends = await consumer.end_offsets(list(places))
         if self._changed.is_set():
@@ -187,21 +187,21 @@ class Replica:
         for partition in waiting - self._taken:
             self.states[partition].loaded = True
 
-    async def _tell(self) -> None:
+    async def _build_indexes(self) -> None:
         """Build the indexes of what has been loaded."""
         try:
             while True:
-                await self._tell_loaded()
+                await self._index_loaded()
                 await asyncio.sleep(_TELL_INTERVAL)
         finally:
             gc.unfreeze()
 
-    async def _tell_loaded(self) -> None:
+    async def _index_loaded(self) -> None:
         for state in self.states.values():
-            if state.loaded and not state.told:
-                await state.tell_all()
+            if state.loaded and not state.indexed:
+                await state.build_indexes()
                 gc.freeze()  # rows and indexes stay: a full collection need not visit them each time
-        if self._prepare is not None and not self._prepared and self._told_all:
+        if self._prepare is not None and not self._prepared and self._all_indexed:
             await self._prepare()
             self._prepared = True
 

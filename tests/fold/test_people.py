@@ -16,7 +16,7 @@ from schemas.uploads import MAX_TAGS, Upload, UploadType
 from streams.fold.changes import Changes
 from streams.fold.fold import fold
 from streams.fold.outcomes import Deferred, Done, Output
-from streams.state.images.index import searched
+from streams.state.images.index import indexed_image
 from streams.state.partition import PartitionState
 
 HOUR_MS = 3_600_000
@@ -319,6 +319,6 @@ def test_what_is_searched_takes_people_at_their_word(partition: Partition) -> No
 
 
 def searched_tags(partition: Partition) -> list[tuple[str, int]]:
-    image = searched(partition.state.rows["images"]["img"])
+    image = indexed_image(partition.state.rows["images"]["img"])
     assert image is not None
     return list(image.tags)

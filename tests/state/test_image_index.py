@@ -18,7 +18,7 @@ from streams.state.images.compaction import LEAST_DEAD, Compaction, is_due
 from streams.state.images.feed import CANDIDATES, feed
 from streams.state.images.index import ImageIndex
 from streams.state.images.related_tags import BY_BOTH, BY_LIFT, related_tags
-from streams.state.images.search import CONFIDENT, NEWEST, ImageQuery, Page, Place, nth_greatest, search
+from streams.state.images.search import CONFIDENT, NEWEST, ImageQuery, Page, SortKey, nth_greatest, search
 
 TAGS = ("sea", "sky", "dog", "cat")
 USERS = (None, "ann", "bob")
@@ -156,7 +156,7 @@ def test_pages_show_every_image_once(
     apply(index, rows, before)
     stays = naive(rows, query)
     shown: list[tuple[str, int]] = []
-    after: Place | None = None
+    after: SortKey | None = None
     turns = iter(between)
     while True:
         with pytest.MonkeyPatch.context() as patch:

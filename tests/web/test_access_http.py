@@ -60,7 +60,7 @@ async def query_indexes() -> QueryIndexes:
     """Three tenants whose images, users and tags have some names in common, and some of their own."""
     rows, query_indexes = Rows(0), QueryIndexes(Settings())
     rows.indexes += query_indexes.indexes
-    await rows.tell_all()
+    await rows.build_indexes()
     query_indexes.follow(cast("Any", FakeReplica({0: rows}, [AT])))
     for offset in range(IMAGES * len(TENANTS)):
         tenant, number = TENANTS[offset % len(TENANTS)], offset // len(TENANTS)

@@ -43,13 +43,13 @@ class Fresh:
 class World:
     """Three partitions with clocks of their own, each of which holds what it keeps."""
 
-    def __init__(self, settings: Settings, marks: tuple[float, float, float]) -> None:
+    def __init__(self, settings: Settings, stream_times: tuple[float, float, float]) -> None:
         self.now = float(NOW)
         self._counts = Counter[tuple[int, str]]()
         self._retention = Retention.of(settings)
         self._trends = TrendRows()
-        for state, mark in zip(self._trends.states.values(), marks, strict=True):
-            state.mark = int(mark * 1000)
+        for state, stream_time in zip(self._trends.states.values(), stream_times, strict=True):
+            state.stream_time = int(stream_time * 1000)
         retained = RetainedBuckets(self._retention, self._trends.states)
         routes = TrendRoutes(self._trends.index, Fresh(), lambda: self.now, retained).routes()
         self._routes = {route.path: route for route in routes}
@@ -58,7 +58,7 @@ class World:
         """Count images of koalas, in the buckets that the partition keeps."""
         for window in (ALL, *WINDOW_SECONDS):
             start = bucket_start(window, int(at * 1000))
-            if self._retention.keeps(window, start, self._trends.states[partition].mark):
+            if self._retention.keeps(window, start, self._trends.states[partition].stream_time):
                 key = TrendKey("", window, start, "koala").encode()
                 self._counts[partition, key] += images
                 number = self._counts[partition, key]
@@ -164,10 +164,10 @@ ahead = st.sampled_from([-400 * DAY, -DAY, 0, 1, HOUR - 1, HOUR]) | st.integers(
 )
 @settings(max_examples=60, deadline=None)
 def test_rolling_windows_are_never_refused(
-    chosen: Settings, now: int, marks: tuple[int, int, int], images: list[tuple[int, int]]
+    chosen: Settings, now: int, stream_times: tuple[int, int, int], images: list[tuple[int, int]]
 ) -> None:
     """With the shortest retention too, and clocks an hour ahead: these and the windows before them count."""
-    world = World(chosen, (now + marks[0], now + marks[1], now + marks[2]))
+    world = World(chosen, (now + stream_times[0], now + stream_times[1], now + stream_times[2]))
     world.now = float(now)
     for ago, partition in images:
         world.upload(now - ago, partition=partition)

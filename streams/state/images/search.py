@@ -60,7 +60,7 @@ class ImageQuery:
         return bool(self.all_of or self.any_of)
 
 
-class Place(NamedTuple):
+class SortKey(NamedTuple):
     """Where an image stands in an order: higher ranks first, equal ones by key, then by partition."""
 
     rank: int
@@ -71,7 +71,7 @@ class Place(NamedTuple):
 class Hit(NamedTuple):
     """An image that matches; `confidence` is that of the wanted tags, None where none is."""
 
-    place: Place
+    place: SortKey
     at: int
     user: str | None
     confidence: float | None
@@ -86,7 +86,7 @@ class Page(NamedTuple):
     more: bool
 
 
-def search(view: View, query: ImageQuery, *, limit: int, after: Place | None = None) -> Page:
+def search(view: View, query: ImageQuery, *, limit: int, after: SortKey | None = None) -> Page:
     """The hits that come after a place: so many, or fewer if their tags are too long for one page.
 
     The order does not depend on what else is in the library. So a reader who goes on after the last hit sees
@@ -98,7 +98,7 @@ def search(view: View, query: ImageQuery, *, limit: int, after: Place | None = N
     chosen = _first(view, slots, ranks, limit + 1, after)
     found = (
         Hit(
-            Place(int(ranks[n]), view.library.keys[slots[n]], int(view.partition[slots[n]])),
+            SortKey(int(ranks[n]), view.library.keys[slots[n]], int(view.partition[slots[n]])),
             int(view.at[slots[n]]),
             view.user_of(int(slots[n])),
             int(confidences[n]) / CONFIDENCE_STEPS if query.wants_tags else None,
@@ -224,7 +224,7 @@ def _ranks(view: View, slots: Slots, confidences: Confidences | None) -> Ranks:
     return ranks
 
 
-def _first(view: View, slots: Slots, ranks: Ranks, number: int, after: Place | None) -> list[int]:
+def _first(view: View, slots: Slots, ranks: Ranks, number: int, after: SortKey | None) -> list[int]:
     """The indices of the first so many slots after a place, in order."""
 
     def place(n: int) -> tuple[int, str, int]:

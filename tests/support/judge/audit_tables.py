@@ -67,8 +67,9 @@ def compare_tables(
         swept: Whether rows of expired buckets must be gone; otherwise they are left aside.
     """
     where = f"partition {partition}"
-    position = {name: rows["meta"]["@offset"].get(name, 0) for name in ("next", "mark", "at", "late")}
-    findings.check("positions", where, {name: getattr(expected, name) for name in position}, position)
+    must = {"next": expected.next, "mark": expected.stream_time, "at": expected.at, "late": expected.late}
+    position = {name: rows["meta"]["@offset"].get(name, 0) for name in must}
+    findings.check("positions", where, must, position)
     for table in ("images", "trends", "interests"):
         for key, row in rows[table].items():
             if row["o"] >= expected.next:
@@ -137,7 +138,7 @@ def _kept_trends(expected: Partition, rows: dict[str, Row], *, swept: bool) -> d
     return {
         key: rows[key]
         for key, place in decoded.items()
-        if expected.kept.window(place.window, place.start, expected.mark)
+        if expected.kept.window(place.window, place.start, expected.stream_time)
     }
 
 
@@ -147,7 +148,7 @@ def _kept_interests(expected: Partition, rows: dict[str, Row], *, swept: bool) -
     return {
         key: row
         for key, row in rows.items()
-        if expected.kept.interest(InterestKey.decode(key).day, expected.mark)
+        if expected.kept.interest(InterestKey.decode(key).day, expected.stream_time)
     }
 
 

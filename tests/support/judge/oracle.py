@@ -191,15 +191,15 @@ class Kept:
     day: float = 800.0
     interests: float = 365.0
 
-    def window(self, window: str, start: int, mark: int) -> bool:
-        """Whether a bucket counts when the partition's clock shows `mark`."""
+    def window(self, window: str, start: int, stream_time: int) -> bool:
+        """Whether a bucket counts when the partition's clock shows `stream_time`."""
         if window == "all":
             return True
-        return start * 1000 + WINDOW_MS[window] + getattr(self, window) * DAY_MS > mark
+        return start * 1000 + WINDOW_MS[window] + getattr(self, window) * DAY_MS > stream_time
 
-    def interest(self, day: int, mark: int) -> bool:
-        """Whether a day of interests counts when the partition's clock shows `mark`."""
-        return (day + 1 + self.interests) * DAY_MS > mark
+    def interest(self, day: int, stream_time: int) -> bool:
+        """Whether a day of interests counts when the partition's clock shows `stream_time`."""
+        return (day + 1 + self.interests) * DAY_MS > stream_time
 
 
 class Partition:
@@ -215,7 +215,7 @@ class Partition:
         self.results: list[Result] = []
         self.updates: list[Update] = []
         self.letters: list[Letter] = []
-        self.next = self.mark = self.at = self.late = 0
+        self.next = self.stream_time = self.at = self.late = 0
         self.ever: dict[TrendKey, Trend] = defaultdict(Trend)  # withdrawn images included
         self.kept = kept or Kept()
         self._look = look
@@ -223,7 +223,7 @@ class Partition:
     def apply(self, source: Source) -> None:
         """Apply the next event."""
         self.next = source.offset + 1
-        self.mark = max(self.mark, source.timestamp)
+        self.stream_time = max(self.stream_time, source.timestamp)
         try:
             event = read(source)
             self.at = max(self.at, self._handle(event, source.offset))
@@ -334,7 +334,7 @@ class Partition:
         before = {place: (old.sources[place[2]], old.user) for place in old.places()} if old else {}
         for window, start, tag in new.places():
             trend = self.ever[key[0], window, start, tag]
-            if not self.kept.window(window, start, self.mark):
+            if not self.kept.window(window, start, self.stream_time):
                 self.late += before.get((window, start, tag)) != (new.sources[tag], new.user)
             else:
                 trend.see(new.at)
@@ -345,7 +345,7 @@ class Partition:
         found: dict[TrendKey, Trend] = defaultdict(Trend)
         for (tenant, _), image in self.images.items():
             for window, start, tag in image.places():
-                if self.kept.window(window, start, self.mark):
+                if self.kept.window(window, start, self.stream_time):
                     trend = found[tenant, window, start, tag]
                     trend.n += 1
                     trend.by.update(image.sources[tag])
@@ -358,7 +358,7 @@ class Partition:
         found: dict[InterestKey, Counter[str]] = defaultdict(Counter)
         for (tenant, _), image in self.images.items():
             day = image.at // DAY_MS
-            if image.user and image.sources and self.kept.interest(day, self.mark):
+            if image.user and image.sources and self.kept.interest(day, self.stream_time):
                 found[tenant, image.user, day].update(image.sources.keys())
         return dict(found)
 

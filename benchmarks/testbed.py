@@ -13,7 +13,7 @@ from streams.cli.local.embedded_broker import EmbeddedBroker
 
 
 @dataclass(frozen=True)
-class Place:
+class Testbed:
     """What everybody uses.
 
     Attributes:
@@ -43,7 +43,7 @@ class Place:
 
 
 @asynccontextmanager
-async def open_place(*, pinned: bool = False, photos: Path | None = None) -> AsyncIterator[Place]:
+async def open_testbed(*, pinned: bool = False, photos: Path | None = None) -> AsyncIterator[Testbed]:
     """Start the servers.
 
     Args:
@@ -59,7 +59,7 @@ async def open_place(*, pinned: bool = False, photos: Path | None = None) -> Asy
         before = set(children(os.getpid()))
         with EmbeddedBroker(Path(folder) / "kafka", 0) as broker:
             try:
-                yield Place(
+                yield Testbed(
                     bootstrap=broker.bootstrap_servers,
                     server=f"http://127.0.0.1:{port}",
                     folder=Path(folder),

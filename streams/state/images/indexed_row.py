@@ -12,7 +12,7 @@ from streams.state.images.library import CONFIDENCE_STEPS, Image
 _CERTAIN = frozenset({OWN, PEOPLE})
 
 
-class SearchedRow(msgspec.Struct, gc=False):
+class IndexedRow(msgspec.Struct, gc=False):
     """The fields of an image's row that are searched."""
 
     at: int
@@ -23,16 +23,16 @@ class SearchedRow(msgspec.Struct, gc=False):
     deleted: bool = False
 
 
-read_searched = msgspec.json.Decoder(SearchedRow).decode
+decode_indexed_row = msgspec.json.Decoder(IndexedRow).decode
 
 
-def searched(row: bytes) -> Image | None:
+def indexed_image(row: bytes) -> Image | None:
     """Read from an image's row what is searched; None if it is deleted.
 
     Raises:
         msgspec.MsgspecError: It is no image's row.
     """
-    image = read_searched(row)
+    image = decode_indexed_row(row)
     if image.deleted:
         return None
     steps = [max(1, round(confidence * CONFIDENCE_STEPS)) for confidence in confidences(image)]
@@ -40,7 +40,7 @@ def searched(row: bytes) -> Image | None:
     return Image(min(max(image.at, MIN_DATETIME_MS), MAX_DATETIME_MS), image.user, tags)
 
 
-def confidences(image: SearchedRow) -> Iterable[float]:
+def confidences(image: IndexedRow) -> Iterable[float]:
     """The confidence of each tag.
 
     A tag that came with the image, that people gave it, or that no add-on gave a score, is certain.
