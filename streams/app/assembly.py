@@ -86,7 +86,7 @@ def unit_maker(
 
 
 def fold_rules_of(settings: Settings) -> FoldRules:
-    """Give what the fold depends on besides the events."""
+    """What the fold depends on besides the events."""
     retries = RetryPolicy(
         settings.retry_first, settings.retry_longest, settings.retry_budget, settings.retry_budget_crowded
     )
@@ -94,7 +94,7 @@ def fold_rules_of(settings: Settings) -> FoldRules:
 
 
 def build_tagger(settings: Settings) -> tuple[TaggerPool | StubTagger, dict[str, ModelInfo]]:
-    """Load each add-on's model, once per folder; give what tags, and the model behind each add-on.
+    """Load each add-on's model, once per folder; return what tags, and the model behind each add-on.
 
     Raises:
         ManifestError: A model folder cannot be used.

@@ -13,7 +13,7 @@ from streams.app.assembly import fold_rules_of, open_categorizer, unit_maker
 from streams.app.exit import end_process
 from streams.app.faust.app import Tagstream
 from streams.app.owned_units import OwnedUnits
-from streams.app.query_indexes import Library
+from streams.app.query_indexes import QueryIndexes
 from streams.app.settings import variable
 from streams.kafka.admin import wait_for_topics
 from streams.kafka.watch import KafkaWatch
@@ -51,7 +51,7 @@ class Worker:
         self._end_process = functools.partial(end_process, app.connection)
         self._watch: KafkaWatch | None = None
         self._owned: OwnedUnits | None = None
-        self._library = Library(app.settings)
+        self._query_indexes = QueryIndexes(app.settings)
         self._stopping = asyncio.Event()
 
     @property
@@ -83,7 +83,7 @@ class Worker:
         """
         async with contextlib.AsyncExitStack() as stack:
             closed = None if self.settings.queries else "this worker only tags; ask one with queries on"
-            api = QueryApi(self, self._library.routes(), guard=Guard.of(self.settings), closed=closed)
+            api = QueryApi(self, self._query_indexes.routes(), guard=Guard.of(self.settings), closed=closed)
             self.port = await api.start(self.settings.web_host, self.settings.web_port)
             stack.push_async_callback(api.stop)
             log.info("query API on http://%s:%d", self.settings.web_host, self.port)
@@ -104,16 +104,16 @@ class Worker:
             names,
             settings.partitions,
             follows=settings.queries,
-            indexes=self._library.indexes if settings.queries else (),
-            prepare=self._library.prepare,
+            indexes=self._query_indexes.indexes if settings.queries else (),
+            prepare=self._query_indexes.prepare,
         )
-        self._library.follow(replica)
+        self._query_indexes.follow(replica)
         keeper = SnapshotKeeper(replica, Snapshots(settings.data_dir / "state", settings.app_id))
         if settings.snapshot_interval:
             self._status = "loading snapshots"
             await keeper.restore_all()
         self._watch = KafkaWatch(self._connection, names, settings.partitions)
-        services = [replica.run(), self._library.keep_up(), self._watch.run()]
+        services = [replica.run(), self._query_indexes.keep_up(), self._watch.run()]
         if settings.snapshot_interval:
             services.append(keeper.run(settings.snapshot_interval))
         background = [asyncio.create_task(service) for service in services]

@@ -44,12 +44,12 @@ class Tagged:
 
     @property
     def is_from_afar(self) -> bool:
-        """Tell whether the image came over the network."""
+        """Whether the image came over the network."""
         return self.url.partition(":")[0].lower() not in {"data", "file"}
 
     @property
     def model(self) -> ModelInfo:
-        """Give the model of the first add-on."""
+        """The model of the first add-on."""
         return next(iter(self.models.values()))
 
 

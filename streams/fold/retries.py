@@ -44,7 +44,7 @@ class RetryPolicy:
     budget_over_limit: float = 900.0
 
     def wait(self, offset: int, attempt: int) -> float:
-        """Give the wait after so many failures: half of it fixed, half by chance.
+        """Seconds to wait after so many failures: half of it fixed, half by chance.
 
         The chance is drawn from offset and attempt, so that a replay decides alike.
         """
@@ -53,7 +53,7 @@ class RetryPolicy:
         return whole * (0.5 + digest[0] / 512)
 
     def gives_up(self, row: Row, *, over_limit: bool) -> bool:
-        """Tell whether an event has waited for long enough."""
+        """Whether an event has waited for long enough."""
         if row["faults"] >= _MOST_FAULTS or (over_limit and not row["waited"]):
             return True
         budget = min(self.budget, self.budget_over_limit) if over_limit else self.budget
@@ -97,12 +97,12 @@ def end_retry(changes: Changes, record: Record) -> None:
 
 
 def is_awaited(changes: Changes, image: str) -> bool:
-    """Tell whether an upload of an image, by the key of its row, is kept for later."""
+    """Whether an upload of an image, by the key of its row, is kept for later."""
     return changes.get("meta", AWAITED + image) is not None
 
 
 def waits_before(rows: PartitionRows, image: str, offset: int) -> bool:
-    """Tell whether an upload of an image that came before an offset is kept for later."""
+    """Whether an upload of an image that came before an offset is kept for later."""
     if AWAITED + image not in rows["meta"]:
         return False
     told = orjson.dumps(image)  # few rows hold these bytes; to unpack all of them would take a second
@@ -140,7 +140,7 @@ def _row_of(record: Record, waiting: Deferred | Parked, reason: str) -> Row:
 
 
 def record_of(encoded: bytes, partition: int) -> Record:
-    """Give back the record that a row was made of."""
+    """The record that a row was made of."""
     row = orjson.loads(encoded)
     return Record(
         topic=row["topic"],

@@ -42,10 +42,10 @@ class Turn(Protocol):
         """Whether it left that order without an outcome."""
 
     def wait_for_source(self, upload: Upload | None) -> None:
-        """Say that a stranger's server decides how long it takes from now on."""
+        """Leave the time from now on to a stranger's server."""
 
     def go_on(self) -> None:
-        """Say that it is up to us again."""
+        """Take the time back: it is up to us again."""
 
 
 class Fetches(Protocol):
@@ -150,7 +150,7 @@ class Categorizer:
     async def _target(
         self, upload: Upload, offset: int, rows: PartitionRows, predecessors: Callable[[], Awaitable[object]]
     ) -> "_Target | Outcome":
-        """Give what has to be fetched and tagged, or what becomes of the event without that."""
+        """What has to be fetched and tagged, or what becomes of the event without that."""
         match upload.type:
             case UploadType.DELETED:
                 return Deleted(upload)
@@ -170,7 +170,7 @@ class Categorizer:
     async def _second_look(
         self, upload: Upload, rows: PartitionRows, predecessors: Callable[[], Awaitable[object]]
     ) -> SecondLook | None:
-        """Give what a re-tag must look at; None: the rules alone are to be applied anew."""
+        """What a re-tag must look at; None: the rules alone are to be applied anew."""
         if upload.data.retag in {None, "rules"}:
             return None
         key = ImageKey.of(upload).encode()
@@ -221,7 +221,7 @@ class Categorizer:
 
 
 def candidates(image: TaggedImage, add_ons: Sequence[str]) -> dict[str, list[ScoredTag]]:
-    """Give what taggers said of an image, as rules take it; those that failed are left out."""
+    """What taggers said of an image, as rules take it; those that failed are left out."""
     return {
         name: [ScoredTag(tag.name, round(tag.confidence, 4)) for tag in image.tags[name]]
         for name in add_ons
@@ -230,7 +230,7 @@ def candidates(image: TaggedImage, add_ons: Sequence[str]) -> dict[str, list[Sco
 
 
 def probabilities(image: TaggedImage) -> dict[str, dict[str, float]]:
-    """Give for each add-on the probability of each tag whose confidence is another."""
+    """For each add-on the probability of each tag whose confidence is another."""
     return {
         name: {
             tag.name: round(tag.probability, 4)
@@ -250,7 +250,7 @@ class _Target(NamedTuple):
 
 
 def _awaited(upload: Upload | None) -> Upload | None:
-    """Give an upload that others may wait for."""
+    """An upload that others may wait for."""
     return None if upload is None or upload.type is UploadType.RETAGGED else upload
 
 

@@ -5,7 +5,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from streams.fold.changes import Changes, WarmRows
+from streams.fold.changes import Changes, CountRowCache
 from streams.fold.outcomes import Done, Outcome, Tagged
 from streams.fold.retention import Expired, expired_rows
 from streams.units.micro_batch import MicroBatch
@@ -39,7 +39,7 @@ class Committer:
         self._retrier = retrier
         self._work = work
         self._pace = pace
-        self._decoded = WarmRows()
+        self._count_rows = CountRowCache()
         self._expired: list[Expired] = []
         self._last_commit = 0.0
         self._may_commit = asyncio.Event()
@@ -121,7 +121,7 @@ class Committer:
 
     async def _commit(self, source: Source) -> None:
         late, in_turn = self._window.order.take(self._pace.max_transaction)
-        changes = Changes(self._store.state.rows, self._decoded)
+        changes = Changes(self._store.state.rows, self._count_rows)
         batch = MicroBatch(
             store=self._store,
             changes=changes,

@@ -192,9 +192,7 @@ async def test_a_broker_that_is_away(command: list[str]) -> None:
     assert "KAFKA_BOOTSTRAP_SERVERS" in ended.last_line
 
 
-@pytest.mark.parametrize(
-    "command", [["tail"], ["publish", "data:,"], ["run"]], ids=lambda it: it[0]
-)
+@pytest.mark.parametrize("command", [["tail"], ["publish", "data:,"], ["run"]], ids=lambda it: it[0])
 async def test_a_connection_that_cannot_be(command: list[str], tmp_path: Path) -> None:
     """A bad KAFKA_ variable is one line that names it, from every command."""
     ended = await run(

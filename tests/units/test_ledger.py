@@ -263,7 +263,7 @@ async def test_a_warm_state_reads_only_what_is_new(kafka: str, names: TopicNames
     warm = PartitionState(0)
     await catch_up(KafkaConnection(kafka), names, warm)
     seen: list[str] = []
-    await warm.tell_all()
+    await warm.build_indexes()
     warm.indexes.append(Notes(seen))
     await write(owner, "b", 1)
     await catch_up(KafkaConnection(kafka), names, warm)
