@@ -18,7 +18,7 @@ def ask(client: httpx.Client, path: str, **parameters: str | int) -> Any:  # noq
     """An answer. It may be of a worker that is still loading: `complete` says so."""
     answer = client.get(path, params=parameters)
     if answer.is_error:
-        sys.exit(f"{answer.url}: {answer.json()['error']['message']}")
+        sys.exit(f"{answer.url}: {answer.json()['reason']}")
     return answer.json()
 
 

@@ -1,6 +1,6 @@
 """Publish once more what failed for a reason that may have passed: one look at the new dead letters.
 
-Run: python examples/replay_dead_letters.py http_503     (by hand or from cron, once the source is up)
+Run: python examples/replay_dead_letters.py circuit_open   (by hand or from cron, once the source is up)
 Set: KAFKA_BOOTSTRAP_SERVERS (localhost:9092), TAGSTREAM_TOPIC_PREFIX (empty)
 
 `tagstream dead-letters list`, `explain` and `replay` do the same by hand, with more filters and a --dry-run.

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from aiohttp import web
+
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 PHOTOS = ROOT / "streams" / "photos"
@@ -22,6 +24,18 @@ async def until(look: Callable[[], Awaitable[T | None]], seconds: float = 30) ->
         while not (found := await look()):
             await asyncio.sleep(0.05)
     return found
+
+
+@contextlib.asynccontextmanager
+async def listening(app: web.Application, port: int = 0) -> AsyncIterator[int]:
+    """A server on loopback; its port."""
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ async def cluster(
         "TAGSTREAM_ADD_ONS": own_add_on,
         "TAGSTREAM_SOURCE_ROOTS": PHOTOS.as_uri(),
         "TAGSTREAM_ALLOW_SOURCES": f"127.0.0.1:{flaky_port}",
-        "TAGSTREAM_RETRY_FIRST": "0.1",
+        "TAGSTREAM_RETRY_FIRST": "0.5",
         "TAGSTREAM_RETRY_BUDGET": "1",
     }
     name = f"examples-{uuid.uuid4().hex[:12]}"

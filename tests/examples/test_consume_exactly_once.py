@@ -15,6 +15,7 @@ from schemas.uploads import UploadData
 
 pytestmark = [pytest.mark.kafka, pytest.mark.asyncio(loop_scope="session")]
 
+
 def rows(database: Path) -> list[tuple[int, int, str]]:
     with contextlib.closing(sqlite3.connect(database)) as tables:
         if not tables.execute("SELECT 1 FROM sqlite_master").fetchone():

@@ -16,7 +16,9 @@ pytestmark = [pytest.mark.kafka, pytest.mark.asyncio(loop_scope="session")]
 
 async def publish_and_abort(cluster: Cluster) -> None:
     """Write a result that no reader of committed records may count."""
-    async with AIOKafkaProducer(bootstrap_servers=cluster.bootstrap, transactional_id=cluster.name) as producer:
+    async with AIOKafkaProducer(
+        bootstrap_servers=cluster.bootstrap, transactional_id=cluster.name
+    ) as producer:
         await producer.begin_transaction()
         ghost = b'{"public_id":"ghost","tags":["ghost"]}'
         await producer.send_and_wait(cluster.names.categorizations, ghost, b"ghost", partition=0)
@@ -41,7 +43,7 @@ async def test_its_table_has_every_assigned_tag(
     app = ("-m", "faust", "--datadir", str(tmp_path / "faust"), "-A", "examples.faust_app")
     async with (
         httpx.AsyncClient(trust_env=False) as client,
-        programs.running(tmp_path / "log", *app, "worker", "--web-port", str(port)) as program,
+        programs.running(tmp_path / "log", *app, "worker", "--web-port", str(port)),
     ):
 
         async def counted() -> dict[str, int] | None:
@@ -52,4 +54,3 @@ async def test_its_table_has_every_assigned_tag(
             return dict(counts) if sum(counts.values()) >= expected.total() else None
 
         assert await until(counted) == expected
-        assert await program.interrupt() == 0

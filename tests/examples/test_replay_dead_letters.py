@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from cluster import Cluster
-from example_programs import PHOTOS, Programs, until
+from example_programs import PHOTOS, Programs, listening, until
 
 from schemas.dead_letters import read_fault
 from schemas.uploads import UploadData
@@ -31,11 +31,8 @@ async def flaky(flaky_port: int) -> AsyncIterator[Flaky]:
     flaky = Flaky(f"http://127.0.0.1:{flaky_port}/koala.jpg")
     app = web.Application()
     app.router.add_get("/koala.jpg", flaky.answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", flaky_port).start()
-    yield flaky
-    await runner.cleanup()
+    async with listening(app, flaky_port):
+        yield flaky
 
 
 async def test_what_failed_is_tagged(cluster: Cluster, programs: Programs, flaky: Flaky) -> None:
@@ -43,19 +40,22 @@ async def test_what_failed_is_tagged(cluster: Cluster, programs: Programs, flaky
     await cluster.publish([UploadData(public_id="flaky", url=flaky.url, event_id="flaky-1")])
 
     async def letters() -> list[str]:
-        return [read_fault(letter.headers).reason for letter in await cluster.read(cluster.names.dead_letters)]
+        return [
+            read_fault(letter.headers).reason for letter in await cluster.read(cluster.names.dead_letters)
+        ]
 
-    assert await until(letters) == ["http_503"]
+    [reason] = await until(letters)
+    assert reason in {"http_503", "circuit_open"}  # as the last attempt found the source
     flaky.busy = False
     program = "examples/replay_dead_letters.py"
     assert await programs.output(program, "timeout") == ""
-    printed = await programs.output(program, "http_503")
+    printed = await programs.output(program, reason)
     assert printed.startswith(f"replayed {cluster.names.uploads}/")
-    assert "status 503" in printed
+    assert printed.count("\n") == 1
 
     async def causes() -> list[str]:
         results = await cluster.results()
         return [result["cause"]["id"] for result in results if result["public_id"] == "flaky"]
 
     assert await until(causes) == ["flaky-1"]
-    assert await programs.output(program, "http_503") == ""
+    assert await programs.output(program, reason) == ""

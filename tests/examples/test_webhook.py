@@ -8,8 +8,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from cluster import Cluster
-from example_programs import Programs, until
-from small_source import source
+from example_programs import Programs, listening, until
 
 from schemas.uploads import UploadData
 
@@ -37,7 +36,9 @@ class Receiver:
 @pytest_asyncio.fixture(loop_scope="session")
 async def receiver() -> AsyncIterator[Receiver]:
     receiver = Receiver()
-    async with source(receiver.take) as receiver.port:
+    app = web.Application()
+    app.router.add_post("/tags", receiver.take)
+    async with listening(app) as receiver.port:
         yield receiver
 
 
