@@ -1,11 +1,12 @@
 """Print what is used most, what rises, and how one tag went, as a worker answers over HTTP.
 
 Run: python examples/ask_trends.py mammal
-Set: TAGSTREAM_API (http://127.0.0.1:6066), TAGSTREAM_TOKEN (empty; where the worker asks for one)
+Set: TAGSTREAM_API (http://127.0.0.1:6066), TAGSTREAM_TOKEN (empty; where workers ask for one)
 """
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -15,16 +16,17 @@ TOKEN = os.environ.get("TAGSTREAM_TOKEN")
 
 
 def ask(client: httpx.Client, path: str, **parameters: str | int) -> Any:  # noqa: ANN401 - JSON
-    """An answer. It may be of a worker that is still loading: `complete` says so."""
+    """An answer; where there is none, end with the worker's reason."""
     answer = client.get(path, params=parameters)
     if answer.is_error:
-        sys.exit(f"{answer.url}: {answer.json()['reason']}")
+        sys.exit(answer.json()["reason"])
     return answer.json()
 
 
-def print_table(title: str, rows: list[tuple[object, ...]]) -> None:
-    """A title, and a line per row."""
-    print(title, *("  ".join(f"{cell!s:>20}" for cell in row) for row in rows), sep="\n")
+def print_table(title: str, rows: Sequence[Sequence[object]]) -> None:
+    """Print a title, and a line per row."""
+    lines = ("  ".join(f"{cell!s:<20}" for cell in row).rstrip() for row in rows)
+    print(title, *lines, sep="\n  ")
 
 
 if __name__ == "__main__":
@@ -40,3 +42,5 @@ if __name__ == "__main__":
     print_table("rising", [(row["tag"], row["observed"], row["expected"]) for row in rising["tags"]])
     points = [(point["start"], point["count"]) for point in series["points"] if point["count"]]
     print_table(f"{tag}, by {series['step']}", points)
+    if not top["complete"]:
+        print("a worker is still loading: counts are too low")

@@ -19,12 +19,7 @@ from aiokafka import AIOKafkaConsumer
 
 SERVERS = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092")
 TAG_UPDATES = os.environ.get("TAGSTREAM_TOPIC_PREFIX", "") + "image.tag-updates"
-CONSUMER = {
-    "group_id": f"{TAG_UPDATES}-webhook",
-    "isolation_level": "read_committed",
-    "auto_offset_reset": "earliest",
-    "enable_auto_commit": False,
-}
+CONSUMER = {"isolation_level": "read_committed", "auto_offset_reset": "earliest", "enable_auto_commit": False}
 
 
 def may_pass(error: Exception) -> bool:
@@ -50,9 +45,10 @@ async def deliver(client: httpx.AsyncClient, url: str, update: bytes, event_id: 
 
 async def forward(url: str) -> None:
     """Deliver updates until Ctrl-C."""
+    group = f"{TAG_UPDATES}-webhook"  # remembers how far the receiver has them
     async with (
         httpx.AsyncClient() as client,
-        AIOKafkaConsumer(TAG_UPDATES, bootstrap_servers=SERVERS, **CONSUMER) as consumer,
+        AIOKafkaConsumer(TAG_UPDATES, bootstrap_servers=SERVERS, group_id=group, **CONSUMER) as consumer,
     ):
         async for record in consumer:
             event_id = dict(record.headers)["ce_id"].decode()

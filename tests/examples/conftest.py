@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from cluster import Cluster, free_port
-from example_programs import PHOTOS, Programs
+from support.cluster import Cluster, free_port
+from support.examples import PHOTOS, Programs
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,7 @@ async def own_add_on(tmp_path_factory: pytest.TempPathFactory) -> str:
 async def cluster(
     kafka: str, own_add_on: str, flaky_port: int, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Cluster]:
-    """A worker that is ready, with few attempts for busy sources."""
+    """A worker that is ready, with few attempts for busy sources; idle once the examples are through."""
     environment = {
         "TAGSTREAM_ADD_ONS": own_add_on,
         "TAGSTREAM_SOURCE_ROOTS": PHOTOS.as_uri(),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from cluster import Cluster
-from example_programs import Programs, until
+from support.cluster import Cluster
+from support.examples import Programs, until
 
 from schemas.uploads import UploadData
 

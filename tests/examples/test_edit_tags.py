@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from cluster import Cluster
-from example_programs import Programs, until
+from support.cluster import Cluster
+from support.examples import Programs, until
 
 from schemas.uploads import UploadData
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
-from cluster import Cluster, free_port
-from example_programs import Programs, until
+from support.cluster import Cluster, free_port
+from support.examples import Programs, until
 
 from schemas.uploads import UploadData
 

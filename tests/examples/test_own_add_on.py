@@ -5,9 +5,9 @@ import io
 from typing import Any
 
 import pytest
-from cluster import Cluster
-from example_programs import until
 from PIL import Image
+from support.cluster import Cluster
+from support.examples import until
 
 from schemas.uploads import UploadData
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from aiokafka.partitioner import murmur2
-from cluster import Cluster
-from example_programs import EXAMPLES, Programs, until
+from support.cluster import Cluster
+from support.examples import EXAMPLES, Programs, until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.asyncio(loop_scope="session")]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from cluster import Cluster
-from example_programs import PHOTOS, Programs, listening, until
+from support.cluster import Cluster
+from support.examples import PHOTOS, Programs, listening, until
 
 from schemas.dead_letters import read_fault
 from schemas.uploads import UploadData

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from cluster import Cluster
-from example_programs import Programs, listening, until
+from support.cluster import Cluster
+from support.examples import Programs, listening, until
 
 from schemas.uploads import UploadData
 

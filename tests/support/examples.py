@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 PHOTOS = ROOT / "streams" / "photos"
 T = TypeVar("T")
