@@ -54,7 +54,7 @@ async def forward(url: str) -> None:
             event_id = dict(record.headers)["ce_id"].decode()
             await deliver(client, url, record.value, event_id)
             await consumer.commit()
-            print(f"delivered {event_id}: {record.key.decode()}")
+            print(f"delivered {event_id}: {record.key.decode(errors='replace')}")
 
 
 if __name__ == "__main__":
