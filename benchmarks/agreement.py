@@ -24,7 +24,7 @@ from benchmarks.float_model import float_model
 from benchmarks.program import parser_of
 from model import BadImageError, Tagger, decode
 from model.convert.photos import split_photos
-from model.pixels import View, squares
+from model.decoding.pixels import View, squares
 
 SURE = 0.3
 _TEMPERATURE = 1.0  # as in the model card; the manifest's own would call far more photos sure

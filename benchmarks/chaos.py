@@ -19,10 +19,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from chaos import Chaos, Plan, steady_port
-from kafka_nodes import KafkaNodes
+from support.chaos.kafka_nodes import KafkaNodes
+from support.chaos.run import Chaos, Plan, steady_port
 
-from streams.broker import EmbeddedBroker
+from streams.cli.local.embedded_broker import EmbeddedBroker
 
 SHORT = 150  # seconds; a longer run has more images, and so takes longer to come back from a kill
 SECONDS_PER_KILL = (6, 12)  # in a short run, in a long one

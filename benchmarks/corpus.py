@@ -30,13 +30,13 @@ import msgspec
 import orjson
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
-from cluster import Cluster
+from support.cluster import Cluster
 
 from model import Tagger
 from schemas.uploads import UploadData
-from streams.broker import EmbeddedBroker
-from streams.following import Followed, Follower
-from streams.kafka_connection import KafkaConnection
+from streams.cli.local.embedded_broker import EmbeddedBroker
+from streams.kafka.connection import KafkaConnection
+from streams.kafka.output_follower import Followed, Follower
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -23,7 +23,7 @@ from benchmarks.load import Cluster, folded
 from benchmarks.processes import cpu_seconds
 from benchmarks.program import parser_of
 from schemas.uploads import UploadData
-from streams.broker import EmbeddedBroker
+from streams.cli.local.embedded_broker import EmbeddedBroker
 
 RATE = 500  # uploads per second that the share of a core is stated for
 

@@ -2,7 +2,7 @@
 
     python benchmarks/evaluation_photos.py PACKAGES OUT
 
-PACKAGES holds a folder per package, named as in tests/evaluation/sources.csv. OUT gets the folders tune
+PACKAGES holds a folder per package, named as in tests/model/evaluation/sources.csv. OUT gets the folders tune
 and eval.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from PIL import Image
 
-SOURCES = Path(__file__).parents[1] / "tests" / "evaluation" / "sources.csv"
+SOURCES = Path(__file__).parents[1] / "tests" / "model" / "evaluation" / "sources.csv"
 LONGEST = 800
 CUTOUT = 320  # pixels of a cut-out and its white border, at least
 _COMPRESSED, _FOLDER, _ZSTD = 1, 2, 4

@@ -37,13 +37,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import msgspec
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
-from cluster import Cluster
 from PIL import Image
+from support.cluster import Cluster
 
 from schemas.uploads import UploadData
-from streams.broker import EmbeddedBroker
-from streams.following import Followed, Follower
-from streams.kafka_connection import KafkaConnection
+from streams.cli.local.embedded_broker import EmbeddedBroker
+from streams.kafka.connection import KafkaConnection
+from streams.kafka.output_follower import Followed, Follower
 
 PHOTOS = sorted((Path(__file__).parents[1] / "streams" / "photos").glob("*.jpg"))
 FLAPPING = "127.0.0.2"

@@ -16,8 +16,8 @@ from model.convert.architecture import VARIANTS
 from model.convert.graph import build_graph
 from model.convert.legacy_pth import read_legacy_pth
 from model.convert.wheels import weights_of
-from model.manifest import FILE_NAME, read_manifest, sha256_of
-from model.tagger import DEFAULT_ARTIFACT
+from model.tagger.manifest import FILE_NAME, read_manifest, sha256_of
+from model.tagger.tagger import DEFAULT_ARTIFACT
 
 _NAME = DEFAULT_ARTIFACT.name.removesuffix("_int8")
 

@@ -22,8 +22,8 @@ from aiokafka.admin import NewTopic
 from benchmarks.place import open_place
 from benchmarks.processes import Program
 from benchmarks.program import parser_of
-from streams.administering import open_admin
-from streams.kafka_connection import KafkaConnection
+from streams.kafka.admin import open_admin
+from streams.kafka.connection import KafkaConnection
 
 EVERY = 0.1  # seconds
 _WARM_UP = 20  # events whose times do not count

@@ -22,17 +22,17 @@ import msgspec
 import numpy as np
 import orjson
 
-from schemas.answers import PartitionState as Freshness
-from streams import loading
-from streams.api.images import ImageRoutes
-from streams.api.routes import Route
-from streams.api.users import UserRoutes
-from streams.compaction import Compaction
-from streams.image_index import ImageIndex
-from streams.rows import DAY_MS, InterestKey
-from streams.similar_users import AllNeighbours
-from streams.state import PartitionState
-from streams.user_index import UserIndex
+from schemas.answers.trends import PartitionState as Freshness
+from streams.fold.rows import DAY_MS, InterestKey
+from streams.state import loading
+from streams.state.images.compaction import Compaction
+from streams.state.images.index import ImageIndex
+from streams.state.partition import PartitionState
+from streams.state.users.index import UserIndex
+from streams.state.users.similar import AllNeighbours
+from streams.web.api.images import ImageRoutes
+from streams.web.api.routes import Route
+from streams.web.api.users import UserRoutes
 
 TODAY = 20_781
 NOW = TODAY * 86_400.0

@@ -2,7 +2,7 @@
 
     python -m benchmarks.limit [--photo-set mixed] [--images 600] [--pairs 5] [--add-on FOLDER] [--threads N]
 
-One thread per core decodes and infers (`model.decode`, `Tagger.tag_pixels`, one thread inside ONNX
+One thread per core decodes and infers (`model.decoding.decode`, `Tagger.tag_pixels`, one thread inside ONNX
 Runtime), up to eight images at a time. `limit` has its images in memory; `limit_http` gets them from the
 same server as everybody else, by aiohttp on uvloop with eight connections and no checks at all, at most
 32 images ahead. The roofline is cores / (CPU time of decode + inference per image): what would be if
@@ -32,7 +32,7 @@ from benchmarks.photo_sets import SETS, load_sets
 from benchmarks.processes import Program
 from benchmarks.program import parser_of
 from model import Tag, Tagger, decode
-from streams.cores import available_cores
+from streams.app.cores import available_cores
 
 Job = TypeVar("Job")
 

@@ -30,26 +30,26 @@ from aiokafka import AIOKafkaProducer
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from cluster import Cluster
+from support.cluster import Cluster
 
 from benchmarks.processes import cpu_seconds, resident_mb
 from benchmarks.program import parser_of
 from benchmarks.questions import Questions, restart
 from schemas.results import ModelInfo, ScoredTag, Timings
+from schemas.topics import TopicNames
 from schemas.uploads import Record, UploadData, parse_upload
-from streams.broker import EmbeddedBroker
-from streams.changes import Changes
-from streams.folding import FoldRules, fold
-from streams.kafka_connection import KafkaConnection
-from streams.ledger import Ledger
-from streams.outcomes import Done, Tagged
-from streams.retention import Retention
-from streams.retrying import RetryPolicy
-from streams.rules.applying import Rules
-from streams.settings import Settings
-from streams.state import PartitionState
-from streams.topic_admin import ensure_topics
-from streams.topics import TopicNames
+from streams.app.settings import Settings
+from streams.cli.local.embedded_broker import EmbeddedBroker
+from streams.fold.changes import Changes
+from streams.fold.fold import FoldRules, fold
+from streams.fold.outcomes import Done, Tagged
+from streams.fold.retention import Retention
+from streams.fold.retries import RetryPolicy
+from streams.fold.rules.applying import Rules
+from streams.kafka.admin import ensure_topics
+from streams.kafka.connection import KafkaConnection
+from streams.state.partition import PartitionState
+from streams.units.ledger import Ledger
 
 TOLD = ("images", "tags", "users", "workers", "partitions", "questions", "rate", "fill", "seed")
 WEEK_MS = 7 * 86_400_000

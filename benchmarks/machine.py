@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from streams.kafka_jars import read_lock
+from streams.cli.local.kafka_jars import read_lock
 
 _PACKAGES = ("onnxruntime", "pillow", "numpy", "aiokafka", "aiohttp", "httpx", "uvloop", "faust-streaming")
 _PEERS = ("quixstreams", "bytewax", "mosec")

@@ -27,9 +27,9 @@ from benchmarks.samples import Sample, sampled, sparkline, write_plot
 from benchmarks.stream import publish, uploads
 from benchmarks.workers import Workers
 from schemas.uploads import UploadData
-from streams.kafka_connection import KafkaConnection
-from streams.settings import Settings
-from streams.topic_admin import ensure_topics
+from streams.app.settings import Settings
+from streams.kafka.admin import ensure_topics
+from streams.kafka.connection import KafkaConnection
 
 _IMAGES = 2000  # in the state
 _STUB = {"TAGSTREAM_TAGGER": "stub", "TAGSTREAM_SNAPSHOT_INTERVAL": "0"}

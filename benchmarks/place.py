@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.processes import Program, children, cpu_seconds, only_on
-from streams.broker import EmbeddedBroker
-from streams.cores import available_cores
+from streams.app.cores import available_cores
+from streams.cli.local.embedded_broker import EmbeddedBroker
 
 
 @dataclass(frozen=True)

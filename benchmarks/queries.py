@@ -18,17 +18,17 @@ import msgspec
 import numpy as np
 import orjson
 
-from schemas.answers import PartitionState
-from streams.api.kept import KeptBuckets
-from streams.api.routes import Route
-from streams.api.trends import TrendRoutes
-from streams.loading import load
-from streams.retention import Retention
-from streams.rows import ALL, WINDOW_SECONDS, TrendKey, bucket_start
-from streams.settings import Settings
-from streams.state import PartitionState as State
-from streams.trend_index import TrendIndex
-from streams.uploaders import Uploaders
+from schemas.answers.trends import PartitionState
+from streams.app.settings import Settings
+from streams.fold.retention import Retention
+from streams.fold.rows import ALL, WINDOW_SECONDS, TrendKey, bucket_start
+from streams.fold.uploaders import Uploaders
+from streams.state.loading import load
+from streams.state.partition import PartitionState as State
+from streams.state.trends.index import TrendIndex
+from streams.web.api.retained import KeptBuckets
+from streams.web.api.routes import Route
+from streams.web.api.trends import TrendRoutes
 
 NOW = 1_795_521_600.0  # 2026-11-24T12:00:00Z
 TAGS, USERS, PARTITIONS, PER_IMAGE, DAYS = 10_000, 20_000, 4, 8, 7

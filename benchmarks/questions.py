@@ -13,7 +13,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from cluster import Cluster
+from support.cluster import Cluster
 
 from benchmarks.processes import cpu_seconds, resident_mb
 

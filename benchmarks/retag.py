@@ -28,11 +28,11 @@ from benchmarks.load import Cluster, folded
 from benchmarks.processes import cpu_seconds
 from benchmarks.program import parser_of
 from schemas.uploads import UploadData
-from streams.broker import EmbeddedBroker
-from streams.kafka_connection import KafkaConnection
-from streams.retag_job import Report, RetagJob, RetagOptions
-from streams.rows import DAY_MS, WINDOW_SECONDS, InterestKey, TrendKey
-from streams.settings import Settings
+from streams.app.settings import Settings
+from streams.cli.local.embedded_broker import EmbeddedBroker
+from streams.cli.retag.job import Report, RetagJob, RetagOptions
+from streams.fold.rows import DAY_MS, WINDOW_SECONDS, InterestKey, TrendKey
+from streams.kafka.connection import KafkaConnection
 
 ADD_ON = "imagga_tagging"
 THRESHOLD, OTHER_THRESHOLD, OWN_THRESHOLD = 0.5, 0.6, 0.9

@@ -4,8 +4,8 @@
 
 FOLDER has photos and a labels.csv with the columns file and tag: one row for each scene that a photo shows. A
 tag with a question mark before it (`?sky`) cannot be told of that photo, and does not count. A tag that no
-photo has is left out. `--fit` finds weights for the numbers that model/scenes.toml names, on these very
-photos: judge them by others. `--show` names the photos that were judged wrongly.
+photo has is left out. `--fit` finds weights for the numbers that model/scenes/scenes.toml names, on these
+very photos: judge them by others. `--show` names the photos that were judged wrongly.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from model import SceneTagger, decode_views
-from model.picture import Picture
+from model.scenes.picture import Picture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

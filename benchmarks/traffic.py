@@ -23,9 +23,9 @@ from aiokafka import ConsumerRecord
 from benchmarks.counting import uploads
 from benchmarks.load import Cluster, folded
 from benchmarks.program import parser_of
+from schemas.topics import TABLES
 from schemas.uploads import UploadData
-from streams.broker import EmbeddedBroker
-from streams.rows import TABLES
+from streams.cli.local.embedded_broker import EmbeddedBroker
 
 _STEP = 0.1  # seconds
 

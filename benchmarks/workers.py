@@ -14,7 +14,7 @@ import orjson
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from cluster import Cluster
+from support.cluster import Cluster
 
 from benchmarks.measured import Topics, measure_run
 from benchmarks.pairs import Run

@@ -1,12 +1,12 @@
 """Bytes in, tags out: decode, resize, infer, name. No Kafka, no HTTP."""
 
-from model.decode import DecodedImage, DecodedViews, decode, decode_views
-from model.errors import BadImageError
-from model.manifest import ManifestError
-from model.pixels import View
-from model.scenes import SceneTagger
-from model.tagger import DEFAULT_ARTIFACT, Tagger
-from model.vocabulary import Tag
+from model.decoding.decode import DecodedImage, DecodedViews, decode, decode_views
+from model.decoding.errors import BadImageError
+from model.decoding.pixels import View
+from model.scenes.scenes import SceneTagger
+from model.tagger.manifest import ManifestError
+from model.tagger.tagger import DEFAULT_ARTIFACT, Tagger
+from model.tagger.vocabulary import Tag
 
 __all__ = [
     "DEFAULT_ARTIFACT",

@@ -14,14 +14,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from model.errors import BadImageError
-from model.manifest import ManifestError
-from model.tagger import Tagger
+from model.decoding.errors import BadImageError
+from model.tagger.manifest import ManifestError
+from model.tagger.tagger import Tagger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from model.vocabulary import Tag
+    from model.tagger.vocabulary import Tag
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

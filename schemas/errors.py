@@ -1,4 +1,4 @@
-"""The fault of whoever published the event."""
+"""Faults by whose they are: the publisher's, the operator's, the cluster's, ours. Bad images: `model`."""
 
 PARSE_CODES = {
     "empty_value": "The record has no value. Publish the upload event as JSON.",
@@ -22,3 +22,19 @@ class BadEventError(ValueError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class SettingsError(ValueError):
+    """The operator's fault: a setting names no sensible value."""
+
+
+class TopicsError(RuntimeError):
+    """The cluster's topics do not fit the settings."""
+
+
+class KafkaRefusalError(RuntimeError):
+    """Kafka does not let us in, or does not let us do what a worker must: somebody has to grant it."""
+
+
+class InvariantError(RuntimeError):
+    """Our fault: what the unit of work promises does not hold. The process must end."""

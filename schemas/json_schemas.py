@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from schemas.answers import ComparedTags, Health, Problem, RisingTags, TagList, TagSeries, TopTags
-from schemas.answers_images import FoundImages, ImageState, RelatedTags
-from schemas.answers_users import SimilarUsers, UserFeed, UserInterests
+from schemas.answers.images import FoundImages, ImageState, RelatedTags
+from schemas.answers.trends import ComparedTags, Health, Problem, RisingTags, TagList, TagSeries, TopTags
+from schemas.answers.users import SimilarUsers, UserFeed, UserInterests
 from schemas.results import Categorization, TagUpdate
 from schemas.uploads import UploadData
 

@@ -1,1 +1,7 @@
-"""Kafka in, Kafka out: the units of work, the tables, the queries, the command line."""
+"""Kafka in, Kafka out: rooms along the data path.
+
+In the order in which an upload meets them: `kafka` (read), `units` (one partition in work), `fetch` and
+`tag` (from an event to its outcome), `fold` (from an outcome to rows and records), `state` (committed rows,
+searchable), `web` (questions). `app` wires them into one process, `cli` stands on top. No room imports one
+above it.
+"""

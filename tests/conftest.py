@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from streams.broker import EmbeddedBroker
-from streams.file_server import FileServer
+from streams.cli.file_server import FileServer
+from streams.cli.local.embedded_broker import EmbeddedBroker
 
 log = logging.getLogger(__name__)
 

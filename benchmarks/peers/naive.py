@@ -14,8 +14,8 @@ from PIL import Image
 
 from benchmarks.peers.work import assignment, result, url_of
 from model import Tag
-from model.manifest import read_labels, read_manifest
-from model.tagger import DEFAULT_ARTIFACT
+from model.tagger.manifest import read_labels, read_manifest
+from model.tagger.tagger import DEFAULT_ARTIFACT
 
 _FLOOR = 0.01
 

@@ -24,7 +24,9 @@ _PICTURES = frozenset({".svg", ".png", ".jpg"})
 
 def origin_of(page: str) -> str:
     """The path in the repository of a page's text."""
-    return next((path for path, place in ELSEWHERE.items() if place == page and page != "index.md"), f"docs/{page}")
+    return next(
+        (path for path, place in ELSEWHERE.items() if place == page and page != "index.md"), f"docs/{page}"
+    )
 
 
 def place_of(path: str) -> str:

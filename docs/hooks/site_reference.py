@@ -11,12 +11,12 @@ import click
 
 from schemas.json_schemas import PUBLISHED, file_name, json_schema
 from schemas.reasons import REASONS
-from streams.api.health import HealthRoutes
-from streams.api.openapi import openapi_document
-from streams.cli import COMMANDS, main
-from streams.library import Library
-from streams.settings import Settings, variable
-from streams.topics import TopicNames
+from streams.web.api.health import HealthRoutes
+from streams.web.api.openapi import openapi_document
+from streams.cli.main import COMMANDS, main
+from streams.app.query_indexes import Library
+from streams.app.settings import Settings, variable
+from schemas.topics import TopicNames
 
 _WIDTH = 100
 _DAY_MS = 86_400_000
@@ -60,14 +60,17 @@ def shown_default(value: object) -> str:
 def reasons() -> str:
     """A row per reason of a dead letter: what it means, and what to do."""
     return table(
-        ["reason", "meaning", "cure"], ([f"`{code}`", reason.meaning, reason.cure] for code, reason in REASONS.items())
+        ["reason", "meaning", "cure"],
+        ([f"`{code}`", reason.meaning, reason.cure] for code, reason in REASONS.items()),
     )
 
 
 def topics() -> str:
     """A row per topic, with what workers that create it ask for."""
     names = TopicNames("APP", "PREFIX")
-    told = {getattr(names, name): inspect.getdoc(getattr(TopicNames, name)) for name in _properties(TopicNames)}
+    told = {
+        getattr(names, name): inspect.getdoc(getattr(TopicNames, name)) for name in _properties(TopicNames)
+    }
     rows = (
         [
             f"`{name}`",
@@ -105,9 +108,7 @@ def table(head: list[str], rows: Iterable[list[str]]) -> str:
 
 
 def _properties(kind: type) -> list[str]:
-    return [
-        name for name, value in vars(kind).items() if isinstance(value, property) and name != "configs"
-    ]
+    return [name for name, value in vars(kind).items() if isinstance(value, property) and name != "configs"]
 
 
 def _kept(config: dict[str, str]) -> str:
@@ -128,7 +129,8 @@ def _help(name: str, command: click.Command | None, parent: click.Context, level
 def _route(path: str, operation: dict[str, Any]) -> str:
     parts = [f"## GET {path}", operation["summary"], operation.get("description", "")]
     rows = (
-        [f"`{each['name']}`", _kind(each["schema"]), _flat(each["description"])] for each in operation["parameters"]
+        [f"`{each['name']}`", _kind(each["schema"]), _flat(each["description"])]
+        for each in operation["parameters"]
     )
     if operation["parameters"]:
         parts.append(table(["parameter", "type", "meaning"], rows))
@@ -162,7 +164,10 @@ def _schema(name: str) -> str:
     ]
     for kind, part in schema.get("$defs", {}).items():
         if "properties" in part:
-            parts += [f"**{kind}.** {part.get('description', '')}", table(["field", "type", "meaning"], _fields(part))]
+            parts += [
+                f"**{kind}.** {part.get('description', '')}",
+                table(["field", "type", "meaning"], _fields(part)),
+            ]
     return "\n\n".join(parts)
 
 

@@ -24,7 +24,7 @@ from model.convert.wheels import imagenet_names, weights_of
 from model.convert.words import imagenet_vocabulary, read_imagenet
 
 if TYPE_CHECKING:
-    from model.vocabulary import Entry
+    from model.tagger.vocabulary import Entry
 
 _HOME = Path(__file__).parents[1]
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
-from model.activation import activate
 from model.convert.graph import LOGITS, PIXELS
+from model.tagger.activation import activate
+from model.tagger.network import session_options
 
 if TYPE_CHECKING:
     import onnx
@@ -38,7 +39,8 @@ class Agreement:
 
 def logits_of(graph: onnx.ModelProto, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Run a graph photo by photo: uint8 (photos, size, size, 3) in, float32 (photos, classes) out."""
-    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    model, options = graph.SerializeToString(), session_options()
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     rows = [session.run([LOGITS], {PIXELS: photo[None]})[0] for photo in pixels]
     return np.concatenate(rows)
 

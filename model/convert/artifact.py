@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from model.convert.words import write_vocabulary
-from model.manifest import FILE_NAME, Input, Manifest, sha256_of
+from model.tagger.manifest import FILE_NAME, Input, Manifest, sha256_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import onnx
 
     from model.convert.architecture import Variant
-    from model.vocabulary import Entry
+    from model.tagger.vocabulary import Entry
 
 VERSION = "1.2.0"
 THRESHOLD = 0.18

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from model.languages import NAMES
-from model.tagger import Tagger
+from model.tagger.languages import NAMES
+from model.tagger.tagger import Tagger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

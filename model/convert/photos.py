@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from model.decode import decode
-from model.errors import BadImageError
+from model.decoding.decode import decode
+from model.decoding.errors import BadImageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

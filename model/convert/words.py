@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from model.convert.wordnet import Synset, ancestors, read_nouns
-from model.vocabulary import Entry
+from model.tagger.vocabulary import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from model.evaluation.truth import Truth
-    from model.vocabulary import Tag
+    from model.tagger.vocabulary import Tag
 
 
 @dataclass(frozen=True)

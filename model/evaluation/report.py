@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from model.decode import decode
+from model.decoding.decode import decode
 from model.evaluation.reliability import diagram
 
 if TYPE_CHECKING:

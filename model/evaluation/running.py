@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from model.decode import decode_views
-from model.errors import BadImageError
+from model.decoding.decode import decode_views
+from model.decoding.errors import BadImageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from model.tagger import Tagger
+    from model.tagger.tagger import Tagger
 
 _BATCH = 8
 

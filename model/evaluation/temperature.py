@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from model.evaluation.truth import Truth
-    from model.tagger import Tagger
+    from model.tagger.tagger import Tagger
 
 LOWEST, HIGHEST = 0.1, 10.0
 _LEAST = 1e-3

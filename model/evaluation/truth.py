@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from model.vocabulary import Entry
+    from model.tagger.vocabulary import Entry
 
 
 @dataclass(frozen=True)

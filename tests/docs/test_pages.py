@@ -1,6 +1,5 @@
 """What people read says what is true: each command, setting, route, example, path and link in it exists."""
 
-import ast
 import json
 import re
 from dataclasses import fields
@@ -10,21 +9,21 @@ from typing import Any
 import click
 import pytest
 from jsonschema import Draft202012Validator
-from support.pages import PAGES, ROOT, Page
+from support.pages import API, PAGES, ROOT, Page, route_pattern, served_routes
 
 from schemas.uploads import Record, parse_upload
-from streams.cli import COMMANDS, main
-from streams.kafka_connection import DEFAULT_BOOTSTRAP_SERVERS, VARIABLES
-from streams.settings import Settings, variable
+from streams.cli.main import COMMANDS, main
+from streams.kafka.connection import DEFAULT_BOOTSTRAP_SERVERS, VARIABLES
+from streams.app.settings import Settings, variable
 
-API = "http://127.0.0.1:6066"
 SHOWN_AT = 1_795_521_600_000  # 2026-11-24T12:00:00Z, the time of the events that are shown
 OTHER_VARIABLES = {"TAGSTREAM_API", "TAGSTREAM_TOKEN", "TAGSTREAM_CACHE_DIR"}  # of commands, not of workers
 SCHEMAS = {
     path.name.removesuffix(".schema.json"): json.loads(path.read_text("utf-8"))
     for path in sorted((ROOT / "schemas" / "json").glob("*.json"))
 }
-_PATH = re.compile(r"(?:streams|schemas|model|tests|docs|benchmarks)(?:/[\w.-]+)+")
+_PATH = re.compile(r"(?:streams|schemas|model|tests|docs|benchmarks)(?:/[\w.-]+)+/?")
+_PLACEHOLDER = re.compile(r"/[A-Z]+\.json$")
 _EXAMPLES = [page for page in PAGES if page.path.split("/")[0] in {"README.md", "docs"}]
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
@@ -48,7 +47,7 @@ def test_files_that_are_named_exist(page: Page) -> None:
     """In prose, in tables and in commands."""
     words = [word for line in page.typed for word in line]
     named = {span for span in (*page.code_spans, *words) if _PATH.fullmatch(span)}
-    assert {path for path in named if not (ROOT / path).exists()} == set()
+    assert {path for path in named if not (ROOT / path).exists() and not _PLACEHOLDER.search(path)} == set()
 
 
 @every_page
@@ -88,7 +87,9 @@ def commands_of(page: Page) -> list[list[str]]:
 TYPED = [(page.path, words) for page in PAGES for words in commands_of(page)]
 
 
-@pytest.mark.parametrize(("path", "words"), TYPED, ids=lambda value: value if isinstance(value, str) else " ".join(value))
+@pytest.mark.parametrize(
+    ("path", "words"), TYPED, ids=lambda value: value if isinstance(value, str) else " ".join(value)
+)
 def test_commands_and_their_flags_exist(path: str, words: list[str]) -> None:
     """click itself reads each command line; only files of the reader's own need not be there."""
     command = main.get_command(click.Context(main), words[0])
@@ -161,23 +162,6 @@ def test_events_are_read_as_they_are_meant(data: dict[str, Any], headers: list[t
         assert (upload.source, upload.id) == (attributes["ce_source"], attributes["ce_id"])
 
 
-def served_routes() -> set[str]:
-    """Paths in the code of the API, however the routes are made."""
-    sources = [ROOT / "streams" / "web.py", *(ROOT / "streams" / "api").glob("*.py")]
-    strings = (
-        node.value
-        for source in sources
-        for node in ast.walk(ast.parse(source.read_text("utf-8")))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    )
-    return {text for text in strings if re.fullmatch(r"/[\w{}/.]+", text)}
-
-
-def route_pattern(route: str) -> re.Pattern[str]:
-    """A pattern of the paths of a route, with or without a query."""
-    return re.compile(re.sub(r"\\{\w+\\}", "[^/?]+", re.escape(route)) + r"(\?.*)?")
-
-
 @every_page
 def test_routes_are_served(page: Page) -> None:
     """Every HTTP path that is named is one that the worker answers."""
@@ -187,6 +171,21 @@ def test_routes_are_served(page: Page) -> None:
     patterns = [route_pattern(route) for route in served_routes()]
     assert named <= served_routes()
     assert {path for path in asked if not any(pattern.fullmatch(path) for pattern in patterns)} == set()
+
+
+def test_the_picture_of_the_data_path_names_files_that_exist() -> None:
+    """By their rooms; a second file of a line is of the same room, or of its neighbour with its own name."""
+    picture = (ROOT / "docs" / "pictures" / "data-path.svg").read_text("utf-8")
+    lines = re.findall(r'class="file"[^>]*>([^<]+)<', picture)
+    missing = []
+    for line in lines:
+        first, *others = line.split(", ")
+        folders = [ROOT / "streams", (ROOT / "streams" / first).parent, ROOT]
+        missing += [
+            name for name in (first, *others) if not any((folder / name).exists() for folder in folders)
+        ]
+    assert len(lines) > 5
+    assert missing == []
 
 
 def test_names_of_files_are_those_of_rooms() -> None:

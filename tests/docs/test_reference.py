@@ -12,9 +12,9 @@ from model import BadImageError
 from schemas.errors import PARSE_CODES
 from schemas.json_schemas import PUBLISHED
 from schemas.reasons import REASONS
-from streams.cli import COMMANDS
-from streams.settings import Settings, variable
-from streams.topics import TopicNames
+from streams.cli.main import COMMANDS
+from streams.app.settings import Settings, variable
+from schemas.topics import TopicNames
 
 _FAULTS = {"BadEventError", "BadImageError", "SourceGoneError", "SourceBusyError"}
 
@@ -51,7 +51,10 @@ def test_every_route_and_schema_is_described() -> None:
     assert {"/healthz", "/readyz", "/trends/top"} <= set(re.findall(r"^## GET (\S+)$", routes, re.MULTILINE))
     assert re.findall(r"^## (\S+)$", schemas, re.MULTILINE) == list(PUBLISHED)
     assert set(re.findall(r"\(schemas\.md#([\w-]+)\)", routes)) <= set(PUBLISHED)
-    assert "| 200 | Most used tags of a window. [top-tags](schemas.md#top-tags) |" in routes or "[top-tags]" in routes
+    assert (
+        "| 200 | Most used tags of a window. [top-tags](schemas.md#top-tags) |" in routes
+        or "[top-tags]" in routes
+    )
 
 
 def faults_in_code(names: set[str]) -> set[str]:

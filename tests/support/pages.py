@@ -1,11 +1,13 @@
 """The pages that people read, taken apart: what is typed, shown, named and linked in them."""
 
+import ast
 import re
 import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+API = "http://127.0.0.1:6066"
 ROOT = Path(__file__).parents[2]
 _ASSIGNMENT = re.compile(r"[A-Z_]+=\S*")
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -70,6 +72,23 @@ def table_rows(text: str) -> list[list[str]]:
     """Cells of the rows of all tables in a text, without their heads."""
     bodies = re.findall(r"^\|[-| ]+\|\n((?:\|.*\n?)+)", text, re.MULTILINE)
     return [[cell.strip() for cell in row.strip("| \n").split(" | ")] for row in "".join(bodies).splitlines()]
+
+
+def served_routes() -> set[str]:
+    """Paths in the code of the API, however the routes are made."""
+    sources = [*(ROOT / "streams" / "web").rglob("*.py")]
+    strings = (
+        node.value
+        for source in sources
+        for node in ast.walk(ast.parse(source.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    return {text for text in strings if re.fullmatch(r"/[\w{}/.]+", text)}
+
+
+def route_pattern(route: str) -> re.Pattern[str]:
+    """A pattern of the paths of a route, with or without a query."""
+    return re.compile(re.sub(r"\\{\w+\\}", "[^/?]+", re.escape(route)) + r"(\?.*)?")
 
 
 def _pages() -> list[Page]:

@@ -1,0 +1,76 @@
+"""Answers about users and their interests."""
+
+from typing import Annotated
+
+import msgspec
+
+from schemas.answers.trends import Answer, Moment
+from schemas.results import ScoredTag
+
+Meta = msgspec.Meta
+UserId = Annotated[str, Meta(description="As it was asked for.")]
+
+
+class Interest(msgspec.Struct, frozen=True):
+    """A user's interest in a tag."""
+
+    tag: str
+    weight: Annotated[float, Meta(description="Images with the tag, each halved per half-life of its age.")]
+    share: Annotated[float, Meta(description="Of the weights of all the user's tags, 0 to 1.")]
+    images: Annotated[int, Meta(description="Images with the tag, not decayed.")]
+
+
+class UserInterests(Answer, frozen=True, kw_only=True):
+    """A user's tag profile."""
+
+    user_id: UserId
+    half_life_days: Annotated[float, Meta(description="Days in which an image loses half of its weight.")]
+    total_tags: Annotated[int, Meta(description="Tags in the profile, those beyond `limit` too.")]
+    interests: Annotated[list[Interest], Meta(description="Strongest first, equal ones by name.")]
+
+
+class SimilarUser(msgspec.Struct, frozen=True):
+    """A user who shares interests."""
+
+    user_id: str
+    score: Annotated[float, Meta(description="Cosine of the two profiles, 0 to 1.")]
+    shared_tags: Annotated[
+        list[str], Meta(description="At most ten, those that add most to the score first.")
+    ]
+
+
+class SimilarUsers(Answer, frozen=True, kw_only=True):
+    """Users who share a user's interests."""
+
+    user_id: UserId
+    method: Annotated[str, Meta(description="How the score is made.")]
+    half_life_days: Annotated[float, Meta(description="Days in which an image loses half of its weight.")]
+    profiles_as_of: Annotated[
+        Moment, Meta(description="When the others' profiles were read; the user's own is of now.")
+    ]
+    profiles_age_seconds: Annotated[float, Meta(description="How long ago that is.")]
+    users: Annotated[list[SimilarUser], Meta(description="Most similar first, equal ones by name.")]
+
+
+class FeedImage(msgspec.Struct, frozen=True):
+    """An image of somebody else that matches a user's interests."""
+
+    public_id: str
+    uploaded_at: Annotated[Moment, Meta(description="Event time of its upload.")]
+    user_id: str | None
+    url: Annotated[str | None, Meta(description="Where it was fetched; null where that is not kept.")]
+    score: Annotated[float, Meta(description="How well it matches, 0 to 1.")]
+    because: Annotated[list[str], Meta(description="Its tags that the user likes, weightiest first.")]
+    tags: Annotated[
+        list[ScoredTag],
+        Meta(description="All its tags; confidence: the highest of any add-on, 1 if it came with the image."),
+    ]
+
+
+class UserFeed(Answer, frozen=True, kw_only=True):
+    """Images of others for a user."""
+
+    user_id: UserId
+    method: Annotated[str, Meta(description="How the images are chosen.")]
+    half_life_days: Annotated[float, Meta(description="Days in which an image loses half of its weight.")]
+    images: Annotated[list[FeedImage], Meta(description="Best match first, equal ones newest first.")]

@@ -1,0 +1,25 @@
+"""Times: moments as answers give them, and a clock that nobody sets back."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+_OFFSET = time.time() - time.monotonic()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LEAST_MOMENT = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+MOST_MOMENT = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+
+
+def moment(at: int) -> datetime:
+    """Give the moment of a time in milliseconds; times beyond the calendar become its first or last moment.
+
+    A Kafka timestamp may be any number: whoever publishes the record sets it.
+    """
+    return _EPOCH + timedelta(milliseconds=min(max(at, LEAST_MOMENT), MOST_MOMENT))
+
+
+def steady_time() -> float:
+    """Seconds since the epoch that no step of the machine's clock moves.
+
+    That is the clock's time at the start of the process, and what has passed since.
+    """
+    return _OFFSET + time.monotonic()

@@ -1,0 +1,82 @@
+"""Every topic: names, retention, compaction. All have the same number of partitions."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+TABLES = ("images", "trends", "interests", "retries", "meta")
+
+
+OFFSET_KEY = "@offset"
+_DAY_MS = 86_400_000
+TOMBSTONES_KEPT_MS = 7 * _DAY_MS  # a snapshot that is older might miss a removal
+MAX_RECORD_BYTES = 4_194_304  # a dead letter is an event of any allowed size, and its explanation
+
+
+class Deployment(Protocol):
+    """What topics are named by: see `streams.app.settings.Settings`."""
+
+    @property
+    def app_id(self) -> str:
+        """Name of the consumer group, and prefix of the state topics."""
+
+    @property
+    def topic_prefix(self) -> str:
+        """Put before the name of each event topic."""
+
+
+@dataclass(frozen=True)
+class TopicNames:
+    """The names of all topics of one deployment."""
+
+    app_id: str
+    prefix: str = ""
+
+    @classmethod
+    def of(cls, settings: Deployment) -> "TopicNames":
+        """The names that the settings lead to."""
+        return cls(settings.app_id, settings.topic_prefix)
+
+    @property
+    def uploads(self) -> str:
+        """Upload events in."""
+        return f"{self.prefix}image.uploads"
+
+    @property
+    def categorizations(self) -> str:
+        """Every tag of an image with its confidence."""
+        return f"{self.prefix}image.categorizations"
+
+    @property
+    def tag_updates(self) -> str:
+        """Tags assigned to an image: added, removed, resulting."""
+        return f"{self.prefix}image.tag-updates"
+
+    @property
+    def dead_letters(self) -> str:
+        """Events that could not be handled, with the reason."""
+        return f"{self.prefix}image.dead-letters"
+
+    def changelog(self, table: str) -> str:
+        """Rows of a table, keyed, compacted. The name is the one that Faust gives, but for retries."""
+        if table == "retries":
+            return f"{self.prefix}image.retries"
+        return f"{self.app_id}-{table}-changelog"
+
+    @property
+    def configs(self) -> dict[str, dict[str, str]]:
+        """Give each topic with its configuration."""
+        size = {"max.message.bytes": str(MAX_RECORD_BYTES)}
+        kept = {"cleanup.policy": "delete", "retention.ms": str(14 * _DAY_MS)} | size
+        compacted = {
+            "cleanup.policy": "compact",
+            "min.cleanable.dirty.ratio": "0.1",
+            "delete.retention.ms": str(TOMBSTONES_KEPT_MS),
+            "segment.bytes": str(64 * 1024 * 1024),  # what is in the newest segment is not compacted
+        } | size
+        # The size limit is of a batch as it is sent: one that was compressed could unpack to gigabytes.
+        uploads = kept | {"compression.type": "uncompressed"}
+        outputs = (self.categorizations, self.tag_updates, self.dead_letters)
+        changelogs = {self.changelog(table): compacted for table in TABLES}
+        # A row per transaction, and each load reads all of it.
+        changelogs[self.changelog("meta")] = compacted | {"segment.bytes": str(4 * 1024 * 1024)}
+        return {self.uploads: uploads, **dict.fromkeys(outputs, kept), **changelogs}

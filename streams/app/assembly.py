@@ -1,0 +1,98 @@
+"""What finds outcomes and what applies them, put together as the settings say."""
+
+import asyncio
+import contextlib
+import logging
+from pathlib import Path
+
+from model import SceneTagger, Tagger
+from schemas.results import ModelInfo
+from schemas.topics import TopicNames
+from streams.app.settings import Settings
+from streams.fetch.addresses import AddressPolicy
+from streams.fetch.fetcher import Fetcher, FetchLimits
+from streams.fetch.roots import SourceRoots
+from streams.fold.fold import FoldRules
+from streams.fold.retention import Retention
+from streams.fold.retries import RetryPolicy
+from streams.tag import stub as stub_tagger
+from streams.tag.categorizer import Categorizer, Offer
+from streams.tag.pool import TaggerPool
+from streams.tag.rules_watch import RulesWatch
+from streams.tag.stub import StubTagger
+
+SCENES = "scene_tagging"  # the add-on whose tags are scenes, where it names no model of its own
+
+log = logging.getLogger(__name__)
+
+
+async def open_categorizer(
+    settings: Settings, stack: contextlib.AsyncExitStack
+) -> tuple[Categorizer, RulesWatch]:
+    """Start all that finds outcomes; the stack ends it.
+
+    Raises:
+        ManifestError: A model folder cannot be used.
+        SettingsError: The allowed sources, the roots or the rules cannot be read.
+    """
+    limits = FetchLimits(
+        max_bytes=settings.max_image_bytes,
+        max_bytes_in_flight=settings.max_bytes_in_flight,
+        deadline=settings.fetch_timeout,
+        answer=settings.fetch_answer_timeout,
+        concurrency=settings.fetch_concurrency,
+        per_host=settings.fetch_per_host,
+    )
+    policy = AddressPolicy.parse(settings.allow_sources)
+    roots = SourceRoots.parse(settings.source_roots)
+    fetcher = await stack.enter_async_context(Fetcher(policy, limits, roots))
+    pool, models = await asyncio.to_thread(build_tagger, settings)
+    pool.start()
+    stack.callback(pool.stop)
+    rules = stack.enter_context(RulesWatch(settings.rules, settings.auto_tagging, pool.tag_names))
+    offer = Offer(models, settings.default_add_ons)
+    return Categorizer(fetcher, pool, offer, lambda: rules.current), rules
+
+
+def fold_rules_of(settings: Settings) -> FoldRules:
+    """Give what the fold depends on besides the events."""
+    retries = RetryPolicy(
+        settings.retry_first, settings.retry_longest, settings.retry_budget, settings.retry_budget_crowded
+    )
+    return FoldRules(TopicNames.of(settings), Retention.of(settings), retries)
+
+
+def build_tagger(settings: Settings) -> tuple[TaggerPool | StubTagger, dict[str, ModelInfo]]:
+    """Load each add-on's model, once per folder; give what tags, and the model behind each add-on.
+
+    Raises:
+        ManifestError: A model folder cannot be used.
+    """
+    if settings.tagger == "stub":
+        log.warning("tags come from the stub tagger: this worker is for load and chaos tests only")
+        stub = ModelInfo(stub_tagger.NAME, stub_tagger.VERSION)
+        return StubTagger(), dict.fromkeys(settings.model_folders, stub)
+    folders = set(settings.model_folders.values())
+    loaded = {folder: _load(folder, settings) for folder in folders}
+    add_ons: dict[str, Tagger | SceneTagger] = {
+        name: SceneTagger(loaded[folder]) if (name, folder) == (SCENES, None) else loaded[folder]
+        for name, folder in settings.model_folders.items()
+    }
+    models = {name: ModelInfo(add_on.name, add_on.version) for name, add_on in add_ons.items()}
+    pool = TaggerPool(
+        add_ons,
+        threads=settings.worker_threads,
+        max_batch=settings.max_batch,
+        known_images=settings.known_images,
+    )
+    return pool, models
+
+
+def _load(folder: Path | None, settings: Settings) -> Tagger:
+    return Tagger.load(
+        folder,
+        decrease_parents=settings.decrease_parents,
+        intra_op_threads=settings.intra_op_threads,
+        providers=settings.execution_providers,
+        warm_up=(1, settings.max_batch),
+    )

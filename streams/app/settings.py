@@ -1,0 +1,309 @@
+"""Settings: one frozen object, read once from a mapping that is passed in.
+
+Every setting is an environment variable `TAGSTREAM_<NAME>` and a flag `--<name>` of the worker.
+"""
+
+import os
+import socket
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import SettingsError
+from streams.app.cores import available_cores
+from streams.app.profiles import read_profile
+from streams.fold.people import OWN, PEOPLE
+
+PREFIX = "TAGSTREAM_"
+LAST_PORT = 65_535
+_KINDS = {int: "a whole number such as 4", float: "a number such as 0.5", Path: "a path"}
+DEFAULT_ADD_ONS = "tagstream,imagga_tagging,scene_tagging"
+_DATA_DIR = Path(".tagstream")
+
+
+def _setting(default: Any, description: str, check: Callable[[Any], str | None] | None = None) -> Any:  # noqa: ANN401 - as dataclasses.field
+    return field(default=default, metadata={"help": description, "check": check})
+
+
+def _at_least(least: float) -> Callable[[Any], str | None]:
+    return lambda value: None if value >= least else f"must be at least {least}"
+
+
+def _kept_for(least: float, reason: str) -> Callable[[Any], str | None]:
+    return lambda days: None if days >= least else f"must be at least {least:g}: {reason}"
+
+
+def _port(value: int) -> str | None:
+    return None if 0 <= value <= LAST_PORT else f"must lie between 0 and {LAST_PORT}"
+
+
+def _tagger(value: str) -> str | None:
+    return None if value in {"onnx", "stub"} else "must be onnx or stub"
+
+
+def _add_ons(value: str) -> str | None:
+    names = {entry.partition("=")[0].strip() for entry in value.split(",")}
+    taken = sorted(names & {OWN, PEOPLE})
+    return f"names {taken[0]!r}, which stands for tags that no add-on gave; choose another" if taken else None
+
+
+def _fraction(value: float | None) -> str | None:
+    return None if value is None or 0 <= value <= 1 else "must lie between 0 and 1"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator decides. Sizes are in bytes, times in seconds."""
+
+    app_id: str = _setting("tagstream", "Name of the consumer group, and prefix of the state topics.")
+    instance_id: str = _setting("", "Name of this worker, unique in its group. Empty: host name and port.")
+    topic_prefix: str = _setting("", "Put before the name of each event topic.")
+    partitions: int = _setting(4, "Partitions of topics that are created.", _at_least(1))
+    replication: int = _setting(1, "Replicas of topics that are created.", _at_least(1))
+    add_ons: str = _setting(
+        DEFAULT_ADD_ONS, "Add-ons offered: NAME or NAME=FOLDER of a model, separated by commas.", _add_ons
+    )
+    tagger: str = _setting(
+        "onnx", "onnx, or stub: tags are read from the bytes, for load and chaos tests.", _tagger
+    )
+    categorization: str = _setting(
+        "imagga_tagging", "Add-ons that run where an event names none, separated by commas."
+    )
+    auto_tagging: float | None = _setting(
+        None, "Threshold where neither event nor rules name one. Empty: assign nothing.", _fraction
+    )
+    decrease_parents: float | None = _setting(
+        None, "How much general tags are discounted, 0 to 1. Empty: as each model says.", _fraction
+    )
+    rules: Path | None = _setting(None, "File of the rules for tags. Empty: there are none.")
+    threads: int = _setting(
+        0,
+        "Threads that decode and infer. 0: one per core that the worker may use.",
+        _at_least(0),
+    )
+    max_batch: int = _setting(8, "Most images in one inference.", _at_least(1))
+    intra_op_threads: int = _setting(1, "Threads inside one inference.", _at_least(1))
+    providers: str = _setting(
+        "CPUExecutionProvider",
+        "ONNX Runtime's execution providers, the preferred one first, separated by commas.",
+    )
+    profile: Path | None = _setting(
+        None, "File that `tagstream bench-model --write` wrote; its settings count where none is given."
+    )
+    known_images: int = _setting(
+        4096,
+        "Most images whose tags are remembered: a copy of their bytes is not inferred again.",
+        _at_least(0),
+    )
+    fetch_concurrency: int = _setting(
+        32,
+        "Most fetches at once. Those that take long have other places, three times as many.",
+        _at_least(1),
+    )
+    fetch_per_host: int = _setting(8, "Most fetches at once from one host.", _at_least(1))
+    fetch_timeout: float = _setting(20.0, "Deadline of one fetch, redirects included.", _at_least(0.1))
+    fetch_answer_timeout: float = _setting(
+        10.0, "Time in which a source must begin to answer.", _at_least(0.1)
+    )
+    retry_first: float = _setting(
+        1.0,
+        "About the wait before a busy source is asked again; each next one is twice as long.",
+        _at_least(0),
+    )
+    retry_longest: float = _setting(60.0, "Longest wait between two attempts.", _at_least(0))
+    retry_budget: float = _setting(
+        86_400.0, "Time after which an upload from a busy source is given up: a dead letter.", _at_least(0)
+    )
+    retry_budget_crowded: float = _setting(
+        900.0, "The same while TAGSTREAM_MAX_RETRIES wait and others get through.", _at_least(0)
+    )
+    max_retries: int = _setting(
+        1000,
+        "Most uploads per partition that wait for a retry. Beyond, what fails is given up if others get "
+        "through; intake is slow if none does, or while as many are in work at slow hosts.",
+        _at_least(1),
+    )
+    max_image_bytes: int = _setting(30_000_000, "Largest image that is fetched.", _at_least(1))
+    max_bytes_in_flight: int = _setting(
+        128_000_000,
+        "Most bytes of images in memory; fetches wait beyond. At least two of the largest.",
+        _at_least(2),
+    )
+    allow_sources: str = _setting(
+        "", "Private sources that events may name: HOST, HOST:PORT or NETWORK, separated by commas."
+    )
+    source_roots: str = _setting(
+        "", "Folders (file:///FOLDER) and buckets (s3://BUCKET=https://BASE) that events may name, by commas."
+    )
+    commit_interval: float = _setting(
+        0.1, "Time between two transactions under load; a lone upload never waits.", _at_least(0)
+    )
+    backlog_interval: float = _setting(
+        2.0, "The same at most, where each upload takes long, its source apart.", _at_least(0)
+    )
+    keep_minutes: float = _setting(
+        1.0,
+        "Days that counts by minute are kept. At least 0.125.",
+        _kept_for(0.125, "the window 1h and the one before it are counted by the minute"),
+    )
+    keep_hours: float = _setting(
+        31.0,
+        "Days that counts by hour are kept. At least 14.",
+        _kept_for(14, "the window 7d and the one before it are counted by the hour"),
+    )
+    keep_days: float = _setting(
+        800.0,
+        "Days that counts by day are kept. At least 60.",
+        _kept_for(60, "the window 30d and the one before it are counted by the day"),
+    )
+    keep_interests: float = _setting(365.0, "Days that users' interests are kept.", _at_least(0))
+    keep_deleted: float = _setting(
+        30.0,
+        "Days that deleted images are remembered, so that late events do not bring them back.",
+        _at_least(0),
+    )
+    half_life: float = _setting(14.0, "Days in which an interest loses half of its weight.", _at_least(0.01))
+    queries: bool = _setting(
+        True, "Whether this worker keeps the whole state and answers questions about it."
+    )
+    snapshot_interval: float = _setting(
+        600.0, "Time between two snapshots of the state in the data directory. 0: none.", _at_least(0)
+    )
+    max_in_flight: int = _setting(64, "Most events in work per partition.", _at_least(1))
+    max_transaction: int = _setting(100, "Most events in one transaction.", _at_least(1))
+    web_host: str = _setting("127.0.0.1", "Address that the query API listens on.")
+    web_port: int = _setting(6066, "Port that the query API listens on. 0: any free one.", _port)
+    web_names: str = _setting(
+        "", "Host names under which it may be asked besides localhost, separated by commas."
+    )
+    tokens: Path | None = _setting(
+        None, "File of the tokens that may ask; `tagstream token new` makes one. Empty: none is needed."
+    )
+    open_api: bool = _setting(
+        False, "Whether anybody may ask, without a token, on an address that others reach."
+    )
+    rate_limit: float = _setting(
+        200.0, "Questions per second of one token, or of one address. 0: no limit.", _at_least(0)
+    )
+    rate_burst: int = _setting(1000, "Questions that may come at once within that.", _at_least(1))
+    max_queries: int = _setting(
+        8,
+        "Most questions in work; four times as many wait, others are told to come back. A token has half.",
+        _at_least(1),
+    )
+    query_timeout: float = _setting(10.0, "Time after which a question is given up.", _at_least(0.1))
+    data_dir: Path = _setting(_DATA_DIR, "Directory of this worker's own files.")
+    log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR.")
+    log_format: str = _setting("auto", "console, json, or auto: console on a terminal, json elsewhere.")
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            check = item.metadata["check"]
+            fault = check(getattr(self, item.name)) if check else None
+            if fault:
+                raise SettingsError(f"{variable(item.name)}={getattr(self, item.name)!r} {fault}")
+        if not self.keep_minutes <= self.keep_hours <= self.keep_days:
+            names = "TAGSTREAM_KEEP_MINUTES, _HOURS and _DAYS"
+            raise SettingsError(f"{names} must not shrink: a day's count stands in for its hours and minutes")
+        if self.max_bytes_in_flight < 2 * self.max_image_bytes:
+            least = f"{2 * self.max_image_bytes}, twice {variable('max_image_bytes')}"
+            name = variable("max_bytes_in_flight")
+            raise SettingsError(f"{name}={self.max_bytes_in_flight} must be at least {least}")
+        unknown = [name for name in self.default_add_ons if name not in self.model_folders]
+        if unknown or not self.default_add_ons:
+            offered = ", ".join(self.model_folders)
+            fault = f"{unknown[0]!r} is no add-on" if unknown else "names no add-on"
+            raise SettingsError(
+                f"{variable('categorization')}={self.categorization!r}: {fault}; offered: {offered}"
+            )
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, str], **overrides: object) -> "Settings":
+        """Read the settings from `mapping`, such as `os.environ`; `overrides` win where not None.
+
+        Raises:
+            SettingsError: A value does not fit its setting.
+        """
+        kinds = typing.get_type_hints(cls)
+        profile = overrides.get("profile") or mapping.get(variable("profile"))
+        if profile:
+            found = read_profile(Path(str(profile)), frozenset(map(variable, kinds)))
+            mapping = {**found, **mapping}
+        values: dict[str, Any] = {
+            name: _convert(name, kinds[name], mapping[variable(name)])
+            for name in kinds
+            if variable(name) in mapping
+        }
+        values.update({name: value for name, value in overrides.items() if value is not None})
+        return cls(**values)
+
+    @property
+    def model_folders(self) -> dict[str, Path | None]:
+        """Give each add-on's model folder; None stands for the default model."""
+        pairs = (entry.strip().partition("=") for entry in self.add_ons.split(",") if entry.strip())
+        return {name.strip(): Path(folder.strip()) if folder.strip() else None for name, _, folder in pairs}
+
+    @property
+    def execution_providers(self) -> list[str]:
+        """Give the execution providers, the preferred one first."""
+        return [name.strip() for name in self.providers.split(",") if name.strip()]
+
+    @property
+    def default_add_ons(self) -> tuple[str, ...]:
+        """Give the add-ons that run where an event names none."""
+        names = (name.strip() for name in self.categorization.split(","))
+        return tuple(dict.fromkeys(name for name in names if name))
+
+    @property
+    def worker_threads(self) -> int:
+        """Give the number of threads that decode and infer."""
+        return self.threads or available_cores()
+
+    @property
+    def group_instance_id(self) -> str:
+        """Give the name under which this worker is a static member of its group."""
+        return self.instance_id or f"{socket.gethostname()}-{self.web_port or os.getpid()}"
+
+
+def variable(name: str) -> str:
+    """Give the environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def kind_of(name: str) -> type:
+    """Give the type of a setting's value, None left out."""
+    kind = typing.get_type_hints(Settings)[name]
+    if isinstance(kind, types.UnionType):
+        kind = next(option for option in typing.get_args(kind) if option is not type(None))
+    return typing.cast("type", kind)
+
+
+def _convert(name: str, kind: object, text: str) -> object:
+    if text == "" and isinstance(kind, types.UnionType):
+        return None
+    target = kind_of(name)
+    if target is bool:
+        return _flag(name, text)
+    try:
+        return target(text)
+    except ValueError:
+        raise SettingsError(f"{variable(name)}={text!r}: say {_KINDS[target]}") from None
+
+
+def _flag(name: str, text: str) -> bool:
+    known = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }
+    if text.lower() not in known:
+        raise SettingsError(f"{variable(name)}={text!r}: say true or false")
+    return known[text.lower()]

@@ -1,0 +1,1 @@
+"""Commands that ask the query API: trends, images, users. Start with `asking.py`."""

@@ -1,0 +1,39 @@
+"""`tagstream users`: interests, who shares them, and what may please."""
+
+import click
+
+from schemas.answers.users import SimilarUsers, UserFeed, UserInterests
+from streams.cli.ask.asking import Asking, DefaultGroup, asks
+from streams.cli.ask.user_views import feed_view, interests_view, similar_view
+from streams.web.api.users import FeedQuestion, InterestsQuestion, SimilarQuestion
+
+
+@click.group(cls=DefaultGroup, default="interests", takes_words=True)
+def users() -> None:
+    """Show what a user is interested in, and who and what goes with that.
+
+    Without a command it is `interests`: tagstream users USER_ID.
+
+    Exit codes: 0 with an answer, 1 where the API gives a reason instead, 78 when it cannot be asked.
+    """
+
+
+@users.command()
+@asks(InterestsQuestion)
+def interests(asking: Asking) -> None:
+    """Show the tags of a user's images, recent ones counting more."""
+    asking.show(asking.get("/users/{user_id}/interests", UserInterests), interests_view)
+
+
+@users.command()
+@asks(SimilarQuestion)
+def similar(asking: Asking) -> None:
+    """Show the users who share a user's interests."""
+    asking.show(asking.get("/users/{user_id}/similar", SimilarUsers), similar_view)
+
+
+@users.command()
+@asks(FeedQuestion)
+def feed(asking: Asking) -> None:
+    """Show images of others that match a user's interests."""
+    asking.show(asking.get("/users/{user_id}/feed", UserFeed), feed_view)

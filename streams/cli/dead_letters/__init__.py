@@ -1,0 +1,1 @@
+"""`tagstream dead-letters`: list, explain, replay. Start with `command.py`."""

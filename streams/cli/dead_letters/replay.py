@@ -1,0 +1,113 @@
+"""Publishing dead letters again: the records that they were, each to the partition where it was."""
+
+import asyncio
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Self
+
+from aiokafka.errors import KafkaTimeoutError
+
+from schemas.origins import Place
+from schemas.replays import replay_headers
+from schemas.topics import MAX_RECORD_BYTES
+from streams.cli.dead_letters.letters import Letter
+from streams.kafka.connection import KafkaConnection
+from streams.kafka.publishing import open_producer
+
+DEADLINE = 60.0  # seconds in which Kafka must take a chunk; the producer by itself would try for ever
+CHUNK_LETTERS = 500
+CHUNK_BYTES = 4_194_304
+_BATCH_BYTES = 500_000
+
+
+class Replayer:
+    """An idempotent producer of replays. Use as an async context manager.
+
+    Attributes:
+        sent: Events that Kafka has.
+        in_doubt: Events that it was given and did not acknowledge.
+        foreign: Letters that do not say where they came from, are from another topic, or had no room for the
+            event: not replayed.
+    """
+
+    def __init__(
+        self, connection: KafkaConnection, topic: str, on_sent: Callable[[int], None] = lambda _: None
+    ) -> None:
+        self.sent = self.in_doubt = self.foreign = 0
+        self._connection = connection
+        self._topic = topic
+        self._on_sent = on_sent
+        self._stack = contextlib.AsyncExitStack()
+        self._producer: Any = None
+
+    async def __aenter__(self) -> Self:
+        options = {"max_request_size": MAX_RECORD_BYTES, "max_batch_size": _BATCH_BYTES}
+        opened = open_producer(self._connection, **options)
+        self._producer = await self._stack.enter_async_context(opened)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def replay(self, letters: AsyncIterator[Letter]) -> None:
+        """Publish letters again, in their order; a chunk is acknowledged before the next one is read.
+
+        Raises:
+            KafkaError: Kafka did not take one, or did not say so in time. `sent` and `in_doubt` are right.
+        """
+        async for chunk in _chunks(letters):
+            by_partition = defaultdict(list)
+            for letter in chunk:
+                failed = letter.failed
+                # Workers write a letter to the partition of its event: all else was written by others.
+                ours = failed and (failed.topic, failed.partition) == (self._topic, letter.record.partition)
+                if failed and ours and letter.whole:
+                    by_partition[failed.partition].append((letter, failed))
+                else:
+                    self.foreign += 1
+            try:
+                async with asyncio.timeout(DEADLINE):
+                    await self._send_all(by_partition)
+            except TimeoutError:
+                raise KafkaTimeoutError(f"no acknowledgement within {DEADLINE:g} s") from None
+
+    async def _send_all(self, by_partition: dict[int, list[tuple[Letter, Place]]]) -> None:
+        sends = (self._send(partition, letters) for partition, letters in by_partition.items())
+        for failure in await asyncio.gather(*sends, return_exceptions=True):
+            if failure is not None:
+                raise failure
+
+    async def _send(self, partition: int, waiting: list[tuple[Letter, Place]]) -> None:
+        now = int(time.time() * 1000)
+        while waiting:
+            batch = self._producer.create_batch()
+            count = 0
+            for letter, failed in waiting:
+                headers = replay_headers(letter.record, failed)
+                record = letter.record
+                if batch.append(key=record.key, value=record.value, timestamp=now, headers=headers) is None:
+                    break
+                count += 1
+            if not count:
+                raise ValueError(f"dead letter {waiting[0][0].place} fits no batch")
+            self.in_doubt += count
+            await (await self._producer.send_batch(batch, self._topic, partition=partition))
+            self.in_doubt -= count
+            self.sent += count
+            self._on_sent(count)
+            waiting = waiting[count:]
+
+
+async def _chunks(letters: AsyncIterator[Letter]) -> AsyncIterator[list[Letter]]:
+    chunk: list[Letter] = []
+    size = 0
+    async for letter in letters:
+        chunk.append(letter)
+        size += len(letter.record.value or b"")
+        if len(chunk) >= CHUNK_LETTERS or size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk

@@ -1,0 +1,67 @@
+"""Options that several commands share, and the connection that they lead to."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NoReturn
+
+import click
+from aiokafka.errors import KafkaError
+
+from schemas.topics import TopicNames
+from streams.app.exit import EXIT_UNUSABLE
+from streams.kafka.admin import open_admin, partition_counts
+from streams.kafka.connection import KafkaConnection
+
+PORT = click.IntRange(0, 65_535)
+Command = Callable[..., Any]
+
+
+def kafka_options(command: Command) -> Command:
+    """Add the options that say which cluster and which topics."""
+    command = click.option(
+        "--broker", help="Bootstrap servers. [KAFKA_BOOTSTRAP_SERVERS; default: localhost:9092]"
+    )(command)
+    command = click.option(
+        "--topic-prefix", envvar="TAGSTREAM_TOPIC_PREFIX", default="", help="Put before each topic's name."
+    )(command)
+    return click.option(
+        "--app-id", envvar="TAGSTREAM_APP_ID", default="tagstream", help="The workers' group.", hidden=True
+    )(command)
+
+
+def connection_to(broker: str | None) -> KafkaConnection:
+    """Give the connection that the environment describes, or the one to `broker`."""
+    connection = KafkaConnection.from_mapping(os.environ)
+    return replace(connection, bootstrap_servers=broker) if broker else connection
+
+
+def topic_names(app_id: str, topic_prefix: str) -> TopicNames:
+    """Give the deployment's topics."""
+    return TopicNames(app_id, topic_prefix)
+
+
+async def require_topics(connection: KafkaConnection, names: TopicNames) -> None:
+    """Make sure that a worker has been there: clients wait for a missing topic without a word.
+
+    Raises:
+        ValueError: The cluster cannot be reached, or lacks a topic.
+    """
+    try:
+        async with open_admin(connection) as admin:
+            # All: asking for one by name would create it, with too few partitions, where brokers do that.
+            present = await partition_counts(admin)
+    except KafkaError as error:
+        cure = "start a broker, or say where it is with --broker or KAFKA_BOOTSTRAP_SERVERS"
+        servers = connection.bootstrap_servers
+        raise ValueError(f"no Kafka at {servers} ({type(error).__name__}); {cure}") from error
+    for name in (names.uploads, names.categorizations, names.tag_updates, names.dead_letters):
+        if name not in present:
+            raise ValueError(f"there is no topic {name!r}; start `tagstream worker`, which creates it")
+
+
+def give_up(command: str, error: BaseException | str) -> NoReturn:
+    """Say what is wrong and end with the exit code for it."""
+    click.echo(f"tagstream {command}: {error}", err=True)
+    sys.exit(EXIT_UNUSABLE)

@@ -1,0 +1,126 @@
+"""Which images a re-tag is for, and the event that asks for each."""
+
+import contextlib
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+import orjson
+
+from schemas.cloudevents import event_headers
+from schemas.errors import BadEventError
+from schemas.results import ModelInfo
+from schemas.topics import TopicNames
+from schemas.uploads import Record, UploadData, UploadType
+from streams.fold.changes import Row
+from streams.fold.retagging import second_look
+from streams.fold.rows import ImageKey
+from streams.kafka.connection import KafkaConnection
+from streams.kafka.span import TopicSpan, measure, read
+
+SOURCE = "tagstream:retag"
+Mode = Literal["rules", "model", "image"]  # the field `retag` of an event
+
+
+class Fate(StrEnum):
+    """What a re-tag does about an image; all but `CHOSEN` say why nothing is to be done."""
+
+    CHOSEN = "chosen"
+    OTHERS = "not selected"
+    DONE = "done by this run before"
+    CURRENT = "tagged by the present models"
+    WITHOUT_URL = "given as a data: URL, which is not kept: it cannot be fetched again"
+    UNKEPT = "tagged before thresholds were kept: a new upload, or a re-tag by model, keeps them"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which images are meant.
+
+    Attributes:
+        run: Names this run; who says the same name again goes on with it.
+        mode: Whether the rules are applied anew, or images looked at: those of other models, or all.
+        models: The present models.
+        default_add_ons: Those that look at images whose own are gone.
+        tenant: Only this tenant's images; None: everybody's.
+        tags: Only images that have all of these.
+    """
+
+    run: str
+    mode: Mode
+    models: Mapping[str, ModelInfo] = field(default_factory=dict)
+    default_add_ons: tuple[str, ...] = ()
+    tenant: str | None = None
+    tags: tuple[str, ...] = ()
+
+    def fate(self, key: str, row: Row) -> Fate:
+        """Tell whether an image is meant."""
+        tenant = ImageKey.decode(key).tenant
+        if row.get("deleted") or self.tenant not in {None, tenant} or not set(self.tags) <= set(row["tags"]):
+            return Fate.OTHERS
+        if row["cause"][0] == SOURCE and row["cause"][1].startswith(f"{self.run}/"):
+            return Fate.DONE
+        if self.mode == "rules":
+            return Fate.CHOSEN if "asked" in row else Fate.UNKEPT
+        always = self.mode == "image"
+        try:
+            look = second_look(row, self.models, self.default_add_ons, always=always)
+        except BadEventError:
+            return Fate.WITHOUT_URL
+        return Fate.CURRENT if look is None else Fate.CHOSEN
+
+    def event(self, names: TopicNames, partition: int, key: str, offset: int = 0) -> Record:
+        """Give the event that re-tags an image, as the log has it at an offset."""
+        tenant, public_id = ImageKey.decode(key)
+        data = UploadData(public_id=public_id, tenant=tenant or None, retag=self.mode)
+        digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+        headers = event_headers(id=f"{self.run}/{digest}", source=SOURCE, type=UploadType.RETAGGED)
+        return Record(
+            topic=names.uploads,
+            partition=partition,
+            offset=offset,
+            timestamp=int(time.time() * 1000),
+            key=public_id.encode(),
+            value=msgspec.json.encode(data),
+            headers=headers,
+        )
+
+
+async def partitions_of(connection: KafkaConnection, names: TopicNames) -> dict[int, TopicSpan]:
+    """Give what there is of the images' changelog, by partition."""
+    span = await measure(connection, names.changelog("images"))
+    return {
+        number: TopicSpan(span.topic, {number: start}, {number: span.ends[number]})
+        for number, start in sorted(span.starts.items())
+    }
+
+
+async def image_rows(connection: KafkaConnection, span: TopicSpan) -> dict[str, bytes]:
+    """Give the rows of a partition's images as they are now.
+
+    Raises:
+        KafkaTimeoutError: The cluster stopped answering.
+    """
+    rows: dict[str, bytes] = {}
+    async with contextlib.aclosing(read(connection, span)) as records:
+        async for record in records:
+            key = (record.key or b"").decode()
+            if record.value is None:
+                rows.pop(key, None)
+            else:
+                rows[key] = record.value
+    return rows
+
+
+def choose(rows: Mapping[str, bytes], selection: Selection, fates: Counter[Fate]) -> Iterator[str]:
+    """Give the keys of the images that are meant; count what becomes of each."""
+    for key, row in rows.items():
+        fate = selection.fate(key, orjson.loads(row))
+        fates[fate] += 1
+        if fate is Fate.CHOSEN:
+            yield key

@@ -1,0 +1,145 @@
+"""`tagstream rules`: try the rules for tags before a worker has them."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+import orjson
+from rich.console import Console
+
+from model import BadImageError, ManifestError
+from schemas.errors import SettingsError
+from streams.app.assembly import build_tagger
+from streams.app.settings import Settings
+from streams.cli.charts import counted
+from streams.cli.options import give_up
+from streams.cli.trials.rule_views import as_json, verdicts_table
+from streams.fold.rules.advice import advice
+from streams.fold.rules.applying import Rules, Ruling
+from streams.fold.rules.content import RulesFile, parse_rules, rules_bytes
+from streams.tag.categorizer import candidates
+from streams.tag.pool import TaggedImage, TaggerPool
+from streams.tag.stub import StubTagger
+
+Pool = TaggerPool | StubTagger
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group()
+def rules() -> None:
+    """Check a rules file for tags, and see on photos what each rule does.
+
+    Add-ons and thresholds are those of the environment, as for `tagstream worker`.
+    """
+
+
+@rules.command()
+@click.argument("file", type=_FILE)
+@click.option("--strict", is_flag=True, help="End with 1 where a name is known to no tagger.")
+def validate(file: Path, *, strict: bool) -> None:
+    """Say whether a worker would take a rules FILE, and which of its names no tagger knows.
+
+    Exit codes: 0 if it can be used; 1 with --strict if a name is unknown; 78 if the file, a setting or a
+    model must be changed first.
+    """
+    try:
+        settings = Settings.from_mapping(os.environ)
+        content = _read(file)
+        warnings = advice(content, _started(settings, start=False).tag_names)
+    except (SettingsError, ManifestError) as error:
+        give_up("rules validate", error)
+    for warning in warnings:
+        click.echo(f"{file}: {warning}", err=True)
+    found = f" with {counted(len(warnings), 'warning')}" if warnings else ""
+    click.echo(f"{file}: rules {Rules(content, settings.auto_tagging).hash} can be used{found}")
+    sys.exit(1 if strict and warnings else 0)
+
+
+@rules.command()
+@click.argument("photos", type=_FILE, nargs=-1, required=True, metavar="PHOTO...")
+@click.option("--rules", "file", type=_FILE, envvar="TAGSTREAM_RULES", help="A rules file. [TAGSTREAM_RULES]")
+@click.option(
+    "--add-on",
+    "add_ons",
+    multiple=True,
+    help="May be said several times. [as TAGSTREAM_CATEGORIZATION says]",
+)
+@click.option(
+    "--auto-tagging", type=click.FloatRange(0, 1), help="Threshold, as an event may name one. [none named]"
+)
+@click.option("--json", "wants_json", is_flag=True, help="Print one JSON object per photo and line.")
+def check(
+    photos: Sequence[Path],
+    *,
+    file: Path | None,
+    add_ons: Sequence[str],
+    auto_tagging: float | None,
+    wants_json: bool,
+) -> None:
+    """Tag photos and show what each rule does with each tag.
+
+    Exit codes: 0 if every photo was tagged, 1 if one was not, 78 if the rules, a setting or a model must be
+    changed first.
+    """
+    try:
+        settings = Settings.from_mapping(os.environ)
+        wanted = _offered(add_ons, settings)
+        held = Rules(RulesFile() if file is None else _read(file), settings.auto_tagging)
+        pool = _started(settings)
+    except (SettingsError, ManifestError) as error:
+        give_up("rules check", error)
+    console = Console()
+    done = []
+    for photo in photos:
+        image = _tagged(pool, photo, wanted)
+        done.append(image is not None)
+        if image is not None:
+            ruling = held.apply(candidates(image, wanted), auto_tagging)
+            _show(console, photo, held, ruling, image.failed, wants_json=wants_json)
+    pool.stop()
+    sys.exit(0 if all(done) else 1)
+
+
+def _read(file: Path) -> RulesFile:
+    return parse_rules(rules_bytes(file), file)
+
+
+def _offered(add_ons: Sequence[str], settings: Settings) -> tuple[str, ...]:
+    for name in add_ons:
+        if name not in settings.model_folders:
+            offered = ", ".join(settings.model_folders)
+            raise SettingsError(f"--add-on {name!r} is not offered; TAGSTREAM_ADD_ONS offers {offered}")
+    return tuple(dict.fromkeys(add_ons)) or settings.default_add_ons
+
+
+def _started(settings: Settings, *, start: bool = True) -> Pool:
+    pool, _ = build_tagger(settings)
+    if start:
+        pool.start()
+    return pool
+
+
+def _tagged(pool: Pool, photo: Path, add_ons: tuple[str, ...]) -> TaggedImage | None:
+    """Tag a photo, or say why that cannot be done."""
+    try:
+        return asyncio.run(pool.tag(photo.read_bytes(), add_ons))
+    except OSError as error:
+        fault = error.strerror or str(error)
+    except BadImageError as error:
+        fault = f"{error.code}: {error}"
+    except Exception as error:  # noqa: BLE001 - whatever a model of one's own raises
+        fault = f"every add-on failed: {error!r}"
+    click.echo(f"{photo}: {fault}", err=True)
+    return None
+
+
+def _show(
+    console: Console, photo: Path, held: Rules, ruling: Ruling, failed: Mapping[str, str], *, wants_json: bool
+) -> None:
+    if wants_json:
+        click.echo(orjson.dumps(as_json(str(photo), held.hash, ruling, failed)).decode())
+    else:
+        console.print(verdicts_table(str(photo), held.hash, ruling, failed))

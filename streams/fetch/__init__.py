@@ -1,0 +1,7 @@
+"""A stranger's URL to bytes, bounded in size, time and reach.
+
+Nothing else in the program opens such a connection.
+
+What belongs here: addresses, transports, limits, circuits, files that an operator allows. Start with
+`fetcher.py`; its faults are in `errors.py`, what answers mean in `answers.py`.
+"""

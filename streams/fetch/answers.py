@@ -1,0 +1,81 @@
+"""What a source's answer, or its lack of one, means for the upload."""
+
+import re
+import time
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+import httpx
+
+from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
+from streams.fetch.urls import shown
+
+MAX_RETRY_AFTER = 86_400.0
+_BUSY_STATUSES = frozenset({408, 425, 429})
+_COMPRESSIONS = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd"})
+
+
+def redirect_target(response: httpx.Response) -> str:
+    """Give the URL that a redirect leads to.
+
+    Raises:
+        SourceGoneError: There is none.
+    """
+    location = response.headers["location"]
+    try:
+        return str(response.request.url.join(location))
+    except (httpx.InvalidURL, ValueError) as error:
+        message = f"redirect to {shown(location)}: {error!s:.100}"
+        raise SourceGoneError("invalid_url", message) from error
+
+
+def check_answer(response: httpx.Response) -> None:
+    """Let only those answers pass whose body is the image.
+
+    Raises:
+        SourceGoneError: The image cannot be had.
+        SourceBusyError: It cannot be had now.
+    """
+    if response.status_code != httpx.codes.OK:
+        raise _refusal(response)
+    encodings = response.headers.get("content-encoding", "").lower()
+    if encodings and not _COMPRESSIONS.isdisjoint(
+        re.split(r"[,\s]+", encodings)
+    ):  # not unpacked: it may be a bomb
+        message = f"{shown(str(response.url))} is compressed ({encodings:.64}), though identity was asked"
+        raise SourceGoneError("invalid_answer", message)
+
+
+def _refusal(response: httpx.Response) -> SourceError:
+    status = response.status_code
+    message = f"status {status} from {shown(str(response.url))}"
+    if status in _BUSY_STATUSES or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        return SourceBusyError(f"http_{status}", message, _retry_after(response))
+    return SourceGoneError(f"http_{status}", message)
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Read the seconds or the date until which a source wants to be left alone."""
+    text = response.headers.get("retry-after", "")
+    try:
+        numeric = text.isascii() and text.isdigit()
+        seconds = float(text) if numeric else parsedate_to_datetime(text).timestamp() - time.time()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+def source_fault(error: Exception, url: str) -> SourceError:
+    """Turn what the client raised into a source's fault.
+
+    Messages tell the error's class: its text may hold the whole URL.
+    """
+    detail = getattr(error, "strerror", None)
+    message = f"{shown(url)}: {type(error).__name__}" + (f" ({detail!s:.100})" if detail else "")
+    if isinstance(error, aiohttp.InvalidURL):
+        return SourceGoneError("invalid_url", message)
+    if isinstance(error, aiohttp.ClientSSLError):  # also a ValueError where a certificate was not renewed
+        return SourceBusyError("connection_failed", message)
+    if isinstance(error, (ValueError, aiohttp.ClientResponseError)):
+        return SourceGoneError("invalid_answer", message)
+    return SourceBusyError("connection_failed", message)

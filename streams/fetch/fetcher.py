@@ -1,0 +1,252 @@
+"""Fetching strangers' URLs: bounded in size, time and reach. Uses httpx on aiohttp's connector."""
+
+import asyncio
+import contextlib
+import functools
+import time
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Self
+
+import aiohttp
+import httpx
+from aiohttp.client_proto import ResponseHandler
+
+from streams.fetch.addresses import AddressPolicy, CheckedResolver, NameLookups
+from streams.fetch.admission import Intake
+from streams.fetch.answers import check_answer, redirect_target, source_fault
+from streams.fetch.byte_budget import ByteBudget
+from streams.fetch.circuits import Circuits
+from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
+from streams.fetch.files import SourceFiles
+from streams.fetch.roots import RootedFile, SourceRoots
+from streams.fetch.slots import FetchSlots
+from streams.fetch.transport import AiohttpTransport
+from streams.fetch.urls import check_url, host_of, read_data_url, shown, too_large
+
+MAX_REDIRECTS = 3
+MAX_UNREAD_ANSWERS = 16
+MAX_CHUNKS = 1024
+NO_ROOTS = SourceRoots()
+_HEADERS = httpx.Headers({"accept": "image/*", "accept-encoding": "identity", "user-agent": "tagstream"})
+
+
+def _nothing() -> None:
+    """Nothing is held."""
+
+
+class Fetched:
+    """The bytes of an image. As a context manager it releases them, if nobody has done so before.
+
+    Attributes:
+        data: The bytes; none once they are released.
+        size: How many they were.
+        elapsed_ms: The milliseconds that it took to get them.
+    """
+
+    def __init__(self, data: bytes, elapsed_ms: float, release: Callable[[], None] = _nothing) -> None:
+        self.data = data
+        self.size = len(data)
+        self.elapsed_ms = elapsed_ms
+        self._give_back = release
+
+    def release(self) -> None:
+        """Give their memory to those that wait for some; more than once does no harm."""
+        self.data = b""
+        self._give_back()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+@dataclass(frozen=True)
+class FetchLimits:
+    """Bounds of every fetch.
+
+    Attributes:
+        max_bytes: Largest image.
+        max_bytes_in_flight: Most bytes of all images that are being fetched or were not released yet.
+        deadline: Seconds of the whole fetch, redirects included. Waiting for memory is not the source's fault
+            and does not count; a fetch gives that up after as many seconds.
+        answer: Seconds in which each request must be connected and its answer's head be there.
+        concurrency: Most fetches at once, but for those that take long: see `streams.fetch.slots`.
+        per_host: Most fetches at once from one host.
+    """
+
+    max_bytes: int
+    max_bytes_in_flight: int
+    deadline: float
+    answer: float
+    concurrency: int
+    per_host: int
+
+
+class Fetcher:
+    """Fetches images over HTTP. Use it as an async context manager.
+
+    It asks the transport, not an `httpx.AsyncClient`: that would keep the cookies of every host for ever,
+    log whole URLs, and parse each redirect a second time.
+    """
+
+    def __init__(self, policy: AddressPolicy, limits: FetchLimits, roots: SourceRoots = NO_ROOTS) -> None:
+        self.circuits = Circuits()
+        self.budget = ByteBudget(limits.max_bytes_in_flight, limits.max_bytes)
+        self._policy = policy
+        self._limits = limits
+        self._roots = roots
+        # A read may outlive its fetch, where another machine serves the folder: let as many again begin.
+        self._files = SourceFiles(2 * limits.per_host)
+        self._slots = FetchSlots(limits.concurrency, lambda: not self.budget.is_short)
+        self._host_slots: weakref.WeakValueDictionary[str, asyncio.Semaphore] = weakref.WeakValueDictionary()
+        self._transport: AiohttpTransport | None = None
+
+    async def __aenter__(self) -> Self:
+        # A look-up may outlive its fetch, where the machine's resolver insists: let as many again begin.
+        lookups = NameLookups(2 * self._slots.most)
+        connector = aiohttp.TCPConnector(
+            resolver=CheckedResolver(self._policy, lookups),
+            use_dns_cache=False,  # the answer that was checked is the one that is used
+            limit=self._slots.most,
+            limit_per_host=self._limits.per_host,  # binds after a redirect to another host, too
+        )
+        protocol: type[ResponseHandler] = _Answers
+        answers = functools.partial(protocol, loop=asyncio.get_running_loop())
+        connector._factory = answers  # noqa: SLF001 - no argument of the connector sets it
+        self._transport = AiohttpTransport(connector)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._transport is not None:
+            await self._transport.aclose()
+
+    async def fetch(self, url: str) -> Fetched:
+        """Get the bytes behind an http, https or data URL, or behind one of a root that the operator named.
+
+        Raises:
+            SourceGoneError: They cannot be had.
+            SourceBusyError: They cannot be had now.
+        """
+        if url[:5].lower() == "data:":
+            return await self._hold(url, "data:", functools.partial(self._read_data_url, url))
+        if url[:5].lower() == "file:":
+            return await self._fetch_file(self._roots.file_at(url))
+        request = self._request(self._roots.http_url(url))
+        host = host_of(request.url)
+        # The host's slot comes first: who waits for a slow host has none of the slots and of the memory that
+        # all share. Its circuit comes after: it may have opened while the fetch waited for the slot.
+        async with self._slots_of(host), self._slots.hold():
+            with self.circuits.guard(_circuit_of(request)) as go_on_to:
+                return await self._hold(url, host, functools.partial(self._get, request, go_on_to))
+
+    async def _fetch_file(self, file: RootedFile) -> Fetched:
+        read = functools.partial(self._files.read, file, self._limits.max_bytes)
+        async with self._slots_of(file.root), self._slots.hold():
+            with self.circuits.guard(file.root):
+                return await self._hold(file.url, file.root, read)
+
+    def _slots_of(self, host: str) -> asyncio.Semaphore:
+        """Give a host's slots, which live as long as someone holds or awaits one."""
+        return self._host_slots.setdefault(host, asyncio.Semaphore(self._limits.per_host))
+
+    async def _hold(self, url: str, host: str, get: Callable[[Intake], Awaitable[bytes]]) -> Fetched:
+        """Get an image, with memory that is held until it is released."""
+        started = time.perf_counter()
+        reservation = self.budget.reserve(host)
+        try:
+            data = await Intake(reservation, self._limits.deadline).run(get)
+        except TimeoutError:
+            reservation.release()
+            message = f"no complete answer within {self._limits.deadline:g} s from {shown(url)}"
+            raise SourceBusyError("timeout", message) from None
+        except BaseException:
+            reservation.release()
+            raise
+        reservation.complete()
+        return Fetched(data, (time.perf_counter() - started) * 1000, reservation.release)
+
+    async def _read_data_url(self, url: str, intake: Intake) -> bytes:
+        data = read_data_url(url, self._limits.max_bytes)
+        await intake.expect(len(data))
+        await intake.take(len(data))
+        return data
+
+    async def _get(self, request: httpx.Request, go_on_to: Callable[[str], None], intake: Intake) -> bytes:
+        for _ in range(MAX_REDIRECTS + 1):
+            async with self._stream(request) as response:
+                if not response.has_redirect_location:
+                    check_answer(response)
+                    return await self._read_body(response, intake)
+                url = redirect_target(response)
+            request = self._request(url)
+            go_on_to(_circuit_of(request))
+        message = f"more than {MAX_REDIRECTS} redirects, last to {shown(url)}"
+        raise SourceGoneError("too_many_redirects", message)
+
+    def _request(self, url: str) -> httpx.Request:
+        try:
+            request = httpx.Request("GET", url, headers=_HEADERS)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise SourceGoneError("invalid_url", f"{shown(url)}: {error!s:.100}") from error
+        self._policy.check_host(host_of(request.url), check_url(request.url))
+        return request
+
+    @contextlib.asynccontextmanager
+    async def _stream(self, request: httpx.Request) -> AsyncIterator[httpx.Response]:
+        if self._transport is None:
+            raise RuntimeError("use the Fetcher as an async context manager")
+        try:
+            response = await self._head(request, self._transport)
+            try:
+                yield response
+            finally:
+                await response.aclose()
+        except SourceError:
+            raise
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise source_fault(error, str(request.url)) from error
+
+    async def _head(self, request: httpx.Request, transport: AiohttpTransport) -> httpx.Response:
+        try:
+            async with asyncio.timeout(self._limits.answer):
+                return await transport.handle_async_request(request)
+        except TimeoutError:
+            message = f"no answer within {self._limits.answer:g} s from {shown(str(request.url))}"
+            raise SourceBusyError("timeout", message) from None
+
+    async def _read_body(self, response: httpx.Response, intake: Intake) -> bytes:
+        limit = self._limits.max_bytes
+        declared = response.headers.get("content-length", "")
+        if declared.isdigit():
+            if int(declared) > limit:
+                raise too_large(str(response.url), limit)
+            await intake.expect(int(declared))
+        chunks, size = [], 0
+        async for chunk in response.aiter_raw():
+            size += len(chunk)
+            if size > limit:
+                raise too_large(str(response.url), limit)
+            await intake.take(len(chunk))
+            chunks.append(chunk)
+            if len(chunks) == MAX_CHUNKS:  # an object per byte that drips in would take more than the byte
+                chunks = [b"".join(chunks)]
+        return b"".join(chunks)
+
+
+def _circuit_of(request: httpx.Request) -> str:
+    return request.url.netloc.decode("ascii").lower()
+
+
+class _Answers(ResponseHandler):
+    """Leaves a server that sends answers which nobody asked for.
+
+    aiohttp would keep them all, also on idle connections: gigabytes, and an event loop without a pause.
+    """
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if len(self) > MAX_UNREAD_ANSWERS and self.transport is not None:
+            self.transport.abort()

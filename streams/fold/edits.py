@@ -1,0 +1,51 @@
+"""Applying a person's edit to the image that it is about."""
+
+from schemas.dead_letters import Fault
+from schemas.errors import BadEventError
+from schemas.uploads import MAX_PASSED_ON_BYTES, MAX_TAGS, Upload
+from streams.fold.changes import Changes, Row
+from streams.fold.images import moved_on
+from streams.fold.outcomes import Deferred, Edited, Rejected
+from streams.fold.people import Weighed, assigned_by_add_ons, decide, has_room, is_void, weigh
+from streams.fold.retries import is_awaited
+from streams.fold.rows import ImageKey, is_repeat
+
+
+def checked_edit(changes: Changes, edited: Edited, offset: int) -> Edited | Deferred | Rejected:
+    """Tell what becomes of an edit, now that everything before it is applied.
+
+    An edit of an image that is not there waits where the image's upload waits as well; otherwise it is a dead
+    letter.
+    """
+    upload = edited.upload
+    key = ImageKey.of(upload).encode()
+    row = changes.get("images", key)
+    if row is not None and is_repeat(row, upload):
+        return edited
+    if row is None or (row.get("deleted") and not is_void(row.get("people", {}), upload.at)):
+        state = "not known" if row is None else "deleted"
+        cure = "publish its upload first, under the same record key"
+        error = BadEventError("unknown_image", f"image {upload.public_id[:64]!r} is {state}; {cure}")
+        if is_awaited(changes, key):
+            return Deferred(_fault(error, retryable=True), edited.read_at, None)
+        return Rejected(_fault(error, retryable=False), upload)
+    if not has_room(decide(row.get("people", {}), upload, offset)):
+        limit = f"at most {MAX_TAGS} and {MAX_PASSED_ON_BYTES} bytes per image"
+        message = f"people have decided about too many tags of {upload.public_id[:64]!r}: {limit}"
+        return Rejected(_fault(BadEventError("too_many_edits", message), retryable=False), upload)
+    return edited
+
+
+def edited_row(row: Row, upload: Upload, offset: int) -> Row:
+    """Give an image's row after an edit, but for its history."""
+    people = decide(row.get("people", {}), upload, offset)
+    if row.get("deleted"):
+        weighed = Weighed({}, people)
+    else:
+        weighed = weigh(people, row["own"], assigned_by_add_ons(row))
+    tags, by = list(weighed.sources), list(weighed.sources.values())
+    return {**row, **moved_on(row, offset), "tags": tags, "by": by, "people": weighed.people}
+
+
+def _fault(error: BadEventError, *, retryable: bool) -> Fault:
+    return Fault(error.code, "parse", retryable, type(error).__name__, str(error))

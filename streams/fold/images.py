@@ -1,0 +1,208 @@
+"""What an upload, a deletion or a new look at an image makes of its row."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from schemas.results import ModelInfo, ScoredTag
+from schemas.uploads import Upload
+from streams.fold.changes import Row
+from streams.fold.history import ChangedTags, places_of
+from streams.fold.outcomes import Rederived, Tagged
+from streams.fold.people import assigned_by_add_ons, forget, weigh
+from streams.fold.rows import remembered
+
+REMEMBERED_CHANGES = 10  # changes of an image's tags that can be looked up
+REMEMBERED_CHARACTERS = 262_144  # in the names of their tags: ten changes of a thousand tags fit no record
+_CHARACTERS_PER_PLACE = 4  # of an added tag, where it is told who gave it
+
+Scores = Mapping[str, list[ScoredTag]]
+
+
+def is_stale(upload: Upload, offset: int, row: Row) -> bool:
+    """Tell whether the image is already known in a newer state: by version, event time, place in the log.
+
+    The place decides between equals only for an upload that waited for its source while others did not.
+    """
+    mine, known = (upload.at, offset), (int(row["at"]), _placed(row))
+    if upload.data.version is not None and row["version"] is not None:
+        return (upload.data.version, *mine) < (row["version"], *known)
+    return mine < known
+
+
+def stale_row(old: Row, upload: Upload, offset: int) -> Row:
+    """Give an image's row after an upload or a deletion that came too late: it is remembered, that is all."""
+    return old | moved_on(old, max(old["o"], offset)) | {"ids": remembered(old["ids"], upload)}
+
+
+def moved_on(old: Row, offset: int) -> Row:
+    """Give a row's places in the log after an event that was no upload or deletion, or came too late."""
+    return {"o": offset, "placed": _placed(old)}
+
+
+def _placed(row: Row) -> int:
+    """Give the offset of the last upload or deletion that counts."""
+    return int(row["placed"] if "placed" in row else row["o"])
+
+
+def uploaded_row(old: Row | None, tagged: Tagged, offset: int) -> Row:
+    """Give an image's row after an upload or an update."""
+    upload, tagged = tagged.upload, _with_last_known(old, tagged)
+    told = upload.data.tags is not None
+    own = upload.data.tags if upload.data.tags is not None else (old["own"] if old else [])
+    people = old.get("people", {}) if old else {}
+    if upload.data.keep_edits is False:
+        people = forget(people, upload.at)
+    sources, people = weigh(people, own, tagged.assigned)
+    new = _head(old, upload, offset) | {"tags": list(sources), "by": list(sources.values()), "own": own}
+    if own and old and not told:
+        new["own_from"] = old.get("own_from", old["cause"])
+    new["url"] = None if tagged.url.startswith("data:") else tagged.url  # bytes of images are not kept
+    new |= _findings(tagged)
+    return _completed(old, new, people, upload)
+
+
+def deleted_row(old: Row | None, upload: Upload, offset: int) -> Row:
+    """Give an image's row after it was deleted."""
+    people = forget(old.get("people", {}) if old else {}, upload.at)
+    gone: Row = {"deleted": True, "url": None, "own": [], "scores": {}, "model": None, "rules": None}
+    new = _head(old, upload, offset) | {"tags": [], "by": []} | gone
+    return _completed(old, new, people, upload)
+
+
+def retagged_row(old: Row, tagged: Tagged, offset: int) -> Row:
+    """Give an image's row after a new look at it; whose it is, and from when, stays."""
+    tagged = _with_last_known(old, tagged)
+    return _renewed(old, tagged.upload, _findings(tagged), tagged.assigned, offset)
+
+
+def rederived_row(old: Row, rederived: Rederived, offset: int) -> Row:
+    """Give an image's row after the rules were applied anew to what taggers had said."""
+    raw = raw_scores(old)
+    ruling = rederived.rules.apply(raw, old["asked"])
+    found = _reported(ruling.scores, raw) | {"rules": rederived.rules.hash}
+    found |= {name: old[name] for name in ("models", "failed") if name in old}
+    return _renewed(old, rederived.upload, found, ruling.assigned, offset)
+
+
+def raw_scores(row: Row) -> dict[str, list[ScoredTag]]:
+    """Give what taggers said of an image, before any rules."""
+    said = row["scores"] | row.get("raw", {})
+    return {add_on: [ScoredTag(*score) for score in scores] for add_on, scores in said.items()}
+
+
+def models_of(row: Row) -> dict[str, ModelInfo]:
+    """Give the model of each add-on that looked at an image."""
+    return {add_on: ModelInfo(*model) for add_on, model in _models_in(row).items()}
+
+
+def _models_in(row: Row) -> dict[str, list[str]]:
+    others = row.get("models", {})
+    return {add_on: others.get(add_on, row["model"]) for add_on in row["scores"]}
+
+
+def changed_history(old: Row | None, new: Row, upload: Upload, **told: Any) -> list[Row]:  # noqa: ANN401 - JSON
+    """Give an image's history with what an event changed about its tags."""
+    changed = ChangedTags.between(old["tags"] if old else [], new["tags"])
+    kept: list[Row] = old["history"] if old else []
+    if not any(changed):
+        return kept
+    change = {
+        "at": upload.at,
+        "cause": [upload.source, upload.id, upload.type.value],
+        **told,
+        "added": changed.added,
+        "removed": changed.removed,
+    }
+    sources = dict(zip(new["tags"], new["by"], strict=True))
+    if places := places_of(changed.added, sources, told.get("models", ())):
+        change["from"] = places
+    return _shortened([*kept, change])
+
+
+def _head(old: Row | None, upload: Upload, offset: int) -> Row:
+    return {
+        "o": offset,  # first, so that it is found without decoding the row
+        "at": upload.at,
+        "version": upload.data.version if upload.data.version is not None else (old and old["version"]),
+        "user": upload.data.user_id or (old and old["user"]),
+        "tenant": upload.data.tenant or "",
+        "ids": remembered(old["ids"] if old else [], upload),
+        "cause": [upload.source, upload.id, upload.type.value],
+    }
+
+
+def _renewed(old: Row, upload: Upload, found: Row, assigned: Mapping[str, list[str]], offset: int) -> Row:
+    sources, people = weigh(old.get("people", {}), old["own"], assigned)
+    kept = {name: value for name, value in old.items() if name not in {"raw", "models", "failed", "people"}}
+    new = kept | moved_on(old, offset) | {"cause": [upload.source, upload.id, upload.type.value]}
+    new |= {"tags": list(sources), "by": list(sources.values())} | found
+    if new["own"]:
+        new.setdefault("own_from", old["cause"])
+    return _completed(old, new, people, upload)
+
+
+def _completed(old: Row | None, new: Row, people: Row, upload: Upload) -> Row:
+    if people:
+        new["people"] = people
+    models = _models_in(new)
+    told = {"models": models} if models else {}
+    new["history"] = changed_history(old, new, upload, **told, rules=new["rules"])
+    return new
+
+
+def _with_last_known(old: Row | None, tagged: Tagged) -> Tagged:
+    """Let what an add-on said last hold still where it failed this time."""
+    known = [name for name in tagged.failed if old and name in old["scores"]]
+    if old is None or not known:
+        return tagged
+    said, models = raw_scores(old), models_of(old)
+    assigned = {tag: list(add_ons) for tag, add_ons in tagged.assigned.items()}
+    for tag, add_ons in assigned_by_add_ons(old).items():
+        if again := [name for name in add_ons if name in known]:
+            assigned.setdefault(tag, []).extend(again)
+    return dataclasses.replace(
+        tagged,
+        raw=tagged.raw | {name: said[name] for name in known},
+        scores=tagged.scores | {name: [ScoredTag(*score) for score in old["scores"][name]] for name in known},
+        models=tagged.models | {name: models[name] for name in known},
+        assigned=assigned,
+    )
+
+
+def _findings(tagged: Tagged) -> Row:
+    others = {
+        add_on: [model.name, model.version]
+        for add_on, model in tagged.models.items()
+        if model != tagged.model and add_on in tagged.scores
+    }
+    found = _reported(tagged.scores, tagged.raw) | {
+        "model": [tagged.model.name, tagged.model.version],
+        "rules": tagged.rules,
+        "asked": tagged.upload.auto_tagging,
+    }
+    found |= {"models": others} if others else {}
+    return found | ({"failed": tagged.failed} if tagged.failed else {})
+
+
+def _reported(scores: Scores, raw: Scores) -> Row:
+    """Give what is reported; what taggers said only where the rules made something else of it."""
+    differs = {add_on: _pairs(said) for add_on, said in raw.items() if said != scores.get(add_on)}
+    found: Row = {"scores": {add_on: _pairs(reported) for add_on, reported in scores.items()}}
+    return found | ({"raw": differs} if differs else {})
+
+
+def _pairs(scores: list[ScoredTag]) -> list[list[Any]]:
+    return [[score.tag, score.confidence] for score in scores]
+
+
+def _shortened(history: list[Row]) -> list[Row]:
+    """Keep the last changes: so many, and so many characters, but always the very last one."""
+    kept, room = history[-1:], REMEMBERED_CHARACTERS
+    for change in history[-2 : -REMEMBERED_CHANGES - 1 : -1]:
+        room -= sum(map(len, change["added"])) + sum(map(len, change["removed"]))
+        room -= _CHARACTERS_PER_PLACE * sum(map(len, change.get("from", {}).values()))
+        if room < 0:
+            break
+        kept.insert(0, change)
+    return kept

@@ -1,0 +1,122 @@
+"""The records that tell others what became of an event."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from model.tagger.languages import TagNames
+from schemas.cloudevents import event_headers
+from schemas.dead_letters import Fault, dead_letter
+from schemas.results import (
+    CATEGORIZED,
+    TAGS_CHANGED,
+    AddOnResult,
+    Categorization,
+    Cause,
+    ChangedResource,
+    Info,
+    ReportedTag,
+    ScoredTag,
+    TagUpdate,
+    result_id,
+)
+from schemas.topics import TopicNames
+from schemas.uploads import Record, Upload
+from streams.fold.history import ChangedTags
+from streams.fold.outcomes import Output, Tagged
+
+
+def split_languages(language: str | Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """Give the languages of an upload in which tags have names, and the others; each once."""
+    if not language:
+        return [], []
+    parts: Iterable[str] = language.split(",") if isinstance(language, str) else language
+    asked = dict.fromkeys(part.strip() for part in parts if part.strip())
+    names = TagNames.load()
+    known = [code for code in asked if names.knows(code)]
+    return known, [code for code in asked if code not in known]
+
+
+def reported_tag(score: ScoredTag, probability: float | None, languages: Sequence[str]) -> ReportedTag:
+    """Name a tag in languages that are known; where it has no name it stays English and is marked."""
+    if not languages:
+        return ReportedTag(score.tag, score.confidence, probability)
+    found = {code: TagNames.load().name(score.tag, code) for code in languages}
+    missing = [code for code, name in found.items() if name is None]
+    names = {code: name or score.tag for code, name in found.items()}
+    return ReportedTag(score.tag, score.confidence, probability, names, missing or None)
+
+
+def dead_letter_output(record: Record, fault: Fault, names: TopicNames) -> Output:
+    """Give the original record, as far as there is room, with the fault in its headers."""
+    return Output(names.dead_letters, *dead_letter(record, fault))
+
+
+def categorization_output(tagged: Tagged, tags: list[str], record: Record, names: TopicNames) -> Output:
+    """Give every tag of an image with its confidence; `tags` are those that it has now."""
+    upload, data = tagged.upload, tagged.upload.data
+    known, unknown = split_languages(data.language)
+    add_ons = {name: _add_on_result(tagged, name, known) for name in upload.add_ons}
+    result = Categorization(
+        public_id=upload.public_id,
+        version=data.version,
+        user_id=data.user_id,
+        tenant=data.tenant,
+        uploaded_at=datetime.fromtimestamp(upload.at / 1000, UTC).isoformat().replace("+00:00", "Z"),
+        url=None if tagged.url.startswith("data:") else tagged.url,
+        bytes=tagged.size,
+        width=tagged.width,
+        height=tagged.height,
+        format=tagged.format,
+        etag=tagged.etag,
+        tags=tags,
+        info=Info(add_ons),
+        model=tagged.model,
+        rules=tagged.rules,
+        timings_ms=tagged.timings,
+        cause=Cause(upload.source, upload.id, upload.type.value),
+        language=data.language,
+        unknown_languages=unknown or None,
+        notification_url=data.notification_url,
+        context=data.context,
+    )
+    models = dict.fromkeys(f"{model.name}/{model.version}" for model in tagged.models.values())
+    identity = result_id(CATEGORIZED, upload.source, upload.id, add_ons, ",".join(models))
+    headers = event_headers(id=identity, source=f"tagstream:{names.app_id}", type=CATEGORIZED)
+    return Output(names.categorizations, _key(upload, record), msgspec.json.encode(result), headers)
+
+
+def _add_on_result(tagged: Tagged, name: str, languages: list[str]) -> AddOnResult:
+    model = tagged.models[name]
+    if name in tagged.failed:
+        return AddOnResult("failed", [], model, tagged.failed[name])
+    reported = [
+        reported_tag(score, tagged.probabilities.get(name, {}).get(score.tag), languages)
+        for score in tagged.scores[name]
+    ]
+    return AddOnResult("complete", reported, model)
+
+
+def tag_update_output(
+    upload: Upload, before: list[str], after: list[str], record: Record, names: TopicNames
+) -> Output:
+    """Give what came, what went, and the tags that the image has now."""
+    changed = ChangedTags.between(before, after)
+    update = TagUpdate(
+        resources=[
+            ChangedResource(
+                public_id=upload.public_id, added=changed.added, removed=changed.removed, updated=[]
+            )
+        ],
+        tags=after,
+        cause=Cause(upload.source, upload.id, upload.type.value),
+        tenant=upload.data.tenant or msgspec.UNSET,
+    )
+    identity = result_id(TAGS_CHANGED, upload.source, upload.id, (), "")
+    headers = event_headers(id=identity, source=f"tagstream:{names.app_id}", type=TAGS_CHANGED)
+    return Output(names.tag_updates, _key(upload, record), msgspec.json.encode(update), headers)
+
+
+def _key(upload: Upload, record: Record) -> bytes:
+    return record.key if record.key is not None else upload.public_id.encode()

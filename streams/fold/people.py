@@ -1,0 +1,108 @@
+"""What people say of an image's tags, and how that outweighs taggers and uploads.
+
+A decision is about one tag: it is on the image, or it is not. Of several about a tag the one with the latest
+event time counts, of equally late ones the one that is further back in the log: so it does not matter in
+which order they are read. Decisions outlast uploads and re-tags. A deletion ends those before it, and so does
+an upload that says so.
+
+An image's row has them under "people", absent where there is nothing to say:
+{"tags": {tag: [ADDED or REMOVED, event time in ms, source offset, who or null, source, id]},
+ "ids": keys of the last edits, "since": edits before this event time are void,
+ "hidden": {tag: add-ons that assign it, although people took it away}}
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from schemas.uploads import MAX_PASSED_ON_BYTES, MAX_TAGS, Upload
+from streams.fold.rows import remembered
+
+OWN, PEOPLE = "own", "people"  # sources of tags besides add-ons
+ADDED, REMOVED = "+", "-"
+
+People = dict[str, Any]
+Sources = dict[str, list[str]]  # by tag
+
+
+class Decision(NamedTuple):
+    """What a person decided about a tag. `at` is the edit's event time in milliseconds."""
+
+    kind: str
+    at: int
+    offset: int
+    who: str | None
+    source: str
+    id: str
+
+
+class Weighed(NamedTuple):
+    """The tags of an image, each with its sources, and what its row has under "people"."""
+
+    sources: Sources
+    people: People
+
+
+def decide(people: Mapping[str, Any], upload: Upload, offset: int) -> People:
+    """Give what holds after an edit."""
+    tags = dict(people.get("tags", {}))
+    data = upload.data
+    if not is_void(people, upload.at):
+        who = data.by or data.user_id
+        for kind, names in ((ADDED, data.added or ()), (REMOVED, data.removed or ())):
+            for tag in names:
+                if tag not in tags or tuple(tags[tag][1:3]) <= (upload.at, offset):
+                    tags[tag] = list(Decision(kind, upload.at, offset, who, upload.source, upload.id))
+    ids = {"ids": remembered(people.get("ids", []), upload)}
+    return {**people, **({"tags": tags} if tags else {}), **ids}
+
+
+def is_void(people: Mapping[str, Any], at: int) -> bool:
+    """Tell whether an edit comes from before a deletion."""
+    return at < int(people.get("since", at))
+
+
+def forget(people: Mapping[str, Any], at: int) -> People:
+    """Give what holds after everything up to an event time is forgotten."""
+    kept = {tag: decision for tag, decision in people.get("tags", {}).items() if decision[1] > at}
+    ids = {"ids": people["ids"]} if "ids" in people else {}
+    return {"since": max(at, people.get("since", at))} | ({"tags": kept} if kept else {}) | ids
+
+
+def has_room(people: Mapping[str, Any]) -> bool:
+    """Tell whether an image's row can keep so many decisions."""
+    tags = people.get("tags", {})
+    return len(tags) <= MAX_TAGS and len(orjson.dumps(tags)) <= MAX_PASSED_ON_BYTES
+
+
+def weigh(people: Mapping[str, Any], own: list[str], assigned: Mapping[str, list[str]]) -> Weighed:
+    """Give the tags that an image has: what people say first, then what came with it, then the add-ons' best.
+
+    Args:
+        people: What the image's row has under "people".
+        own: Tags that came with the image.
+        assigned: Tags that add-ons assign, best first, each with those add-ons.
+    """
+    decisions: dict[str, list[Any]] = people.get("tags", {})
+    added = [tag for tag, decision in decisions.items() if decision[0] == ADDED]
+    sources: Sources = {tag: [PEOPLE] for tag in sorted(added, key=lambda tag: (decisions[tag][1], tag))}
+    hidden: Sources = {}
+    for tag, given in (*((tag, [OWN]) for tag in own), *assigned.items()):
+        removed = tag in decisions and decisions[tag][0] == REMOVED
+        if not removed:
+            sources.setdefault(tag, []).extend(given)
+        elif given != [OWN]:
+            hidden[tag] = list(given)
+    rest = {name: content for name, content in people.items() if name != "hidden"}
+    return Weighed(dict(list(sources.items())[:MAX_TAGS]), rest | ({"hidden": hidden} if hidden else {}))
+
+
+def assigned_by_add_ons(row: Mapping[str, Any]) -> Sources:
+    """Give what add-ons assign to an image, as its row has it: the third argument of `weigh`."""
+    found = {
+        tag: [source for source in sources if source not in {OWN, PEOPLE}]
+        for tag, sources in zip(row["tags"], row["by"], strict=True)
+    }
+    hidden: Sources = row.get("people", {}).get("hidden", {})
+    return {tag: sources for tag, sources in found.items() if sources} | hidden

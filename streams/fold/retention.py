@@ -1,0 +1,134 @@
+"""How long buckets are kept, measured by the partition's own clock: the latest Kafka timestamp it has seen.
+
+That clock is part of the state and never goes back, so whether an event is too late for a bucket is the same
+on every replay.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, Self
+
+import orjson
+
+from streams.fold.rows import ALL, AWAITED, DAY_MS, WINDOW_SECONDS, InterestKey
+
+_DELETED = b'"deleted":true'
+
+
+class KeepingSettings(Protocol):
+    """How long an operator keeps what, in days: see `streams.app.settings.Settings`."""
+
+    @property
+    def keep_minutes(self) -> float:
+        """Counts by minute."""
+
+    @property
+    def keep_hours(self) -> float:
+        """Counts by hour."""
+
+    @property
+    def keep_days(self) -> float:
+        """Counts by day."""
+
+    @property
+    def keep_interests(self) -> float:
+        """Users' interests."""
+
+    @property
+    def keep_deleted(self) -> float:
+        """Deleted images."""
+
+
+class ClockedState(Protocol):
+    """Rows, and the partition's clock: see `streams.state.partition.PartitionState`."""
+
+    @property
+    def rows(self) -> Mapping[str, dict[str, bytes]]:
+        """The encoded rows by table and key."""
+
+    @property
+    def mark(self) -> int:
+        """The latest Kafka timestamp that was folded in, in milliseconds."""
+
+
+class Expired(NamedTuple):
+    """A row that no longer counts, as it was when that was found."""
+
+    table: str
+    key: str
+    row: bytes
+
+
+@dataclass(frozen=True)
+class Retention:
+    """Days that buckets are kept after their end; all-time totals stay.
+
+    Attributes:
+        deleted: Days that a deleted image is remembered after the event time of its deletion.
+    """
+
+    minute: float
+    hour: float
+    day: float
+    interests: float
+    deleted: float
+
+    @classmethod
+    def of(cls, settings: KeepingSettings) -> Self:
+        """The retention that the settings say."""
+        return cls(
+            settings.keep_minutes,
+            settings.keep_hours,
+            settings.keep_days,
+            settings.keep_interests,
+            settings.keep_deleted,
+        )
+
+    def keeps(self, window: str, start: int, mark: int) -> bool:
+        """Tell whether a bucket that begins at `start` (seconds) still counts at `mark` (milliseconds)."""
+        if window == ALL:
+            return True
+        days: float = getattr(self, window)
+        return (start + WINDOW_SECONDS[window]) * 1000 + days * DAY_MS > mark
+
+    def keeps_interests(self, day: int, mark: int) -> bool:
+        """Tell whether the interests of a day (since the epoch) still count."""
+        return (day + 1 + self.interests) * DAY_MS > mark
+
+    def remembers(self, row: Mapping[str, Any], mark: int) -> bool:
+        """Tell whether an image's row still counts: that of a deleted one does for a while."""
+        return not row.get("deleted") or int(row["at"]) + self.deleted * DAY_MS > mark
+
+
+def expired_rows(retention: Retention, state: ClockedState) -> list[Expired]:
+    """Give the rows that are past their retention."""
+    found = (_expired_trends, _expired_interests, _expired_images)
+    return [expired for find in found for expired in find(retention, state)]
+
+
+def _expired_trends(retention: Retention, state: ClockedState) -> Iterator[Expired]:
+    rows, mark, kept = state.rows["trends"], state.mark, dict[tuple[str, str], bool]()
+    for key in list(rows):
+        window, start, _ = key.split(":", 2)
+        keeps = kept.get((window, start))
+        if keeps is None:
+            keeps = kept[window, start] = retention.keeps(window, int(start), mark)
+        if not keeps and (row := rows.get(key)) is not None:
+            yield Expired("trends", key, row)
+
+
+def _expired_interests(retention: Retention, state: ClockedState) -> Iterator[Expired]:
+    rows, mark = state.rows["interests"], state.mark
+    for key in list(rows):
+        gone = not retention.keeps_interests(InterestKey.decode(key).day, mark)
+        if gone and (row := rows.get(key)) is not None:
+            yield Expired("interests", key, row)
+
+
+def _expired_images(retention: Retention, state: ClockedState) -> Iterator[Expired]:
+    for key, row in state.rows["images"].copy().items():
+        # Few are deleted: the others are told by their bytes.
+        if _DELETED not in row or AWAITED + key in state.rows["meta"]:
+            continue
+        if not retention.remembers(orjson.loads(row), state.mark):
+            yield Expired("images", key, row)

@@ -1,0 +1,158 @@
+"""Rows of the tables: their keys and what is in them. Keys are strings, values JSON.
+
+`images`, by image: {"o": source offset, "placed": that of the last upload or deletion, if it is another,
+    "at": event time in ms, "version", "user", "tenant", "url",
+    "ids": keys of the last events, "cause": [source, id, type] of the last upload, deletion or re-tag,
+    "own": tags that came with the image, "own_from": the event that told them, if that is not the cause,
+    "tags": all its tags, "by": per tag the add-ons (or "own", "people") that it is from,
+    "scores": {add-on: [[tag, confidence], …]}, "model": [name, version] of the first add-on,
+    "models": {add-on: [name, version]} where another one was at work, "rules": their hash,
+    "raw": {add-on: what its tagger said before the rules}, where they made something else of it,
+    "failed": {add-on: why it failed at the last look}, where one did; what it said before holds still,
+    "asked": threshold that the event named, or null,
+    "history": the last changes, each {"at", "cause", "rules", "added", "removed",
+        "models": {add-on: [name, version]} of those that looked, "from": see `streams.fold.history`},
+    "deleted": true if it is, "people": what people said of its tags, see `streams.fold.people`}
+`trends`, by window, bucket and tag: {"o", "n": images that have the tag, "by": {add-on: images},
+    "u": sketch of the uploaders, base64, absent if none is known; all-time rows also have
+    "first" and "last": earliest and latest event time ever counted, in ms}
+`interests`, by user and day of the event time: {"o", "t": {tag: images}}
+`retries`, by source offset: an event whose source was busy: {"o", "due": ms, "attempt": failures so far,
+    "since": ms of the first one, "wait": ms of the wait under way, "waited": of all of them, "reason",
+    "image": key of the image that is uploaded, or null, and the record: "topic", "ts", "key", "value",
+    "headers", bytes as base64}
+`meta`: "@offset": {"next": first offset that is not folded in, "mark": latest Kafka timestamp seen,
+    "at": latest event time seen, "late": counts that came after their bucket's retention};
+    "@awaited:" with an image's key: {"n": uploads of it among the retries}
+
+A bucket starts at a multiple of its window's length in UTC; its start is in seconds since the epoch.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from schemas.uploads import Upload
+
+REMEMBERED_EVENTS = 8  # ids kept per image, of uploads and of edits each: an older one is told by its time
+
+
+AWAITED = "@awaited:"
+ALL = "all"
+WINDOW_SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
+DAY_MS = 86_400_000
+_TENANT = "\x1f"  # no name has a control character: `schemas.names`
+
+
+class State(Protocol):
+    """Where rows are: see `streams.state.partition.PartitionState`."""
+
+    @property
+    def rows(self) -> Mapping[str, Mapping[str, Any]]:
+        """Give the encoded rows by table and key."""
+
+
+class TrendKey(NamedTuple):
+    """Whose count it is: window is minute, hour, day or all; `start` of all is 0."""
+
+    tenant: str
+    window: str
+    start: int
+    tag: str
+
+    def encode(self) -> str:
+        """Give the row's key."""
+        return _with_tenant(f"{self.window}:{self.start}:{self.tag}", self.tenant)
+
+    @classmethod
+    def decode(cls, key: str) -> "TrendKey":
+        """Read a row's key."""
+        rest, _, tenant = key.partition(_TENANT)
+        window, start, tag = rest.split(":", 2)
+        return cls(tenant, window, int(start), tag)
+
+
+class ImageKey(NamedTuple):
+    """An image is known by its public id within its tenant."""
+
+    tenant: str
+    public_id: str
+
+    @classmethod
+    def of(cls, upload: Upload) -> "ImageKey":
+        """Give the key of the image that an event is about."""
+        return cls(upload.data.tenant or "", upload.public_id)
+
+    def encode(self) -> str:
+        """Give the row's key."""
+        return _with_tenant(self.public_id, self.tenant)
+
+    @classmethod
+    def decode(cls, key: str) -> "ImageKey":
+        """Read a row's key."""
+        public_id, _, tenant = key.partition(_TENANT)
+        return cls(tenant, public_id)
+
+
+class InterestKey(NamedTuple):
+    """A user's tags on one day; `day` counts from the epoch."""
+
+    tenant: str
+    user: str
+    day: int
+
+    def encode(self) -> str:
+        """Give the row's key."""
+        return _with_tenant(f"{self.day}:{self.user}", self.tenant)
+
+    @classmethod
+    def decode(cls, key: str) -> "InterestKey":
+        """Read a row's key."""
+        rest, _, tenant = key.partition(_TENANT)
+        day, _, user = rest.partition(":")
+        return cls(tenant, user, int(day))
+
+
+def bucket_start(window: str, at: int) -> int:
+    """Give the start in seconds of the bucket that a moment (milliseconds) falls into."""
+    if window == ALL:
+        return 0
+    length = WINDOW_SECONDS[window]
+    return at // 1000 // length * length
+
+
+def split_tenants(keys: Sequence[str]) -> Iterator[tuple[str, Sequence[int], Sequence[str]]]:
+    """Give each tenant with the places of its keys, and these keys as if they had no tenant."""
+    if _TENANT not in "".join(keys):
+        yield "", range(len(keys)), keys
+        return
+    found: dict[str, tuple[list[int], list[str]]] = {}
+    for place, key in enumerate(keys):
+        rest, _, tenant = key.partition(_TENANT)
+        places, names = found.setdefault(tenant, ([], []))
+        places.append(place)
+        names.append(rest)
+    for tenant, (places, names) in found.items():
+        yield tenant, places, names
+
+
+def _with_tenant(key: str, tenant: str) -> str:
+    return f"{key}{_TENANT}{tenant}" if tenant else key
+
+
+def event_key(upload: Upload) -> str:
+    """Give the idempotency key, compact enough to keep several per image."""
+    return hashlib.sha256(f"{upload.source}\x1f{upload.id}".encode()).hexdigest()[:16]
+
+
+def is_repeat(row: Mapping[str, Any] | None, upload: Upload) -> bool:
+    """Tell whether the event was delivered before, and took effect then."""
+    if row is None:
+        return False
+    key = event_key(upload)
+    return key in row["ids"] or key in row.get("people", {}).get("ids", ())
+
+
+def remembered(keys: list[str], upload: Upload) -> list[str]:
+    """Give the last keys, with that of an event behind them."""
+    return [*keys, event_key(upload)][-REMEMBERED_EVENTS:]

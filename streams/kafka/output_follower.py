@@ -1,0 +1,174 @@
+"""Following the output topics, as a consumer of the results would: committed records only."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from schemas.cloudevents import Headers
+from schemas.dead_letters import Fault, read_fault
+from schemas.topics import OFFSET_KEY, TopicNames
+from streams.kafka.connection import KafkaConnection
+from streams.kafka.consumers import close_consumer, open_consumer
+
+_POLL = 0.1  # seconds
+
+
+Kind = Literal["categorization", "tag-update", "dead-letter"]
+KINDS: tuple[Kind, ...] = ("categorization", "tag-update", "dead-letter")
+
+
+@dataclass(frozen=True)
+class Followed:
+    """One record of an output topic.
+
+    Attributes:
+        value: The decoded JSON; of a dead letter the original value, as bytes.
+        fault: What was wrong, where it is a dead letter.
+    """
+
+    kind: Kind
+    key: str
+    value: Any
+    headers: Headers
+    fault: Fault | None
+
+    def as_json(self) -> bytes:
+        """Give one line of JSON."""
+        if self.fault is None:
+            return orjson.dumps({"kind": self.kind, "value": self.value})
+        fault = {
+            name: getattr(self.fault, name) for name in ("reason", "stage", "retryable", "error", "message")
+        }
+        text = (self.value or b"").decode(errors="replace")
+        return orjson.dumps({"kind": self.kind, "key": self.key, "fault": fault, "original": text})
+
+
+class Follower:
+    """Reads output topics from now on, or from their beginning. Use as an async context manager."""
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        names: TopicNames,
+        kinds: Sequence[Kind] = KINDS,
+        *,
+        from_beginning: bool = False,
+    ) -> None:
+        topics = (names.categorizations, names.tag_updates, names.dead_letters)
+        self._kinds = {topic: kind for kind, topic in zip(KINDS, topics, strict=True) if kind in kinds}
+        self._from_beginning = from_beginning
+        self._consumer: AIOKafkaConsumer = open_consumer(connection)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._consumer.start()
+            begin = read_from_beginning if self._from_beginning else read_from_end
+            await begin(self._consumer, self._kinds)
+        except BaseException:
+            await close_consumer(self._consumer)
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await close_consumer(self._consumer)
+
+    async def records(self) -> AsyncIterator[Followed]:
+        """Give the records as they come, for ever."""
+        while True:
+            for followed in await self._next(500):
+                yield followed
+
+    async def rest(self) -> AsyncIterator[Followed]:
+        """Give the records that are there by now."""
+        places = list(self._consumer.assignment())
+        ends = await self._consumer.end_offsets(places)
+        while [place for place in places if await self._consumer.position(place) < ends[place]]:
+            for followed in await self._next(100):
+                yield followed
+
+    async def _next(self, timeout_ms: int) -> list[Followed]:
+        batches = await self._consumer.getmany(timeout_ms=timeout_ms)
+        return [
+            _followed(self._kinds[place.topic], message.key, message.value, message.headers)
+            for place, messages in batches.items()
+            for message in messages
+        ]
+
+
+async def read_from_beginning(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> None:
+    """Let a consumer read topics from their beginning."""
+    places = await _partitions(consumer, topics)
+    _place(consumer, await consumer.beginning_offsets(places))
+
+
+async def read_from_end(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> None:
+    """Let a consumer read topics from now on."""
+    places = await _partitions(consumer, topics)
+    _place(consumer, await consumer.end_offsets(places))
+
+
+async def _partitions(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:
+    places = []
+    for topic in topics:
+        await consumer._client.add_topic(topic)  # noqa: SLF001 - no public call loads one topic's metadata
+        partitions = consumer.partitions_for_topic(topic) or set()
+        places += [TopicPartition(topic, partition) for partition in sorted(partitions)]
+    return places
+
+
+def _place(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
+    consumer.assign(list(offsets))
+    for place, offset in offsets.items():
+        consumer.seek(place, offset)
+
+
+def _followed(kind: Kind, key: bytes | None, value: bytes | None, headers: Headers) -> Followed:
+    name = (key or b"").decode(errors="replace")
+    if kind == "dead-letter":
+        return Followed(kind, name, value, headers, read_fault(headers))
+    return Followed(kind, name, orjson.loads(value or b"null"), headers, None)
+
+
+class FoldedOffsets:
+    """Follows the row `@offset` of each partition, which every transaction writes beside its outcomes.
+
+    The group's offsets would say the same, but only every few seconds. Use as an async context manager.
+    """
+
+    def __init__(self, connection: KafkaConnection, names: TopicNames) -> None:
+        self._topic = names.changelog("meta")
+        self._consumer = open_consumer(connection)
+        self._offsets: dict[int, int] = {}
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._consumer.start()
+            await read_from_end(self._consumer, [self._topic])
+        except BaseException:
+            await close_consumer(self._consumer)
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await close_consumer(self._consumer)
+
+    async def now(self) -> Mapping[int, int]:
+        """Give for each partition the first offset that is not folded in, where one was since the entry.
+
+        Raises:
+            KafkaError: The broker refuses.
+        """
+        for place, messages in (await self._consumer.getmany()).items():
+            for message in messages:
+                if message.key == OFFSET_KEY.encode() and message.value is not None:
+                    self._offsets[place.partition] = orjson.loads(message.value)["next"]
+        return self._offsets
+
+    async def until(self, partition: int, offset: int) -> None:
+        """Wait until an event is folded in that was published after the entry."""
+        while (await self.now()).get(partition, 0) <= offset:  # noqa: ASYNC110 - others' commits wake nobody
+            await asyncio.sleep(_POLL)

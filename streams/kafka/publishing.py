@@ -1,0 +1,158 @@
+"""Publishing upload events and waiting for what becomes of them."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+
+from schemas.topics import TopicNames
+from schemas.uploads import UploadData
+from streams.kafka.connection import KafkaConnection
+from streams.kafka.output_follower import FoldedOffsets, Followed, Follower
+
+_GOODBYE = 5.0  # seconds that what was sent last may take
+
+
+@contextlib.asynccontextmanager
+async def open_producer(connection: KafkaConnection, **options: object) -> AsyncIterator[AIOKafkaProducer]:
+    """Give a producer, and end it.
+
+    Raises:
+        KafkaError: The broker cannot be reached.
+    """
+    producer = AIOKafkaProducer(**connection.aiokafka_options(), enable_idempotence=True, **options)
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        try:
+            async with asyncio.timeout(_GOODBYE):
+                await producer.stop()
+        except TimeoutError:  # a broker that is gone: it would wait for ever, and send when nobody expects it
+            await producer._sender.close()  # noqa: SLF001 - what `stop` was about to do
+            await producer.client.close()
+
+
+@dataclass
+class Publication:
+    """Events that were published, and what came back so far.
+
+    Attributes:
+        waiting: Public id by event id of the events without an answer.
+        categorizations: Results by public id.
+        dead_letters: Dead letters by public id.
+        tag_updates: Tag-updates, in the order in which they came.
+    """
+
+    waiting: dict[str, str]
+    categorizations: dict[str, Followed] = field(default_factory=dict)
+    dead_letters: dict[str, Followed] = field(default_factory=dict)
+    tag_updates: list[Followed] = field(default_factory=list)
+
+    def take(self, answer: Followed) -> bool:
+        """Take an answer; tell whether it settles one of the events."""
+        if answer.kind == "tag-update":
+            self.tag_updates.append(answer)
+            return False
+        public_id = self.waiting.pop(event_id_of(answer), None)
+        if public_id is None:
+            return False
+        kept = self.categorizations if answer.kind == "categorization" else self.dead_letters
+        kept[public_id] = answer
+        return True
+
+
+def event_id_of(answer: Followed) -> str:
+    """Give the `event_id` of the plain JSON event that led to an answer."""
+    if answer.kind != "dead-letter":
+        return str(answer.value["cause"]["id"])
+    try:
+        return msgspec.json.decode(answer.value or b"", type=UploadData).event_id or ""
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""  # somebody else's
+
+
+async def publish(
+    connection: KafkaConnection, names: TopicNames, events: Sequence[UploadData]
+) -> dict[str, str]:
+    """Publish events; give each one's public id by its event id. Events without an `event_id` get one."""
+    producer = AIOKafkaProducer(**connection.aiokafka_options(), linger_ms=5)
+    await producer.start()
+    try:
+        published = {}
+        sends = []
+        for event in events:
+            event.event_id = event.event_id or uuid.uuid4().hex
+            key = (event.public_id or "").encode()
+            sends.append(await producer.send(names.uploads, msgspec.json.encode(event), key))
+            published[event.event_id] = event.public_id or ""
+        await asyncio.gather(*sends)
+        return published
+    finally:
+        await producer.stop()
+
+
+async def publish_one(
+    connection: KafkaConnection,
+    names: TopicNames,
+    event: UploadData,
+    *,
+    timeout: float,  # noqa: ASYNC109 - there is no answer without one
+) -> list[Followed]:
+    """Publish an event; give all that came out of any event until it was folded in.
+
+    Raises:
+        TimeoutError: It was published perhaps, and not folded in within `timeout` seconds.
+    """
+    async with (
+        asyncio.timeout(timeout),
+        Follower(connection, names) as follower,
+        FoldedOffsets(connection, names) as folded,
+        open_producer(connection) as producer,
+    ):
+        key = (event.public_id or "").encode()
+        place = await producer.send_and_wait(names.uploads, msgspec.json.encode(event), key)
+        await folded.until(place.partition, place.offset)
+        return [answer async for answer in follower.rest()]
+
+
+async def publish_and_wait(
+    connection: KafkaConnection,
+    names: TopicNames,
+    events: Sequence[UploadData],
+    *,
+    timeout: float,  # noqa: ASYNC109 - what is there when it runs out is the answer
+    on_answer: Callable[[Followed], None] = lambda _: None,
+) -> Publication:
+    """Publish events and wait until each has a categorization or a dead letter, or time is up.
+
+    Args:
+        connection: How to reach Kafka.
+        names: The deployment's topics.
+        events: What to publish.
+        timeout: Seconds.
+        on_answer: Called with each answer as it comes.
+    """
+    async with Follower(connection, names) as follower:
+        publication = Publication(await publish(connection, names, events))
+        try:
+            async with asyncio.timeout(timeout):
+                async for answer in _answers(follower, publication):
+                    on_answer(answer)
+        except TimeoutError:
+            pass  # `publication.waiting` says what is missing
+        return publication
+
+
+async def _answers(follower: Follower, publication: Publication) -> AsyncIterator[Followed]:
+    async for answer in follower.records():
+        if publication.take(answer):
+            yield answer
+        if not publication.waiting:
+            break
+    async for answer in follower.rest():  # the tag-updates of the last answers, in the same transactions
+        publication.take(answer)

@@ -1,0 +1,68 @@
+"""Reading the changelogs of partitions into their states, committed records only."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from schemas.topics import TABLES, TopicNames
+from streams.kafka.connection import KafkaConnection
+from streams.kafka.consumers import consuming
+from streams.state.partition import PartitionState
+
+CHUNK = 200  # records applied before the event loop gets a turn
+
+
+def places_of(
+    names: TopicNames, states: Iterable[PartitionState]
+) -> dict[TopicPartition, tuple[PartitionState, str]]:
+    """Give the changelog partitions of some states, each with its state and table."""
+    return {
+        TopicPartition(names.changelog(table), state.partition): (state, table)
+        for state in states
+        for table in TABLES
+    }
+
+
+async def catch_up(connection: KafkaConnection, names: TopicNames, state: PartitionState) -> None:
+    """Read what the changelogs of a partition hold beyond the state's positions.
+
+    Where the state turns out to be of another incarnation of the topics, it is cleared and read anew.
+    """
+    async with consuming(connection) as consumer:
+        places = places_of(names, [state])
+        ends = await consumer.end_offsets(list(places))
+        starts = await consumer.beginning_offsets(list(places))
+        identity = state.identity
+        if any(state.positions[table] > ends[place] for place, (_, table) in places.items()):
+            state.clear()
+        state.positions["meta"] = 0  # short, and it tells whose state this is
+        await _read_to(consumer, places, starts, ends)
+        if identity is not None and state.identity != identity:
+            state.clear()
+            await _read_to(consumer, places, starts, ends)
+        state.loaded = True
+
+
+async def _read_to(
+    consumer: AIOKafkaConsumer,
+    places: dict[TopicPartition, tuple[PartitionState, str]],
+    starts: dict[TopicPartition, int],
+    ends: dict[TopicPartition, int],
+) -> None:
+    consumer.assign(list(places))
+    for place, (state, table) in places.items():
+        consumer.seek(place, max(state.positions[table], starts[place]))
+    while [place for place in places if await consumer.position(place) < ends[place]]:
+        batches = await consumer.getmany(timeout_ms=200, max_records=CHUNK)
+        for place, messages in batches.items():
+            absorb(*places[place], messages)
+        await asyncio.sleep(0)
+    for place, (state, table) in places.items():
+        state.positions[table] = await consumer.position(place)
+
+
+def absorb(state: PartitionState, table: str, messages: Sequence[ConsumerRecord]) -> None:
+    """Apply records of a changelog."""
+    state.apply_all(table, [(message.key.decode(), message.value) for message in messages])
+    state.positions[table] = messages[-1].offset + 1

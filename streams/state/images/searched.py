@@ -1,0 +1,62 @@
+"""What of an image's row is searched."""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
+
+import msgspec
+
+from schemas.times import LEAST_MOMENT, MOST_MOMENT
+from streams.fold.people import OWN, PEOPLE
+from streams.state.images.library import CONFIDENCE_STEPS, Image
+
+_CERTAIN = frozenset({OWN, PEOPLE})
+
+
+class SearchedRow(msgspec.Struct, gc=False):
+    """The fields of an image's row that are searched."""
+
+    at: int
+    user: str | None = None
+    tags: list[str] = []
+    by: list[list[str]] = []
+    scores: dict[str, list[tuple[str, float]]] = {}
+    deleted: bool = False
+
+
+read_searched = msgspec.json.Decoder(SearchedRow).decode
+
+
+def searched(row: bytes) -> Image | None:
+    """Read from an image's row what is searched; None if it is deleted.
+
+    Raises:
+        msgspec.MsgspecError: It is no image's row.
+    """
+    image = read_searched(row)
+    if image.deleted:
+        return None
+    steps = [max(1, round(confidence * CONFIDENCE_STEPS)) for confidence in confidences(image)]
+    tags = list(zip(image.tags, steps, strict=True))
+    return Image(min(max(image.at, LEAST_MOMENT), MOST_MOMENT), image.user, tags)
+
+
+def confidences(image: SearchedRow) -> Iterable[float]:
+    """Give the confidence of each tag.
+
+    A tag that came with the image, that people gave it, or that no add-on gave a score, is certain.
+    """
+    best = _best_scores([*image.scores.values()])
+    found = map(best.get, image.tags, repeat(1.0))
+    if _CERTAIN.isdisjoint(chain.from_iterable(image.by)):
+        return found
+    by = zip(image.by, found, strict=True)
+    return [score if _CERTAIN.isdisjoint(sources) else 1.0 for sources, score in by]
+
+
+def _best_scores(add_ons: Sequence[list[tuple[str, float]]]) -> dict[str, float]:
+    """Give the highest score of each tag; an add-on names a tag once."""
+    best = dict(add_ons[0]) if add_ons else {}
+    for scores in add_ons[1:]:
+        for tag, confidence in scores:
+            best[tag] = max(confidence, best.get(tag, 0.0))
+    return best

@@ -1,0 +1,143 @@
+"""The committed state of one source partition, as far as this worker has it.
+
+Two sources feed it, never both at a time: the ledger's own commits while the partition is ours, and the
+partition's changelogs while it is somebody else's. So a partition that moves here is already warm.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from schemas.topics import OFFSET_KEY, TABLES
+from streams.state.loading import Index, load
+
+ID_KEY = "@id"  # names this incarnation of the state: a snapshot of another one is worthless
+CHANGES_PER_TURN = 100  # that indexes are told of in one
+Change = tuple[str, bytes | None, bytes | None]  # key, old row, new row
+
+
+class PartitionState:
+    """Rows by table and key, as their changelogs have them.
+
+    Indexes hear nothing while the rows are being loaded. Then `tell_all` loads each table into them, in turns
+    with the changes that go on meanwhile: those wait in a journal until the table's rows are in.
+
+    Attributes:
+        positions: By table, the first changelog offset that is not in `rows`.
+        indexes: Told of every change of their table's rows, after it.
+        loaded: Whether the rows have once been complete.
+        told: Whether the indexes know every row.
+    """
+
+    def __init__(self, partition: int) -> None:
+        self.partition = partition
+        self.rows: dict[str, dict[str, bytes]] = {table: {} for table in TABLES}
+        self.positions: dict[str, int] = dict.fromkeys(TABLES, 0)
+        self.indexes: list[Index] = []
+        self.loaded = False
+        self.told = False
+        self._heard: set[str] = set()  # tables whose indexes are told of each change
+        self._journals: dict[str, list[Change]] = {}
+        self._meta: dict[str, Any] = {}
+
+    def apply(self, table: str, key: str, value: bytes | None) -> None:
+        """Set a row to what was committed; None removes it."""
+        rows = self.rows[table]
+        old = rows.get(key)
+        if value is not None:
+            rows[key] = value
+        elif old is None:
+            return
+        else:
+            del rows[key]
+        if key == OFFSET_KEY and table == "meta":
+            self._note_meta(value)
+        if table in self._heard:
+            self._tell(table, (key, old, value))
+        elif table in self._journals:
+            self._journals[table].append((key, old, value))
+
+    def apply_all(self, table: str, changes: Iterable[tuple[str, bytes | None]]) -> None:
+        """Set many rows; quickest while no index hears of them."""
+        if table in self._heard or table in self._journals or table == "meta":
+            for key, value in changes:
+                self.apply(table, key, value)
+        else:
+            rows = self.rows[table]
+            for key, value in changes:
+                if value is not None:
+                    rows[key] = value
+                else:
+                    rows.pop(key, None)
+
+    def restore(self, rows: Mapping[str, dict[str, bytes]], positions: Mapping[str, int]) -> None:
+        """Take over what an earlier process had, all tables of it; nothing is known so far."""
+        self.rows.update(rows)
+        self.positions.update(positions)
+        self._note_meta(self.rows["meta"].get(OFFSET_KEY))
+
+    async def tell_all(self) -> None:
+        """Let the indexes know every row, giving the event loop its turns. One at a time, to its end."""
+        for table in TABLES:
+            if table not in self._heard:
+                await self._tell_table(table)
+        self.told = self.loaded
+
+    async def _tell_table(self, table: str) -> None:
+        rows, journal = self.rows[table], list[Change]()
+        keys, values = list(rows), list(rows.values())
+        self._journals[table] = journal
+        for index in self.indexes:
+            if index.table == table:
+                await load(index, self.partition, keys, values)
+        for number, change in enumerate(journal):  # it may grow meanwhile
+            self._tell(table, change)
+            if number % CHANGES_PER_TURN == CHANGES_PER_TURN - 1:
+                await asyncio.sleep(0)
+        self._heard.add(table)
+        del self._journals[table]
+
+    def _tell(self, table: str, change: Change) -> None:
+        for index in self.indexes:
+            if index.table == table:
+                index.changed(self.partition, table, *change)
+
+    def _note_meta(self, row: bytes | None) -> None:
+        self._meta = orjson.loads(row) if row else {}
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for table, rows in self.rows.items():
+            for key in list(rows):
+                self.apply(table, key, None)
+        self.positions = dict.fromkeys(TABLES, 0)
+        self.loaded = self.told = False
+        if not self._journals:
+            self._heard.clear()
+
+    @property
+    def next_offset(self) -> int:
+        """Give the first offset of the source partition that is not folded in."""
+        return int(self._meta.get("next", 0))
+
+    @property
+    def event_time(self) -> int | None:
+        """Give the latest event time that was folded in, in milliseconds."""
+        return self._meta.get("at")
+
+    @property
+    def mark(self) -> int:
+        """Give the partition's clock: the latest Kafka timestamp that was folded in, in milliseconds."""
+        return int(self._meta.get("mark", 0))
+
+    @property
+    def late_dropped(self) -> int:
+        """Give how many counts came after their bucket's retention."""
+        return int(self._meta.get("late", 0))
+
+    @property
+    def identity(self) -> bytes | None:
+        """Give what names this incarnation of the state."""
+        return self.rows["meta"].get(ID_KEY)

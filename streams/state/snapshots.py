@@ -1,0 +1,120 @@
+"""Local copies of partition states, so that a restart need not read the whole changelogs.
+
+A snapshot is a cache, never the truth: it says up to which changelog offsets it holds, and everything
+after those is read from Kafka. One that is damaged, too old or of another incarnation is left aside.
+"""
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+
+from schemas.topics import TABLES, TOMBSTONES_KEPT_MS
+from streams.state.partition import PartitionState
+from streams.state.replica import Replica
+from streams.state.snapshot_file import Head, Snapshot, read, write
+
+log = logging.getLogger(__name__)
+
+_MAX_AGE = 0.8 * TOMBSTONES_KEPT_MS / 1000  # seconds
+
+
+class Snapshots:
+    """Snapshots of one application's partitions in a folder."""
+
+    def __init__(self, folder: Path, app_id: str) -> None:
+        self._folder = folder
+        self._app_id = app_id
+        self._writing = threading.Lock()
+
+    def freeze(self, state: PartitionState) -> Snapshot:
+        """Copy a state as it is now; quick, for the event loop."""
+        head = Head(self._app_id, state.partition, time.time(), dict(state.positions))
+        return Snapshot(head, {table: dict(rows) for table, rows in state.rows.items()})
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Write a copy so that a crash leaves the old file or the new one. For threads, one after another.
+
+        Raises:
+            OSError: The folder cannot be written to.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._path(snapshot.head.partition)
+        draft = path.with_suffix(".draft")
+        with self._writing:  # whoever awaited the last one may be gone, and its thread still at it
+            try:
+                with draft.open("wb") as file:
+                    write(file, snapshot)
+                    file.flush()
+                    os.fsync(file.fileno())
+                draft.replace(path)
+            except OSError:
+                draft.unlink(missing_ok=True)  # what is left of it would only fill the disk further
+                raise
+
+    def load(self, partition: int) -> Snapshot | None:
+        """Give the snapshot of a partition, if there is a usable one. For a thread."""
+        path = self._path(partition)
+        try:
+            with path.open("rb") as file:
+                snapshot = read(file)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
+            log.warning("snapshot %s is unusable, reading the changelogs instead: %s", path, error)
+            return None
+        head = snapshot.head
+        if (head.app_id, head.partition) != (self._app_id, partition):
+            log.warning("snapshot %s is of %s, reading the changelogs instead", path, head.app_id)
+            return None
+        if snapshot.rows.keys() != set(TABLES) or head.positions.keys() != set(TABLES):
+            log.warning("snapshot %s has other tables, reading the changelogs instead", path)
+            return None
+        if not 0 <= time.time() - head.saved_at < _MAX_AGE:
+            log.warning("snapshot %s is too old, reading the changelogs instead", path)
+            return None
+        return snapshot
+
+    def _path(self, partition: int) -> Path:
+        return self._folder / f"{self._app_id}-{partition}.snapshot"
+
+
+class SnapshotKeeper:
+    """Restores a replica's states at start and saves them now and then."""
+
+    def __init__(self, replica: Replica, snapshots: Snapshots) -> None:
+        self._replica = replica
+        self._snapshots = snapshots
+        self._saved: dict[int, dict[str, int]] = {}
+
+    async def restore_all(self) -> None:
+        """Put what the folder has into the states, before anybody feeds them."""
+        for partition, state in self._replica.states.items():
+            snapshot = await asyncio.to_thread(self._snapshots.load, partition)
+            if snapshot is not None:
+                state.restore(snapshot.rows, snapshot.head.positions)
+                self._saved[partition] = dict(state.positions)
+                log.info("partition %d: snapshot of %d images", partition, len(state.rows["images"]))
+
+    async def run(self, interval: float) -> None:
+        """Save every `interval` seconds, for ever."""
+        while True:
+            await asyncio.sleep(interval)
+            await self.save_all()
+
+    async def save_all(self) -> None:
+        """Save the states that changed since they were saved last."""
+        for partition, state in self._replica.states.items():
+            if not state.loaded or self._saved.get(partition) == state.positions:
+                continue
+            snapshot = self._snapshots.freeze(state)
+            try:
+                await asyncio.to_thread(self._snapshots.save, snapshot)
+            except OSError as error:
+                log.warning("cannot save a snapshot, a restart will take longer: %s", error)
+                return
+            self._saved[partition] = snapshot.head.positions

@@ -1,0 +1,300 @@
+"""Trend counts of one tenant, in memory.
+
+A bucket's counts lie in an array over the tags where many have any, so a window of many buckets is a sum of
+few arrays.
+Sketches of uploaders stay in their rows, and are merged when asked for.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import nsmallest
+from itertools import chain
+from operator import itemgetter
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.fold.rows import TrendKey
+from streams.state.trends.buckets import (
+    ALL_TIME,
+    NO_ROW,
+    Bucket,
+    BucketCounts,
+    Numbers,
+    Tally,
+    add_up,
+    read_counts,
+)
+from streams.state.trends.sketches import UploaderSketches
+
+Counts = NDArray[np.int64]
+_DAY = 86_400  # seconds
+_RUN = 1000  # names
+_first = itemgetter(0)
+
+
+class Ranked(NamedTuple):
+    """A tag in an order."""
+
+    tag: str
+    uses: int
+    uploaders: int | None = None
+
+
+class _Seen(msgspec.Struct):
+    first: int | None = None
+    last: int | None = None
+
+
+_read_seen = msgspec.json.Decoder(_Seen).decode
+
+
+class _Names:
+    """Different names in order, in runs: in one list of a million, whatever comes or goes moves megabytes."""
+
+    def __init__(self) -> None:
+        self._runs: list[list[str]] = []  # none of them empty
+
+    def __iter__(self) -> Iterator[str]:
+        return chain.from_iterable(self._runs)
+
+    def since(self, start: str) -> Iterator[str]:
+        """Give those that do not come before `start`."""
+        place = self._place(start)
+        for run in self._runs[place : place + 1]:
+            yield from run[bisect_left(run, start) :]
+        for later in range(place + 1, len(self._runs)):
+            yield from self._runs[later]
+
+    def add(self, name: str) -> None:
+        """Add a name that is not there."""
+        if not self._runs:
+            self._runs.append([name])
+            return
+        place = self._place(name)
+        run = self._runs[place]
+        insort(run, name)
+        if len(run) > 2 * _RUN:
+            self._runs[place : place + 1] = run[:_RUN], run[_RUN:]
+
+    def add_all(self, names: Iterable[str]) -> None:
+        """Add many names that are not there."""
+        whole = sorted(chain(self, names))
+        self._runs = [whole[start : start + _RUN] for start in range(0, len(whole), _RUN)]
+
+    def remove(self, name: str) -> None:
+        """Remove a name that is there."""
+        place = self._place(name)
+        run = self._runs[place]
+        del run[bisect_left(run, name)]
+        if not run:
+            del self._runs[place]
+
+    def _place(self, name: str) -> int:
+        """Give the run where a name is, or would be."""
+        return max(bisect_right(self._runs, name, key=_first) - 1, 0)
+
+
+class TenantTrends:
+    """Counts of one tenant, for the event loop's thread.
+
+    Only `best`, `top_by_uploaders` and `uploaders` may run in another one: they take counts that were summed
+    before, and look single rows up.
+    """
+
+    def __init__(self, tenant: str, sketches: UploaderSketches) -> None:
+        self._tenant = tenant
+        self._sketches = sketches
+        self._buckets: dict[Bucket, BucketCounts] = {}
+        self._starts: dict[str, list[int]] = {}  # of the buckets by window, ascending
+        self._ids: dict[str, int] = {}
+        self._rows = Tally()  # of all time, by tag: as many as partitions where images have it
+        self._sorted = _Names()  # the tags that have such a row: those of long ago cost a search nothing
+        self.tags: list[str] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether no row is left."""
+        return not self._buckets
+
+    def move(self, bucket: Bucket, tag: str, old: bytes | None, new: bytes | None) -> None:
+        """Take a row's old counts out of a bucket and put its new ones in."""
+        counts, number = self.held_bucket(bucket), self._number(tag)
+        counts.move(
+            number,
+            read_counts(old) if old is not None else NO_ROW,
+            read_counts(new) if new is not None else NO_ROW,
+        )
+        more = (new is not None) - (old is not None)
+        counts.rows += more
+        if more and bucket == ALL_TIME:
+            self._list(tag, number, more)
+        if counts.rows == 0:
+            del self._buckets[bucket]
+            self._starts[bucket.window].remove(bucket.start)
+
+    def held_bucket(self, bucket: Bucket) -> BucketCounts:
+        """Give a bucket, from now on kept if it was not."""
+        counts = self._buckets.get(bucket)
+        if counts is None:
+            counts = self._buckets[bucket] = BucketCounts()
+            insort(self._starts.setdefault(bucket.window, []), bucket.start)
+        return counts
+
+    def numbers(self, tags: Sequence[str]) -> Numbers:
+        """Give the places of all tags of a partition that is loaded in arrays, new ones if need be.
+
+        Each is taken to have a row of all time there, before that is counted: so nobody takes it off the list
+        meanwhile.
+        """
+        new = [tag for tag in tags if tag not in self._ids]
+        self._ids.update(zip(new, range(len(self.tags), len(self.tags) + len(new)), strict=True))
+        self.tags += new
+        numbers = np.fromiter(map(self._ids.__getitem__, tags), np.int32, len(tags))
+        self._rows.add_many(numbers, np.ones_like(numbers))
+        first = np.flatnonzero(self._rows.get_many(numbers) == 1)
+        self._sorted.add_all(tags[place] for place in first.tolist())
+        return numbers
+
+    def _number(self, tag: str) -> int:
+        number = self._ids.get(tag)
+        if number is None:
+            number = self._ids[tag] = len(self.tags)
+            self.tags.append(tag)
+        return number
+
+    def _list(self, tag: str, number: int, more: int) -> None:
+        """Count rows of all time that a tag has got or lost; list it with its first, and until its last."""
+        self._rows.add(number, more)
+        rows = self._rows.get(number)
+        if rows == 0:
+            self._sorted.remove(tag)
+        elif rows == more:
+            self._sorted.add(tag)
+
+    def counts(self, buckets: Iterable[Bucket], add_on: str | None = None) -> Counts:
+        """Sum buckets: uses by tag, in the order of `tags`.
+
+        Args:
+            buckets: What to sum.
+            add_on: Count only the images whose tag is from it; None: all.
+        """
+        found = (counts.tally(add_on) for counts in map(self._buckets.get, buckets) if counts)
+        return add_up(filter(None, found), len(self.tags)).astype(np.int64)
+
+    def count(self, tag: str, buckets: Iterable[Bucket]) -> int:
+        """Count a tag's uses in buckets."""
+        number = self._ids.get(tag)
+        found = (self._buckets.get(bucket) for bucket in buckets)
+        return 0 if number is None else sum(counts.uses.get(number) for counts in found if counts)
+
+    def by_add_on(self, tag: str, buckets: Iterable[Bucket]) -> dict[str, int]:
+        """Count a tag's uses in buckets by add-on, leaving out those that have none."""
+        number, total = self._ids.get(tag), dict[str, int]()
+        if number is not None:
+            for counts in filter(None, map(self._buckets.get, buckets)):
+                for add_on, tally in counts.by.items():
+                    total[add_on] = total.get(add_on, 0) + tally.get(number)
+        return {add_on: uses for add_on, uses in sorted(total.items()) if uses}
+
+    def knows(self, tag: str) -> bool:
+        """Tell whether any image has the tag."""
+        return self.count(tag, [ALL_TIME]) > 0
+
+    def seen(self, tag: str) -> tuple[int | None, int | None]:
+        """Give the earliest and the latest event time that was counted for a tag, in milliseconds."""
+        key = TrendKey(self._tenant, *ALL_TIME, tag).encode()
+        found = [_read_seen(row) for row in self._sketches.rows_of(key) if row is not None]
+        first = min((row.first for row in found if row.first is not None), default=None)
+        return first, max((row.last for row in found if row.last is not None), default=None)
+
+    def begin(self) -> int | None:
+        """Give the start of the oldest bucket, as precisely as hours tell, in seconds; None without any."""
+        days, hours = self._starts.get("day", []), self._starts.get("hour", [])
+        if not days:
+            return hours[0] if hours else None
+        place = bisect_left(hours, days[0])
+        return hours[place] if place < len(hours) and hours[place] < days[0] + _DAY else days[0]
+
+    def bounds(self, tag: str, window: str) -> tuple[int, int] | None:
+        """Give the starts in seconds of a tag's oldest and newest bucket of a window; None without any."""
+        number = self._ids.get(tag, len(self.tags))
+        starts = self._starts.get(window, [])
+
+        def used(start: int) -> bool:
+            return self._buckets[Bucket(window, start)].uses.get(number) > 0
+
+        oldest = next(filter(used, starts), None)
+        return None if oldest is None else (oldest, next(filter(used, reversed(starts))))
+
+    def top(self, counts: Counts, limit: int) -> list[Ranked]:
+        """Give the most used tags, equal ones by name."""
+        return [Ranked(self.tags[tag], int(counts[tag])) for tag in self.best(counts, limit)]
+
+    def best(self, values: NDArray[np.int64] | NDArray[np.float64], limit: int) -> list[int]:
+        """Give the places of the greatest values above zero, greatest first, equal ones by tag."""
+        places = np.flatnonzero(values > 0)
+        if len(places) > limit:
+            bar = np.partition(values[places], len(places) - limit)[len(places) - limit]
+            equal = [self.tags[place] for place in np.flatnonzero(values == bar)]
+            places = np.flatnonzero(values > bar)
+        else:
+            equal = []
+        sure = sorted(places.tolist(), key=lambda place: (-values[place], self.tags[place]))
+        return sure + [self._ids[tag] for tag in nsmallest(limit - len(sure), equal)]
+
+    def top_by_uploaders(self, counts: Counts, buckets: Sequence[Bucket], limit: int) -> list[Ranked]:
+        """Give the tags with the most distinct uploaders, equal ones by name. For any thread.
+
+        Tags are walked by descending uses. A tag has no more uploaders than uses, so once `limit` tags are
+        found and the next one's uses are below the least of them, the rest cannot be better (Fagin's
+        threshold algorithm, with one list). A tag's uploaders of all time, quick to have, bound it as well;
+        where a bound only ties with the last one found, the name decides.
+        """
+        found: list[tuple[int, str, int]] = []
+
+        def may_enter(bound: int, tag: str) -> bool:
+            return bound > 0 and (len(found) < limit or (-bound, tag) < found[-1][:2])
+
+        for place in np.argsort(-counts, kind="stable").tolist():
+            tag, uses = self.tags[place], int(counts[place])
+            if not may_enter(uses, ""):
+                break
+            if may_enter(uses, tag) and may_enter(min(uses, self.uploaders(tag, [ALL_TIME])), tag):
+                estimate = min(self.uploaders(tag, buckets), uses)
+                if estimate > 0:
+                    insort(found, (-estimate, tag, uses))
+                    del found[limit:]
+        return [Ranked(tag, uses, -negative) for negative, tag, uses in found]
+
+    def uploaders(self, tag: str, buckets: Iterable[Bucket]) -> int:
+        """Estimate a tag's distinct uploaders in buckets; 0: none is known. For any thread."""
+        number = self._ids.get(tag)
+        if number is None:
+            return 0
+        held = ((bucket, counts) for bucket in buckets if (counts := self._buckets.get(bucket)) is not None)
+        return self._sketches.count(
+            (TrendKey(self._tenant, *bucket, tag), counts.version)
+            for bucket, counts in held
+            if counts.uses.get(number)
+        )
+
+    def names(self, prefix: str, after: str | None, limit: int) -> list[Ranked]:
+        """List tags that images have, by name, with all-time uses.
+
+        Args:
+            prefix: How they begin.
+            after: The name that they come after; None: from the first.
+            limit: At most so many.
+        """
+        start = prefix if after is None else max(prefix, after + "\x00")  # no name lies between those two
+        found: list[Ranked] = []
+        for tag in self._sorted.since(start):
+            if not tag.startswith(prefix) or len(found) == limit:
+                break
+            uses = self.count(tag, [ALL_TIME])
+            if uses > 0:
+                found.append(Ranked(tag, uses))
+        return found

@@ -1,0 +1,96 @@
+"""Distinct uploaders of a tag in many buckets: the rows' sketches, merged and remembered.
+
+Most buckets of a window are over and change no more, so what their partitions' sketches make together is
+kept. It is good only for the very rows that it was made from: which are looked up where their bucket changed.
+"""
+
+import binascii
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from threading import Lock
+
+import datasketches
+import msgspec
+
+from streams.fold.rows import State, TrendKey
+from streams.fold.uploaders import LG_REGISTERS
+
+TABLE = "trends"
+MAX_REMEMBERED = 30_000  # buckets of tags; a sketch takes 1 KiB at most
+
+
+Rows = tuple[bytes | None, ...]  # of one key, by partition
+
+
+class _Row(msgspec.Struct):
+    u: str | None = None
+
+
+class _Merged:
+    """What a key's rows made together; good for a version of its bucket, or for just these rows."""
+
+    __slots__ = ("rows", "sketch", "version")
+
+    def __init__(self, version: int, rows: Rows) -> None:
+        self.version = version
+        self.rows = rows
+        self.sketch = _merge(rows)
+
+
+_read = msgspec.json.Decoder(_Row).decode
+
+
+class UploaderSketches:
+    """The sketches in rows of `trends`, for any thread."""
+
+    def __init__(self, states: Mapping[int, State]) -> None:
+        self._states = states
+        self._remembered: OrderedDict[TrendKey, _Merged] = OrderedDict()
+        self._lock = Lock()
+
+    def count(self, keys: Iterable[tuple[TrendKey, int]]) -> int:
+        """Estimate the distinct uploaders of keys together; 0: none is known.
+
+        Args:
+            keys: Each with a version: as long as that is the same, its rows are.
+        """
+        union = datasketches.hll_union(LG_REGISTERS)
+        with self._lock:
+            for key, version in keys:
+                sketch = self._merged(key, version)
+                if sketch is not None:
+                    union.update(sketch)
+        estimate: float = union.get_estimate()
+        return round(estimate)
+
+    def rows_of(self, key: str) -> Rows:
+        """Give a key's rows."""
+        return tuple([state.rows[TABLE].get(key) for state in self._states.values()])
+
+    def _merged(self, key: TrendKey, version: int) -> datasketches.hll_sketch | None:
+        merged = self._remembered.get(key)
+        if merged is None or merged.version != version:
+            rows = self.rows_of(key.encode())
+            if merged is None or merged.rows != rows:  # quick where they are the very same
+                merged = self._remembered[key] = _Merged(version, rows)
+            merged.version = version
+            if len(self._remembered) > MAX_REMEMBERED:
+                self._remembered.popitem(last=False)
+        self._remembered.move_to_end(key)
+        return merged.sketch
+
+
+def _merge(rows: Rows) -> datasketches.hll_sketch | None:
+    encoded = [sketch for row in rows if row is not None and (sketch := _read(row).u) is not None]
+    if not encoded:
+        return None
+    if len(encoded) == 1:
+        return _decode(encoded[0])
+    union = datasketches.hll_union(LG_REGISTERS)
+    for sketch in encoded:
+        union.update(_decode(sketch))
+    return union.get_result()
+
+
+def _decode(encoded: str) -> datasketches.hll_sketch:
+    return datasketches.hll_sketch.deserialize(binascii.a2b_base64(encoded))

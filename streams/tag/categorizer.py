@@ -1,0 +1,276 @@
+"""From an upload event to its outcome: parse, fetch, decode, infer, rule. Touches no state."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import msgspec
+import orjson
+
+from model import BadImageError
+from schemas.dead_letters import Fault
+from schemas.errors import BadEventError
+from schemas.results import ModelInfo, ScoredTag, Timings
+from schemas.times import steady_time
+from schemas.uploads import Record, Upload, UploadType, parse_upload
+from streams.fetch.errors import SourceBusyError, SourceGoneError
+from streams.fetch.fetcher import Fetched
+from streams.fold.changes import PartitionRows
+from streams.fold.outcomes import Deferred, Deleted, Edited, Outcome, Rederived, Rejected, Tagged
+from streams.fold.retagging import SecondLook, second_look
+from streams.fold.retries import waits_before
+from streams.fold.rows import ImageKey
+from streams.fold.rules.applying import Rules
+from streams.tag.pool import TaggedImage
+
+log = logging.getLogger(__name__)
+
+SECOND_ATTEMPT_AFTER = 0.2  # seconds
+
+
+class Turn(Protocol):
+    """A record's place in the order of its partition: see `streams.units.order.Turn`."""
+
+    image: str | None
+    falters: bool
+
+    @property
+    def late(self) -> bool:
+        """Whether it left that order without an outcome."""
+
+    def wait_for_source(self, upload: Upload | None) -> None:
+        """Say that a stranger's server decides how long it takes from now on."""
+
+    def go_on(self) -> None:
+        """Say that it is up to us again."""
+
+
+class Fetches(Protocol):
+    """Where bytes come from: see `streams.fetch.fetcher.Fetcher`."""
+
+    async def fetch(self, url: str) -> Fetched:
+        """Get the bytes behind a URL."""
+
+
+class Tags(Protocol):
+    """Where tags come from: see `streams.tag.pool.TaggerPool`."""
+
+    async def tag(
+        self, data: bytes, add_ons: tuple[str, ...], decoded: Callable[[], None], *, late: bool = False
+    ) -> TaggedImage:
+        """Decode and tag an image; `decoded` is called when its bytes are no longer needed."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What may be asked for, and what applies where an event says nothing.
+
+    Attributes:
+        models: The model behind each add-on that is offered.
+        default_add_ons: The add-ons that run where an event names none.
+    """
+
+    models: dict[str, ModelInfo]
+    default_add_ons: tuple[str, ...]
+
+
+class Categorizer:
+    """Finds the outcome of upload events."""
+
+    def __init__(
+        self, fetcher: Fetches, tagger: Tags, offer: Offer, rules: Callable[[], Rules] = Rules
+    ) -> None:
+        """Prepare.
+
+        Args:
+            fetcher: Where bytes come from.
+            tagger: Where candidates for tags come from.
+            offer: What may be asked for.
+            rules: Gives the rules that hold now; they are asked for once per image.
+        """
+        self._fetcher = fetcher
+        self._tagger = tagger
+        self._offer = offer
+        self._rules = rules
+
+    async def outcome(
+        self, record: Record, rows: PartitionRows, settled: Callable[[], Awaitable[object]], turn: Turn
+    ) -> Outcome:
+        """Find what becomes of a record.
+
+        Args:
+            record: A record of the upload topic.
+            rows: The committed rows of its partition.
+            settled: Waits until they hold all of the record's image that comes before it.
+            turn: Is told when the record waits for its source.
+        """
+        stage = "parse"
+        started = time.perf_counter()
+        upload: Upload | None = None
+        try:
+            upload = self._read(record)
+            turn.image = ImageKey.of(upload).encode()
+            target = await self._target(upload, record.offset, rows, settled)
+            if not isinstance(target, _Target):
+                return target
+            stage = "fetch"
+            turn.wait_for_source(_awaited(upload))
+            with await self._fetch(target.url, turn) as fetched:
+                turn.go_on()
+                stage = "decode"
+                image = await self._tagger.tag(
+                    fetched.data, target.upload.add_ons, fetched.release, late=turn.late
+                )
+                return self._tagged(target, fetched, image, started)
+        except (BadEventError, SourceGoneError, BadImageError) as error:
+            return _rejected(error, error.code, stage, upload, retryable=False)
+        except SourceBusyError as error:
+            fault = _fault(error, error.code, stage, retryable=True)
+            return Deferred(fault, int(steady_time() * 1000), error.retry_after, _awaited(upload))
+        except Exception as error:  # a fault of ours: it may pass, as a lack of memory does, or people decide
+            log.exception("record %s/%d/%d failed", record.topic, record.partition, record.offset)
+            if upload is None:
+                return _rejected(error, "internal_error", stage, upload, retryable=True)
+            fault = _fault(error, "internal_error", stage, retryable=True)
+            return Deferred(fault, int(steady_time() * 1000), None, _awaited(upload))
+
+    def _read(self, record: Record) -> Upload:
+        upload = parse_upload(record)
+        add_ons = upload.add_ons or self._offer.default_add_ons
+        for name in add_ons:
+            if name not in self._offer.models:
+                offered = ", ".join(self._offer.models)
+                message = f"add-on {name[:64]!r} is not offered; offered: {offered}"
+                raise BadEventError("unknown_add_on", message)
+        return msgspec.structs.replace(upload, add_ons=add_ons)
+
+    async def _target(
+        self, upload: Upload, offset: int, rows: PartitionRows, settled: Callable[[], Awaitable[object]]
+    ) -> "_Target | Outcome":
+        """Give what has to be fetched and tagged, or what becomes of the event without that."""
+        match upload.type:
+            case UploadType.DELETED:
+                return Deleted(upload)
+            case UploadType.EDITED:
+                return Edited(upload, int(steady_time() * 1000))
+            case UploadType.RETAGGED:
+                look = await self._second_look(upload, rows, settled)
+                if look is None:
+                    return Rederived(upload, self._rules())
+                asked = msgspec.structs.replace(upload, add_ons=look.add_ons, auto_tagging=look.asked)
+                return _Target(asked, look.url, look.basis)
+            case _:
+                return _Target(upload, upload.data.url or await _known_url(upload, offset, rows, settled))
+
+    async def _second_look(
+        self, upload: Upload, rows: PartitionRows, settled: Callable[[], Awaitable[object]]
+    ) -> SecondLook | None:
+        """Give what a re-tag must look at; None: the rules alone are to be applied anew."""
+        if upload.data.retag in {None, "rules"}:
+            return None
+        key = ImageKey.of(upload).encode()
+        if key not in rows["images"]:
+            await settled()
+        encoded = rows["images"].get(key)
+        if encoded is None:
+            return None
+        offer, always = self._offer, upload.data.retag == "image"
+        return second_look(orjson.loads(encoded), offer.models, offer.default_add_ons, always=always)
+
+    async def _fetch(self, url: str, turn: Turn) -> Fetched:
+        """Fetch, and once more where the source only hiccuped; longer waits are the retries' business."""
+        try:
+            return await self._fetcher.fetch(url)
+        except SourceBusyError as error:
+            if error.code == "timeout" or error.retry_after is not None:
+                raise
+            turn.falters = True
+            await asyncio.sleep(SECOND_ATTEMPT_AFTER)
+            return await self._fetcher.fetch(url)
+
+    def _tagged(self, target: "_Target", fetched: Fetched, image: TaggedImage, started: float) -> Tagged:
+        upload = target.upload
+        raw = candidates(image, upload.add_ons)
+        rules = self._rules()
+        ruling = rules.apply(raw, upload.auto_tagging)
+        total = (time.perf_counter() - started) * 1000
+        times = (fetched.elapsed_ms, image.decode_ms, image.inference_ms, total)
+        return Tagged(
+            upload=upload,
+            url=target.url,
+            size=fetched.size,
+            width=image.width,
+            height=image.height,
+            format=image.format,
+            etag=upload.data.etag or image.digest,
+            raw=raw,
+            scores=ruling.scores,
+            assigned=ruling.assigned,
+            rules=rules.hash,
+            models={name: self._offer.models[name] for name in upload.add_ons},
+            timings=Timings(*(round(milliseconds, 1) for milliseconds in times)),
+            failed=image.failed,
+            probabilities=probabilities(image),
+            basis=target.basis,
+        )
+
+
+def candidates(image: TaggedImage, add_ons: Sequence[str]) -> dict[str, list[ScoredTag]]:
+    """Give what taggers said of an image, as rules take it; those that failed are left out."""
+    return {
+        name: [ScoredTag(tag.name, round(tag.confidence, 4)) for tag in image.tags[name]]
+        for name in add_ons
+        if name in image.tags
+    }
+
+
+def probabilities(image: TaggedImage) -> dict[str, dict[str, float]]:
+    """Give for each add-on the probability of each tag whose confidence is another."""
+    return {
+        name: {
+            tag.name: round(tag.probability, 4)
+            for tag in tags
+            if round(tag.probability, 4) != round(tag.confidence, 4)
+        }
+        for name, tags in image.tags.items()
+    }
+
+
+class _Target(NamedTuple):
+    """An image to fetch and tag; `basis` as in `streams.fold.outcomes.Tagged`."""
+
+    upload: Upload
+    url: str
+    basis: list[str] | None = None
+
+
+def _awaited(upload: Upload | None) -> Upload | None:
+    """Give an upload that others may wait for."""
+    return None if upload is None or upload.type is UploadType.RETAGGED else upload
+
+
+async def _known_url(
+    upload: Upload, offset: int, rows: PartitionRows, settled: Callable[[], Awaitable[object]]
+) -> str:
+    await settled()
+    image = ImageKey.of(upload).encode()
+    if waits_before(rows, image, offset):
+        message = f"an earlier upload of image {upload.public_id[:64]!r} still waits for its source"
+        raise SourceBusyError("upload_waits", message)
+    encoded = rows["images"].get(image)
+    url: str | None = orjson.loads(encoded)["url"] if encoded else None
+    if url is None:
+        message = f"image {upload.public_id[:64]!r} is not known; give its `url`"
+        raise BadEventError("unknown_image", message)
+    return url
+
+
+def _rejected(error: Exception, code: str, stage: str, upload: Upload | None, *, retryable: bool) -> Rejected:
+    return Rejected(_fault(error, code, stage, retryable=retryable), upload)
+
+
+def _fault(error: Exception, code: str, stage: str, *, retryable: bool) -> Fault:
+    return Fault(code, stage, retryable, type(error).__name__, str(error) or repr(error))

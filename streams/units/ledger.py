@@ -1,0 +1,243 @@
+"""The transactions of one source partition: fence, load, commit.
+
+This module is why nothing is lost and nothing counted twice.
+
+1. `open` starts a producer under a transactional id that belongs to the partition. The broker raises its
+   epoch: an earlier owner's open transaction is aborted, and none of its later ones can commit. What a broker
+   forgot to end is then ended as it had decided.
+2. `open` then reads the partition's rows from the changelogs, committed records only. Nobody else can
+   add to them any more, so what it reads is final. The row `@offset` says how far the log is folded in.
+3. `commit` writes outputs, changed rows and the next `@offset` in one transaction: all or nothing.
+
+The committed rows are therefore always the fold of the log's first `@offset` records, whoever made them
+and however often a worker died. Group offsets are for lag monitors and autoscalers; nothing here reads them.
+As they cost two of a transaction's five round trips, they travel along every few seconds only.
+"""
+
+import asyncio
+import re
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable
+
+import orjson
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import InvalidTimestampError, MessageSizeTooLargeError, ProducerFenced
+from aiokafka.structs import OffsetAndMetadata
+
+from schemas.errors import InvariantError, TopicsError
+from schemas.times import moment, steady_time
+from schemas.topics import MAX_RECORD_BYTES, OFFSET_KEY, TABLES, TopicNames
+from streams.fold.changes import Changes
+from streams.fold.outcomes import Output
+from streams.kafka.admin import too_small
+from streams.kafka.connection import KafkaConnection
+from streams.kafka.consumers import consuming
+from streams.kafka.last_transaction import was_committed
+from streams.state.changelogs import catch_up
+from streams.state.partition import ID_KEY, PartitionState
+
+COMMIT_DEADLINE = 60.0  # seconds; past it the outcome is unknown
+TELL_EVERY = 5.0  # seconds between two group offsets
+_BATCH_BYTES = 1_000_000
+_LEADING_OFFSET = re.compile(rb'\{"o":(\d+)[,}]')
+_CHECKED = ("images", "trends", "interests")
+_Message = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]  # key, value, headers
+
+
+class ClockError(RuntimeError):
+    """The broker refuses records of our time: this machine's clock, or the broker's, is wrong."""
+
+
+class CommitTimeoutError(RuntimeError):
+    """Whether the transaction was committed is not known."""
+
+
+class Ledger:
+    """The only way to change a partition's state.
+
+    Attributes:
+        state: The committed state; changed by `open` and `commit` only, while the ledger is open.
+    """
+
+    def __init__(self, connection: KafkaConnection, names: TopicNames, state: PartitionState) -> None:
+        self._connection = connection
+        self._names = names
+        self._changelogs = {table: names.changelog(table) for table in TABLES}
+        self._producer: AIOKafkaProducer | None = None
+        self._told = 0  # the group's offset
+        self._told_at = -TELL_EVERY
+        self.state = state
+
+    @property
+    def untold(self) -> bool:
+        """Tell whether it is time for the next transaction to tell the group's offset."""
+        return self.state.next_offset != self._told and time.monotonic() - self._told_at >= TELL_EVERY
+
+    async def open(self) -> None:
+        """Fence every earlier owner, then load what was committed.
+
+        Raises:
+            InvariantError: A row knows of an event beyond `@offset`.
+            KafkaError: The broker refuses or does not answer.
+        """
+        transactional_id = f"{self._names.app_id}-{self.state.partition}"
+        self._producer = AIOKafkaProducer(
+            **self._connection.aiokafka_options(),
+            transactional_id=transactional_id,
+            max_request_size=MAX_RECORD_BYTES,
+            max_batch_size=_BATCH_BYTES,
+        )
+        async with consuming(self._connection, "read_uncommitted") as consumer:
+            committed = await was_committed(consumer._client, transactional_id)  # noqa: SLF001
+            await self._producer.start()
+            await self._end_what_hangs(self._producer, consumer, committed=committed)
+        await catch_up(self._connection, self._names, self.state)
+        await asyncio.to_thread(self._check_rows)  # nobody else changes them before this is over
+
+    async def _end_what_hangs(
+        self, producer: AIOKafkaProducer, consumer: AIOKafkaConsumer, *, committed: bool
+    ) -> None:
+        """End what a broker has left open of an earlier owner's transaction, as it had decided.
+
+        One that restarts while it ends a transaction may take partitions without a leader for deleted ones
+        and leave out their markers (seen with Kafka 4.3.1: "likely deleted already ... can be skipped").
+        Others may have theirs. An empty transaction of all our partitions, committed or aborted as that one
+        was, ends it everywhere. aiokafka itself adds a partition with a record only.
+        """
+        names = self._names
+        topics = (names.categorizations, names.tag_updates, names.dead_letters, *self._changelogs.values())
+        places = [TopicPartition(topic, self.state.partition) for topic in topics]
+        ends = await consumer.end_offsets(places)
+        await producer.begin_transaction()
+        for place in places:
+            if ends[place]:  # nothing hangs where nothing is, and a topic without records stays one
+                producer._txn_manager.maybe_add_partition_to_txn(place)  # noqa: SLF001
+        await (producer.commit_transaction() if committed else producer.abort_transaction())
+
+    async def close(self) -> None:
+        """Give the producer back. A transaction that is still open is left to the next owner's fence."""
+        if self._producer is not None:
+            await self._producer.stop()
+
+    async def commit(self, changes: Changes, next_offset: int) -> None:
+        """Make `changes` and `next_offset` true together.
+
+        Raises:
+            Exception: The outcome is unknown, or another owner took over. The caller must end the process.
+        """
+        producer = self._producer
+        if producer is None:
+            raise InvariantError("commit before open")
+        self._note_offset(changes, next_offset)
+        rows = list(changes.encoded())
+        batches = self._batches(changes.outputs, rows)
+        transaction = asyncio.create_task(self._transact(producer, batches, next_offset))
+        # Not asyncio.timeout: aiokafka would then wait without end for the abort to be answered.
+        await asyncio.wait({transaction}, timeout=COMMIT_DEADLINE)
+        if not transaction.done():
+            raise CommitTimeoutError(f"no answer to a commit within {COMMIT_DEADLINE:g} s")
+        self._absorb(rows, transaction.result())
+
+    async def _transact(
+        self, producer: AIOKafkaProducer, batches: dict[str, list[_Message]], next_offset: int
+    ) -> dict[str, int]:
+        async with producer.transaction():
+            offsets = await self._send(producer, batches)
+            if time.monotonic() - self._told_at >= TELL_EVERY:
+                await self._tell_group(producer, next_offset)
+        return offsets
+
+    async def _tell_group(self, producer: AIOKafkaProducer, next_offset: int) -> None:
+        source = TopicPartition(self._names.uploads, self.state.partition)
+        committed = {source: OffsetAndMetadata(next_offset, "")}
+        await producer.send_offsets_to_transaction(committed, self._names.app_id)
+        self._told, self._told_at = next_offset, time.monotonic()
+
+    def _note_offset(self, changes: Changes, next_offset: int) -> None:
+        meta = changes.get("meta", OFFSET_KEY) or {}
+        changes.put("meta", OFFSET_KEY, {**meta, "next": next_offset})
+        if self.state.identity is None:
+            changes.put("meta", ID_KEY, {"id": uuid.uuid4().hex})
+
+    def _batches(
+        self, outputs: Iterable[Output], rows: Iterable[tuple[str, str, bytes | None]]
+    ) -> dict[str, list[_Message]]:
+        batches: dict[str, list[_Message]] = defaultdict(list)
+        for output in outputs:
+            batches[output.topic].append((output.key, output.value, list(output.headers)))
+        for table, key, value in rows:
+            batches[self._changelogs[table]].append((key.encode(), value, []))
+        return batches
+
+    async def _send(self, producer: AIOKafkaProducer, batches: dict[str, list[_Message]]) -> dict[str, int]:
+        """Send everything and wait for it; give each topic's next offset.
+
+        A commit would succeed even where a send failed: so every one of them is awaited here. Where a newer
+        owner has fenced us, several fail at once and in their own words; the fence is the reason to give.
+        """
+        now = int(steady_time() * 1000)
+        sends = (self._send_topic(producer, name, batches[name], now) for name in batches)
+        sent = await asyncio.gather(*sends, return_exceptions=True)
+        failures = [outcome for outcome in sent if isinstance(outcome, BaseException)]
+        if failures:
+            raise next((failure for failure in failures if isinstance(failure, ProducerFenced)), failures[0])
+        return {name: offset for name, offset in zip(batches, sent, strict=True) if isinstance(offset, int)}
+
+    async def _send_topic(
+        self, producer: AIOKafkaProducer, topic: str, messages: list[_Message], now: int
+    ) -> int:
+        next_offset = 0
+        waiting = messages
+        while waiting:
+            batch = producer.create_batch()
+            count = 0
+            for key, value, headers in waiting:
+                if batch.append(key=key, value=value, timestamp=now, headers=headers) is None:
+                    break
+                count += 1
+            if not count:
+                raise InvariantError(
+                    f"a record of {len(waiting[0][1] or b'')} bytes fits no batch to {topic}"
+                )
+            delivery = await producer.send_batch(batch, topic, partition=self.state.partition)
+            try:
+                next_offset = (await delivery).offset + count
+            except MessageSizeTooLargeError as error:
+                raise TopicsError(too_small(topic)) from error
+            except InvalidTimestampError as error:
+                raise ClockError(_says(now)) from error
+            waiting = waiting[count:]
+        return next_offset
+
+    def _absorb(self, rows: Iterable[tuple[str, str, bytes | None]], offsets: dict[str, int]) -> None:
+        for table in {table for table, _, _ in rows}:
+            self._move_on(table, offsets[self._changelogs[table]])
+        for table, key, value in rows:
+            self.state.apply(table, key, value)
+
+    def _move_on(self, table: str, position: int) -> None:
+        if position < self.state.positions[table]:
+            raise TopicsError(
+                f"topic {self._changelogs[table]} was recreated while the worker ran, and has lost its "
+                "rows; docs/operations.md tells what that means; choose a new app_id to begin anew"
+            )
+        self.state.positions[table] = position
+
+    def _check_rows(self) -> None:
+        for table in _CHECKED:
+            for key, value in self.state.rows[table].items():
+                if _source_offset(value) >= self.state.next_offset:
+                    rule = f"holds an event at or beyond {OFFSET_KEY}={self.state.next_offset}"
+                    raise InvariantError(f"row {key!r} of {table} {rule}")
+
+
+def _says(now: int) -> str:
+    return f"Kafka refuses records of {moment(now):%Y-%m-%d %H:%M:%S} UTC; set this machine's clock right"
+
+
+def _source_offset(row: bytes) -> int:
+    """Give a row's "o". It is written first, so that a million of them are checked in a second."""
+    found = _LEADING_OFFSET.match(row)
+    return int(found[1]) if found else int(orjson.loads(row)["o"])

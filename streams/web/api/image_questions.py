@@ -1,0 +1,152 @@
+"""What can be asked about images, and about tags that come together."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import msgspec
+
+from schemas.names import MAX_NAME
+from streams.fold.rows import ImageKey
+from streams.state.images.related_tags import BY_BOTH, BY_LIFT
+from streams.state.images.search import CONFIDENT, NEWEST, ImageQuery, Place
+from streams.web.access.errors import BadQuestionError
+from streams.web.api.cursors import CursorPart, cursor, encode_cursor
+from streams.web.api.parameters import NAME, Kind, Limit, Parameter, Tenant, number, one_of, whole_number
+
+MAX_TAGS = 20
+_MAX_RANK = 2**63
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(NAME.parse(name) for name in text.split(","))
+    if len(names) > MAX_TAGS:
+        raise ValueError(text)
+    return names
+
+
+def _moment(text: str) -> int:
+    if not text.isascii():
+        raise ValueError(text)
+    moment = datetime.fromisoformat(text)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+NAMES = Kind(
+    _names,
+    f"at most {MAX_TAGS} names separated by commas, each visible text of at most {MAX_NAME} characters",
+    "koala,tree",
+    {"type": "string", "minLength": 1},
+)
+MOMENT = Kind(
+    _moment,
+    "a day or a moment in ISO 8601; UTC where it names no offset",
+    "2026-11-24T10:00:00Z",
+    {"type": "string", "minLength": 1},
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagesQuestion:
+    """Parameters of `GET /images`."""
+
+    tag: Annotated[
+        tuple[str, ...], Parameter(NAME, "A tag that images must have, commas and all.", most=MAX_TAGS)
+    ]
+    all_: Annotated[tuple[str, ...] | None, Parameter(NAMES, "Tags that images must have.")]
+    any_: Annotated[tuple[str, ...] | None, Parameter(NAMES, "Tags of which images must have one.")]
+    none: Annotated[
+        tuple[str, ...] | None, Parameter(NAMES, "Tags that images must not have, however unsure.")
+    ]
+    since: Annotated[int | None, Parameter(MOMENT, "Earliest event time.")]
+    until: Annotated[int | None, Parameter(MOMENT, "First event time that is too late.")]
+    min_confidence: Annotated[
+        float | None, Parameter(number(0, 1), "What each wanted tag must have at least.")
+    ]
+    user: Annotated[str | None, Parameter(NAME, "Whose images.")]
+    order: Annotated[
+        str, Parameter(one_of(NEWEST, CONFIDENT), "Newest or most confident first.", default=NEWEST)
+    ]
+    limit: Limit
+    cursor: Annotated[
+        tuple[CursorPart, ...] | None, Parameter(cursor(str, int, str, int), "Where the page begins.")
+    ]
+    tenant: Tenant
+
+    def query(self) -> ImageQuery:
+        """Give what is searched for.
+
+        Raises:
+            BadQuestionError: Confidence is asked about where no tag is wanted.
+        """
+        query = ImageQuery(
+            all_of=tuple(dict.fromkeys((*self.tag, *(self.all_ or ())))),
+            any_of=tuple(dict.fromkeys(self.any_ or ())),
+            none_of=tuple(dict.fromkeys(self.none or ())),
+            since=self.since,
+            until=self.until,
+            min_confidence=self.min_confidence or 0.0,
+            user=self.user,
+            order=self.order,
+        )
+        if not query.wants_tags and (self.min_confidence is not None or self.order == CONFIDENT):
+            name = "order" if self.min_confidence is None else "min_confidence"
+            message = f"{name} is about the confidence of wanted tags; say some in tag, all or any"
+            raise BadQuestionError(f"invalid_{name}", message)
+        return query
+
+    def after(self) -> Place | None:
+        """Give where the page begins.
+
+        Raises:
+            BadQuestionError: The cursor is of another question.
+        """
+        if self.cursor is None:
+            return None
+        owner, rank, public_id, partition = self.cursor
+        rank, partition = int(rank), int(partition)
+        if owner != self.fingerprint() or not 0 <= rank < _MAX_RANK:
+            message = (
+                "cursor is of another question; repeat that one's parameters, limit aside, or leave it out"
+            )
+            raise BadQuestionError("invalid_cursor", message)
+        return Place(rank, ImageKey(self.tenant, str(public_id)).encode(), partition)
+
+    def cursor_of(self, last: Place) -> str:
+        """Give the cursor behind a page's last image. The tenant is not in it: the question names that."""
+        public_id = ImageKey.decode(last.key).public_id
+        return encode_cursor((self.fingerprint(), last.rank, public_id, last.partition))
+
+    def fingerprint(self) -> str:
+        """Give what tells this question from others; pages of one question share it."""
+        asked = msgspec.json.encode((self.tenant, self.query()))
+        return hashlib.blake2b(asked, digest_size=6).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageQuestion:
+    """Parameters of `GET /images/{public_id}`."""
+
+    public_id: Annotated[str, Parameter(NAME, "Identity of the image.", required=True)]
+    tenant: Tenant
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelatedQuestion:
+    """Parameters of `GET /trends/tags/{tag}/related`."""
+
+    tag: Annotated[str, Parameter(NAME, "The tag.", required=True)]
+    order: Annotated[
+        str,
+        Parameter(
+            one_of(BY_LIFT, BY_BOTH), "Most surprising or most frequent together first.", default=BY_LIFT
+        ),
+    ]
+    min_both: Annotated[
+        int, Parameter(whole_number(1, 1_000_000), "Images that have both, at least.", default=5)
+    ]
+    limit: Limit
+    tenant: Tenant

@@ -1,0 +1,149 @@
+"""Questions about images: search, one image's state and history, tags that come together."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from schemas.answers.images import FoundImage, FoundImages, ImageState, RelatedTag, RelatedTags
+from schemas.answers.trends import Window
+from schemas.results import Cause, ModelInfo, ScoredTag
+from schemas.times import moment
+from streams.fold.rows import ImageKey, State
+from streams.state.images.index import ImageIndex
+from streams.state.images.origins import assigned_tags, tag_changes, tag_edits
+from streams.state.images.related_tags import related_tags
+from streams.state.images.rows import find_image, find_url
+from streams.state.images.search import Hit, fitting, search
+from streams.web.api.freshness import ALWAYS, Freshness, not_found, provenance
+from streams.web.api.image_questions import ImageQuestion, ImagesQuestion, RelatedQuestion
+from streams.web.api.routes import Route
+
+
+class ImageRoutes:
+    """Answers from the index; addresses, and all about a single image, from the rows themselves."""
+
+    def __init__(self, index: ImageIndex, states: Mapping[int, State], freshness: Freshness) -> None:
+        """Prepare.
+
+        Args:
+            index: The library.
+            states: Rows by partition; those that the index is fed from.
+            freshness: How fresh they are.
+        """
+        self._index = index
+        self._states = states
+        self._freshness = freshness
+
+    def routes(self) -> list[Route]:
+        """Give the routes."""
+        return [
+            Route("/images", ImagesQuestion, FoundImages, self.images),
+            Route("/images/{public_id}", ImageQuestion, ImageState, self.image),
+            Route("/trends/tags/{tag}/related", RelatedQuestion, RelatedTags, self.related),
+        ]
+
+    async def images(self, question: ImagesQuestion) -> FoundImages:
+        """Give the images that match a tag expression.
+
+        `tag` and `all` name tags that an image must have, `any` tags of which it must have one, `none` tags
+        that it must not have. A tag's confidence on an image is the highest of any add-on, and 1 if the tag
+        came with the image.
+
+        The cursor names the last image of a page, so images that come, change or go meanwhile make no other
+        image appear twice or not at all. A page whose images have very many or very long tags, or very long
+        addresses, ends before `limit`, after some megabytes; it has one image at least. What comes next is
+        behind its cursor.
+        """
+        query, after = question.query(), question.after()
+        view = self._index.view(question.tenant)
+        common = provenance(self._freshness, _window(question))
+        page = await asyncio.to_thread(search, view, query, limit=question.limit, after=after)
+        images = fitting((self._found(hit) for hit in page.hits), lambda image: len(image.url or ""))
+        more = page.more or len(images) < len(page.hits)
+        last = page.hits[len(images) - 1].place if more else None
+        return FoundImages(
+            **common,
+            total=page.total,
+            images=images,
+            cursor=None if last is None else question.cursor_of(last),
+        )
+
+    async def image(self, question: ImageQuestion) -> ImageState:
+        """Give an image's state, and what changed its tags.
+
+        A deleted image is known still, with its history, for as long as `TAGSTREAM_KEEP_DELETED` says.
+        """
+        found = find_image(self._states, question.tenant, question.public_id)
+        common = provenance(self._freshness)
+        if found is None:
+            shown = f"no image {question.public_id[:64]!r} is known, and deleted ones only for a while"
+            raise not_found(common, "unknown_image", f"{shown}; /images finds those there are")
+        partition, row = found
+        return ImageState(
+            **common,
+            public_id=question.public_id,
+            user_id=row.user,
+            uploaded_at=moment(row.at),
+            version=row.version,
+            url=row.url,
+            deleted=row.deleted,
+            tags=assigned_tags(row),
+            edits=tag_edits(row),
+            scores={add_on: scored(scores) for add_on, scores in row.scores.items()},
+            model=_model(row.model),
+            rules=row.rules,
+            failed=row.failed,
+            cause=Cause(*row.cause),
+            partition=partition,
+            history=tag_changes(row),
+        )
+
+    async def related(self, question: RelatedQuestion) -> RelatedTags:
+        """Give the tags that come together with a tag.
+
+        `support` is the share of all images that have both tags, `confidence` the share of the tag's images
+        that have the other too, and `lift` how many times more often that is than on images in general: 1
+        where the tags know nothing of each other. Pairs below `min_both` images are left out, since lift
+        overrates what is rare.
+        """
+        view, tag = self._index.view(question.tenant), question.tag
+        common = provenance(self._freshness)
+        found = await asyncio.to_thread(
+            related_tags, view, tag, limit=question.limit, min_both=question.min_both, order=question.order
+        )
+        if found is None:
+            message = f"no image has the tag {tag[:64]!r}; /tags lists those there are"
+            raise not_found(common, "unknown_tag", message)
+        return RelatedTags(
+            **common,
+            tag=tag,
+            images=view.count(tag),
+            all_images=view.live,
+            related=[RelatedTag(*related) for related in found],
+        )
+
+    def _found(self, hit: Hit) -> FoundImage:
+        place = hit.place
+        return FoundImage(
+            public_id=ImageKey.decode(place.key).public_id,
+            uploaded_at=moment(hit.at),
+            user_id=hit.user,
+            url=find_url(self._states, place.partition, place.key),
+            confidence=hit.confidence,
+            tags=scored(hit.tags),
+        )
+
+
+def scored(tags: Iterable[tuple[str, float]]) -> list[ScoredTag]:
+    """Give tags and confidences as answers do."""
+    return [ScoredTag(tag, confidence) for tag, confidence in tags]
+
+
+def _model(model: tuple[str, str] | None) -> ModelInfo | None:
+    return None if model is None else ModelInfo(*model)
+
+
+def _window(question: ImagesQuestion) -> Window:
+    if question.since is None and question.until is None:
+        return ALWAYS
+    start, end = (None if at is None else moment(at) for at in (question.since, question.until))
+    return Window("range", start, end)

@@ -1,0 +1,41 @@
+"""docs/operations.md says what is true: links, exit codes, statuses, permissions."""
+
+import re
+from pathlib import Path
+
+from support.secure_broker import needed
+
+from schemas.topics import TopicNames
+from streams.app.exit import EXIT_DOOMED, EXIT_UNUSABLE
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "operations.md").read_text("utf-8")
+
+
+def test_links_lead_somewhere() -> None:
+    """Every test that is named exists."""
+    links = re.findall(r"\]\(([^)]+)\)", TEXT)
+    assert links
+    assert [link for link in links if not (ROOT / "docs" / link).exists()] == []
+
+
+def test_exit_codes_and_statuses_are_told() -> None:
+    """Every status that the code of the worker and its health can give, and both codes of its own ends."""
+    sources = [ROOT / "streams" / "app" / "worker.py", ROOT / "streams" / "web" / "api" / "health.py"]
+    code = "".join(path.read_text("utf-8") for path in sources)
+    given = set(re.findall(r'status\s*=\s*"([a-z ]+)"', code, re.IGNORECASE))
+    given |= set(re.findall(r'READY, WAITING = "(\w+)", "([\w ]+)"', code)[0])
+    assert len(given) > 5
+    assert {status for status in given if f"`{status}`" not in TEXT} == set()
+    assert {f"| {code} |" in TEXT for code in (EXIT_DOOMED, EXIT_UNUSABLE)} == {True}
+
+
+def test_the_topics_to_be_granted_are_all_of_them() -> None:
+    """Every topic's name is in the list of permissions, and every operation that the tests grant."""
+    granted = TEXT.partition("## What a worker must be granted")[2].partition("\n## ")[0]
+    names = TopicNames("APP")
+    topics = {name.removeprefix("APP-") for name in names.configs}
+    assert {name for name in topics if f"`{name}`" not in granted} == set()
+    assert len({permission.operation for permission in needed(names)}) == len(
+        {"READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"} & set(re.findall(r"[A-Z_]+", granted))
+    )

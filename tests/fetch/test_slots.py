@@ -1,0 +1,79 @@
+"""Slots that slow fetches leave. Law: never more at once than slots and places, and none is lost."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+
+from streams.fetch.slots import FetchSlots
+
+
+@dataclass
+class Fetches:
+    """Fetches that take until the test ends them."""
+
+    slots: FetchSlots
+    running: list[asyncio.Event] = field(default_factory=list)
+
+    async def run(self) -> None:
+        async with self.slots.hold():
+            ended = asyncio.Event()
+            self.running.append(ended)
+            await ended.wait()
+
+    def start(self, number: int) -> list[asyncio.Task[None]]:
+        return [asyncio.create_task(self.run()) for _ in range(number)]
+
+    async def cancel(self, tasks: list[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def until_running(self, number: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.running) < number:
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(0.05)  # for more of them than may
+        assert len(self.running) == number
+
+
+@pytest.fixture
+def fetches() -> Fetches:
+    return Fetches(FetchSlots(2, lambda: True))
+
+
+async def test_quick_fetches_keep_to_the_slots(fetches: Fetches) -> None:
+    """Each that ends lets the next one begin."""
+    tasks = fetches.start(5)
+    for number in range(2, 6):
+        await fetches.until_running(number)
+        fetches.running[number - 2].set()
+    fetches.running[-1].set()
+    await asyncio.gather(*tasks)
+
+
+async def test_slow_fetches_leave_their_slots(fetches: Fetches, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until all places apart are taken; one that becomes free is taken by a fetch that waits for it."""
+    monkeypatch.setattr("streams.fetch.slots._PATIENCE", 0.01)
+    tasks = fetches.start(20)
+    assert fetches.slots.most == 8
+    await fetches.until_running(8)
+    fetches.running[0].set()
+    await fetches.until_running(9)
+    await fetches.cancel(tasks)
+    fetches.running.clear()
+    again = fetches.start(20)
+    await fetches.until_running(8)
+    await fetches.cancel(again)
+
+
+async def test_where_more_would_not_get_on_none_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where memory is short. It is asked again and again."""
+    monkeypatch.setattr("streams.fetch.slots._PATIENCE", 0.01)
+    gets_on = False
+    fetches = Fetches(FetchSlots(2, lambda: gets_on))
+    tasks = fetches.start(5)
+    await fetches.until_running(2)
+    gets_on = True
+    await fetches.until_running(5)
+    await fetches.cancel(tasks)

@@ -1,0 +1,113 @@
+"""A broker with passwords and access control lists: what a worker needs, and what it says without it."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from support.chaos.run import steady_port
+from support.cluster import Cluster
+from support.fault_cases import STUB, assert_exact, log_of, uploads
+from support.secure_broker import (
+    DESCRIBE,
+    GROUP,
+    READ,
+    TOPIC,
+    TRANSACTIONAL_ID,
+    WRITE,
+    Permission,
+    allow,
+    needed,
+    secure_broker,
+)
+
+from streams.cli.local.embedded_broker import EmbeddedBroker
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+
+PORT = steady_port()
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
+    users = {f"{user}-user": "secret" for user in ("whole", "topic", "transactional", "group", "wrong", "no")}
+    with secure_broker(tmp_path_factory.mktemp("secure"), PORT, users) as started:
+        yield started
+
+
+@pytest.fixture
+async def cluster(broker: EmbeddedBroker, unique: str, tmp_path: Path) -> AsyncIterator[Cluster]:
+    """A cluster whose topics exist, with 20 uploads that wait."""
+    cluster = Cluster(broker.bootstrap_servers, unique, tmp_path, environment=dict(STUB))
+    try:
+        await cluster.start(0)
+        await cluster.until_ready([0])
+        assert await cluster.stop(0) == 0
+        await cluster.publish(uploads(range(20)))
+        yield cluster
+    finally:
+        await cluster.close()
+
+
+async def start_as(cluster: Cluster, user: str, password: str = "secret") -> None:  # noqa: S107 - the tests' own
+    cluster.environment |= {
+        "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{PORT}",
+        "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+        "KAFKA_SASL_USERNAME": user,
+        "KAFKA_SASL_PASSWORD": password,
+    }
+    await cluster.start(0)
+
+
+async def test_what_is_documented_is_enough(cluster: Cluster, broker: EmbeddedBroker) -> None:
+    """A user with these permissions and no others tags every upload."""
+    await allow(broker.bootstrap_servers, "whole-user", needed(cluster.names))
+    await start_as(cluster, "whole-user")
+    await cluster.until_folded(20)
+    await assert_exact(cluster, 20)
+    assert await cluster.stop(0) == 0
+
+
+@pytest.mark.parametrize("lack", ["topic", "transactional", "group"])
+async def test_a_permission_that_is_missing_is_named(
+    cluster: Cluster, broker: EmbeddedBroker, lack: str
+) -> None:
+    """Exit code 78, with the user, what was refused and what to grant; once granted, all uploads count."""
+    names, user = cluster.names, f"{lack}-user"
+    missing = {
+        "topic": Permission(TOPIC, names.categorizations, WRITE),
+        "transactional": Permission(TRANSACTIONAL_ID, names.app_id, WRITE),
+        "group": Permission(GROUP, names.app_id, READ),
+    }[lack]
+    also = {Permission(TRANSACTIONAL_ID, names.app_id, DESCRIBE)} if lack == "transactional" else set()
+    await allow(broker.bootstrap_servers, user, needed(names) - {missing} - also)
+    await start_as(cluster, user)
+    assert await cluster.ended(0) == 78
+    grant = {
+        "topic": f"grant READ, WRITE and DESCRIBE on topic '{names.categorizations}'",
+        "transactional": f"grant WRITE and DESCRIBE on transactional id '{names.app_id}-",
+        "group": f"grant READ on group '{names.app_id}'",
+    }[lack]
+    said = log_of(cluster, 0)
+    assert f"Kafka refuses user '{user}'" in said
+    assert grant in said
+    await allow(broker.bootstrap_servers, user, needed(names))
+    await cluster.start(0)
+    await cluster.until_folded(20)
+    await assert_exact(cluster, 20)
+
+
+async def test_a_wrong_password_is_no_broker_that_is_away(cluster: Cluster) -> None:
+    """Exit code 78 at once, and the message names the settings; the password is nowhere in the log."""
+    await start_as(cluster, "wrong-user", "guessed-4711")
+    assert await cluster.ended(0) == 78
+    said = log_of(cluster, 0)
+    assert "Kafka does not let user 'wrong-user' in" in said
+    assert "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM" in said
+    assert "guessed-4711" not in said
+
+
+async def test_topics_that_may_not_be_created_are_named(cluster: Cluster) -> None:
+    """A user who may do nothing sees no topics and may create none: exit code 78 and a topic's name."""
+    await start_as(cluster, "no-user")
+    assert await cluster.ended(0) == 78
+    assert f"cannot create topic '{cluster.name}" in log_of(cluster, 0)

@@ -1,0 +1,143 @@
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from schemas.topics import TopicNames
+from streams.kafka.connection import KafkaConnection
+from streams.state.partition import PartitionState
+from streams.state.replica import Replica
+from streams.state.snapshot_file import Snapshot, write
+from streams.state.snapshots import SnapshotKeeper, Snapshots
+
+
+def state_with(images: int, partition: int = 2) -> PartitionState:
+    state = PartitionState(partition)
+    for number in range(images):
+        state.apply("images", f"img{number}", b'{"o":%d}' % number)
+    state.apply("meta", "@offset", b'{"next":%d}' % images)
+    state.positions |= {"images": images, "meta": 1}
+    state.loaded = True
+    return state
+
+
+def test_a_snapshot_gives_back_what_was_frozen(tmp_path: Path) -> None:
+    """Rows and changelog positions return; changes after the freeze are not in it."""
+    snapshots = Snapshots(tmp_path / "deep" / "folder", "app")
+    state = state_with(5000)
+    frozen = snapshots.freeze(state)
+    state.apply("images", "later", b"{}")
+    snapshots.save(frozen)
+    loaded = snapshots.load(2)
+    assert loaded is not None
+    assert loaded.rows == frozen.rows
+    fresh = PartitionState(2)
+    fresh.restore(loaded.rows, loaded.head.positions)
+    assert "later" not in fresh.rows["images"]
+    assert fresh.next_offset == 5000
+    assert fresh.positions["images"] == 5000
+
+
+def test_one_snapshot_is_written_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a stop the last save may come while an earlier one, which nobody awaits any more, still writes."""
+    snapshots = Snapshots(tmp_path, "app")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly(file: BinaryIO, snapshot: Snapshot) -> None:
+        begun.set()
+        go_on.wait(5)
+        write(file, snapshot)
+
+    monkeypatch.setattr("streams.state.snapshots.write", slowly)
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(snapshots.save, snapshots.freeze(state_with(100)))
+        begun.wait(5)
+        second = threads.submit(snapshots.save, snapshots.freeze(state_with(200)))
+        time.sleep(0.05)  # so that a second writer would be at it
+        go_on.set()
+        first.result()
+        second.result()
+    loaded = snapshots.load(2)
+    assert loaded is not None
+    assert len(loaded.rows["images"]) == 200
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 0xFF
+    path.write_bytes(content)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def cut(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def lengthen(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"x")
+
+
+def age(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"snapshot-2", b"snapshot-1", 1))
+
+
+@pytest.mark.parametrize("damage", [truncate, flip, empty, cut, lengthen, age])
+def test_a_damaged_snapshot_is_left_aside(
+    tmp_path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The changelogs are read instead, and a warning names the file."""
+    snapshots = Snapshots(tmp_path, "app")
+    snapshots.save(snapshots.freeze(state_with(3)))
+    (path,) = tmp_path.iterdir()
+    damage(path)
+    assert snapshots.load(2) is None
+    assert str(path) in caplog.text
+
+
+def test_a_snapshot_that_might_miss_removals_is_left_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Kafka forgets tombstones after a while: an older snapshot would bring removed rows back."""
+    snapshots = Snapshots(tmp_path, "app")
+    snapshots.save(snapshots.freeze(state_with(3)))
+    now = snapshots.freeze(state_with(1)).head.saved_at
+    monkeypatch.setattr("streams.state.snapshots.time.time", lambda: now + 6 * 86_400)
+    assert snapshots.load(2) is None
+    assert "too old" in caplog.text
+
+
+def test_another_application_s_snapshot_is_left_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file that was renamed from another application or partition is not believed."""
+    snapshots = Snapshots(tmp_path, "app")
+    snapshots.save(snapshots.freeze(state_with(3)))
+    (path,) = tmp_path.iterdir()
+    path.rename(tmp_path / "app-1.snapshot")
+    assert snapshots.load(1) is None
+    assert "changelogs instead" in caplog.text
+
+
+async def test_a_folder_that_cannot_be_written_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A full or forbidden disk costs the snapshot, not the worker."""
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where the folder should be")
+    replica = Replica(KafkaConnection(), TopicNames("app"), 1, follows=True)
+    replica.states[0] = state_with(3, 0)
+    keeper = SnapshotKeeper(replica, Snapshots(blocked, "app"))
+    await keeper.save_all()
+    assert "a restart will take longer" in caplog.text

@@ -1,0 +1,125 @@
+import asyncio
+from collections.abc import Iterator, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.state import loading
+from streams.state import partition as state_module
+from streams.state.partition import PartitionState
+
+
+class Mirror:
+    """An index that keeps what it was told, and refuses contradictions."""
+
+    table = "images"
+
+    def __init__(self) -> None:
+        self.rows: dict[str, bytes] = {}
+        self.loads = 0
+
+    def changed(self, _partition: int, table: str, key: str, old: bytes | None, new: bytes | None) -> None:
+        assert table == self.table
+        assert self.rows.get(key) == old
+        if new is None:
+            del self.rows[key]
+        else:
+            self.rows[key] = new
+
+    def loading(self, _partition: int) -> "MirrorLoading":
+        self.loads += 1
+        return MirrorLoading(self)
+
+
+class MirrorLoading:
+    """Rows on their way into a mirror, which knows nothing of them before the end."""
+
+    def __init__(self, mirror: Mirror) -> None:
+        self.mirror = mirror
+        self.rows: dict[str, bytes] = {}
+        self.sorted = False
+
+    def take(self, keys: Sequence[str], rows: Sequence[bytes]) -> None:
+        self.rows.update(zip(keys, rows, strict=True))
+
+    def sort(self) -> None:
+        self.sorted = True
+
+    def finish(self) -> Iterator[None]:
+        assert self.sorted
+        for key, row in self.rows.items():
+            self.mirror.changed(0, "images", key, None, row)
+            yield
+
+
+CHANGES = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.none() | st.binary(max_size=3)), max_size=40)
+
+
+@given(CHANGES, CHANGES, CHANGES)
+def test_indexes_end_up_with_every_row(before: list, during: list, after: list) -> None:
+    """Law: whatever changes while the rows are told, indexes hear a consistent story and know all rows."""
+
+    async def play() -> None:
+        state, mirror = PartitionState(0), Mirror()
+        state.indexes.append(mirror)
+        state.apply_all("images", before)
+        assert mirror.rows == {}
+        state.loaded = True
+        telling = asyncio.create_task(state.tell_all())
+        for key, value in during:
+            state.apply("images", key, value)
+            await asyncio.sleep(0)
+        await telling
+        assert state.told
+        state.apply_all("images", after)
+        assert mirror.rows == state.rows["images"]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loading, "ROWS_AT_ONCE", 1)
+        patch.setattr(loading, "TURN", 0.0)
+        patch.setattr(state_module, "CHANGES_PER_TURN", 1)
+        asyncio.run(play())
+
+
+async def told(mirror: Mirror, *keys: str) -> PartitionState:
+    """Give a state whose rows a mirror knows."""
+    state = PartitionState(0)
+    state.indexes.append(mirror)
+    for key in keys:
+        state.apply("images", key, b"1")
+    state.loaded = True
+    await state.tell_all()
+    return state
+
+
+async def test_clearing_takes_everything_back() -> None:
+    """After `clear` nothing is known any more; rows that come then are loaded at once again."""
+    mirror = Mirror()
+    state = await told(mirror, "a")
+    state.clear()
+    assert mirror.rows == {}
+    assert not state.told
+    state.apply("images", "b", b"2")
+    assert mirror.rows == {}
+    state.loaded = True
+    await state.tell_all()
+    assert (mirror.rows, mirror.loads, state.told) == ({"b": b"2"}, 2, True)
+
+
+async def test_clearing_while_rows_are_told() -> None:
+    """Rows that go meanwhile go from the indexes as well; the state is told only once it is loaded anew."""
+    mirror = Mirror()
+    state = PartitionState(0)
+    state.indexes.append(mirror)
+    state.apply("images", "a", b"1")
+    state.loaded = True
+    telling = asyncio.create_task(state.tell_all())
+    await asyncio.sleep(0)
+    state.clear()
+    await telling
+    assert (mirror.rows, state.told) == ({}, False)
+    state.apply("images", "b", b"2")
+    state.loaded = True
+    await state.tell_all()
+    assert (mirror.rows, state.told) == ({"b": b"2"}, True)

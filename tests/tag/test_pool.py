@@ -1,0 +1,189 @@
+"""Threads that decode and infer: batches, their failures, and slow images."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from model import BadImageError, Tag, View, decode, decode_views
+from streams.tag import pool as tagger_pool
+from streams.tag.pool import TaggerPool
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+PHOTOS = sorted((Path(__file__).parents[2] / "streams" / "photos").glob("*.jpg"))
+POISON, GOOD = PHOTOS[0].read_bytes(), [path.read_bytes() for path in PHOTOS[1:6]]
+
+
+class FussyTagger:
+    """Fails on every batch that holds the poisonous image, and on what it is told to."""
+
+    view = View(32)
+    glance = None
+    tag_names = ("seen",)
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.entered = threading.Event()
+        self.go_on = threading.Event()
+        self.go_on.set()
+        self.fails_at: set[int] = set()
+        self.poison: NDArray[np.uint8] | None = None
+
+    @property
+    def classifier(self) -> FussyTagger:
+        return self
+
+    def outputs(self, squares: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        self.batches.append(len(squares))
+        self.entered.set()
+        self.go_on.wait(10)
+        if len(self.batches) in self.fails_at:
+            raise RuntimeError("a hiccup")
+        if self.poison is not None and any((pixels[0] == self.poison).all() for pixels in squares):
+            raise RuntimeError("poisoned")
+        return np.ones((len(squares), 1), np.float32)
+
+    def tags(self, outputs: NDArray[np.float32], glances: Sequence[NDArray[np.uint8]]) -> list[list[Tag]]:
+        assert len(glances) == 0
+        return [[Tag("seen", 1.0, 1.0)] for _ in outputs]
+
+
+@pytest.fixture
+def fussy() -> FussyTagger:
+    return FussyTagger()
+
+
+@pytest.fixture
+def pool(fussy: FussyTagger) -> Iterator[TaggerPool]:
+    pool = TaggerPool({"a": fussy}, threads=1, max_batch=8)
+    pool.start()
+    yield pool
+    fussy.go_on.set()
+    pool.stop()
+
+
+async def test_an_image_s_memory_is_free_before_its_batch_is_inferred(
+    pool: TaggerPool, fussy: FussyTagger
+) -> None:
+    fussy.go_on.clear()
+    decoded = asyncio.Event()
+    task = asyncio.create_task(pool.tag(GOOD[0], ["a"], decoded.set))
+    await asyncio.wait_for(decoded.wait(), 10)
+    assert not task.done()
+    fussy.go_on.set()
+    assert [tag.name for tag in (await task).tags["a"]] == ["seen"]
+
+
+async def crowd(pool: TaggerPool, fussy: FussyTagger, images: list[bytes]) -> list[object]:
+    """Have these images wait together while the only thread is busy."""
+    fussy.go_on.clear()
+    first = asyncio.create_task(pool.tag(GOOD[0], ["a"]))
+    await asyncio.to_thread(fussy.entered.wait, 10)
+    tasks = [asyncio.create_task(pool.tag(data, ["a"])) for data in images]
+    await asyncio.sleep(0.05)
+    fussy.go_on.set()
+    await first
+    return list(await asyncio.gather(*tasks, return_exceptions=True))
+
+
+def poison(fussy: FussyTagger) -> None:
+    fussy.poison = decode(POISON, 32).pixels
+
+
+async def test_a_crowd_leaves_in_batches(pool: TaggerPool, fussy: FussyTagger) -> None:
+    """A lone image leaves at once; those that wait meanwhile leave together."""
+    await crowd(pool, fussy, GOOD)
+    assert fussy.batches == [1, len(GOOD)]
+
+
+async def test_one_image_cannot_fail_its_batch(pool: TaggerPool, fussy: FussyTagger) -> None:
+    """Where a batch fails, each of its images is tried once more alone: only the culprit fails."""
+    poison(fussy)
+    answers = await crowd(pool, fussy, [*GOOD[:2], POISON, *GOOD[2:]])
+    assert [type(answer).__name__ for answer in answers] == [
+        *["TaggedImage"] * 2,
+        "RuntimeError",
+        *["TaggedImage"] * 3,
+    ]
+    assert fussy.batches == [1, 6, *[1] * 6]
+
+
+async def test_a_hiccup_costs_nothing(pool: TaggerPool, fussy: FussyTagger) -> None:
+    """A batch that failed through no image's fault is tagged by the second attempts."""
+    fussy.fails_at = {2}
+    answers = await crowd(pool, fussy, GOOD)
+    assert [type(answer).__name__ for answer in answers] == ["TaggedImage"] * len(GOOD)
+
+
+async def test_a_lone_image_fails_at_once(pool: TaggerPool, fussy: FussyTagger) -> None:
+    """A failed batch of one was an attempt alone already."""
+    poison(fussy)
+    with pytest.raises(RuntimeError, match="poisoned"):
+        await pool.tag(POISON, ["a"])
+    assert fussy.batches == [1]
+
+
+async def test_a_bad_image_is_not_in_the_batch(pool: TaggerPool, fussy: FussyTagger) -> None:
+    """An image that cannot be decoded is answered by itself; its neighbours are tagged together."""
+    answers = await crowd(pool, fussy, [GOOD[0], b"no image", GOOD[1]])
+    assert isinstance(answers[1], BadImageError)
+    assert fussy.batches == [1, 2]
+
+
+async def test_a_slow_image_does_not_hold_up_those_behind_it(
+    fussy: FussyTagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one thread decodes a slow image, the other takes what waits behind it."""
+    release = threading.Event()
+
+    def slow_decode(data: bytes, views: Collection[View]) -> object:
+        if data == POISON:
+            release.wait(10)
+        return decode_views(data, views)
+
+    monkeypatch.setattr(tagger_pool, "decode_views", slow_decode)
+    pool = TaggerPool({"a": fussy}, threads=2, max_batch=8)
+    pool.start()
+    slow = asyncio.create_task(pool.tag(POISON, ["a"]))
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(pool.tag(data, ["a"]) for data in GOOD))
+    assert not slow.done()
+    release.set()
+    assert (await slow).tags["a"]
+    pool.stop()
+
+
+async def test_stop_finishes_what_was_begun(fussy: FussyTagger) -> None:
+    """Images that wait when the pool is stopped are still answered."""
+    pool = TaggerPool({"a": fussy}, threads=2, max_batch=2)
+    pool.start()
+    tasks = [asyncio.create_task(pool.tag(data, ["a"])) for data in GOOD]
+    await asyncio.sleep(0)
+    await asyncio.to_thread(pool.stop)
+    assert len(await asyncio.gather(*tasks)) == len(GOOD)
+
+
+async def test_a_copy_is_not_inferred_again(fussy: FussyTagger) -> None:
+    """The same bytes get the same tags without the model, for as long as they are remembered."""
+    pool = TaggerPool({"a": fussy, "b": fussy}, threads=1, max_batch=8, known_images=2)
+    pool.start()
+    first = await pool.tag(GOOD[0], ["a"])
+    assert await pool.tag(GOOD[0], ["a"]) == dataclasses.replace(first, decode_ms=0.0, inference_ms=0.0)
+    assert len(fussy.batches) == 1
+    assert set((await pool.tag(GOOD[0], ["a", "b"])).tags) == {"a", "b"}  # asked for more: inferred anew
+    for data in GOOD[1:3]:
+        await pool.tag(data, ["a"])
+    assert len(fussy.batches) == 4
+    assert (await pool.tag(GOOD[0], ["a"])).digest == first.digest
+    assert len(fussy.batches) == 5, "two others came since, and there is room for two"
+    pool.stop()
