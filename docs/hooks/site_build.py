@@ -1,12 +1,12 @@
-"""What the site has besides the files in docs/: texts from beside the code, the reference, the files linked to."""
+"""What the site has besides docs/: texts from beside the code, the reference, the files linked to."""
 
 import re
 from pathlib import Path
 
-from site_links import ELSEWHERE, ROOT, origin_of, place_of, rewritten, targets
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from site_links import ELSEWHERE, ROOT, origin_of, place_of, rewritten, targets
 from site_reference import PARTS
 
 _MARK = re.compile(r"^<!-- made by docs/hooks: ([a-z-]+) -->$", re.MULTILINE)

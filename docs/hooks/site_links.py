@@ -1,4 +1,4 @@
-"""Links of the pages: what is in the repository is on the site, so that a link leads to the same thing on both."""
+"""Links of the pages: they lead to the same thing on the site as in the repository."""
 
 import posixpath
 import re

@@ -1,4 +1,4 @@
-"""The reference: tables that are made from the code while the site is built, so that they cannot be out of step."""
+"""The reference: made from the code while the site is built, so that it cannot be out of step."""
 
 import inspect
 import re
@@ -11,12 +11,12 @@ import click
 
 from schemas.json_schemas import PUBLISHED, file_name, json_schema
 from schemas.reasons import REASONS
-from streams.web.api.health import HealthRoutes
-from streams.web.api.openapi import openapi_document
-from streams.cli.main import COMMANDS, main
+from schemas.topics import TopicNames
 from streams.app.query_indexes import Library
 from streams.app.settings import Settings, variable
-from schemas.topics import TopicNames
+from streams.cli.main import COMMANDS, main
+from streams.web.api.health import HealthRoutes
+from streams.web.api.openapi import openapi_document
 
 _WIDTH = 100
 _DAY_MS = 86_400_000
@@ -179,18 +179,24 @@ def _fields(schema: dict[str, Any]) -> Iterator[list[str]]:
 
 
 def _kind(schema: dict[str, Any]) -> str:
-    if "anyOf" in schema:
-        return " or ".join(dict.fromkeys(map(_kind, schema["anyOf"])))
-    if "enum" in schema:
-        return ", ".join(f"`{value}`" for value in schema["enum"])
-    if "const" in schema:
-        return f"`{schema['const']}`"
-    if "$ref" in schema:
-        return f"**{schema['$ref'].rpartition('/')[2]}**"
-    if schema.get("type") == "array":
-        return f"list of {_kind(schema.get('items', {}))}"
-    if schema.get("type") == "object" and isinstance(schema.get("additionalProperties"), dict):
-        return f"object of {_kind(schema['additionalProperties'])}"
+    match schema:
+        case {"anyOf": kinds}:
+            return " or ".join(dict.fromkeys(map(_kind, kinds)))
+        case {"type": "array"}:
+            return f"list of {_kind(schema.get('items', {}))}"
+        case {"type": "object", "additionalProperties": dict(values)}:
+            return f"object of {_kind(values)}"
+    return _single_kind(schema)
+
+
+def _single_kind(schema: dict[str, Any]) -> str:
+    match schema:
+        case {"enum": values}:
+            return ", ".join(f"`{value}`" for value in values)
+        case {"const": value}:
+            return f"`{value}`"
+        case {"$ref": reference}:
+            return f"**{reference.rpartition('/')[2]}**"
     return str(schema.get("type", "string" if "pattern" in schema else "any"))
 
 

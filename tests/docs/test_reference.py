@@ -12,9 +12,9 @@ from model import BadImageError
 from schemas.errors import PARSE_CODES
 from schemas.json_schemas import PUBLISHED
 from schemas.reasons import REASONS
-from streams.cli.main import COMMANDS
-from streams.app.settings import Settings, variable
 from schemas.topics import TopicNames
+from streams.app.settings import Settings, variable
+from streams.cli.main import COMMANDS
 
 _FAULTS = {"BadEventError", "BadImageError", "SourceGoneError", "SourceBusyError"}
 

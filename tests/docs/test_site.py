@@ -67,7 +67,7 @@ def test_every_text_has_a_page(site: Path) -> None:
 
 
 def test_no_page_loads_anything_from_another_host(site: Path) -> None:
-    """No script, style, font or picture; and nothing that makes a script fetch one, as drawings in Mermaid would."""
+    """No script, style, font or picture; nor has it what makes a script fetch one, as Mermaid would."""
     built = list(pages(site))
     assert len(built) > len(PAGES)
     assert [(name, load) for name, page in built for load in page.loads if "//" in load] == []
