@@ -18,7 +18,7 @@ from streams.cli.main import COMMANDS, main
 from streams.web.api.health import HealthRoutes
 from streams.web.api.openapi import openapi_document
 
-_WIDTH = 100
+_WIDTH = 84
 _DAY_MS = 86_400_000
 _MORE = {
     "add_ons": "[More](add-ons.md).",

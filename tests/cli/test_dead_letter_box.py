@@ -503,6 +503,7 @@ async def test_a_replay_that_is_cut_short_can_be_completed(
     assert len(found) == found.total() == 1200
 
 
+@pytest.mark.kafka
 async def test_a_letter_without_its_event_is_left_alone(kafka: str) -> None:
     """Published again it would be an event without a value, and a second dead letter."""
     original = record(7, b"x" * MAX_WHOLE_BYTES)

@@ -4,7 +4,7 @@ import ast
 import re
 import shlex
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 API = "http://127.0.0.1:6066"
@@ -45,7 +45,7 @@ class Page:
         """What stands between backquotes."""
         return re.findall(r"`([^`\n]+)`", self.prose)
 
-    @property
+    @cached_property
     def typed(self) -> list[list[str]]:
         """Whatever a reader may type, in words: `$` lines, and code spans that begin with a program."""
         joined = "\n".join(self.fenced("console")).replace("\\\n", " ")
@@ -74,6 +74,7 @@ def table_rows(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in row.strip("| \n").split(" | ")] for row in "".join(bodies).splitlines()]
 
 
+@cache
 def served_routes() -> set[str]:
     """Paths in the code of the API, however the routes are made."""
     sources = [*(ROOT / "streams" / "web").rglob("*.py")]
