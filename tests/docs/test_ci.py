@@ -61,3 +61,11 @@ def test_contributors_are_told_of_targets() -> None:
     named = {re.findall(r"`make ([a-z-]+)", row[0])[0] for row in rows}
     assert {"test", "test-quick", "check", "docs"} <= named
     assert named <= set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
+
+
+def test_a_test_that_contributors_are_shown_exists() -> None:
+    """The file has one with the word after `-k` in its name."""
+    (shown,) = [words for words in Page("CONTRIBUTING.md").typed if "-k" in words]
+    (path,) = [word for word in shown if word.endswith(".py")]
+    names = re.findall(r"def (test_\w+)", (ROOT / path).read_text("utf-8"))
+    assert any(shown[shown.index("-k") + 1] in name for name in names)
