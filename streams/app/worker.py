@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from schemas.errors import SettingsError
 from streams.app.assembly import fold_rules_of, open_categorizer, unit_maker
 from streams.app.exit import end_process
+from streams.app.exit_journal import ExitJournal
 from streams.app.faust.app import Tagstream
 from streams.app.owned_units import OwnedUnits
 from streams.app.query_indexes import QueryIndexes
 from streams.app.settings import variable
+from streams.app.telemetry import WorkerTelemetry
 from streams.kafka.admin import wait_for_topics
 from streams.kafka.watch import KafkaWatch
 from streams.state.replica import Replica
@@ -22,6 +24,7 @@ from streams.state.snapshots import SnapshotKeeper, Snapshots
 from streams.units.unit import Unit
 from streams.units.work import Work
 from streams.web.access.guard import Guard
+from streams.web.api.health import HealthRoutes
 from streams.web.server import QueryApi
 
 if TYPE_CHECKING:
@@ -48,10 +51,13 @@ class Worker:
         self._app = app
         self._connection = app.connection
         self._status = "starting"
-        self._end_process = functools.partial(end_process, app.connection)
+        settings = app.settings
+        self._journal = ExitJournal(settings.data_dir, settings.instance_id or str(settings.web_port))
+        self._end_process = functools.partial(end_process, app.connection, self._journal)
         self._watch: KafkaWatch | None = None
         self._owned: OwnedUnits | None = None
         self._query_indexes = QueryIndexes(app.settings)
+        self._telemetry = WorkerTelemetry(settings, app.names)
         self._stopping = asyncio.Event()
 
     @property
@@ -82,11 +88,14 @@ class Worker:
             OSError: The query API's address cannot be listened on.
         """
         async with contextlib.AsyncExitStack() as stack:
-            closed = None if self.settings.queries else "this worker only tags; ask one with queries on"
-            api = QueryApi(self, self._query_indexes.routes(), guard=Guard.of(self.settings), closed=closed)
+            api = self._new_api()
             self.port = await api.start(self.settings.web_host, self.settings.web_port)
             stack.push_async_callback(api.stop)
             log.info("query API on http://%s:%d", self.settings.web_host, self.port)
+            stack.enter_context(self._journal)
+            await self._telemetry.start(stack)
+            self._telemetry.read_restarts(self._journal.restarts)
+            self._telemetry.read_units(lambda: self.units)
             work = await self._work(stack)
             self._status = WAITING
             finding = asyncio.create_task(wait_for_topics(self._connection, self.settings))
@@ -96,6 +105,13 @@ class Worker:
             else:
                 await finding
                 await self._with_state(work)
+
+    def _new_api(self) -> QueryApi:
+        closed = None if self.settings.queries else "this worker only tags; ask one with queries on"
+        routes, guard = self._query_indexes.routes(), Guard.of(self.settings)
+        paths = [route.path for route in (*HealthRoutes(self).routes(), *routes)]
+        meter = self._telemetry.query_meter([*paths, "/openapi.json"])
+        return QueryApi(self, routes, guard=guard, closed=closed, meter=meter)
 
     async def _with_state(self, work: Work) -> None:
         settings, names = self.settings, self._app.names
@@ -108,6 +124,7 @@ class Worker:
             prepare=self._query_indexes.prepare,
         )
         self._query_indexes.follow(replica)
+        self._telemetry.read_replica(replica)
         keeper = SnapshotKeeper(replica, Snapshots(settings.data_dir / "state", settings.app_id))
         if settings.snapshot_interval:
             self._status = "loading snapshots"
@@ -171,12 +188,13 @@ class Worker:
         self._end_process("membership", fault)
 
     async def _work(self, stack: contextlib.AsyncExitStack) -> Work:
-        categorizer, self.rules = await open_categorizer(self.settings, stack)
+        categorizer, self.rules = await open_categorizer(self.settings, stack, self._telemetry)
         return Work(
             categorizer=categorizer,
             rules=fold_rules_of(self.settings),
             commit=self._app.micro_batches.commit,
             end_process=self._end_process,
+            meter=self._telemetry.units,
         )
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import cast
 
@@ -17,6 +18,7 @@ from streams.web.api.health import HealthRoutes, Worker, for_strangers
 from streams.web.api.openapi import openapi_document
 from streams.web.api.routes import Reply, Route
 from streams.web.connections import QueryServer
+from streams.web.meter import QueryMeter
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ class QueryApi:
         *,
         guard: Guard | None = None,
         closed: str | None = None,
+        meter: QueryMeter | None = None,
     ) -> None:
         """Make the server.
 
@@ -52,12 +55,15 @@ class QueryApi:
             routes: What else is served.
             guard: Who may ask; None: anybody on this machine.
             closed: Why no question about the state is answered here; None: they are.
+            meter: Is told of each answer; None: nobody is.
         """
         self.routes = [*HealthRoutes(worker).routes(), *routes]
         self._guard = guard or Guard()
         self._closed = closed
+        self._meter = meter
         self._document = msgspec.json.encode(openapi_document(self.routes))
-        app = web.Application(middlewares=[self._explain], client_max_size=64 * 1024)
+        middlewares = [self._explain] if meter is None else [self._time, self._explain]
+        app = web.Application(middlewares=middlewares, client_max_size=64 * 1024)
         app.router.add_get("/openapi.json", self._openapi)
         for route in self.routes:
             app.router.add_get(route.path, self._serve(route))
@@ -132,6 +138,16 @@ class QueryApi:
 
     async def _end_work(self, _app: web.Application) -> None:
         await self._guard.gate.close()
+
+    @web.middleware
+    async def _time(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.perf_counter()
+        response = await handler(request)
+        resource = request.match_info.route.resource
+        if self._meter is not None:
+            route = "" if resource is None else resource.canonical
+            self._meter.note_answer(route, response.status, time.perf_counter() - started)
+        return response
 
     @web.middleware
     async def _explain(self, request: web.Request, handler: Handler) -> web.StreamResponse:
