@@ -35,7 +35,7 @@ $(VENV)/.docs: .locks/docs.txt $(VENV)/.run
 	@touch $@
 
 docs: $(VENV)/.docs ## the documentation as a site in site/, its links checked; some 20 seconds
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 $(PEERS)/.ready: .locks/peers.txt
 	$(PYTHON) -m venv $(PEERS)

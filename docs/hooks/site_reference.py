@@ -12,7 +12,7 @@ import click
 from schemas.json_schemas import PUBLISHED, file_name, json_schema
 from schemas.reasons import REASONS
 from schemas.topics import TopicNames
-from streams.app.query_indexes import Library
+from streams.app.query_indexes import QueryIndexes
 from streams.app.settings import Settings, variable
 from streams.cli.main import COMMANDS, main
 from streams.web.api.health import HealthRoutes
@@ -91,8 +91,8 @@ def commands() -> str:
 
 def routes() -> str:
     """Each route with its parameters and answers, from the OpenAPI document."""
-    library = Library(Settings())
-    document = openapi_document([*HealthRoutes(_NoWorker()).routes(), *library.routes()])
+    indexes = QueryIndexes(Settings())
+    document = openapi_document([*HealthRoutes(_NoWorker()).routes(), *indexes.routes()])
     return "\n\n".join(_route(path, item["get"]) for path, item in document["paths"].items())
 
 

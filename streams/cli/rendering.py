@@ -10,14 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.cli.charts import printable
-from streams.kafka.output_follower import Followed
+from streams.kafka.output_follower import OutputRecord
 from streams.kafka.publishing import Publication
 
 SHOWN_TAGS = 5
 
 
 def counting_progress() -> Progress:
-    """Give a bar with numbers and the time left, on standard error where that is a terminal."""
+    """A bar with numbers and the time left, on standard error where that is a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -30,7 +30,7 @@ def counting_progress() -> Progress:
 
 
 def tags_text(categorization: Mapping[str, Any], limit: int = SHOWN_TAGS) -> Text:
-    """Give each add-on's best tags with their confidence; assigned ones stand out."""
+    """Each add-on's best tags with their confidence; assigned ones stand out."""
     assigned = set(categorization["tags"])
     text = Text()
     add_ons = categorization["info"]["categorization"]
@@ -46,7 +46,7 @@ def tags_text(categorization: Mapping[str, Any], limit: int = SHOWN_TAGS) -> Tex
 
 
 def results_table(publication: Publication) -> Table:
-    """Give one line per event that was published."""
+    """One line per event that was published."""
     table = Table(title="assigned tags stand out", title_justify="left", title_style="dim")
     table.add_column("image", style="bold")
     table.add_column("size", justify="right")
@@ -65,16 +65,16 @@ def results_table(publication: Publication) -> Table:
     return table
 
 
-def fault_text(letter: Followed) -> Text:
-    """Give the reason of a dead letter."""
+def fault_text(letter: OutputRecord) -> Text:
+    """The reason of a dead letter."""
     fault = letter.fault
     if fault is None:
         return Text()
     return Text(f"dead letter: {printable(fault.reason)} ({printable(fault.message)})", style="red")
 
 
-def line(answer: Followed) -> Text:
-    """Give one line for one record, as `tagstream tail` prints it."""
+def line(answer: OutputRecord) -> Text:
+    """One line for one record, as `tagstream tail` prints it."""
     text = Text(f"{answer.kind:<15}", style="cyan")
     if answer.kind == "dead-letter":
         return text.append(f"{printable(answer.key)}  ", style="bold").append_text(fault_text(answer))

@@ -12,7 +12,7 @@ from schemas.topics import TopicNames
 from streams.cli.options import connection_to, give_up, kafka_options, require_topics, topic_names
 from streams.cli.rendering import line
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.output_follower import KINDS, Follower, Kind
+from streams.kafka.output_follower import KINDS, Kind, OutputFollower
 
 
 @click.command()
@@ -61,7 +61,7 @@ async def _tail(
     console = Console(soft_wrap=True)
     count = 0
     await require_topics(connection, names)
-    async with Follower(connection, names, kinds, from_beginning=from_beginning) as follower:
+    async with OutputFollower(connection, names, kinds, from_beginning=from_beginning) as follower:
         async for answer in follower.records():
             if as_json:
                 click.echo(answer.as_json())

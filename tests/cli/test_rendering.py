@@ -4,7 +4,7 @@ import pytest
 
 from schemas.dead_letters import Fault
 from streams.cli.rendering import fault_text, line, tags_text
-from streams.kafka.output_follower import Followed
+from streams.kafka.output_follower import OutputRecord
 
 KOALA = {
     "status": "complete",
@@ -33,7 +33,7 @@ def test_several_add_ons_stand_side_by_side() -> None:
 @pytest.mark.parametrize("bad", ["\x1b]0;owned\x07", "\x9b2J", "\u202egnp", "a\rb\nc"])
 def test_no_part_of_a_dead_letter_commands_the_terminal(bad: str) -> None:
     """Key, reason and message come from a topic: what would be obeyed is replaced."""
-    letter = Followed("dead-letter", bad, b"", [], Fault(bad, "parse", False, "Error", bad))
+    letter = OutputRecord("dead-letter", bad, b"", [], Fault(bad, "parse", False, "Error", bad))
     for text in (fault_text(letter).plain, line(letter).plain):
         assert "\N{REPLACEMENT CHARACTER}" in text
         assert not set("\x1b\x07\x9b\u202e\r\n") & set(text)

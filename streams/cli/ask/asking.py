@@ -65,7 +65,7 @@ class Asking:
 
 
 def console() -> Console:
-    """Give the console that answers are printed on."""
+    """The console that answers are printed on."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # names have any characters, terminals do not
     piped = not sys.stdout.isatty() and not os.environ.get("COLUMNS")

@@ -95,7 +95,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _free(port: int) -> int:
-    """Give `port` if it is free on loopback, else one that is."""
+    """This `port` if it is free on loopback, else one that is."""
     for candidate in (port, 0):
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", candidate)) as probe:
             return int(probe.getsockname()[1])
