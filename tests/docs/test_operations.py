@@ -37,6 +37,13 @@ def test_exit_codes_of_all_commands_are_told() -> None:
     assert re.search(r"0 when .* 1 when .* 2 when .* 78 as above", re.sub(r"\s+", " ", told))
 
 
+def test_the_last_line_is_told() -> None:
+    """Both ends begin with the same words."""
+    code = (ROOT / "streams" / "app" / "exit.py").read_text("utf-8")
+    (words,) = re.findall(r"at level CRITICAL and begins with `([a-z ]+)`", TEXT)
+    assert code.count(f'"{words}, ') == code.count("log.critical(") == 2
+
+
 def test_the_topics_to_be_granted_are_all_of_them() -> None:
     """Every topic's name is in the list of permissions, and every operation that the tests grant."""
     granted = TEXT.partition("## What a worker must be granted")[2].partition("\n## ")[0]
