@@ -14,8 +14,9 @@ from schemas.topics import TopicNames
 from schemas.uploads import UploadData
 from streams.cli.file_server import FileServer
 from streams.cli.options import PORT, connection_to, give_up, kafka_options, require_topics, topic_names
-from streams.cli.rendering import results_table
+from streams.cli.rendering import results_table, untagged_note
 from streams.cli.sources import Photo, Sources
+from streams.cli.terminal import console
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.output_follower import Followed
 from streams.kafka.publishing import Publication, publish_and_wait
@@ -95,7 +96,10 @@ def publish(  # noqa: PLR0917 - click passes each option by name
     except (ValueError, OSError, KafkaError) as error:
         give_up("publish", error)
     if not as_json:
-        Console().print(results_table(publication))
+        out = console()
+        out.print(results_table(publication))
+        if note := untagged_note(publication, auto_tagging):
+            out.print(note)
     if publication.waiting:
         fault = f"{len(publication.waiting)} without an answer, and none came for {timeout:g} s"
         click.echo(f"{fault}: is a worker up?", err=True)
