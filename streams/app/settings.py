@@ -63,7 +63,9 @@ class Settings:
         "onnx", "onnx, or stub: tags are read from the bytes, for load and chaos tests.", _tagger
     )
     categorization: str = _setting(
-        DEFAULT_CHOICE, "Add-ons that run where an event names none, separated by commas."
+        DEFAULT_CHOICE,
+        "Add-ons that run where an event names none, separated by commas. imagga_tagging is named after the "
+        "add-on whose form its results have: the model is local, nothing is sent to Imagga.",
     )
     auto_tagging: float | None = _setting(
         None, "Threshold where neither event nor rules name one. Empty: assign nothing.", _fraction

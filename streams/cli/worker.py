@@ -7,8 +7,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Coroutine
-from dataclasses import fields
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +16,13 @@ import click
 from model import ManifestError
 from schemas.errors import KafkaRefusalError, SettingsError, TopicsError
 from streams.app.logs import set_up_logs
-from streams.app.settings import Settings, kind_of, variable
-from streams.cli.options import connection_to, give_up
-
-
-def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    for item in reversed(fields(Settings)):
-        flag = f"--{item.name.replace('_', '-')}"
-        default = "empty" if item.default in {"", None} else item.default
-        text = f"{item.metadata['help']} [{variable(item.name)}; default: {default}]"
-        command = click.option(flag, item.name, type=kind_of(item.name), default=None, help=text)(command)
-    return command
+from streams.app.settings import Settings, variable
+from streams.cli.options import connection_to, give_up, settings_options
 
 
 @click.command()
 @click.option("--broker", help="Bootstrap servers. [KAFKA_BOOTSTRAP_SERVERS; default: localhost:9092]")
-@_with_settings
+@settings_options()
 def worker(broker: str | None, **overrides: object) -> None:
     """Tag uploads until SIGTERM or Ctrl-C.
 
