@@ -15,11 +15,16 @@ log = logging.getLogger(__name__)
 _OPERATORS = (SettingsError, TopicsError, KafkaRefusalError)
 
 
-def doom(connection: KafkaConnection, where: str, error: BaseException) -> None:
+def tell_unusable(fault: str) -> None:
+    """Say as the last line what must be changed before the process starts again."""
+    log.critical("ending the process, something must be changed before it starts again: %s", fault)
+
+
+def end_process(connection: KafkaConnection, where: str, error: BaseException) -> None:
     """End the process: with 70 for a restart, or with 78 where that cannot help."""
     fault = str(error) if isinstance(error, _OPERATORS) else lasting_fault(error, connection)
     if fault is not None:
-        log.critical("ending the process, something must be changed before it starts again: %s", fault)
+        tell_unusable(fault)
         code = EXIT_UNUSABLE
     else:
         begin = "ending the process, so that a restart begins from what was committed"

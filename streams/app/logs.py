@@ -34,7 +34,7 @@ class _Seldom(logging.Filter):
         self._last: dict[tuple[str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether the record is to be shown."""
+        """Whether the record is to be shown."""
         message, now = (record.name, str(record.msg)), self._clock()
         if now - self._last.get(message, -_SELDOM) < _SELDOM:
             return False

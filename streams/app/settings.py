@@ -253,37 +253,37 @@ class Settings:
 
     @property
     def model_folders(self) -> dict[str, Path | None]:
-        """Give each add-on's model folder; None stands for the default model."""
+        """Each add-on's model folder; None stands for the default model."""
         return model_folders(self.add_ons)
 
     @property
     def execution_providers(self) -> list[str]:
-        """Give the execution providers, the preferred one first."""
+        """ONNX Runtime's execution providers, the preferred one first."""
         return [name.strip() for name in self.providers.split(",") if name.strip()]
 
     @property
     def default_add_ons(self) -> tuple[str, ...]:
-        """Give the add-ons that run where an event names none."""
+        """The add-ons that run where an event names none."""
         return chosen(self.categorization)
 
     @property
     def worker_threads(self) -> int:
-        """Give the number of threads that decode and infer."""
+        """The number of threads that decode and infer."""
         return self.threads or available_cores()
 
     @property
     def group_instance_id(self) -> str:
-        """Give the name under which this worker is a static member of its group."""
+        """The name under which this worker is a static member of its group."""
         return self.instance_id or f"{socket.gethostname()}-{self.web_port or os.getpid()}"
 
 
 def variable(name: str) -> str:
-    """Give the environment variable of a setting."""
+    """The environment variable of a setting."""
     return PREFIX + name.upper()
 
 
 def kind_of(name: str) -> type:
-    """Give the type of a setting's value, None left out."""
+    """The type of a setting's value, None left out."""
     kind = typing.get_type_hints(Settings)[name]
     if isinstance(kind, types.UnionType):
         kind = next(option for option in typing.get_args(kind) if option is not type(None))

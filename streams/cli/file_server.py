@@ -44,7 +44,7 @@ class FileServer:
         await self._runner.cleanup()
 
     def url(self, index: int) -> str:
-        """Give the URL of the file with this place in the list."""
+        """The URL of the file with this place in the list."""
         name = list(self._files)[index]
         return f"http://{self._host}:{self.port}/{self._token}/{quote(name)}"
 

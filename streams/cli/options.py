@@ -62,13 +62,13 @@ def flag_of(setting: str) -> str:
 
 
 def connection_to(broker: str | None) -> KafkaConnection:
-    """Give the connection that the environment describes, or the one to `broker`."""
+    """The connection that the environment describes, or the one to `broker`."""
     connection = KafkaConnection.from_mapping(os.environ)
     return replace(connection, bootstrap_servers=broker) if broker else connection
 
 
 def topic_names(app_id: str, topic_prefix: str) -> TopicNames:
-    """Give the deployment's topics."""
+    """The deployment's topics."""
     return TopicNames(app_id, topic_prefix)
 
 
@@ -92,6 +92,6 @@ async def require_topics(connection: KafkaConnection, names: TopicNames) -> None
 
 
 def give_up(command: str, error: BaseException | str) -> NoReturn:
-    """Say what is wrong and end with the exit code for it."""
+    """Print what is wrong and end with the exit code for it."""
     click.echo(f"tagstream {command}: {error}", err=True)
     sys.exit(EXIT_UNUSABLE)

@@ -18,7 +18,7 @@ from streams.cli.rendering import results_table, untagged_note
 from streams.cli.sources import Photo, Sources
 from streams.cli.terminal import console
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.output_follower import Followed
+from streams.kafka.output_follower import OutputRecord
 from streams.kafka.publishing import Publication, publish_and_wait
 
 PHOTO_PORT = 6067
@@ -127,7 +127,7 @@ async def _publish(  # noqa: PLR0917 - one caller
         progress = stack.enter_context(Progress(console=Console(stderr=True), transient=True))
         bar = progress.add_task("tagging", total=len(events))
 
-        def show(answer: Followed) -> None:
+        def show(answer: OutputRecord) -> None:
             progress.advance(bar)
             if as_json:
                 click.echo(answer.as_json())

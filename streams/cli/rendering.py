@@ -10,7 +10,7 @@ from rich.text import Text
 
 from streams.cli.charts import counted, printable, table
 from streams.cli.flow import Flow
-from streams.kafka.output_follower import Followed
+from streams.kafka.output_follower import OutputRecord
 from streams.kafka.publishing import Publication
 
 SHOWN_TAGS = 5
@@ -28,7 +28,7 @@ _TIMES = "fetch + decode\n+ infer, in ms"
 
 
 def counting_progress() -> Progress:
-    """Give a bar with numbers and the time left, on standard error where that is a terminal."""
+    """A bar with numbers and the time left, on standard error where that is a terminal."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -88,28 +88,28 @@ def untagged_note(publication: Publication, threshold: float) -> str | None:
     return f"{found}. {KNOWN}" if any(map(_by_ours, untagged)) else f"{found}."
 
 
-def _results(publication: Publication) -> list[Followed]:
+def _results(publication: Publication) -> list[OutputRecord]:
     return list(publication.categorizations.values())
 
 
-def _add_ons(answer: Followed) -> Mapping[str, Any]:
+def _add_ons(answer: OutputRecord) -> Mapping[str, Any]:
     found: Mapping[str, Any] = answer.value["info"]["categorization"]
     return found
 
 
-def _by_ours(answer: Followed) -> bool:
+def _by_ours(answer: OutputRecord) -> bool:
     return any(add_on["model"]["name"].startswith(_OURS) for add_on in _add_ons(answer).values())
 
 
-def fault_text(letter: Followed) -> Text:
-    """Give the reason of a dead letter."""
+def fault_text(letter: OutputRecord) -> Text:
+    """The reason of a dead letter."""
     fault = letter.fault
     if fault is None:
         return Text()
     return Text(f"dead letter: {printable(fault.reason)} ({printable(fault.message)})", style="red")
 
 
-def line(answer: Followed) -> Flow:
+def line(answer: OutputRecord) -> Flow:
     """One record, as `tagstream tail` prints it."""
     text = Flow(indent=_KIND_WIDTH).add(f"{answer.kind:<{_KIND_WIDTH - 1}}", "cyan")
     if answer.kind == "dead-letter":

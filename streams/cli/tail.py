@@ -12,7 +12,7 @@ from streams.cli.options import connection_to, give_up, kafka_options, require_t
 from streams.cli.rendering import line
 from streams.cli.terminal import record_console
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.output_follower import KINDS, Follower, Kind
+from streams.kafka.output_follower import KINDS, Kind, OutputFollower
 
 
 @click.command()
@@ -61,7 +61,7 @@ async def _tail(
     console = record_console()
     count = 0
     await require_topics(connection, names)
-    async with Follower(connection, names, kinds, from_beginning=from_beginning) as follower:
+    async with OutputFollower(connection, names, kinds, from_beginning=from_beginning) as follower:
         async for answer in follower.records():
             if as_json:
                 click.echo(answer.as_json())

@@ -27,7 +27,7 @@ from aiokafka.errors import InvalidTimestampError, MessageSizeTooLargeError, Pro
 from aiokafka.structs import OffsetAndMetadata
 
 from schemas.errors import InvariantError, TopicsError
-from schemas.times import moment, steady_time
+from schemas.times import steady_time, utc_datetime
 from schemas.topics import MAX_RECORD_BYTES, OFFSET_KEY, TABLES, TopicNames
 from streams.fold.changes import Changes
 from streams.fold.outcomes import Output
@@ -71,7 +71,7 @@ class Ledger:
         self.state = state
 
     @property
-    def untold(self) -> bool:
+    def is_commit_due(self) -> bool:
         """Tell whether it is time for the next transaction to tell the group's offset."""
         return self.state.next_offset != self._told and time.monotonic() - self._told_at >= TELL_EVERY
 
@@ -234,7 +234,9 @@ class Ledger:
 
 
 def _says(now: int) -> str:
-    return f"Kafka refuses records of {moment(now):%Y-%m-%d %H:%M:%S} UTC; set this machine's clock right"
+    return (
+        f"Kafka refuses records of {utc_datetime(now):%Y-%m-%d %H:%M:%S} UTC; set this machine's clock right"
+    )
 
 
 def _source_offset(row: bytes) -> int:

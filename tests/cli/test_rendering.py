@@ -9,7 +9,7 @@ from streams.cli.ask.image_views import scored_text
 from streams.cli.flow import Flow
 from streams.cli.rendering import IMAGGA, KNOWN, fault_text, first_notes, line, results_table, tags_text
 from streams.cli.rendering import untagged_note as untagged
-from streams.kafka.output_follower import Followed
+from streams.kafka.output_follower import OutputRecord
 from streams.kafka.publishing import Publication
 
 KOALA = {
@@ -46,7 +46,7 @@ def test_several_add_ons_stand_side_by_side() -> None:
     assert text.strip().endswith("mine: failed (RuntimeError: out of memory)")
 
 
-def categorization(public_id: str, *, model: str = "efficientnet_lite2_int8", tags: int = 1) -> Followed:
+def categorization(public_id: str, *, model: str = "efficientnet_lite2_int8", tags: int = 1) -> OutputRecord:
     data = [{"tag": tag, "confidence": confidence} for tag, confidence in SCORES.items()]
     add_on = {"status": "complete", "data": data, "model": {"name": model, "version": "1"}}
     value = {
@@ -57,10 +57,10 @@ def categorization(public_id: str, *, model: str = "efficientnet_lite2_int8", ta
         "timings_ms": {"fetch": 122.0, "decode": 31.0, "inference": 217.0},
         "info": {"categorization": {"imagga_tagging": add_on}},
     }
-    return Followed("categorization", public_id, value, [], None)
+    return OutputRecord("categorization", public_id, value, [], None)
 
 
-def published(*answers: Followed) -> Publication:
+def published(*answers: OutputRecord) -> Publication:
     return Publication({}, categorizations={answer.key: answer for answer in answers})
 
 
@@ -143,7 +143,7 @@ def test_photos_without_a_tag_are_explained() -> None:
 @pytest.mark.parametrize("bad", ["\x1b]0;owned\x07", "\x9b2J", "\u202egnp", "a\rb\nc"])
 def test_no_part_of_a_dead_letter_commands_the_terminal(bad: str) -> None:
     """Key, reason and message come from a topic: what would be obeyed is replaced."""
-    letter = Followed("dead-letter", bad, b"", [], Fault(bad, "parse", False, "Error", bad))
+    letter = OutputRecord("dead-letter", bad, b"", [], Fault(bad, "parse", False, "Error", bad))
     for text in (fault_text(letter).plain, line(letter).plain):
         assert "\N{REPLACEMENT CHARACTER}" in text
         assert not set("\x1b\x07\x9b\u202e\r\n") & set(text)

@@ -287,7 +287,7 @@ def shown_output() -> list[str]:
 async def sample_run(
     kafka: str, unique: str, tmp_path: Path, *flags: str
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
-    """Run the samples with topics of their own; give the process and the port of its API."""
+    """Run the samples with topics of their own; return the process and the port of its API."""
     port = free_port()
     arguments = {
         "--broker": kafka,
@@ -329,7 +329,7 @@ async def test_a_run_prints_what_is_shown(kafka: str, unique: str, tmp_path: Pat
 
 
 def shown_answers() -> dict[str, Any]:
-    """Give by path the answers that are shown."""
+    """The answers that are shown, by path."""
     pattern = rf"^\$ curl '{API}(/\S+)'\n(\{{.*\}})$"
     found = re.findall(pattern, section("Trends"), flags=re.MULTILINE)
     return {path: parse(text) for path, text in found}

@@ -367,7 +367,7 @@ async def test_waiting_for_room_is_not_the_sources_fault(server: PhotoServer) ->
                     assert caught.value.code == "memory_busy"
                     assert caught.value.retry_after
         assert fetcher.budget.used == 0
-        assert fetcher.circuits.open_hosts == []
+        assert fetcher.circuit_breakers.open_hosts == []
         with await fetcher.fetch(server.url("/good", "c.test")) as fetched:
             assert len(fetched.data) == 900_000
 

@@ -18,7 +18,7 @@ from streams.state.images.compaction import LEAST_DEAD, Compaction, is_due
 from streams.state.images.feed import CANDIDATES, feed
 from streams.state.images.index import ImageIndex
 from streams.state.images.related_tags import BY_BOTH, BY_LIFT, related_tags
-from streams.state.images.search import CONFIDENT, NEWEST, ImageQuery, Page, Place, nth_greatest, search
+from streams.state.images.search import CONFIDENT, NEWEST, ImageQuery, Page, SortKey, nth_greatest, search
 
 TAGS = ("sea", "sky", "dog", "cat")
 USERS = (None, "ann", "bob")
@@ -92,7 +92,7 @@ def live(rows: Rows, tenant: str = "") -> Iterator[Found]:
 
 
 def matches(image: Found, query: ImageQuery) -> int | None:
-    """Give the confidence with which an image matches, None if it does not."""
+    """The confidence with which an image matches, None if it does not."""
     least = max(1, math.ceil(round(query.min_confidence * 10_000, 6)))
     wanted = [image.tags.get(tag, 0) for tag in query.all_of]
     if query.any_of:
@@ -108,7 +108,7 @@ def matches(image: Found, query: ImageQuery) -> int | None:
 
 
 def naive(rows: Rows, query: ImageQuery, tenant: str = "") -> list[tuple[str, int]]:
-    """Give key and partition of what matches, in order."""
+    """Key and partition of what matches, in order."""
     found = [
         (-(confidence if query.order == CONFIDENT else 0), -image.at, image.key, image.partition)
         for image in live(rows, tenant)
@@ -156,7 +156,7 @@ def test_pages_show_every_image_once(
     apply(index, rows, before)
     stays = naive(rows, query)
     shown: list[tuple[str, int]] = []
-    after: Place | None = None
+    after: SortKey | None = None
     turns = iter(between)
     while True:
         with pytest.MonkeyPatch.context() as patch:

@@ -87,7 +87,7 @@ class Library:
 async def library() -> AsyncIterator[Library]:
     library = Library()
     for state in library.states.values():
-        await state.tell_all()
+        await state.build_indexes()
     async with library.client:
         yield library
 

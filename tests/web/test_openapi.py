@@ -16,7 +16,7 @@ from streams.state.trends.index import TrendIndex
 from streams.web.api.freshness import LateFreshness
 from streams.web.api.openapi import openapi_document
 from streams.web.api.parameters import NAME, Kind, number, one_of, whole_number
-from streams.web.api.retained import KeptBuckets
+from streams.web.api.retained import RetainedBuckets
 from streams.web.api.routes import NoParameters, Route
 from streams.web.api.trends import TrendRoutes
 from streams.web.server import QueryApi
@@ -32,8 +32,8 @@ class Idle:
 
 @pytest.fixture
 def api() -> QueryApi:
-    kept = KeptBuckets(Retention.of(Settings()), {})
-    return QueryApi(Idle(), TrendRoutes(TrendIndex({}), LateFreshness(), lambda: 0.0, kept).routes())
+    retained = RetainedBuckets(Retention.of(Settings()), {})
+    return QueryApi(Idle(), TrendRoutes(TrendIndex({}), LateFreshness(), lambda: 0.0, retained).routes())
 
 
 @pytest.fixture

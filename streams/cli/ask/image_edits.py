@@ -16,7 +16,7 @@ from streams.cli.options import connection_to, give_up, kafka_options, require_t
 from streams.cli.rendering import line
 from streams.cli.terminal import record_console
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.output_follower import Followed
+from streams.kafka.output_follower import OutputRecord
 from streams.kafka.publishing import event_id_of, publish_one
 
 
@@ -87,13 +87,13 @@ async def _edit(
     names: TopicNames,
     event: UploadData,
     timeout: float,  # noqa: ASYNC109 - passed on
-) -> Followed | None:
+) -> OutputRecord | None:
     await require_topics(connection, names)
     answers = await publish_one(connection, names, event, timeout=timeout)
     return next((answer for answer in answers if event_id_of(answer) == event.event_id), None)
 
 
-def _show(public_id: str, found: Followed | None, *, as_json: bool) -> None:
+def _show(public_id: str, found: OutputRecord | None, *, as_json: bool) -> None:
     if found is None:
         told = "its tags are as you say already, or its upload still waits for a busy source"
         click.echo(f"{public_id}: no tag changed; {told}", err=True)

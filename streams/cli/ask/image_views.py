@@ -110,7 +110,7 @@ def _history(changes: Iterable[TagChange]) -> Table:
 
 
 def _taggers(change: TagChange) -> Text:
-    """Give the add-ons that looked, each with its model; of an old change the model alone is known."""
+    """The add-ons that looked, each with its model; of an old change the model alone is known."""
     taggers = [(f"{add_on} ", model) for add_on, model in change.taggers.items()]
     if not taggers and change.model is not None:
         taggers = [("", change.model)]
@@ -118,7 +118,7 @@ def _taggers(change: TagChange) -> Text:
 
 
 def _said(edits: Iterable[TagEdit]) -> Text:
-    """Give what people said: each tag that they added or took away, and who it was."""
+    """What people said: each tag that they added or took away, and who it was."""
     return Text(", ").join(
         name(f"{'+' if edit.added else '-'}{edit.tag}", "green" if edit.added else "red").append(
             f" {printable(edit.by)}" if edit.by is not None else "", style="dim"

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from schemas.topics import TopicNames
-from streams.cli.dead_letters.box import Chosen, DeadLetterBox, choose
+from streams.cli.dead_letters.box import DeadLetterBox, SelectedLetters, choose
 from streams.cli.dead_letters.filters import LetterPlace, filters
 from streams.cli.dead_letters.letters import Letter, Selection
 from streams.cli.dead_letters.replay import Replayer
@@ -24,7 +24,7 @@ from streams.kafka.connection import KafkaConnection
 LISTED = 50
 _SHOWN_EVERY = 500  # a look at each record would cost more than reading it
 T = TypeVar("T")
-Place = tuple[int, int]
+PartitionOffset = tuple[int, int]
 
 
 @click.group("dead-letters")
@@ -65,7 +65,7 @@ def list_letters(  # noqa: PLR0917 - click passes each option by name
         else:
             out.print(line(letter), soft_wrap=True)
 
-    async def run() -> Chosen:
+    async def run() -> SelectedLetters:
         chosen = await _choose(connection, names, Selection(**which), new_only=new_only, limit=limit)
         async with contextlib.aclosing(chosen.letters()) as letters:
             async for letter in letters:
@@ -82,7 +82,7 @@ def list_letters(  # noqa: PLR0917 - click passes each option by name
 @kafka_options
 @click.option("--json", "as_lines", is_flag=True, help="As one line of JSON.")
 def explain(
-    place: Place,
+    place: PartitionOffset,
     broker: str | None,
     topic_prefix: str,
     app_id: str,
@@ -114,7 +114,7 @@ def explain(
 @click.option("--dry-run", is_flag=True, help="Only say what would be published.")
 @click.option("--yes", is_flag=True, help="Do not ask first.")
 def replay(  # noqa: PLR0917 - click passes each option by name
-    places: tuple[Place, ...],
+    places: tuple[PartitionOffset, ...],
     broker: str | None,
     topic_prefix: str,
     app_id: str,
@@ -146,7 +146,7 @@ def replay(  # noqa: PLR0917 - click passes each option by name
     _replay(connection, names.uploads, chosen)
 
 
-def _replay(connection: KafkaConnection, topic: str, chosen: Chosen) -> None:
+def _replay(connection: KafkaConnection, topic: str, chosen: SelectedLetters) -> None:
     fault = None
     with counting_progress() as progress:
         bar = progress.add_task("publishing", total=len(chosen))
@@ -169,14 +169,14 @@ def _replay(connection: KafkaConnection, topic: str, chosen: Chosen) -> None:
         sys.exit(1)
 
 
-async def _send(replayer: Replayer, chosen: Chosen) -> None:
+async def _send(replayer: Replayer, chosen: SelectedLetters) -> None:
     async with replayer, contextlib.aclosing(chosen.letters()) as letters:
         await replayer.replay(letters)
 
 
 async def _choose(
     connection: KafkaConnection, names: TopicNames, selection: Selection, *, new_only: bool, limit: int | None
-) -> Chosen:
+) -> SelectedLetters:
     await require_topics(connection, names)
     box = await DeadLetterBox.open(connection, names, selection.since)
     with counting_progress() as progress:
@@ -206,7 +206,7 @@ def _run(main: Coroutine[Any, Any, T]) -> T:
         give_up("dead-letters", error)
 
 
-def _summarize(out: Console, chosen: Chosen) -> None:
+def _summarize(out: Console, chosen: SelectedLetters) -> None:
     if not len(chosen.summary):
         out.print("no dead letter matches")
         return

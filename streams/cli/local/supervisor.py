@@ -39,7 +39,7 @@ class Supervisor:
 
     @property
     def ended(self) -> int | None:
-        """Give the exit code of a worker that is not started again; None while it runs."""
+        """The exit code of a worker that is not started again; None while it runs."""
         return self._task.result() if self._task and self._task.done() else None
 
     async def stop(self) -> None:

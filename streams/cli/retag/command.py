@@ -107,7 +107,7 @@ def retag(  # noqa: PLR0917 - click passes each option by name
 def _retag(
     connection: KafkaConnection, settings: Settings, options: RetagOptions
 ) -> tuple[Report, str | None]:
-    """Do it; give the report, and why it was cut short."""
+    """Do it; return the report, and why it was cut short."""
     asyncio.run(require_topics(connection, TopicNames.of(settings)))
     if not options.dry_run:
         click.echo(f"run {options.run}", err=True)

@@ -41,7 +41,7 @@ def rules() -> None:
 @click.argument("file", type=_FILE)
 @click.option("--strict", is_flag=True, help="End with 1 where a name is known to no tagger.")
 def validate(file: Path, *, strict: bool) -> None:
-    """Say whether a worker would take a rules FILE, and which of its names no tagger knows.
+    """Check whether a worker would take a rules FILE, and which of its names no tagger knows.
 
     Exit codes: 0 if it can be used; 1 with --strict if a name is unknown; 78 if the file, a setting or a
     model must be changed first.
@@ -124,7 +124,7 @@ def _started(settings: Settings, *, start: bool = True) -> Pool:
 
 
 def _tagged(pool: Pool, photo: Path, add_ons: tuple[str, ...]) -> TaggedImage | None:
-    """Tag a photo, or say why that cannot be done."""
+    """Tag a photo, or print why that cannot be done."""
     try:
         return asyncio.run(pool.tag(photo.read_bytes(), add_ons))
     except OSError as error:

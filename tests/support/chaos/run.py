@@ -42,7 +42,7 @@ class Broker(Protocol):
 
     @property
     def bootstrap_servers(self) -> str:
-        """Give the addresses for clients."""
+        """The addresses for clients."""
 
     def start(self) -> None:
         """Start what does not run."""
@@ -236,7 +236,7 @@ class Chaos:
             await producer.stop()
 
     async def _held_back(self) -> bool:
-        """Wait while too many uploads do; tell whether that was ever so."""
+        """Wait while too many uploads do; return whether that was ever so."""
         while self.published - self.progress.folded > self._plan.backlog:
             self._was_held_back = True
             await asyncio.sleep(_BACKOFF)
@@ -323,7 +323,7 @@ def _environment(hosts: list[str], plan: Plan) -> dict[str, str]:
 
 
 def steady_port() -> int:
-    """Give a free port that no outgoing connection is given while its owner is down: see RFC 6056."""
+    """A free port that no outgoing connection is given while its owner is down: see RFC 6056."""
     while True:
         port = random.randint(15_000, 30_000)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
