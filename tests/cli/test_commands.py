@@ -16,7 +16,6 @@ import pytest
 from support.cluster import Cluster, free_port
 
 from schemas.topics import TopicNames
-from streams.cli.publish import _is_url
 
 PHOTOS = Path(__file__).parents[2] / "streams" / "photos"
 CLIENTS = (
@@ -106,9 +105,10 @@ async def test_publishing_a_folder(deployment: Deployment, tmp_path: Path) -> No
     ended = await deployment.publish(str(folder), "--json", "--user", "u1")
     assert ended.code == 0, ended.err
     values = {record["value"]["public_id"]: record["value"] for record in ended.records()}
-    assert values.keys() == {"cat", "koala"}
-    assert values["koala"]["tags"] == ["koala", "marsupial", "mammal"]
-    assert values["koala"]["user_id"] == "u1"
+    assert values.keys() == {"cat", "zoo/koala"}
+    assert values["zoo/koala"]["tags"] == ["koala", "marsupial", "mammal"]
+    assert values["zoo/koala"]["user_id"] == "u1"
+    assert "left out: 1 other file (.txt 1)" in ended.err
     table = await deployment.publish(str(folder / "cat.jpg"))
     assert table.code == 0
     assert "feline" in table.out
@@ -206,22 +206,23 @@ async def test_a_connection_that_cannot_be(command: list[str], tmp_path: Path) -
     assert ended.err.splitlines() == [f"tagstream {command[0]}: KAFKA_SECURITY_PROTOCOL='TLS': {rule}"]
 
 
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [("https://a.test/b", True), ("DATA:,x", True), ("s3://photos/a", True), ("file:///srv/a.jpg", True),
-     ("photos/a.jpg", False), ("/srv/photos", False), ("database", False)],
-)  # fmt: skip
-def test_what_is_published_as_a_url(source: str, expected: bool) -> None:  # noqa: FBT001 - a case
-    """Whether workers fetch it is theirs to say; the rest is files and folders on this machine."""
-    assert _is_url(source) is expected
-
-
 async def test_a_folder_that_is_missing(tmp_path: Path) -> None:
     """No event is published for a typing error: exit code 78, and the name."""
     missing = tmp_path / "no-such-folder"
     ended = await run("publish", str(missing))
     assert ended.code == 78
     assert ended.err == f"tagstream publish: {str(missing)!r} is no file, no folder and no URL\n"
+
+
+async def test_photos_that_would_be_one_image(tmp_path: Path) -> None:
+    """Refused before anybody asks for a broker: exit code 78, both names and the cure on one line."""
+    for name in ("IMG_0001.jpg", "IMG_0001.png"):
+        (tmp_path / name).write_bytes(b"")
+    ended = await run("publish", str(tmp_path), "--broker", NOBODY)
+    assert ended.code == 78
+    (line,) = ended.err.splitlines()
+    assert "IMG_0001.jpg' and " in line
+    assert line.endswith("nothing was published. Rename one, or say --keep-extension")
 
 
 async def test_a_folder_without_photos(tmp_path: Path) -> None:
