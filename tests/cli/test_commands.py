@@ -327,9 +327,8 @@ async def test_a_refusal_in_the_form_that_was_chosen(
     """Also where another setting is wrong; a form that is none is told in the usual one."""
     ended = await run("worker", *words, **environment, TAGSTREAM_PARTITIONS="0")
     assert ended.code == 78
-    assert re.search(
-        r"CRITICAL +ending the process, .*: TAGSTREAM_PARTITIONS=0 must be at l", ended.last_line
-    )
+    said = r"CRITICAL +ending the process, .*: TAGSTREAM_PARTITIONS=0 must be at least 1"
+    assert re.search(said, ended.last_line)
     fault = refusal(await run("worker", TAGSTREAM_LOG_FORMAT="xml"))
     assert fault == "TAGSTREAM_LOG_FORMAT='xml': choose auto, console or json"
 
@@ -356,12 +355,12 @@ async def process_of(body: str) -> Ended:
 
 
 async def test_a_worker_that_meets_what_nobody_expects() -> None:
-    """Before Kafka has a part in it, a restart meets it again: the traceback, and the last line like others."""
+    """Before Kafka has a part in it a restart meets it again: the traceback, and a last line like others."""
     ended = await process_of("raise RuntimeError('no such luck')")
     fault = refusal(ended)
     assert fault == "RuntimeError: no such luck (the traceback is above)"
     before = orjson.loads(ended.err.splitlines()[-2])
-    assert "raise RuntimeError('no such luck')" in before["exc_info"] or "Traceback" in before["exc_info"]
+    assert before["exc_info"].endswith("RuntimeError: no such luck")
 
 
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])

@@ -3,7 +3,6 @@
 import ast
 import asyncio
 import json
-import re
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -276,15 +275,6 @@ def test_every_reason_is_explained() -> None:
     assert "no such reason" in reason_of("http_x").meaning
 
 
-def test_the_readme_lists_the_reasons() -> None:
-    """Each reason of the README's table is explained, and each that is explained is there."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = readme.partition("| reason | meaning | cure |\n")[2].partition("\n\n")[0]
-    assert table
-    listed = {code for row in table.splitlines()[1:] for code in re.findall(r"`([^`]+)`", row.split("|")[1])}
-    assert listed == set(REASONS)
-
-
 class Photos:
     """A source whose photos can be put in place later. The stub tagger reads the tags out of them."""
 
@@ -515,6 +505,7 @@ async def test_a_replay_that_is_cut_short_can_be_completed(
     assert len(found) == found.total() == 1200
 
 
+@pytest.mark.kafka
 async def test_a_letter_without_its_event_is_left_alone(kafka: str) -> None:
     """Published again it would be an event without a value, and a second dead letter."""
     original = record(7, b"x" * MAX_WHOLE_BYTES)

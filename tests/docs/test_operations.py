@@ -30,6 +30,20 @@ def test_exit_codes_and_statuses_are_told() -> None:
     assert {f"| {code} |" in TEXT for code in (EXIT_DOOMED, EXIT_UNUSABLE)} == {True}
 
 
+def test_exit_codes_of_all_commands_are_told() -> None:
+    """Those of sysexits that the commands use."""
+    told = TEXT.partition("## Exit codes")[2].partition("\n## ")[0]
+    assert {"0", "1", "2", "70", "78"} <= set(re.findall(r"\b(\d+)\b", told))
+    assert re.search(r"0 when .* 1 when .* 2 when .* 78 as above", re.sub(r"\s+", " ", told))
+
+
+def test_the_last_line_is_told() -> None:
+    """Both ends begin with the same words."""
+    code = (ROOT / "streams" / "app" / "exit.py").read_text("utf-8")
+    (words,) = re.findall(r"at level CRITICAL and begins with `([a-z ]+)`", TEXT)
+    assert code.count(f'"{words}, ') == code.count("log.critical(") == 2
+
+
 def test_the_topics_to_be_granted_are_all_of_them() -> None:
     """Every topic's name is in the list of permissions, and every operation that the tests grant."""
     granted = TEXT.partition("## What a worker must be granted")[2].partition("\n## ")[0]

@@ -296,6 +296,7 @@ async def test_the_ends_of_many_topics_are_had_at_once(
     assert ends == dict.fromkeys(places, 0)
 
 
+@pytest.mark.kafka
 async def test_a_consumer_stops_while_its_broker_is_gone(new_broker: Callable[[], EmbeddedBroker]) -> None:
     """Whoever stops it goes on: to be cancelled for no reason would end a unit of work without a word."""
     broker = new_broker()

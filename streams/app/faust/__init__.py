@@ -1,1 +1,1 @@
-"""What Faust sees: the application, its agent, its tables, its worker. Start with `app.py`."""
+"""What Faust sees: the application, its agent, its tables. Start with `app.py`."""

@@ -120,7 +120,7 @@ def create_app(settings: Settings, connection: KafkaConnection) -> Tagstream:
         **faust_options(connection),
         Table=LedgerTable,
         TableManager=LedgerTableManager,
-        Worker="streams.app.faust.worker.FaustWorker",
+        Worker="streams.app.faust_worker.FaustWorker",
         datadir=settings.data_dir / "faust",
         topic_allow_declare=False,
         topic_disable_leader=True,
