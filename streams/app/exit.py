@@ -2,6 +2,7 @@
 
 import logging
 import os
+from typing import NoReturn
 
 from schemas.errors import KafkaRefusalError, SettingsError, TopicsError
 from streams.kafka.connection import KafkaConnection
@@ -20,7 +21,7 @@ def tell_unusable(fault: str) -> None:
     log.critical("ending the process, something must be changed before it starts again: %s", fault)
 
 
-def end_process(connection: KafkaConnection, where: str, error: BaseException) -> None:
+def end_process(connection: KafkaConnection, where: str, error: BaseException) -> NoReturn:
     """End the process: with 70 for a restart, or with 78 where that cannot help."""
     fault = str(error) if isinstance(error, _OPERATORS) else lasting_fault(error, connection)
     if fault is not None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import re
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -272,6 +274,100 @@ async def test_a_worker_with_a_model_that_is_not_there(tmp_path: Path) -> None:
         KAFKA_BOOTSTRAP_SERVERS=NOBODY,
     )
     assert refusal(ended).startswith(f"no manifest at {tmp_path / 'manifest.json'}")
+
+
+async def test_a_worker_whose_address_is_taken(tmp_path: Path) -> None:
+    """Both settings with their values, and the cure."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        words = ("--web-port", str(port), "--tagger", "stub", "--data-dir", str(tmp_path), "--broker", NOBODY)
+        fault = refusal(await run("worker", *words))
+    assert fault.startswith(f"TAGSTREAM_WEB_HOST='127.0.0.1', TAGSTREAM_WEB_PORT={port}: ")
+    assert fault.endswith("choose another address or port, or stop what listens there")
+
+
+async def test_a_worker_with_rules_that_cannot_be_used(tmp_path: Path) -> None:
+    """Their file is named."""
+    rules = tmp_path / "rules.toml"
+    rules.write_text("treshold = 0.4")
+    words = ("--rules", str(rules), "--web-port", "0", "--data-dir", str(tmp_path), "--broker", NOBODY)
+    assert refusal(await run("worker", *words)).startswith(f"{rules}: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--partitions", "many"), "Invalid value for '--partitions': 'many' is not a valid integer"),
+        (("--partition", "4"), "No such option: --partition"),
+        (("now",), "Got unexpected extra argument (now)"),
+    ],
+)
+async def test_a_worker_with_a_wrong_command_line(words: tuple[str, ...], said: str) -> None:
+    """The usage is told as ever, with exit code 2, and the last line is one of the log."""
+    ended = await run("worker", *words)
+    assert ended.code == 2
+    assert "Usage: " in ended.err
+    last = orjson.loads(ended.last_line)
+    assert last["level"] == "CRITICAL"
+    begin = "ending the process, something must be changed before it starts again: "
+    assert last["message"].startswith(begin + said)
+    assert last["message"].endswith("; see `tagstream worker --help`")
+
+
+@pytest.mark.parametrize(
+    ("words", "environment"),
+    [
+        ((), {"TAGSTREAM_LOG_FORMAT": "console"}),
+        (("--log-format", "console"), {"TAGSTREAM_LOG_FORMAT": "json"}),
+    ],
+)
+async def test_a_refusal_in_the_form_that_was_chosen(
+    words: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    """Also where another setting is wrong; a form that is none is told in the usual one."""
+    ended = await run("worker", *words, **environment, TAGSTREAM_PARTITIONS="0")
+    assert ended.code == 78
+    said = r"CRITICAL +ending the process, .*: TAGSTREAM_PARTITIONS=0 must be at least 1"
+    assert re.search(said, ended.last_line)
+    fault = refusal(await run("worker", TAGSTREAM_LOG_FORMAT="xml"))
+    assert fault == "TAGSTREAM_LOG_FORMAT='xml': choose auto, console or json"
+
+
+PROCESS = """
+import os, signal, sys, time
+from streams.app.process import run_process
+
+def make_app():
+    {}
+
+sys.exit(run_process(make_app))
+"""
+
+
+async def process_of(body: str) -> Ended:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", PROCESS.format(body)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    return Ended(process.returncode or 0, out.decode(), err.decode())
+
+
+async def test_a_worker_that_meets_what_nobody_expects() -> None:
+    """Before Kafka has a part in it a restart meets it again: the traceback, and a last line like others."""
+    ended = await process_of("raise RuntimeError('no such luck')")
+    fault = refusal(ended)
+    assert fault == "RuntimeError: no such luck (the traceback is above)"
+    before = orjson.loads(ended.err.splitlines()[-2])
+    assert before["exc_info"].endswith("RuntimeError: no such luck")
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
+async def test_a_worker_that_is_stopped_while_it_reads_its_settings(number: str) -> None:
+    """A stop that was asked for ends with 0, however early."""
+    ended = await process_of(f"os.kill(os.getpid(), signal.{number}); time.sleep(30)")
+    assert (ended.code, ended.err) == (0, "")
 
 
 async def test_a_worker_waits_for_kafka(tmp_path: Path) -> None:
