@@ -189,7 +189,7 @@ def test_the_picture_of_the_data_path_names_files_that_exist() -> None:
 
 
 def test_names_of_files_are_those_of_rooms() -> None:
-    """A bare file name in the table of the data path is in a folder that its row names, by a path or a link."""
+    """A bare file name in the table of the data path is in a folder that its row names or links to."""
     rows = table_rows(Page("docs/data-path.md").section("Rooms and files"))
     bare = [(name, row[1]) for row in rows for name in re.findall(r"`(\w+\.py)`", row[1])]
     assert bare
