@@ -19,7 +19,7 @@ $(VENV)/.dev: .locks/dev.txt $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --require-hashes -r .locks/dev.txt
 	@touch $@
 
-install: $(VENV)/.dev ## commands and benchmarks into .venv, nothing else; some 2 minutes
+install: $(VENV)/.dev ## commands and benchmarks into .venv, nothing else; some minutes, once
 
 run: $(VENV)/.run ## sample photos through a broker and a worker, then stay up until Ctrl-C
 	$(BIN)/tagstream run
@@ -27,15 +27,15 @@ run: $(VENV)/.run ## sample photos through a broker and a worker, then stay up u
 test: $(VENV)/.dev ## all tests, against a real broker; some 17 minutes on 2 cores
 	$(BIN)/python -m pytest
 
-test-quick: $(VENV)/.dev ## the tests that need no broker; under 2 minutes on 2 cores
-	$(BIN)/python -m pytest -q -m "not kafka"
+test-quick: $(VENV)/.dev ## the tests that need no broker, but for the slow ones; some 2 minutes on 2 cores
+	$(BIN)/python -m pytest -q -m "not kafka and not slow"
 
 $(VENV)/.docs: .locks/docs.txt $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --require-hashes -r .locks/docs.txt
 	@touch $@
 
 docs: $(VENV)/.docs ## the documentation as a site in site/, its links checked; some 20 seconds
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 $(PEERS)/.ready: .locks/peers.txt
 	$(PYTHON) -m venv $(PEERS)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from typing import NoReturn
 
 from aiokafka.errors import KafkaError
 
@@ -12,7 +13,7 @@ from streams.kafka.faults import lasting_fault
 from streams.telemetry.metrics import OTHER
 from streams.units.faults import ClockError, CommitTimeoutError, may_be_fenced
 
-EXIT_DOOMED = 70  # sysexits' EX_SOFTWARE: start again from what was committed
+EXIT_RESTART = 70  # sysexits' EX_SOFTWARE: start again from what was committed
 EXIT_UNUSABLE = 78  # sysexits' EX_CONFIG: something must be changed first
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,9 @@ def tell_unusable(fault: str) -> None:
     log.critical("ending the process, something must be changed before it starts again: %s", fault)
 
 
-def end_process(connection: KafkaConnection, journal: ExitJournal, where: str, error: BaseException) -> None:
+def end_process(
+    connection: KafkaConnection, journal: ExitJournal, where: str, error: BaseException
+) -> NoReturn:
     """End the process: with 70 for a restart, or with 78 where that cannot help; the journal hears why."""
     fault = str(error) if isinstance(error, _OPERATORS) else lasting_fault(error, connection)
     if fault is not None:
@@ -47,7 +50,7 @@ def end_process(connection: KafkaConnection, journal: ExitJournal, where: str, e
     else:
         begin = "ending the process, so that a restart begins from what was committed"
         log.critical("%s: %s: %r", begin, where, error)
-        code = EXIT_DOOMED
+        code = EXIT_RESTART
     journal.end("unusable" if code == EXIT_UNUSABLE else reason_of_exit(error))
     logging.shutdown()
     os._exit(code)

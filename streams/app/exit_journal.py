@@ -6,9 +6,9 @@ writes that down; where the next start finds nothing written, it was killed.
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
 
 import msgspec
 
@@ -35,13 +35,6 @@ class ExitJournal:
         self._path = data_dir / f"exits-{digest}.json"
         self._journal: _Journal | None = None
 
-    def __enter__(self) -> Self:
-        self.begin()
-        return self
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        self.end("stopped" if error is None else "unusable" if isinstance(error, Exception) else OTHER)
-
     @property
     def restarts(self) -> Mapping[str, int]:
         """How often the worker started after each kind of end, see `EXITS`."""
@@ -49,12 +42,11 @@ class ExitJournal:
 
     def begin(self) -> None:
         """Count how the last life ended, and begin another one."""
-        restarts = {}
+        restarts = Counter[str]()
         if (last := self._read()) is not None:
-            restarts = {_known(reason): number for reason, number in last.restarts.items()}
-            reason = _known(last.ended or "killed")
-            restarts[reason] = restarts.get(reason, 0) + 1
-        self._journal = _Journal(restarts)
+            for reason, number in (*last.restarts.items(), (last.ended or "killed", 1)):
+                restarts[reason if reason in EXITS else OTHER] += number
+        self._journal = _Journal(dict(restarts))
         self._write(self._journal)
 
     def end(self, reason: str) -> None:
@@ -79,7 +71,3 @@ class ExitJournal:
             draft.replace(self._path)
         except OSError as error:
             log.warning("%s cannot be written, the next start counts no restart: %s", self._path, error)
-
-
-def _known(reason: str) -> str:
-    return reason if reason in EXITS else OTHER

@@ -42,6 +42,7 @@ class Worker:
     Attributes:
         port: Where the query API listens.
         rules: The rules for tags; None before they are read.
+        journal: How its earlier lives ended, and this one.
     """
 
     def __init__(self, app: Tagstream) -> None:
@@ -52,8 +53,8 @@ class Worker:
         self._connection = app.connection
         self._status = "starting"
         settings = app.settings
-        self._journal = ExitJournal(settings.data_dir, settings.instance_id or str(settings.web_port))
-        self._end_process = functools.partial(end_process, app.connection, self._journal)
+        self.journal = ExitJournal(settings.data_dir, settings.instance_id or str(settings.web_port))
+        self._end_process = functools.partial(end_process, app.connection, self.journal)
         self._watch: KafkaWatch | None = None
         self._owned: OwnedUnits | None = None
         self._query_indexes = QueryIndexes(app.settings)
@@ -72,6 +73,11 @@ class Worker:
             return WAITING
         return self._status
 
+    @property
+    def starting(self) -> bool:
+        """Whether it has not asked for Kafka yet: all that it has met are settings, files and addresses."""
+        return self._status == "starting"
+
     def stop(self) -> None:
         """Ask for a graceful stop."""
         self._status = "stopping"
@@ -84,17 +90,17 @@ class Worker:
             ManifestError: A model folder cannot be used.
             TopicsError: The cluster's topics do not fit the settings.
             KafkaRefusalError: Kafka does not let us in.
-            SettingsError: The allowed sources or the rules cannot be read, or nobody said who may ask.
-            OSError: The query API's address cannot be listened on.
+            SettingsError: The allowed sources or the rules cannot be read, nobody said who may ask, or the
+                query API's address cannot be listened on.
         """
         async with contextlib.AsyncExitStack() as stack:
             api = self._new_api()
-            self.port = await api.start(self.settings.web_host, self.settings.web_port)
+            self.port = await self._listen(api)
             stack.push_async_callback(api.stop)
             log.info("query API on http://%s:%d", self.settings.web_host, self.port)
-            stack.enter_context(self._journal)
+            self.journal.begin()
             await self._telemetry.start(stack)
-            self._telemetry.read_restarts(self._journal.restarts)
+            self._telemetry.read_restarts(self.journal.restarts)
             self._telemetry.read_units(lambda: self.units)
             work = await self._work(stack)
             self._status = WAITING
@@ -105,6 +111,7 @@ class Worker:
             else:
                 await finding
                 await self._with_state(work)
+        self.journal.end("stopped")
 
     def _new_api(self) -> QueryApi:
         closed = None if self.settings.queries else "this worker only tags; ask one with queries on"
@@ -112,6 +119,15 @@ class Worker:
         paths = [route.path for route in (*HealthRoutes(self).routes(), *routes)]
         meter = self._telemetry.query_meter([*paths, "/openapi.json"])
         return QueryApi(self, routes, guard=guard, closed=closed, meter=meter)
+
+    async def _listen(self, api: QueryApi) -> int:
+        host, port = self.settings.web_host, self.settings.web_port
+        try:
+            return await api.start(host, port)
+        except OSError as error:
+            said = f"{variable('web_host')}={host!r}, {variable('web_port')}={port}"
+            cure = "choose another address or port, or stop what listens there"
+            raise SettingsError(f"{said}: {error.strerror or error}; {cure}") from error
 
     async def _with_state(self, work: Work) -> None:
         settings, names = self.settings, self._app.names

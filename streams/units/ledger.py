@@ -75,7 +75,7 @@ class Ledger:
 
     @property
     def is_commit_due(self) -> bool:
-        """Tell whether it is time for the next transaction to tell the group's offset."""
+        """Whether it is time for the next transaction to tell the group's offset."""
         return self.state.next_offset != self._told and time.monotonic() - self._told_at >= TELL_EVERY
 
     async def open(self) -> None:
@@ -120,7 +120,7 @@ class Ledger:
         await (producer.commit_transaction() if committed else producer.abort_transaction())
 
     async def close(self) -> None:
-        """Give the producer back. A transaction that is still open is left to the next owner's fence."""
+        """Stop the producer. A transaction that is still open is left to the next owner's fence."""
         if self._producer is not None:
             await self._producer.stop()
 
@@ -256,6 +256,6 @@ def _says(now: int) -> str:
 
 
 def _source_offset(row: bytes) -> int:
-    """Give a row's "o". It is written first, so that a million of them are checked in a second."""
+    """A row's "o". It is written first, so that a million of them are checked in a second."""
     found = _LEADING_OFFSET.match(row)
     return int(found[1]) if found else int(orjson.loads(row)["o"])

@@ -77,7 +77,7 @@ class Entry:
             self.took = time.monotonic() - self.turn.since
 
     def leave(self) -> Outcome:
-        """Give what is to be applied as it leaves the order: its outcome, or that it is parked."""
+        """What is to be applied as it leaves the order: its outcome, or that it is parked."""
         if self.parked:
             return Parked(int(steady_time() * 1000), self.turn.upload)
         return self.outcome.result()
@@ -116,17 +116,17 @@ class Order:
 
     @property
     def parked(self) -> list[Entry]:
-        """Give the entries that lost their turn and are in work."""
+        """The entries that lost their turn and are in work."""
         return [entry for entry in self._retries if entry.parked]
 
     @property
     def is_clear(self) -> bool:
-        """Tell whether no entry waits for its turn."""
+        """Whether no entry waits for its turn."""
         return not self._entries
 
     @property
     def longest_took(self) -> float:
-        """Give the most seconds that we took for one of the entries that leave in their turn, or 0."""
+        """The most seconds that we took for one of the entries that leave in their turn, or 0."""
         leaving = itertools.islice(self._entries, self._number_leaving())
         return max((entry.took for entry in leaving), default=0.0)
 
@@ -190,7 +190,7 @@ class Order:
         return self.starved or any(entry.overdue for entry in self._entries)
 
     def _finished_late(self, few: int) -> list[Entry]:
-        """Give the late entries that may leave; of those that do not wait on, at most a few."""
+        """The late entries that may leave; of those that do not wait on, at most a few."""
         finished: list[Entry] = []
         awaited: set[str | None] = set()
         for entry in self._retries:

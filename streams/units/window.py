@@ -74,7 +74,7 @@ class InFlightWindow:
             entry.give_slot_back()
 
     def cancel(self) -> None:
-        """Give up all work; what was not committed is replayed."""
+        """Cancel all work; what was not committed is replayed."""
         for entry in self.order:
             entry.outcome.cancel()
 

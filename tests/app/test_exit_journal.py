@@ -29,15 +29,6 @@ def test_lives_are_counted_by_how_they_ended(tmp_path: Path) -> None:
     assert restarted(tmp_path).restarts == {"killed": 2, "fenced": 1}
 
 
-def test_a_stop_and_a_refusal_are_told_apart(tmp_path: Path) -> None:
-    """A life that ends in order was asked to; one that raises needs somebody."""
-    with ExitJournal(tmp_path, "w"):
-        pass
-    with pytest.raises(OSError, match="gone"), ExitJournal(tmp_path, "w"):
-        raise OSError("gone")
-    assert restarted(tmp_path).restarts == {"stopped": 1, "unusable": 1}
-
-
 def test_workers_of_one_directory_have_journals_of_their_own(tmp_path: Path) -> None:
     """By their names, whatever these are."""
     restarted(tmp_path, "a/../b")
@@ -57,7 +48,7 @@ def test_a_damaged_journal_is_begun_anew(tmp_path: Path, caplog: pytest.LogCaptu
     restarted(tmp_path)
     (path,) = tmp_path.glob("exits-*.json")
     path.write_text('{"restarts": {"koala": 2}, "ended": "panda"}')
-    assert restarted(tmp_path).restarts == {"other": 3} or restarted(tmp_path).restarts["other"] == 3
+    assert restarted(tmp_path).restarts == {"other": 3}
     path.write_text("{")
     with caplog.at_level(logging.WARNING):
         assert restarted(tmp_path).restarts == {}

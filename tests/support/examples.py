@@ -90,6 +90,9 @@ class Programs:
         program = Running(process, log_path)
         try:
             yield program
+        except BaseException as error:
+            error.add_note(f"{log_path} ends with:\n{program.log[-2000:]}")
+            raise
         finally:
             if process.returncode is None:
                 await program.kill()

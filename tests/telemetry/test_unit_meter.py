@@ -15,7 +15,10 @@ from streams.units.meter import UnitMeter
 from streams.units.micro_batch import MicroBatch, fold_and_commit
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-NOW = int(steady_time() * 1000)
+
+
+def now() -> int:
+    return int(steady_time() * 1000)
 
 
 def value(recorder: Recorder, name: str, *labels: str) -> float:
@@ -45,7 +48,7 @@ async def committed(*outcomes: Done, taken: int | None = None) -> Recorder:
 
 async def test_results_and_updates_are_those_that_were_sent() -> None:
     """A repeat of an upload is an event, and no second result."""
-    event = upload("img-1", "e1", at=NOW - 300)
+    event = upload("img-1", "e1", at=now() - 300)
     recorder = await committed(done(0, event, koala=0.9), done(1, event, koala=0.9))
     assert value(recorder, "tagstream_uploads_total") == 2
     assert value(recorder, "tagstream_outcomes_total", "tagged") == 2
@@ -76,8 +79,8 @@ async def test_dead_letters_are_counted_by_reason() -> None:
 
 async def test_what_waits_leaves_the_log_once() -> None:
     """An upload that is parked is taken off the log; its retries are outcomes of records that had left it."""
-    waiting = Deferred(Fault("unknown_host", "fetch", True, "E", "m"), NOW, None)
-    recorder = await committed(Done(record(0), Parked(NOW)), Done(record(1), waiting), taken=1)
+    waiting = Deferred(Fault("unknown_host", "fetch", True, "E", "m"), now(), None)
+    recorder = await committed(Done(record(0), Parked(now())), Done(record(1), waiting), taken=1)
     assert value(recorder, "tagstream_uploads_total") == 1
     assert value(recorder, "tagstream_outcomes_total", "parked") == 1
     assert value(recorder, "tagstream_outcomes_total", "deferred") == 1
@@ -129,7 +132,7 @@ def test_ends_of_transactions(error: Exception, expected: str) -> None:
 async def test_the_trace_of_a_record_is_its_exemplar() -> None:
     """Latency and stages of a traced upload lead to its trace."""
     headers = (("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01".encode()),)
-    event = tagged(upload(at=NOW), koala=0.9)
+    event = tagged(upload(at=now()), koala=0.9)
     recorder = await committed(Done(record(0, headers=headers), event))
     for histogram in (
         recorder.histogram("tagstream_e2e_latency_seconds").of(),

@@ -190,6 +190,7 @@ def decoded(state: PartitionState) -> Rows:
     }
 
 
+@pytest.mark.slow
 async def test_oracle_and_product_agree_without_any_fault() -> None:
     """Two independent computations of the same log give the same rows."""
     log, partition = run()
