@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
 
+from schemas.errors import SettingsError
 from schemas.results import ModelInfo
 from schemas.times import steady_time
 from schemas.topics import TABLES, TopicNames
@@ -59,17 +61,20 @@ class WorkerTelemetry:
         A port that is taken is no reason not to tag: several workers of one machine have one default.
 
         Raises:
-            OSError: The address is none of this machine's.
+            SettingsError: The address cannot be listened on for another reason.
         """
         host, port = self._settings.metrics_host, self._settings.metrics_port
         if port is None or not self._settings.tells_metrics:
             return
         server = MetricsServer(self._exposition.registry)
         try:
-            self.port = server.start(host, port)
+            self.port = await asyncio.to_thread(server.start, host, port)  # it looks the host's name up
         except OSError as error:
-            cure = f"give each worker of a machine a {variable('metrics_port')} of its own, or 0"
-            log.warning("no metrics: %s:%d cannot be listened on (%s); %s", host, port, error.strerror, cure)
+            said = f"{variable('metrics_host')}={host!r}, {variable('metrics_port')}={port}"
+            if error.errno != errno.EADDRINUSE:
+                cure = "choose another address or port"
+                raise SettingsError(f"{said}: {error.strerror or error}; {cure}") from error
+            log.warning("no metrics: %s: the port is taken; give each worker one of its own, or 0", said)
             return
         stack.push_async_callback(asyncio.to_thread, server.stop)
         lag = asyncio.create_task(watch_loop(self._recorder))
