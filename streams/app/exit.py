@@ -8,7 +8,7 @@ from schemas.errors import KafkaRefusalError, SettingsError, TopicsError
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.faults import lasting_fault
 
-EXIT_DOOMED = 70  # sysexits' EX_SOFTWARE: start again from what was committed
+EXIT_RESTART = 70  # sysexits' EX_SOFTWARE: start again from what was committed
 EXIT_UNUSABLE = 78  # sysexits' EX_CONFIG: something must be changed first
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,6 @@ def end_process(connection: KafkaConnection, where: str, error: BaseException) -
     else:
         begin = "ending the process, so that a restart begins from what was committed"
         log.critical("%s: %s: %r", begin, where, error)
-        code = EXIT_DOOMED
+        code = EXIT_RESTART
     logging.shutdown()
     os._exit(code)

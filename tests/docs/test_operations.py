@@ -6,7 +6,7 @@ from pathlib import Path
 from support.secure_broker import needed
 
 from schemas.topics import TopicNames
-from streams.app.exit import EXIT_DOOMED, EXIT_UNUSABLE
+from streams.app.exit import EXIT_RESTART, EXIT_UNUSABLE
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "operations.md").read_text("utf-8")
@@ -27,7 +27,7 @@ def test_exit_codes_and_statuses_are_told() -> None:
     given |= set(re.findall(r'READY, WAITING = "(\w+)", "([\w ]+)"', code)[0])
     assert len(given) > 5
     assert {status for status in given if f"`{status}`" not in TEXT} == set()
-    assert {f"| {code} |" in TEXT for code in (EXIT_DOOMED, EXIT_UNUSABLE)} == {True}
+    assert {f"| {code} |" in TEXT for code in (EXIT_RESTART, EXIT_UNUSABLE)} == {True}
 
 
 def test_exit_codes_of_all_commands_are_told() -> None:

@@ -26,7 +26,7 @@ from support.judge.audit import Verdict, audit
 from support.judge.oracle import KEPT_MINUTES, look_at
 from support.judge.workload import Message, Workload
 
-from streams.app.exit import EXIT_DOOMED
+from streams.app.exit import EXIT_RESTART
 
 DRAIN_SECONDS = 240.0
 SWEEP_SECONDS = 60.0  # a unit looks for expired rows that often, and a transaction takes some of them
@@ -197,7 +197,7 @@ class Chaos:
             if worker in self._killed and code == -signal.SIGKILL:
                 self._killed.discard(worker)
                 absence = self._dice.choice((0.0, 0.0, _BACKOFF, _LONG_ABSENCE))
-            elif code == EXIT_DOOMED:
+            elif code == EXIT_RESTART:
                 self.dooms += 1
                 self._note(f"worker {worker} ended itself: {self._last_critical(worker)}")
             elif code in {-signal.SIGKILL, -signal.SIGTERM, 0}:  # by hand, or for want of memory
