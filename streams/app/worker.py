@@ -23,7 +23,9 @@ from streams.state.replica import Replica
 from streams.state.snapshots import SnapshotKeeper, Snapshots
 from streams.units.unit import Unit, Work
 from streams.web.access.guard import Guard
-from streams.web.server import QueryApi
+from streams.web.api.health import HealthRoutes
+from streams.web.app import create_api
+from streams.web.server import WebServer
 
 if TYPE_CHECKING:
     from streams.tag.rules_watch import RulesWatch
@@ -83,9 +85,10 @@ class Worker:
         """
         async with contextlib.AsyncExitStack() as stack:
             closed = None if self.settings.queries else "this worker only tags; ask one with queries on"
-            api = QueryApi(self, self._library.routes(), guard=Guard.of(self.settings), closed=closed)
-            self.port = await api.start(self.settings.web_host, self.settings.web_port)
-            stack.push_async_callback(api.stop)
+            routes = [*HealthRoutes(self).routes(), *self._library.routes()]
+            server = WebServer(create_api(routes, guard=Guard.of(self.settings), closed=closed))
+            self.port = await server.start(self.settings.web_host, self.settings.web_port)
+            stack.push_async_callback(server.stop)
             log.info("query API on http://%s:%d", self.settings.web_host, self.port)
             work = await self._work(stack)
             self._status = WAITING
