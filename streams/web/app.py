@@ -19,6 +19,7 @@ from streams.web.docs_page import DocsPage, docs_router
 from streams.web.door import Door, Entry
 from streams.web.envelope import Envelope
 from streams.web.handlers import handler_of
+from streams.web.operations import describe_answers
 from streams.web.problems import EXCEPTION_HANDLERS
 from streams.web.replies import Json
 
@@ -60,7 +61,7 @@ def create_api(
         openapi_config=_openapi_config(),
         request_max_body_size=MAX_BODY,
     )
-    app.register(_document_of(app))
+    app.register(_document_of(app, routes))
     probes = {route.path: Entry.ANYBODY for route in routes if route.open}
     app.asgi_handler = Envelope(Door(app.asgi_handler, guard, {**_PUBLIC, **probes, **(entries or {})}))
     return app
@@ -78,7 +79,8 @@ def _openapi_config() -> OpenAPIConfig:
     )
 
 
-def _document_of(app: Litestar) -> HTTPRouteHandler:
+def _document_of(app: Litestar, routes: Iterable[Route]) -> HTTPRouteHandler:
+    describe_answers(app.openapi_schema.components.schemas or {}, routes)
     document = msgspec.json.encode(app.openapi_schema.to_schema())
 
     @get("/openapi.json", include_in_schema=False)

@@ -60,7 +60,7 @@ class Door:
             raise TooLongError("too_long", f"path and query exceed {MAX_TARGET} bytes; ask for less")
         self._guard.check_host(_values(scope, b"host"))
         authorizations, peer = _values(scope, b"authorization"), scope["client"][0] if scope["client"] else ""
-        entry = self._entries.get(scope["path"], Entry.CALLERS) if scope["method"] == "GET" else Entry.CALLERS
+        entry = self._entries.get(scope["path"], Entry.CALLERS)
         if entry is Entry.CALLERS:
             return self._guard.admit(authorizations, peer)
         if entry is Entry.COUNTED:

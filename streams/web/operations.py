@@ -1,10 +1,12 @@
 """What `/openapi.json` says of a route besides what Litestar reads from its handler."""
 
 import inspect
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
+import msgspec
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Operation, Schema
 from litestar.openapi.spec import Parameter as Documented
@@ -39,6 +41,14 @@ def documentation(route: Route) -> dict[str, Any]:
         "responses": _responses(route),
         "operation_class": _operation_class([_parameter(*item, route) for item in route.parameters.items()]),
     }
+
+
+def describe_answers(schemas: Mapping[str, Schema], routes: Iterable[Route]) -> None:
+    """Put the answers' docstrings into their schemas, where Litestar leaves them out."""
+    kinds = {kind for route in routes for kind in (route.answer, *route.also.values())}
+    _, parts = msgspec.json.schema_components([Problem, *kinds])
+    for name in schemas.keys() & parts.keys():
+        schemas[name].description = inspect.cleandoc(parts[name]["description"])
 
 
 def _responses(route: Route) -> dict[int, ResponseSpec]:

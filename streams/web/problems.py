@@ -42,7 +42,7 @@ def _explain_fault(request: AnyRequest, error: Exception) -> Response[Problem]:
 
 
 def _methods(error: MethodNotAllowedException) -> list[str]:
-    methods = [name for name in (error.headers or {})["allow"].split(", ") if name != "OPTIONS"]
+    methods = [name for name in (error.headers or {}).get("allow", "").split(", ") if name != "OPTIONS"]
     return [*methods, "HEAD"] if "GET" in methods else methods
 
 

@@ -1,4 +1,4 @@
-"""Answers on their way out: JSON, and why there is none (`schemas.answers.trends.Problem`)."""
+"""Answers on their way out, in JSON."""
 
 from collections.abc import Mapping
 
@@ -27,11 +27,6 @@ class Json(ASGIResponse):
         await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
 
-def problem(code: str, reason: str, status: int, headers: Mapping[str, str] | None = None) -> Json:
-    """Why there is no answer: a code for machines, fault and cure for people."""
-    return Json(msgspec.json.encode(Problem(code, reason)), status, headers)
-
-
 def refusal(error: QuestionError) -> Json:
-    """The same, as the error says it."""
-    return problem(error.code, str(error), error.status, error.headers)
+    """Why there is no answer."""
+    return Json(msgspec.json.encode(Problem(error.code, str(error))), error.status, error.headers)

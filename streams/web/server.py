@@ -10,7 +10,7 @@ from litestar.types import ASGIApp
 
 from streams.web.connections import IDLE_SECONDS, MAX_CONNECTIONS, Connection
 
-_STOP_DEADLINE = 5  # seconds that a stop waits for answers under way
+STOP_DEADLINE = 5  # seconds that a stop waits for answers under way
 
 
 class WebServer:
@@ -33,7 +33,7 @@ class WebServer:
                 server_header=False,
                 backlog=MAX_CONNECTIONS,
                 timeout_keep_alive=IDLE_SECONDS,
-                timeout_graceful_shutdown=_STOP_DEADLINE,
+                timeout_graceful_shutdown=STOP_DEADLINE,
             )
         )
 
