@@ -4,10 +4,10 @@ BIN := $(VENV)/bin
 PEERS := .venv-peers
 .DEFAULT_GOAL := help
 
-.PHONY: help install run test bench chaos corpus check lock clean
+.PHONY: help install run test test-quick docs bench chaos corpus check lock clean
 
 help: ## print the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 $(VENV)/.run: .locks/run.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -19,13 +19,23 @@ $(VENV)/.dev: .locks/dev.txt $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --require-hashes -r .locks/dev.txt
 	@touch $@
 
-install: $(VENV)/.dev ## commands and benchmarks into .venv, nothing else
+install: $(VENV)/.dev ## commands and benchmarks into .venv, nothing else; some minutes, once
 
 run: $(VENV)/.run ## sample photos through a broker and a worker, then stay up until Ctrl-C
 	$(BIN)/tagstream run
 
-test: $(VENV)/.dev ## the tests, against a real broker
+test: $(VENV)/.dev ## all tests, against a real broker; some 17 minutes on 2 cores
 	$(BIN)/python -m pytest
+
+test-quick: $(VENV)/.dev ## the tests that need no broker, but for the slow ones; some 2 minutes on 2 cores
+	$(BIN)/python -m pytest -q -m "not kafka and not slow"
+
+$(VENV)/.docs: .locks/docs.txt $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --require-hashes -r .locks/docs.txt
+	@touch $@
+
+docs: $(VENV)/.docs ## the documentation as a site in site/, its links checked; some 20 seconds
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 $(PEERS)/.ready: .locks/peers.txt
 	$(PYTHON) -m venv $(PEERS)
@@ -41,7 +51,7 @@ chaos: $(VENV)/.dev ## kill workers and the broker under load, then count (SECON
 corpus: $(VENV)/.dev ## send hostile images through the pipeline, a good one behind each (DIR= a folder of them)
 	@$(BIN)/python benchmarks/corpus.py $(if $(DIR),"$(DIR)",$(error name a folder of images: make corpus DIR=...))
 
-check: $(VENV)/.dev ## lint, types and the walls between the packages
+check: $(VENV)/.dev ## lint, types and the walls between the packages; a minute
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -51,7 +61,8 @@ lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header --upgrade pyproject.toml -o .locks/worker.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --extra embedded -c .locks/worker.txt -o .locks/run.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --all-extras --group dev -c .locks/run.txt -o .locks/dev.txt
+	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group docs -c .locks/dev.txt -o .locks/docs.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group peers -c .locks/worker.txt -o .locks/peers.txt
 
 clean: ## forget the virtual environment and the broker's data
-	rm -rf $(VENV) $(PEERS) .tagstream
+	rm -rf $(VENV) $(PEERS) site .tagstream

@@ -66,7 +66,7 @@ class Suite:
         self.details[name] = json.loads(json.dumps(report, default=vars))
 
     def summary(self) -> dict[str, Any]:
-        """Give the ratios that matter: medians, or null where they could not be measured."""
+        """The ratios that matter: medians, or null where they could not be measured."""
         sets = self.details["pipeline"]["sets"]
         theirs = self.details["peers"]["cpu_peer_over_ours"]
         return {

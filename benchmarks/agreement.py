@@ -55,7 +55,7 @@ def photos(paths: Iterable[Path], size: int) -> Iterator[Photo]:
 
 
 def best_classes(tagger: Tagger, pixels: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Give each photo's best class and its probability."""
+    """Each photo's best class and its probability."""
     starts = range(0, len(pixels), _BATCH)
     outputs = [tagger.outputs([each[None] for each in pixels[start : start + _BATCH]]) for start in starts]
     chances = tagger.activated(np.concatenate(outputs), _TEMPERATURE)
@@ -63,7 +63,7 @@ def best_classes(tagger: Tagger, pixels: Sequence[NDArray[np.uint8]]) -> tuple[N
 
 
 def compare(found: Sequence[Photo], quantised: Tagger, floating: Tagger) -> dict[str, Any]:
-    """Give the shares of photos whose best class stays."""
+    """The shares of photos whose best class stays."""
     expected, chances = best_classes(floating, [photo.pixels for photo in found])
     small, _ = best_classes(quantised, [photo.pixels for photo in found])
     whole, _ = best_classes(floating, [photo.whole for photo in found])

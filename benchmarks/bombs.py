@@ -19,14 +19,14 @@ Entry = tuple[int, int, int, bytes]  # of a TIFF directory: tag, type, count, va
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
-    """Give the bytes of an image file."""
+    """The bytes of an image file."""
     file = BytesIO()
     image.copy().save(file, kind, **options)  # saving leaves traces in an image that spoil the next format
     return file.getvalue()
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
-    """Give a PNG chunk."""
+    """A PNG chunk."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
@@ -196,7 +196,7 @@ def crowded_avif(items: int, pieces: int) -> bytes:
 
 
 def box(kind: bytes, contents: bytes) -> bytes:
-    """Give a box of an AVIF file."""
+    """A box of an AVIF file."""
     return struct.pack(">I", 8 + len(contents)) + kind + contents
 
 

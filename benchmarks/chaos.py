@@ -49,7 +49,7 @@ def plan(environment: Mapping[str, str]) -> Plan:
 
 
 async def main(chosen: Plan, folder: Path) -> int:
-    """Run the chaos; give the exit status."""
+    """Run the chaos; return the exit status."""
     started = time.monotonic()
     print(f"{chosen}\nlogs and data in {folder}", flush=True)
     one = chosen.replication == 1

@@ -15,7 +15,7 @@ _SPREAD = {"median", "least", "greatest"}
 
 
 def ratios(report: Any, path: str = "") -> Iterator[tuple[str, dict[str, float]]]:  # noqa: ANN401 - JSON
-    """Give every ratio in a report that has a spread, with its path."""
+    """Every ratio in a report that has a spread, with its path."""
     if not isinstance(report, dict):
         return
     if report.keys() >= _SPREAD:
@@ -27,7 +27,7 @@ def ratios(report: Any, path: str = "") -> Iterator[tuple[str, dict[str, float]]
 
 
 def compared(old: dict[str, float], new: dict[str, float]) -> str:
-    """Give both medians, and whether they differ for sure."""
+    """Both medians, and whether they differ for sure."""
     apart = old["least"] > new["greatest"] or new["least"] > old["greatest"]
     return f"{old['median']:6.3f} -> {new['median']:6.3f} {'*' if apart else ''}"
 

@@ -36,7 +36,7 @@ from model import Tagger
 from schemas.uploads import UploadData
 from streams.cli.local.embedded_broker import EmbeddedBroker
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.output_follower import Followed, Follower
+from streams.kafka.output_follower import OutputFollower, OutputRecord
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -73,7 +73,7 @@ class Server:
         await self._runner.cleanup()
 
     def url(self, folder: str, number: int) -> str:
-        """Give the URL of a file or photo."""
+        """The URL of a file or photo."""
         return f"http://127.0.0.1:{self.port}/{folder}/{number}"
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -111,7 +111,7 @@ class Report:
         """Whether a file and the photo behind it have their outcomes."""
         return number in self.reasons and number in self.photos
 
-    def add(self, record: Followed) -> None:
+    def add(self, record: OutputRecord) -> None:
         """Take a result or a dead letter."""
         value = record.value if record.fault is None else orjson.loads(record.value)
         folder, _, number = value["public_id"].partition("/")
@@ -127,7 +127,7 @@ class Report:
             if record.fault.reason not in FAULTS_OF_FILES or record.fault.retryable:
                 self.wrong.append(f"{self.files[int(number)]}: {record.fault.reason}: {record.fault.message}")
 
-    def _add_photo(self, number: int, record: Followed) -> None:
+    def _add_photo(self, number: int, record: OutputRecord) -> None:
         self.photos.add(number)
         found = record.fault.message if record.fault else record.value["tags"]
         if found != self.expected[number % len(PHOTOS)]:
@@ -139,7 +139,7 @@ class Report:
         return not (self.crashes or self.stalls or self.open or self.wrong)
 
     def lines(self) -> list[str]:
-        """Give what is printed, the line for machines last."""
+        """What is printed, the line for machines last."""
         breakdown = [f"{count:7} {reason}" for reason, count in Counter(self.reasons.values()).most_common()]
         slowest = f"slowest decode of a tagged file: {self.slowest[0]:.0f} ms, {self.slowest[1]}"
         photos = (
@@ -171,7 +171,7 @@ class Run:
             self._report.stalls += not self._ended()
             return
         connection = KafkaConnection(cluster.bootstrap)
-        async with Follower(connection, cluster.names, ("categorization", "dead-letter")) as follower:
+        async with OutputFollower(connection, cluster.names, ("categorization", "dead-letter")) as follower:
             self._progress = time.monotonic()
             tasks = [asyncio.create_task(work) for work in (self._follow(follower), self._publish())]
             try:
@@ -215,7 +215,7 @@ class Run:
             await producer.stop()
 
     async def _numbers(self) -> AsyncIterator[int]:
-        """Give the files' numbers as fast as room for them comes."""
+        """The files' numbers as fast as room for them comes."""
         oldest = 0
         for number in range(len(self._report.files)):
             while number - oldest >= WINDOW:
@@ -225,7 +225,7 @@ class Run:
                     await asyncio.sleep(0.02)
             yield number
 
-    async def _follow(self, follower: Follower) -> None:
+    async def _follow(self, follower: OutputFollower) -> None:
         async for record in follower.records():
             self._report.add(record)
             self._progress = time.monotonic()
@@ -238,7 +238,7 @@ class Run:
 
 
 def tags_of_photos() -> list[list[str]]:
-    """Give the tags that each photo must get, from the tagger alone."""
+    """The tags that each photo must get, from the tagger alone."""
     found = Tagger.load().tag([path.read_bytes() for path in PHOTOS])
     return [[tag.name for tag in tags if round(tag.confidence, 4) > THRESHOLD] for tags in found]
 
@@ -257,7 +257,7 @@ async def send_all(files: list[Path], bootstrap: str, folder: Path) -> Report:
 
 
 def main(folders: list[Path]) -> int:
-    """Send everything; print the report; give the exit status."""
+    """Send everything; print the report; return the exit status."""
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
     if not files:
         print(f"no files in {', '.join(map(str, folders))}: name a folder that has some", file=sys.stderr)

@@ -29,7 +29,7 @@ RATE = 500  # uploads per second that the share of a core is stated for
 
 
 def uploads(count: int, seed: int, tags: int = 8) -> list[UploadData]:
-    """Give uploads with so many different tags each, drawn from 10,000 by Zipf's law."""
+    """Uploads with so many different tags each, drawn from 10,000 by Zipf's law."""
     dice = random.Random(seed)
     weights = [1 / (rank + 1) for rank in range(10_000)]
     events = []
@@ -43,7 +43,7 @@ def uploads(count: int, seed: int, tags: int = 8) -> list[UploadData]:
 
 
 async def measure(bootstrap: str, folder: Path, count: int, threshold: str, queries: str) -> float:
-    """Give the microseconds of CPU that a worker spends per upload."""
+    """Measure the microseconds of CPU that a worker spends per upload."""
     name = f"cost-{uuid.uuid4().hex[:8]}"
     (folder / name).mkdir()
     cluster = Cluster(bootstrap, name, folder / name)

@@ -67,16 +67,16 @@ class Tally:
             self.costs = list({*self.slowest(50), *self.largest(50)})
 
     def slowest(self, count: int) -> list[Cost]:
-        """Give those that took longest."""
+        """Those that took longest."""
         return heapq.nlargest(count, self.costs)
 
     def largest(self, count: int) -> list[Cost]:
-        """Give those that took the most memory."""
+        """Those that took the most memory."""
         return heapq.nlargest(count, self.costs, key=lambda cost: cost.megabytes)
 
 
 def cases(mutations: int, folders: list[Path], only: str) -> Iterator[Case]:
-    """Give everything that is to be decoded."""
+    """Everything that is to be decoded."""
     yield from (("bomb", name) for name in BOMBS if name.endswith(only))
     for folder in folders:
         yield from (("file", str(path)) for path in sorted(folder.rglob("*")) if path.is_file())
@@ -95,7 +95,7 @@ def serve(pipe: Connection, originals: dict[str, bytes], seed: int) -> None:
 
 
 def measured(name: str, data: bytes) -> Cost:
-    """Decode a file; give what it took."""
+    """Decode a file; return what it took."""
     before = _peak(reset=True)
     started = time.perf_counter()
     try:
@@ -110,7 +110,7 @@ def measured(name: str, data: bytes) -> Cost:
 
 
 def _peak(*, reset: bool = False) -> float:
-    """Give the largest memory of this process so far, or since it was reset: megabytes."""
+    """The largest memory of this process so far, or since it was reset: megabytes."""
     if reset:
         Path("/proc/self/clear_refs").write_text("5")
     status = Path("/proc/self/status").read_text()
@@ -139,7 +139,7 @@ def run(todo: list[Case], originals: dict[str, bytes], seed: int, tally: Tally) 
 
 
 def _ask(pipe: Connection, case: Case, tally: Tally) -> str | None:
-    """Have a case decoded; give what went wrong."""
+    """Have a case decoded; return what went wrong."""
     try:
         pipe.send(case)
         if not pipe.poll(HANG + 60):  # making a bomb takes time as well

@@ -77,7 +77,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _members(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """Give path and content of each file in a Qt resource (format versions 1 to 3; qtbase, qresource.cpp)."""
+    """Path and content of each file in a Qt resource (format versions 1 to 3; qtbase, qresource.cpp)."""
     version, tree, contents, names = struct.unpack(">IIII", data[4:20])
     size = 14 if version == 1 else 22
 

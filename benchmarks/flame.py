@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.photo_sets import SETS
-from benchmarks.place import open_place
 from benchmarks.program import parser_of
+from benchmarks.testbed import open_testbed
 from benchmarks.workers import Workers
 
 _TOP = 25
@@ -67,14 +67,14 @@ def shown(frame: tuple[str, str]) -> str:
 
 
 def table(title: str, counts: Counter[str], total: int) -> Iterable[str]:
-    """Give the most frequent as lines."""
+    """The most frequent as lines."""
     yield f"\n{title}"
     for name, samples in counts.most_common(_TOP):
         yield f"{samples / total:7.1%}  {name}"
 
 
 def summarize(folded: str) -> str:
-    """Give the tables."""
+    """The tables of a file of folded stacks."""
     found = [stack for stack in stacks(folded) if not shown(stack.frames[-1]).endswith(_WAITING)]
     total = sum(stack.samples for stack in found)
     parts: Counter[str] = Counter()
@@ -95,10 +95,10 @@ def summarize(folded: str) -> str:
 
 
 async def record(options: argparse.Namespace) -> str:
-    """Run a worker under load and give py-spy's folded stacks."""
+    """Run a worker under load and return py-spy's folded stacks."""
     spy = shutil.which("py-spy") or str(Path(sys.executable).with_name("py-spy"))
     options.into.parent.mkdir(parents=True, exist_ok=True)
-    async with open_place() as place, Workers("pipeline", place) as workers:
+    async with open_testbed() as place, Workers("pipeline", place) as workers:
         command = [
             spy,
             "record",

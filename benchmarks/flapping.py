@@ -43,7 +43,7 @@ from support.cluster import Cluster
 from schemas.uploads import UploadData
 from streams.cli.local.embedded_broker import EmbeddedBroker
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.output_follower import Followed, Follower
+from streams.kafka.output_follower import OutputFollower, OutputRecord
 
 PHOTOS = sorted((Path(__file__).parents[1] / "streams" / "photos").glob("*.jpg"))
 FLAPPING = "127.0.0.2"
@@ -78,7 +78,7 @@ class Sources:
         await self._runner.cleanup()
 
     def url(self, host: str, number: int) -> str:
-        """Give the URL of a photo."""
+        """The URL of a photo."""
         return f"http://{host}:{self.port}/{number}"
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -96,7 +96,7 @@ class Sources:
 
 
 def scaled(path: Path) -> bytes:
-    """Give a photo in the size that web pages show: the machine must have time left while all goes well."""
+    """A photo in the size that web pages show: the machine must have time left while all goes well."""
     file = io.BytesIO()
     with Image.open(path) as photo:
         photo.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
@@ -119,7 +119,7 @@ class Round:
         """Whether every upload has its outcome."""
         return len(self.tagged) + len(self.dead) == len(self.hosts)
 
-    def add(self, record: Followed) -> None:
+    def add(self, record: OutputRecord) -> None:
         """Take a result or a dead letter; others' are none of its business."""
         name = record.key
         if name not in self.published:
@@ -130,7 +130,7 @@ class Round:
             self.dead[name] = record.fault.reason
 
     def times(self, *, good: bool) -> list[float]:
-        """Give how long each upload of the good sources took, or of the other one."""
+        """Seconds that each upload of the good sources took, or of the other one."""
         return [
             at - self.published[name]
             for name, at in self.tagged.items()
@@ -151,7 +151,7 @@ class Plan:
     silent: float
 
     def round(self, number: int) -> Round:
-        """Give a round: the clean one of each pair comes first in every other pair."""
+        """A round: the clean one of each pair comes first in every other pair."""
         chance = random.Random(f"{self.seed}/{number // 2}")
         hosts = [FLAPPING] * self.flapping + [GOOD[index % len(GOOD)] for index in range(self.good)]
         chance.shuffle(hosts)
@@ -176,7 +176,7 @@ class Run:
         producer = AIOKafkaProducer(bootstrap_servers=self._cluster.bootstrap, linger_ms=2)
         await producer.start()
         try:
-            async with Follower(connection, names, ("categorization", "dead-letter")) as follower:
+            async with OutputFollower(connection, names, ("categorization", "dead-letter")) as follower:
                 following = asyncio.create_task(self._follow(follower))
                 await self._round(producer, replace(self._plan, flapping=0, good=40).round(0))  # to warm up
                 self.rounds.clear()
@@ -206,18 +206,18 @@ class Run:
         self._sources.answers.clear()
         return current.over
 
-    async def _follow(self, follower: Follower) -> None:
+    async def _follow(self, follower: OutputFollower) -> None:
         async for record in follower.records():
             self.rounds[-1].add(record)
 
 
 def p99(times: list[float]) -> float:
-    """Give the 99th percentile; not a number without times."""
+    """The 99th percentile; not a number without times."""
     return statistics.quantiles(times, n=100, method="inclusive")[98] if len(times) > 1 else float("nan")
 
 
 def describe(done: Round, seconds: float, answers: Counter[str]) -> str:
-    """Tell of one round."""
+    """One round in a few words."""
     good, other = done.times(good=True), done.times(good=False)
     kind = f"flapping {dict(answers)}" if done.flaps else "clean"
     figures = f"{len(done.tagged)} of {len(done.hosts)} tagged in {seconds:.0f} s, {len(done.dead)} dead"
@@ -227,12 +227,12 @@ def describe(done: Round, seconds: float, answers: Counter[str]) -> str:
 
 
 def middle(times: list[float]) -> float:
-    """Give the median; not a number without times."""
+    """The median; not a number without times."""
     return statistics.median(times) if times else float("nan")
 
 
 def last_line(rounds: list[Round]) -> str:
-    """Give the line for machines."""
+    """The line for machines."""
     flapping = [done for done in rounds if done.flaps]
     clean = [done for done in rounds if not done.flaps]
     uploads = sum(host == FLAPPING for done in flapping for host in done.hosts.values())
@@ -245,7 +245,7 @@ def last_line(rounds: list[Round]) -> str:
 
 
 async def run_all(plan: Plan, bootstrap: str, folder: Path, environment: dict[str, str]) -> list[Round]:
-    """Start sources and worker; give the rounds."""
+    """Start sources and worker; return the rounds."""
     async with Sources(plan) as sources:
         allowed = ",".join(f"{host}:{sources.port}" for host in (FLAPPING, *GOOD))
         environment = {"TAGSTREAM_ALLOW_SOURCES": allowed, **environment}
@@ -259,7 +259,7 @@ async def run_all(plan: Plan, bootstrap: str, folder: Path, environment: dict[st
 
 
 def main(options: argparse.Namespace) -> int:
-    """Run; print; give the exit status."""
+    """Run; print; return the exit status."""
     pairs = options.pairs
     flapping, good = options.uploads // pairs, options.good // pairs
     plan = Plan(flapping, good, options.rate, pairs, options.seed, options.period, options.silent)

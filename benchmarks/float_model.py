@@ -23,7 +23,7 @@ _NAME = DEFAULT_ARTIFACT.name.removesuffix("_int8")
 
 
 def float_model(cache: Path = CACHE) -> Path:
-    """Give the folder; made at the first call.
+    """The folder of the float model; made at the first call.
 
     Raises:
         FileNotFoundError: The source weights are not installed.

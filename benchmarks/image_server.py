@@ -57,7 +57,7 @@ class _Conversation(asyncio.Protocol):
 
 
 def answer(photo: bytes, number: int) -> list[bytes | memoryview]:
-    """Give the parts of an answer whose body is the photo with a number in it."""
+    """The parts of an answer whose body is the photo with a number in it."""
     comment = b"\xff\xfe\x00\x0a" + number.to_bytes(8)
     length = len(photo) + len(comment)
     head = f"HTTP/1.1 200 OK\r\ncontent-type: image/jpeg\r\ncontent-length: {length}\r\n\r\n".encode()
@@ -65,7 +65,7 @@ def answer(photo: bytes, number: int) -> list[bytes | memoryview]:
 
 
 def tags_answer(tags: int, number: int) -> bytes:
-    """Give an answer for the stub tagger: eight tags, by Zipf's law, the same for the same number."""
+    """An answer for the stub tagger: eight tags, by Zipf's law, the same for the same number."""
     chance = random.Random(number)
     names = {f"tag{int(tags ** chance.random()) - 1}": 0.9 for _ in range(_TAGS_PER_IMAGE)}
     body = json.dumps(names).encode()

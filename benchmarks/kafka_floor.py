@@ -19,9 +19,9 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewTopic
 
-from benchmarks.place import open_place
 from benchmarks.processes import Program
 from benchmarks.program import parser_of
+from benchmarks.testbed import open_testbed
 from streams.kafka.admin import open_admin
 from streams.kafka.connection import KafkaConnection
 
@@ -31,7 +31,7 @@ _OUTPUTS = 6
 
 
 async def floor_ms(bootstrap: str, events: int = 100) -> list[float]:
-    """Give the times from before an event is handed to the producer until its answer is seen, in ms."""
+    """Measure the times from before an event is handed to the producer until its answer is seen, in ms."""
     prefix = f"floor-{uuid.uuid4().hex[:8]}"
     topics = [NewTopic(f"{prefix}.{number}", 1, 1) for number in range(_OUTPUTS + 1)]
     async with open_admin(KafkaConnection(bootstrap)) as admin:
@@ -85,7 +85,7 @@ async def _reader(bootstrap: str, topic: str, stack: AsyncExitStack) -> AIOKafka
 
 async def run() -> None:
     """Measure with a broker of one's own."""
-    async with open_place() as place:
+    async with open_testbed() as place:
         times = await floor_ms(place.bootstrap)
     print(json.dumps({"kafka_floor_p50_ms": median(times)}))
 

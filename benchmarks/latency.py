@@ -33,10 +33,10 @@ from benchmarks.kafka_floor import floor_ms
 from benchmarks.measured import DEADLINE, Topics
 from benchmarks.pairs import steady_rate
 from benchmarks.photo_sets import SETS, load_sets
-from benchmarks.place import Place, open_place
 from benchmarks.processes import Program
 from benchmarks.program import parser_of
 from benchmarks.stream import uploads
+from benchmarks.testbed import Testbed, open_testbed
 from benchmarks.workers import Workers
 from model import Tagger, decode
 
@@ -54,7 +54,7 @@ class Arrivals:
         inside: How long their images were in work, from intake to tags, in milliseconds.
     """
 
-    def __init__(self, place: Place, topics: Topics) -> None:
+    def __init__(self, place: Testbed, topics: Topics) -> None:
         self.times: dict[str, float] = {}
         self.inside: dict[str, float] = {}
         self._places = [TopicPartition(topics.results, partition) for partition in range(topics.partitions)]
@@ -94,7 +94,7 @@ class Arrivals:
 class Client:
     """Publishes events one by one and learns how long their results take."""
 
-    def __init__(self, place: Place, workers: Workers, producer: AIOKafkaProducer) -> None:
+    def __init__(self, place: Testbed, workers: Workers, producer: AIOKafkaProducer) -> None:
         self._place = place
         self._workers = workers
         self._producer = producer
@@ -108,7 +108,7 @@ class Client:
         await self._producer.send(self._workers.topics.uploads, msgspec.json.encode(event), name.encode())
 
     async def latencies(self, arrivals: Arrivals) -> list[float]:
-        """Wait for all results; give their times in milliseconds, in the order of the events."""
+        """Wait for all results; return their times in milliseconds, in the order of the events."""
         await arrivals.until(len(self._sent))
         found = [(arrivals.times[name] - sent) * 1000 for name, sent in self._sent.items()]
         self._sent.clear()
@@ -138,7 +138,7 @@ async def at_low_load(
 
 
 async def full_rate(client: Client, arrivals: Arrivals, photos: str, numbers: range) -> float:
-    """Publish all at once; give the results per second, with the same reader as at load."""
+    """Publish all at once; return the results per second, with the same reader as at load."""
     for number in numbers:
         await client.publish(photos, number)
     await client.latencies(arrivals)
@@ -157,15 +157,15 @@ async def at_load(
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    """Give the percentiles that matter."""
+    """The percentiles that matter."""
     cuts = quantiles(values, n=100)
     return {"p50": cuts[49], "p90": cuts[89], "p99": cuts[98]}
 
 
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure both; give the figures."""
+    """Measure both; return the figures."""
     async with AsyncExitStack() as stack:
-        place = await stack.enter_async_context(open_place())
+        place = await stack.enter_async_context(open_testbed())
         model = ["--model", str(options.model)] if options.model else []
         bare = Program("benchmarks.latency", "--orders", "--server", place.server, *model)
         stack.push_async_callback(bare.stop)
@@ -243,7 +243,7 @@ def show(report: dict[str, Any]) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what can be chosen."""
+    """Declare what can be chosen."""
     parser.add_argument("--uploads", type=int, default=150, help="at low load")
     parser.add_argument("--set", choices=SETS, default="mixed")
     parser.add_argument("--busy-seconds", type=float, default=30, help="at 80 %% load")

@@ -50,7 +50,7 @@ class Fresh:
     behind: list[int] = []  # noqa: RUF012 - nobody changes it
 
     def as_of(self) -> list[Freshness]:
-        """Tell how far the partitions are."""
+        """How far the partitions are."""
         return [Freshness(number, ready=True, next_offset=1, lag=0) for number in range(PARTITIONS)]
 
 
@@ -101,12 +101,12 @@ class Synthetic:
 
 
 def exact(row: dict[str, object]) -> bytes:
-    """Give a row as JSON, in a buffer of its own size."""
+    """A row as JSON, in a buffer of its own size."""
     return bytes(memoryview(orjson.dumps(row)))
 
 
 def image_row(number: int, at: int, user: str, tags: list[str], confidences: list[float]) -> bytes:
-    """Give a row as the fold writes it."""
+    """A row as the fold writes it."""
     cause = ["kafka:image.uploads", f"image.uploads/{number % PARTITIONS}/{number}", "image.uploaded"]
     change = {"at": at, "cause": cause, "rules": RULES, "models": {"imagga_tagging": ["lite2", "1"]}}
     change |= {"added": tags, "removed": []}
@@ -132,7 +132,7 @@ def image_row(number: int, at: int, user: str, tags: list[str], confidences: lis
 
 
 def questions(synthetic: Synthetic) -> dict[str, tuple[str, Callable[[], Texts]]]:
-    """Give path and drawn parameters of each kind of question."""
+    """Path and drawn parameters of each kind of question."""
     hot, warm, cold = "tag-00000", "tag-00100", "tag-05000"
     tag, user = synthetic.tag, synthetic.user
     return {
@@ -165,7 +165,7 @@ async def ask(route: Route, given: Texts) -> None:
 
 
 async def measure(route: Route, drawn: Callable[[], Texts], rounds: int) -> tuple[float, ...]:
-    """Give p50 and p99 by the clock, then of processor time, in milliseconds."""
+    """Measure p50 and p99 by the clock, then of processor time, in milliseconds."""
     await ask(route, drawn())
     taken, used = [], []
     for _ in range(rounds):
@@ -178,13 +178,13 @@ async def measure(route: Route, drawn: Callable[[], Texts], rounds: int) -> tupl
 
 
 def percentiles(values: list[float]) -> tuple[float, float]:
-    """Give p50 and p99."""
+    """The p50 and p99."""
     values = sorted(values)
     return values[len(values) // 2], values[len(values) * 99 // 100]
 
 
 def resident() -> float:
-    """Give this process's memory in MB."""
+    """This process's memory in MB."""
     fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
     return int(fields[1]) * 4096 / 1e6
 

@@ -200,7 +200,7 @@ class Limit:
 
 
 def limit_program(add_on: Path | None, threads: int) -> Program:
-    """Give the process behind `Limit`, not yet started."""
+    """The process behind `Limit`, not yet started."""
     model = ["--add-on", str(add_on)] if add_on else []
     return Program("benchmarks.limit", "--orders", "--threads", str(threads), *model)
 

@@ -57,7 +57,7 @@ CHUNK = 5000
 
 
 def uploads(options: argparse.Namespace, *, first: int = 0, weeks: int = 1) -> Iterator[UploadData]:
-    """Give the stream of uploads, the same for the same seed.
+    """The stream of uploads, the same for the same seed.
 
     Args:
         options: How many tags, users and images there are.
@@ -104,7 +104,7 @@ async def publish(cluster: Cluster, events: Iterator[UploadData]) -> None:
 
 
 async def folded(cluster: Cluster, worker: int) -> int:
-    """Give how many uploads a worker has folded in, as it says itself."""
+    """How many uploads a worker has folded in, as it says itself."""
     states = (await cluster.get(worker, "/readyz"))["partitions"]
     return sum(state["next_offset"] for state in states)
 
@@ -242,7 +242,7 @@ async def run(options: argparse.Namespace, bootstrap: str, folder: Path) -> dict
 
 @contextlib.asynccontextmanager
 async def publishing(cluster: Cluster, options: argparse.Namespace) -> AsyncIterator[list[str]]:
-    """Publish `options.rate` uploads per second meanwhile; give the list of those that were sent."""
+    """Publish `options.rate` uploads per second meanwhile; return the list of those that were sent."""
     sent: list[str] = []
     more = argparse.Namespace(**{**vars(options), "images": 10**9, "seed": options.seed + 1})
 
@@ -265,7 +265,7 @@ async def publishing(cluster: Cluster, options: argparse.Namespace) -> AsyncIter
 
 
 def disk_mb(folder: Path) -> int:
-    """Give the size of all files below a folder."""
+    """The size of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) // 1_000_000
 
 

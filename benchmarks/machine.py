@@ -14,7 +14,7 @@ _PEERS = ("quixstreams", "bytewax", "mosec")
 
 
 def commit() -> str:
-    """Give the commit, marked where files were changed since."""
+    """The commit, marked where files were changed since."""
 
     def git(*words: str) -> str:
         answer = subprocess.run(["git", *words], capture_output=True, text=True, check=False)  # noqa: S607
@@ -40,7 +40,7 @@ def machine() -> dict[str, Any]:
 
 
 def versions(peers_python: Path) -> dict[str, str]:
-    """Give the versions of what the figures depend on."""
+    """The versions of what the figures depend on."""
     found = {"python": platform.python_version(), "kafka": _kafka()}
     found |= {name: metadata.version(name) for name in _PACKAGES}
     program = "import sys; from importlib.metadata import version as v; print(v(sys.argv[1]))"

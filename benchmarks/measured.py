@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.pairs import Run, steady_rate
-from benchmarks.place import Place
 from benchmarks.processes import cpu_seconds, resident_mb
 from benchmarks.stream import Results, publish, uploads
+from benchmarks.testbed import Testbed
 
 DEADLINE = 300.0  # seconds
 
@@ -29,7 +29,7 @@ class Measured:
 
 
 async def measure_run(
-    place: Place,
+    place: Testbed,
     topics: Topics,
     pids: Callable[[], Sequence[int]],
     photos: str,

@@ -20,11 +20,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from benchmarks.image_server import TAGS
 from benchmarks.photo_sets import CACHE
-from benchmarks.place import Place, open_place
 from benchmarks.processes import cpu_seconds, resident_mb
 from benchmarks.program import run_program
 from benchmarks.samples import Sample, sampled, sparkline, write_plot
 from benchmarks.stream import publish, uploads
+from benchmarks.testbed import Testbed, open_testbed
 from benchmarks.workers import Workers
 from schemas.uploads import UploadData
 from streams.app.settings import Settings
@@ -38,12 +38,12 @@ _DEADLINE = 900.0  # seconds
 
 
 async def folded(workers: Workers) -> int:
-    """Give how many uploads are done, as the worker says."""
+    """How many uploads are done, as the worker says."""
     states = (await workers.cluster.get(0, "/readyz"))["partitions"]
     return sum(state["next_offset"] for state in states)
 
 
-async def over_many(place: Place, count: int) -> dict[str, Any]:
+async def over_many(place: Testbed, count: int) -> dict[str, Any]:
     """Fold many uploads of few images."""
     workers = Workers("worker", place, environment=_STUB, warm_up=False)
     async with workers:
@@ -71,8 +71,8 @@ async def over_many(place: Place, count: int) -> dict[str, Any]:
     }
 
 
-def _again(place: Place, numbers: range) -> list[UploadData]:
-    """Give uploads whose images come again and again."""
+def _again(place: Testbed, numbers: range) -> list[UploadData]:
+    """Uploads whose images come again and again."""
     found = []
     for number in numbers:
         (event,) = uploads(place.server, f"{TAGS}1000", number, 1)
@@ -88,7 +88,7 @@ def growth(samples: Sequence[Sample]) -> float:
     return median(values[-quarter:]) / median(values[quarter : 2 * quarter] or values)
 
 
-async def behind_backlog(place: Place, count: int, seconds: float) -> dict[str, Any]:
+async def behind_backlog(place: Testbed, count: int, seconds: float) -> dict[str, Any]:
     """Start a worker before a backlog and watch it for a while."""
     workers = Workers("worker", place, environment={"TAGSTREAM_LOG_LEVEL": "INFO"}, warm_up=False)
     names = workers.cluster.names
@@ -113,7 +113,7 @@ async def behind_backlog(place: Place, count: int, seconds: float) -> dict[str, 
     }
 
 
-async def _members(place: Place, group: str) -> int:
+async def _members(place: Testbed, group: str) -> int:
     admin = AIOKafkaAdminClient(bootstrap_servers=place.bootstrap)
     await admin.start()
     try:
@@ -125,7 +125,7 @@ async def _members(place: Place, group: str) -> int:
 
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Do both."""
-    async with open_place() as place:
+    async with open_testbed() as place:
         many = await over_many(place, options.uploads)
         backlog = await behind_backlog(place, options.backlog, options.backlog_seconds)
     titles = {
@@ -151,7 +151,7 @@ def show(report: dict[str, Any]) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what can be chosen."""
+    """Declare what can be chosen."""
     parser.add_argument("--uploads", type=int, default=100_000, help="folded in")
     parser.add_argument("--backlog", type=int, default=100_000, help="uploads that wait")
     parser.add_argument("--backlog-seconds", type=float, default=20, help="for which they are watched")

@@ -34,7 +34,7 @@ _TAGS = [name.replace("_", " ").encode() for name in f"{_PNG} {_BOXES}".split()]
 
 
 def seeds() -> dict[str, bytes]:
-    """Give whole, good files of every format that is decoded, by name."""
+    """Whole, good files of every format that is decoded, by name."""
     photos = [Image.open(path).convert("RGB").resize((SIDE, SIDE)) for path in PHOTOS[:4]]
     first, second, third, fourth = photos
     exif = Image.Exif()
@@ -173,7 +173,7 @@ MUTATORS: tuple[Callable[[bytearray, random.Random, bytes], bytearray], ...] = (
 
 
 def mutated(originals: dict[str, bytes], number: int, seed: int = SEED) -> tuple[str, bytes]:
-    """Give the name and the bytes of a mutated image; the same for the same number and seed."""
+    """The name and the bytes of a mutated image; the same for the same number and seed."""
     chance = random.Random(f"{seed}/{number}")
     name = chance.choice(list(originals))
     data = bytearray(originals[name])
@@ -186,7 +186,7 @@ def mutated(originals: dict[str, bytes], number: int, seed: int = SEED) -> tuple
 
 
 def hostile(count: int, most_bombs: int, seed: int = SEED) -> Iterator[tuple[str, bytes]]:
-    """Give that many files: bombs of all kinds, and mutated images."""
+    """That many files: bombs of all kinds, and mutated images."""
     step = max(len(BOMBS) // most_bombs, 1) if most_bombs else 1
     bombs = list(BOMBS)[::step][: min(count, most_bombs)]
     for name in bombs:

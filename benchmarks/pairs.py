@@ -86,7 +86,7 @@ def cpu_ratio(ours: Sequence[Run], theirs: Sequence[Run]) -> Spread:
 
 
 def steady_rate(finished: Sequence[float]) -> float:
-    """Give the events per second between the first and the last tenth.
+    """Events per second between the first and the last tenth.
 
     Args:
         finished: When each was finished, in seconds.

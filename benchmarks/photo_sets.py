@@ -28,7 +28,7 @@ _VERSION = "1"  # of how the sets are made
 
 
 def load_sets(photos: Path | None = None, cache: Path = CACHE) -> dict[str, list[bytes]]:
-    """Give each set's files, made at the first call and kept in `cache`.
+    """Each set's files, made at the first call and kept in `cache`.
 
     Args:
         photos: A folder of JPEG files to use instead of the samples.

@@ -27,18 +27,18 @@ from typing import Any
 from benchmarks.limit import Limit, limit_program
 from benchmarks.pairs import Run, Spread, cpu_ratio, interleave, rate_ratio
 from benchmarks.photo_sets import SETS
-from benchmarks.place import open_place
 from benchmarks.processes import only_on
 from benchmarks.program import run_program
+from benchmarks.testbed import open_testbed
 from benchmarks.workers import Workers
 
 _FEWEST = 60  # images in a run
 
 
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Run the pipeline and both limits in turns, on each set; give the figures by set."""
+    """Run the pipeline and both limits in turns, on each set; return the figures by set."""
     async with AsyncExitStack() as stack:
-        place = await stack.enter_async_context(open_place(pinned=options.pinned, photos=options.photos))
+        place = await stack.enter_async_context(open_testbed(pinned=options.pinned, photos=options.photos))
         program = limit_program(options.model, place.threads)
         stack.push_async_callback(program.stop)
         with only_on(place.cores):
@@ -61,7 +61,7 @@ async def _images(http: Limit, photos: str, seconds: float) -> int:
 
 
 def summary(runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
-    """Give ratios, then the figures behind them."""
+    """Ratios, then the figures behind them."""
     ours, http, bare = runs["pipeline"], runs["limit_http"], runs["limit"]
     figures = {
         name: {
@@ -91,7 +91,7 @@ def show(report: Mapping[str, Any]) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what can be chosen."""
+    """Declare what can be chosen."""
     parser.add_argument("--sets", default=",".join(SETS), help="separated by commas")
     parser.add_argument("--pairs", type=int, default=5, help="rounds per set")
     parser.add_argument("--seconds", type=float, default=8, help="about the length of a run")

@@ -28,12 +28,12 @@ def _parents() -> dict[int, int]:
 
 
 def children(root: int) -> list[int]:
-    """Give the processes that a process has started."""
+    """The processes that a process has started."""
     return [child for child, parent in _parents().items() if parent == root]
 
 
 def tree(root: int) -> list[int]:
-    """Give a process and all that descend from it."""
+    """A process and all that descend from it."""
     parents = _parents()
     found = [root]
     for pid in found:
@@ -42,12 +42,12 @@ def tree(root: int) -> list[int]:
 
 
 def cpu_seconds(*roots: int) -> float:
-    """Give the CPU time, user and system, of processes and their descendants that live."""
+    """The CPU time, user and system, of processes and their descendants that live."""
     return sum(_cpu(Path(f"/proc/{pid}")) for root in roots for pid in tree(root))
 
 
 def main_thread_seconds(pid: int) -> float:
-    """Give the CPU time of a process's first thread: with asyncio, that of its event loop."""
+    """The CPU time of a process's first thread: with asyncio, that of its event loop."""
     return _cpu(Path(f"/proc/{pid}/task/{pid}"))
 
 
@@ -60,7 +60,7 @@ def _cpu(path: Path) -> float:
 
 
 def resident_mb(*roots: int, peak: bool = False) -> float:
-    """Give the memory of processes and their descendants, now or at most, in MB."""
+    """The memory of processes and their descendants, now or at most, in MB."""
     field = "VmHWM:" if peak else "VmRSS:"
     total = 0
     for pid in (pid for root in roots for pid in tree(root)):
@@ -79,7 +79,7 @@ def pin(pids: Iterable[int], cores: set[int]) -> None:
 
 
 def free_port() -> int:
-    """Give a port that nobody listens on now."""
+    """A port that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
@@ -104,7 +104,7 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """Give the process's number."""
+        """The process's number."""
         return self._running.pid
 
     @property
@@ -114,13 +114,13 @@ class Program:
         return self._process
 
     async def start(self) -> Any:  # noqa: ANN401 - JSON
-        """Start; give its first line."""
+        """Start; return its first line."""
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(*self._command, stdin=pipe, stdout=pipe)
         return await self._line()
 
     async def ask(self, order: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
-        """Give an order and wait for the answer."""
+        """Send an order and wait for the answer."""
         cast("asyncio.StreamWriter", self._running.stdin).write(orjson.dumps(order) + b"\n")
         return await self._line()
 

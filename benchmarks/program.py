@@ -10,7 +10,7 @@ Report = dict[str, Any]
 
 
 def parser_of(description: str | None) -> argparse.ArgumentParser:
-    """Give a parser that says what a module's docstring says."""
+    """A parser that says what a module's docstring says."""
     return argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )

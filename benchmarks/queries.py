@@ -26,7 +26,7 @@ from streams.fold.uploaders import Uploaders
 from streams.state.loading import load
 from streams.state.partition import PartitionState as State
 from streams.state.trends.index import TrendIndex
-from streams.web.api.retained import KeptBuckets
+from streams.web.api.retained import RetainedBuckets
 from streams.web.api.routes import Route
 from streams.web.api.trends import TrendRoutes
 
@@ -56,12 +56,12 @@ class Fresh:
     behind: list[int] = []  # noqa: RUF012 - nobody changes it
 
     def as_of(self) -> list[PartitionState]:
-        """Tell how far the partitions are."""
+        """How far the partitions are."""
         return [PartitionState(number, ready=True, next_offset=1, lag=0) for number in range(PARTITIONS)]
 
 
 def synthetic_rows(images: int, seed: int = 1) -> Iterator[tuple[int, str, bytes]]:
-    """Give partition, key and value of the rows that so many images leave."""
+    """Partition, key and value of the rows that so many images leave."""
     random = np.random.default_rng(seed)
     counts: dict[tuple[int, str], int] = defaultdict(int)
     sketches: dict[tuple[int, str], Uploaders] = defaultdict(Uploaders)
@@ -119,8 +119,8 @@ async def run(options: argparse.Namespace) -> None:
     print(
         f"{options.images:,} images, {number:,} rows: loaded with {cpu / number * 1e6:.2f} µs of cpu per row"
     )
-    kept = KeptBuckets(Retention.of(Settings()), states)
-    routes = {route.path: route for route in TrendRoutes(index, Fresh(), lambda: NOW, kept).routes()}
+    retained = RetainedBuckets(Retention.of(Settings()), states)
+    routes = {route.path: route for route in TrendRoutes(index, Fresh(), lambda: NOW, retained).routes()}
     await measure(routes, options.rounds)
 
 

@@ -31,7 +31,7 @@ QUERIES = {
 
 
 async def restart(cluster: Cluster, workers: int) -> dict[str, object]:
-    """Start the workers; give the seconds until uploads are worked on, and until all answers are complete.
+    """Start the workers; return the seconds until uploads are worked on, and until all answers are complete.
 
     Besides, for each worker, its processor time and memory by then.
     """
@@ -106,7 +106,7 @@ class Questions:
         }
 
     async def _outcome(self, client: httpx.AsyncClient, worker: int, path: str) -> str:
-        """Ask once; give the status, or the error that there was instead."""
+        """Ask once; return the status, or the error that there was instead."""
         tag = int(self._options.tags ** self._dice.random()) - 1
         user = self._dice.randrange(self._options.users)
         url = f"http://127.0.0.1:{self._cluster.ports[worker]}" + path.format(tag=tag, user=user)

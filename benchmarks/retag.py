@@ -60,20 +60,20 @@ class Image(NamedTuple):
     removed: tuple[str, ...]
 
     def upload(self) -> UploadData:
-        """Give its upload."""
+        """The upload of the image."""
         url = "data:application/json," + quote(json.dumps(self.scores, separators=(",", ":")))
         moment = datetime.fromtimestamp(self.at / 1000, UTC).isoformat()
         return UploadData(public_id=self.name, url=url, user_id=self.user, uploaded_at=moment)
 
     def edit(self) -> UploadData:
-        """Give a person's edit of it."""
+        """A person's edit of it."""
         added, removed = list(self.added) or None, list(self.removed) or None
         kind = "image.tags-edited"
         return UploadData(type=kind, public_id=self.name, added=added, removed=removed, by="ann")
 
     @property
     def name(self) -> str:
-        """Give its public id."""
+        """Its public id."""
         return f"image-{self.number}"
 
 
@@ -95,7 +95,7 @@ def draw(count: int, seed: int = 1) -> Iterator[Image]:
 
 
 def tags_of(image: Image) -> dict[str, list[str]]:
-    """Give the tags that an image must have, with their sources: computed from its upload and the rules."""
+    """The tags that an image must have, with their sources: computed from its upload and the rules."""
     named: dict[str, float] = {}
     for tag, confidence in image.scores.items():
         name = RENAMED.get(tag, tag)
@@ -109,7 +109,7 @@ def tags_of(image: Image) -> dict[str, list[str]]:
 
 
 def count_from_scratch(images: list[Image]) -> tuple[dict[str, Any], dict[str, Counter[str]]]:
-    """Give what the rows of counts and of interests must say, by their keys."""
+    """What the rows of counts and of interests must say, by their keys."""
     counts: dict[str, Any] = defaultdict(lambda: [0, Counter()])
     interests: dict[str, Counter[str]] = defaultdict(Counter)
     for image in images:
@@ -145,7 +145,7 @@ async def differences(cluster: Cluster, images: list[Image]) -> int:
 
 
 async def fill(cluster: Cluster, images: list[Image]) -> float:
-    """Upload and edit; give the seconds."""
+    """Upload and edit; return the seconds."""
     started, published = time.monotonic(), 0
     for begin in range(0, len(images), CHUNK):
         chunk = images[begin : begin + CHUNK]
@@ -158,7 +158,7 @@ async def fill(cluster: Cluster, images: list[Image]) -> float:
 
 
 async def retag(cluster: Cluster, rules: Path, *, dry_run: bool) -> tuple[Report, float]:
-    """Re-tag all images; give the report and the seconds."""
+    """Re-tag all images; return the report and the seconds."""
     settings = Settings(app_id=cluster.name, topic_prefix=cluster.names.prefix, rules=rules)
     options = RetagOptions(uuid.uuid4().hex, "rules", dry_run=dry_run)
     job = RetagJob(KafkaConnection(cluster.bootstrap), settings, options)
@@ -211,7 +211,7 @@ async def run(options: argparse.Namespace, bootstrap: str, folder: Path) -> dict
 
 
 def main() -> int:
-    """Read the command line and run; give 1 if a count is wrong."""
+    """Read the command line and run; return 1 if a count is wrong."""
     parser = parser_of(__doc__)
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=1)

@@ -21,9 +21,9 @@ from typing import Any, Self
 from benchmarks.image_server import TAGS
 from benchmarks.pairs import Run, Spread, rate_ratio
 from benchmarks.photo_sets import SETS
-from benchmarks.place import Place, open_place
 from benchmarks.processes import pin, resident_mb, tree
 from benchmarks.program import run_program
+from benchmarks.testbed import Testbed, open_testbed
 from benchmarks.workers import WARM_UP, Workers
 
 _STUB = {"TAGSTREAM_TAGGER": "stub", "TAGSTREAM_SNAPSHOT_INTERVAL": "0"}
@@ -34,7 +34,7 @@ _BLOCKS = 5  # of uploads, one after the other, for the growth with images
 class OnCores:
     """So many workers, each on a core of its own, with everything else on the same cores; a contestant."""
 
-    def __init__(self, place: Place, count: int) -> None:
+    def __init__(self, place: Testbed, count: int) -> None:
         self.name = _NAMES[count]
         cores = sorted(os.sched_getaffinity(0))[:count]
         self._place = place
@@ -59,7 +59,7 @@ class OnCores:
             pin([*broker, self._place.server_pid, os.getpid()], before)
 
 
-async def with_cores(place: Place, options: argparse.Namespace) -> dict[str, Any]:
+async def with_cores(place: Testbed, options: argparse.Namespace) -> dict[str, Any]:
     """Compare one worker on one core with several."""
     counts = [count for count in _NAMES if count <= len(os.sched_getaffinity(0))]
     runs: dict[str, list[Run]] = {_NAMES[count]: [] for count in counts}
@@ -75,7 +75,7 @@ async def with_cores(place: Place, options: argparse.Namespace) -> dict[str, Any
     return {name: ratio for name, ratio in ratios.items() if name != "one_over_one"} | {"rates": rates}
 
 
-async def with_partitions(place: Place, partitions: int, uploads: int) -> dict[str, float]:
+async def with_partitions(place: Testbed, partitions: int, uploads: int) -> dict[str, float]:
     """Measure the cost of an upload, and of a start, with so many partitions."""
     workers = Workers("stub", place, partitions=partitions, environment=_STUB, warm_up=False)
     started = time.monotonic()
@@ -84,13 +84,13 @@ async def with_partitions(place: Place, partitions: int, uploads: int) -> dict[s
         return {"start_s": seconds} | await _block(workers, 1000, uploads)
 
 
-async def with_tags(place: Place, tags: int, uploads: int) -> dict[str, float]:
+async def with_tags(place: Testbed, tags: int, uploads: int) -> dict[str, float]:
     """Measure the cost of an upload where so many tags are in use."""
     async with Workers("stub", place, environment=_STUB, warm_up=False) as workers:
         return await _block(workers, tags, uploads)
 
 
-async def with_images(place: Place, uploads: int) -> list[dict[str, float]]:
+async def with_images(place: Testbed, uploads: int) -> list[dict[str, float]]:
     """Measure the cost of an upload while images become more and more."""
     async with Workers("stub", place, environment=_STUB, warm_up=False) as workers:
         return [
@@ -106,7 +106,7 @@ async def _block(workers: Workers, tags: int, uploads: int) -> dict[str, float]:
 
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Do all."""
-    async with open_place() as place:
+    async with open_testbed() as place:
         report: dict[str, Any] = {"workers": await with_cores(place, options)}
         report["images"] = await with_images(place, options.uploads)
         report["tags"] = {
@@ -143,7 +143,7 @@ def _line(name: str, figures: dict[str, float]) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what can be chosen."""
+    """Declare what can be chosen."""
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=8, help="about the length of a run of one worker")
     parser.add_argument("--set", choices=SETS, default="mixed")

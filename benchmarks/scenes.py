@@ -31,7 +31,7 @@ BINS = np.linspace(0, 1, 11)
 
 
 def read_labels(folder: Path) -> dict[str, set[str]]:
-    """Give the tags of each file, those that cannot be told with their question mark."""
+    """The tags of each file, those that cannot be told with their question mark."""
     labels: dict[str, set[str]] = defaultdict(set)
     with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -40,7 +40,7 @@ def read_labels(folder: Path) -> dict[str, set[str]]:
 
 
 def look(tagger: SceneTagger, folder: Path, names: list[str]) -> tuple[NDArray[np.float32], list[Picture]]:
-    """Give the classifier's outputs, and what the tagger glances at."""
+    """The classifier's outputs, and what the tagger glances at."""
     views = (tagger.classifier.view, tagger.glance)
     outputs, pictures, spent = [], [], 0.0
     for name in names:
@@ -56,7 +56,7 @@ def look(tagger: SceneTagger, folder: Path, names: list[str]) -> tuple[NDArray[n
 
 
 def judge(truth: NDArray[np.int8], found: NDArray[np.float32], threshold: float) -> str:
-    """Tell how often a tag is right, wrong and missed, and how far off its confidence is."""
+    """How often a tag is right, wrong and missed, and how far off its confidence is."""
     yes = found > threshold
     right, wrong = int((yes & (truth == 1)).sum()), int((yes & (truth == 0)).sum())
     missed = int((~yes & (truth == 1)).sum())
@@ -70,7 +70,7 @@ def judge(truth: NDArray[np.int8], found: NDArray[np.float32], threshold: float)
 
 
 def fit(evidence: NDArray[np.float32], truth: NDArray[np.int8]) -> tuple[float, NDArray[np.float64]]:
-    """Give constant and weights of a logistic regression."""
+    """Constant and weights of a logistic regression."""
     mean, deviation = evidence.mean(axis=0), evidence.std(axis=0) + 1e-6
     found = LogisticRegression(C=STRENGTH, max_iter=2000).fit((evidence - mean) / deviation, truth)
     weights = found.coef_[0] / deviation

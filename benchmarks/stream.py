@@ -15,7 +15,7 @@ _USERS = 1000
 
 
 def uploads(server: str, photos: str, first: int, count: int) -> Iterator[UploadData]:
-    """Give events that each name another image of a set."""
+    """Events that each name another image of a set."""
     now = time.time()
     for number in range(first, first + count):
         yield UploadData(
@@ -70,7 +70,7 @@ class Results:
         await self._consumer.stop()
 
     async def next(self, count: int, seconds: float) -> list[tuple[float, bytes]]:
-        """Wait for so many results; give the time that each carries, in seconds, and its value.
+        """Wait for so many results; return the time that each carries, in seconds, and its value.
 
         Raises:
             TimeoutError: Fewer came.

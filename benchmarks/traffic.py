@@ -41,7 +41,7 @@ async def publish_steadily(cluster: Cluster, events: Sequence[UploadData], rate:
 
 
 def sizes(messages: Sequence[ConsumerRecord], images: int) -> dict[str, float]:
-    """Give records and bytes per image, and the bytes of the last record of each key."""
+    """Records and bytes per image, and the bytes of the last record of each key."""
     last = {(message.partition, message.key): size(message) for message in messages}
     return {
         "records": len(messages) / images,
@@ -51,7 +51,7 @@ def sizes(messages: Sequence[ConsumerRecord], images: int) -> dict[str, float]:
 
 
 def size(message: ConsumerRecord) -> int:
-    """Give the bytes of a record's key, value and headers."""
+    """Bytes of a record's key, value and headers."""
     headers = sum(len(name) + len(value or b"") for name, value in message.headers)
     return len(message.key or b"") + len(message.value or b"") + headers
 

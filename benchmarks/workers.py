@@ -18,8 +18,8 @@ from support.cluster import Cluster
 
 from benchmarks.measured import Topics, measure_run
 from benchmarks.pairs import Run
-from benchmarks.place import Place
 from benchmarks.processes import main_thread_seconds, only_on
+from benchmarks.testbed import Testbed
 
 WARM_UP = 40  # images
 _STAGES = ("fetch", "decode", "inference", "total")
@@ -36,7 +36,7 @@ class Workers:
     def __init__(
         self,
         name: str,
-        place: Place,
+        place: Testbed,
         *,
         count: int = 1,
         partitions: int = 4,
@@ -75,12 +75,12 @@ class Workers:
 
     @property
     def pids(self) -> list[int]:
-        """Give the workers' processes."""
+        """The workers' processes."""
         return [process.pid for process in self.cluster.processes.values()]
 
     @property
     def topics(self) -> Topics:
-        """Give the topics between us and them."""
+        """The topics between us and them."""
         names = self.cluster.names
         return Topics(names.uploads, names.categorizations, self.cluster.partitions)
 
@@ -102,7 +102,7 @@ class Workers:
         await self.cluster.close()
 
     def numbers(self, images: int) -> range:
-        """Give numbers for so many images that were not used before."""
+        """Numbers for so many images that were not used before."""
         first, self._next = self._next, self._next + images
         return range(first, first + images)
 
@@ -120,7 +120,7 @@ class Workers:
 
 
 def _stages(values: Iterable[bytes]) -> dict[str, float]:
-    """Give the median of each stage's time, and the 99th percentile of the whole, from intake to tags."""
+    """The median of each stage's time, and the 99th percentile of the whole, from intake to tags."""
     timings = [orjson.loads(value)["timings_ms"] for value in values]
     cuts = {stage: quantiles([timing[stage] for timing in timings], n=100) for stage in _STAGES}
     return {f"{stage}_p50_ms": cuts[stage][49] for stage in _STAGES} | {"total_p99_ms": cuts["total"][98]}

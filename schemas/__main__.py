@@ -9,7 +9,7 @@ FOLDER = Path(__file__).parent / "json"
 
 
 def main(arguments: list[str], folder: Path = FOLDER) -> int:
-    """Write or check the schema files; give the exit status."""
+    """Write or check the schema files; return the exit status."""
     if arguments not in ([], ["--check"]):
         sys.stderr.write("usage: python -m schemas [--check]\n")
         return 2

@@ -131,7 +131,7 @@ def _envelope(
 
 
 def event_headers(**attributes: str) -> list[tuple[str, bytes]]:
-    """Give the Kafka headers of an event of ours in binary mode."""
+    """The Kafka headers of an event of ours in binary mode."""
     named = {"specversion": "1.0", **attributes}
     return [
         ("content-type", b"application/json"),

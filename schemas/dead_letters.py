@@ -51,7 +51,7 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 def dead_letter(record: Record, fault: Fault) -> tuple[bytes | None, bytes | None, list[tuple[str, Any]]]:
-    """Give key, value and headers of a dead letter: the record's own, if a record has room for them."""
+    """Key, value and headers of a dead letter: the record's own, if a record has room for them."""
     size = record.bytes_besides + len(record.value or b"")
     if size <= MAX_WHOLE_BYTES:
         return record.key, record.value, dead_letter_headers(record, fault)
@@ -61,7 +61,7 @@ def dead_letter(record: Record, fault: Fault) -> tuple[bytes | None, bytes | Non
 
 
 def dead_letter_headers(record: Record, fault: Fault) -> list[tuple[str, Any]]:
-    """Give the original headers, followed by those that explain the fault.
+    """The original headers, followed by those that explain the fault.
 
     A record that was a dead letter before and was published again sheds its old explanation.
     A header without a value keeps None, which Kafka tells apart from an empty one.

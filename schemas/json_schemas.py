@@ -36,7 +36,7 @@ PUBLISHED: dict[str, tuple[str, type[msgspec.Struct]]] = {
 
 
 def file_name(name: str) -> str:
-    """Give the name of a schema's file."""
+    """The name of a schema's file."""
     return f"{name}.schema.json"
 
 
@@ -55,7 +55,7 @@ def json_schema(name: str) -> dict[str, Any]:
 
 
 def rendered() -> dict[str, str]:
-    """Give the text of every schema file by its name."""
+    """The text of every schema file by its name."""
     return {
         file_name(name): msgspec.json.format(msgspec.json.encode(json_schema(name)), indent=2).decode() + "\n"
         for name in PUBLISHED

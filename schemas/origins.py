@@ -25,7 +25,7 @@ _PLACE = re.compile(r"([A-Za-z0-9._-]{1,249})/(0|[1-9][0-9]{0,9})/(0|[1-9][0-9]{
 _TIME = re.compile(r"0|-?[1-9][0-9]{0,18}")
 
 
-class Place(msgspec.Struct, frozen=True):
+class TopicPartitionOffset(msgspec.Struct, frozen=True):
     """Where a record is in Kafka."""
 
     topic: str
@@ -36,7 +36,7 @@ class Place(msgspec.Struct, frozen=True):
         return f"{self.topic}/{self.partition}/{self.offset}"
 
     @classmethod
-    def parse(cls, text: str) -> "Place | None":
+    def parse(cls, text: str) -> "TopicPartitionOffset | None":
         """Read `topic/partition/offset` in the one way in which it is written; None: it is no such text."""
         found = _PLACE.fullmatch(text)
         return cls(found[1], int(found[2]), int(found[3])) if found else None
@@ -45,14 +45,14 @@ class Place(msgspec.Struct, frozen=True):
 class Origin(msgspec.Struct, frozen=True):
     """Where and when an event was first published. `at` is in milliseconds since the epoch."""
 
-    place: Place
+    place: TopicPartitionOffset
     at: int
 
 
 def read_origin(headers: Headers) -> Origin | None:
     """Read the origin that a replay states; None where there is none, or none that can be read."""
     texts = header_texts([header for header in headers if header[0] in REPLAY_HEADERS])
-    place = Place.parse(texts.get(REPLAY_OF, ""))
+    place = TopicPartitionOffset.parse(texts.get(REPLAY_OF, ""))
     time = read_time(texts.get(REPLAY_TIME, ""))
     return Origin(place, time) if place and time is not None else None
 
@@ -63,5 +63,5 @@ def read_time(text: str) -> int | None:
 
 
 def header_texts(headers: Headers) -> dict[str, str]:
-    """Give the headers as texts; of several with one name the last counts."""
+    """The headers as texts; of several with one name the last counts."""
     return {name: (content or b"").decode(errors="replace") for name, content in headers}

@@ -119,5 +119,5 @@ _FOREIGN = Reason(
 
 
 def reason_of(code: str) -> Reason:
-    """Give the meaning and the cure of a reason; one that is not known says so."""
+    """The meaning and the cure of a reason; one that is not known says so."""
     return REASONS.get(HTTP if _HTTP_CODE.fullmatch(code) else code, _FOREIGN)

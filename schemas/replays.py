@@ -8,7 +8,7 @@ from schemas.origins import (
     REPLAY_OF,
     REPLAY_TIME,
     Origin,
-    Place,
+    TopicPartitionOffset,
     header_texts,
     read_origin,
     read_time,
@@ -18,22 +18,22 @@ from schemas.uploads import Record
 _OURS = frozenset({*FAULT_HEADERS, *REPLAY_HEADERS})
 
 
-def failed_place(headers: Headers) -> Place | None:
-    """Give the place of the record that failed; None where the letter is none of ours."""
+def failed_place(headers: Headers) -> TopicPartitionOffset | None:
+    """The place of the record that failed; None where the letter is none of ours."""
     texts = header_texts(headers)
     if texts.get("__connect.errors.class.name") != "tagstream":
         return None
     parts = (texts.get(f"__connect.errors.{part}", "") for part in ("topic", "partition", "offset"))
-    return Place.parse("/".join(parts))
+    return TopicPartitionOffset.parse("/".join(parts))
 
 
 def original_headers(headers: Headers) -> list[tuple[str, bytes | None]]:
-    """Give the headers without the explanation of a fault and without those of an earlier replay."""
+    """The headers without the explanation of a fault and without those of an earlier replay."""
     return [(name, content) for name, content in headers if name not in _OURS]
 
 
-def replay_headers(letter: Record, failed: Place) -> list[tuple[str, bytes | None]]:
-    """Give the original headers, followed by those that say what is replayed.
+def replay_headers(letter: Record, failed: TopicPartitionOffset) -> list[tuple[str, bytes | None]]:
+    """The original headers, followed by those that say what is replayed.
 
     The letter of an event that was replayed before keeps that event's first place and time.
 
@@ -45,18 +45,18 @@ def replay_headers(letter: Record, failed: Place) -> list[tuple[str, bytes | Non
     stated = {
         REPLAY_OF: str(origin.place),
         REPLAY_TIME: str(origin.at),
-        REPLAY_LETTER: str(Place(letter.topic, letter.partition, letter.offset)),
+        REPLAY_LETTER: str(TopicPartitionOffset(letter.topic, letter.partition, letter.offset)),
     }
     return [*original_headers(letter.headers), *((name, text.encode()) for name, text in stated.items())]
 
 
 def _published_at(letter: Record) -> int:
-    """Give the original record's time; letters of older versions do not tell it, and were written later."""
+    """The original record's time; letters of older versions do not tell it, and were written later."""
     time = read_time(header_texts(letter.headers).get("tagstream.timestamp", ""))
     return letter.timestamp if time is None else time
 
 
-def replayed_letter(headers: Headers) -> Place | None:
-    """Give the place of the dead letter that a record is a replay of; None: it is no replay."""
+def replayed_letter(headers: Headers) -> TopicPartitionOffset | None:
+    """The place of the dead letter that a record is a replay of; None: it is no replay."""
     texts = header_texts([header for header in headers if header[0] == REPLAY_LETTER])
-    return Place.parse(texts.get(REPLAY_LETTER, ""))
+    return TopicPartitionOffset.parse(texts.get(REPLAY_LETTER, ""))

@@ -9,7 +9,7 @@ import msgspec
 CATEGORIZED = "tagstream.image.categorized"
 TAGS_CHANGED = "tagstream.image.tags-changed"
 
-_Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+_TimeText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _Milliseconds = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -93,7 +93,7 @@ class Categorization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """Every tag of an image with its confidence, per add-on."""
 
     public_id: Annotated[str, msgspec.Meta(description="Identity of the image.")]
-    uploaded_at: Annotated[_Moment, msgspec.Meta(description="Event time of the upload, RFC 3339, UTC.")]
+    uploaded_at: Annotated[_TimeText, msgspec.Meta(description="Event time of the upload, RFC 3339, UTC.")]
     bytes: Annotated[_Count, msgspec.Meta(description="Size of the image as it was fetched.")]
     width: Annotated[_Count, msgspec.Meta(description="Pixels.")]
     height: Annotated[_Count, msgspec.Meta(description="Pixels.")]
@@ -148,6 +148,6 @@ class TagUpdate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def result_id(kind: str, source: str, event_id: str, add_ons: Iterable[str], model: str) -> str:
-    """Give the id of a result: the same upload, add-ons and models give the same id again."""
+    """Id of a result: the same upload, add-ons and models lead to the same id again."""
     parts = "\x1f".join((kind, source, event_id, ",".join(add_ons), model))
     return hashlib.sha256(parts.encode()).hexdigest()[:32]

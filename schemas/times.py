@@ -1,20 +1,20 @@
-"""Times: moments as answers give them, and a clock that nobody sets back."""
+"""Times: datetimes as answers have them, and a clock that nobody sets back."""
 
 import time
 from datetime import UTC, datetime, timedelta
 
 _OFFSET = time.time() - time.monotonic()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LEAST_MOMENT = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
-MOST_MOMENT = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+MIN_DATETIME_MS = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+MAX_DATETIME_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 
 
-def moment(at: int) -> datetime:
-    """Give the moment of a time in milliseconds; times beyond the calendar become its first or last moment.
+def utc_datetime(at: int) -> datetime:
+    """A time in milliseconds as a datetime; times beyond the calendar become its first or last moment.
 
     A Kafka timestamp may be any number: whoever publishes the record sets it.
     """
-    return _EPOCH + timedelta(milliseconds=min(max(at, LEAST_MOMENT), MOST_MOMENT))
+    return _EPOCH + timedelta(milliseconds=min(max(at, MIN_DATETIME_MS), MAX_DATETIME_MS))
 
 
 def steady_time() -> float:

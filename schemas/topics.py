@@ -64,7 +64,7 @@ class TopicNames:
 
     @property
     def configs(self) -> dict[str, dict[str, str]]:
-        """Give each topic with its configuration."""
+        """Each topic with its configuration."""
         size = {"max.message.bytes": str(MAX_RECORD_BYTES)}
         kept = {"cleanup.policy": "delete", "retention.ms": str(14 * _DAY_MS)} | size
         compacted = {

@@ -14,7 +14,7 @@ import msgspec
 from schemas.cloudevents import Envelope, Headers, open_envelope
 from schemas.errors import BadEventError
 from schemas.names import MAX_NAME, Name, check_visible
-from schemas.origins import Origin, Place, read_origin
+from schemas.origins import Origin, TopicPartitionOffset, read_origin
 
 MAX_TAGS = 1000  # Cloudinary's limit per image
 MAX_EVENT_BYTES = 1_048_576  # Kafka's own default limit of a record
@@ -182,7 +182,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def bytes_besides(self) -> int:
-        """Give the most bytes that key and headers take in a batch; a header's two lengths take up to ten."""
+        """The most bytes that key and headers take in a batch; a header's two lengths take up to ten."""
         names = sum(10 + len(name.encode(errors="replace")) for name, _ in self.headers)
         return len(self.key or b"") + names + sum(len(text or b"") for _, text in self.headers)
 
@@ -319,12 +319,12 @@ def _check_edit(upload_type: UploadType, data: UploadData) -> None:
 
 
 def _origin(record: Record) -> Origin:
-    """Give where and when the event was published first: a replay is the event that it replays."""
-    place = Place(record.topic, record.partition, record.offset)
+    """Where and when the event was published first: a replay is the event that it replays."""
+    place = TopicPartitionOffset(record.topic, record.partition, record.offset)
     return read_origin(record.headers) or Origin(place, record.timestamp)
 
 
-def _identity(envelope: Envelope, data: UploadData, place: Place) -> tuple[str, str]:
+def _identity(envelope: Envelope, data: UploadData, place: TopicPartitionOffset) -> tuple[str, str]:
     if envelope.source is not None and envelope.id is not None:
         return envelope.source, envelope.id
     return f"kafka:{place.topic}", data.event_id or str(place)
@@ -346,7 +346,7 @@ def _public_id(data: UploadData, key: bytes | None) -> str:
 
 
 def _event_time(text: str | None, published_at: int, kafka_timestamp: int) -> int:
-    """Give the event time in milliseconds.
+    """Event time in milliseconds.
 
     One that lies far in the future is refused: whatever came later would be older, and change nothing.
     """

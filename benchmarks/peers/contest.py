@@ -21,8 +21,8 @@ from typing import Any
 from benchmarks.pairs import Contestant, Run, Spread, cpu_ratio, interleave, rate_ratio
 from benchmarks.peers.contestants import PEERS, Contender, installed
 from benchmarks.photo_sets import SETS
-from benchmarks.place import Place, open_place
 from benchmarks.program import run_program
+from benchmarks.testbed import Testbed, open_testbed
 from benchmarks.workers import Workers
 
 _COUNTS = (1, 2, 4)
@@ -32,9 +32,9 @@ _FEWEST = 40  # images
 
 
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Let all run in turns; give ratios and figures by peer."""
+    """Let all run in turns; return ratios and figures by peer."""
     async with AsyncExitStack() as stack:
-        place = await stack.enter_async_context(open_place(pinned=options.pinned))
+        place = await stack.enter_async_context(open_testbed(pinned=options.pinned))
         ours = await stack.enter_async_context(Workers("tagstream", place, model=options.model))
         images = max(_FEWEST, int((await ours.run(options.set, 2 * _FEWEST)).rate * options.seconds))
         names = [name for name in options.only.split(",") if installed(options.python, name)]
@@ -51,7 +51,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
     return summary(runs) | {"set": options.set, "not_installed": missing}
 
 
-async def _best_count(name: str, place: Place, options: argparse.Namespace, images: int) -> int:
+async def _best_count(name: str, place: Testbed, options: argparse.Namespace, images: int) -> int:
     if not PEERS[name].scales:
         return 1
     rates = {}
@@ -63,7 +63,7 @@ async def _best_count(name: str, place: Place, options: argparse.Namespace, imag
 
 
 def summary(runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
-    """Give ratios, then the figures behind them."""
+    """Ratios, then the figures behind them."""
     ours = runs["tagstream"]
     theirs = {name: found for name, found in runs.items() if name != "tagstream"}
     return {
@@ -94,7 +94,7 @@ def show(report: Mapping[str, Any]) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what can be chosen."""
+    """Declare what can be chosen."""
     parser.add_argument("--python", type=Path, default=Path(".venv-peers/bin/python"), help="has the peers")
     parser.add_argument("--only", default=",".join(PEERS), help="peers, separated by commas")
     parser.add_argument("--set", choices=SETS, default="mixed")

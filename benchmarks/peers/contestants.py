@@ -16,8 +16,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from benchmarks.measured import Topics, measure_run
 from benchmarks.pairs import Run
-from benchmarks.place import Place
 from benchmarks.processes import free_port, only_on
+from benchmarks.testbed import Testbed
 
 PARTITIONS = 4
 WARM_UP = 40  # images
@@ -88,7 +88,7 @@ PEERS = {
 
 
 def installed(python: Path, name: str) -> bool:
-    """Tell whether a peer can be run."""
+    """Whether a peer can be run."""
     command = [python, "-c", f"import {PEERS[name].package}"]
     return python.exists() and subprocess.run(command, check=False, capture_output=True).returncode == 0
 
@@ -96,7 +96,9 @@ def installed(python: Path, name: str) -> bool:
 class Contender:
     """A peer in so many processes. Use as an async context manager; a contestant then."""
 
-    def __init__(self, name: str, place: Place, python: Path, *, processes: int, model: Path | None) -> None:
+    def __init__(
+        self, name: str, place: Testbed, python: Path, *, processes: int, model: Path | None
+    ) -> None:
         """Describe it.
 
         Args:

@@ -37,7 +37,7 @@ class Progress:
         self._unfinished[TopicPartition(record.topic, record.partition)].discard(record.offset)
 
     def offsets(self) -> dict[TopicPartition, int]:
-        """Give what may be committed."""
+        """What may be committed."""
         return {place: min(self._unfinished[place], default=end) for place, end in self._next.items()}
 
 

@@ -25,7 +25,7 @@ class Tagging(Worker):
         return data
 
     def serialize(self, data: list[tuple[str, float]]) -> bytes:
-        """Give the tags as JSON."""
+        """Encode the tags as JSON."""
         return orjson.dumps(data)
 
     def forward(self, data: list[bytes]) -> list[list[tuple[str, float]]]:

@@ -47,7 +47,7 @@ def assignment() -> Assignment:
 
 
 def result(event: bytes, tags: Iterable[Tag]) -> bytes:
-    """Give a result for an event: every tag with its confidence, those above the threshold assigned."""
+    """A result for an event: every tag with its confidence, those above the threshold assigned."""
     upload = orjson.loads(event)
     found = [{"tag": tag.name, "confidence": round(tag.confidence, 4)} for tag in tags]
     assigned = [each["tag"] for each in found if each["confidence"] > upload["auto_tagging"]]
@@ -57,6 +57,6 @@ def result(event: bytes, tags: Iterable[Tag]) -> bytes:
 
 
 def url_of(event: bytes) -> str:
-    """Give the image's URL."""
+    """The image's URL."""
     url: str = orjson.loads(event)["url"]
     return url

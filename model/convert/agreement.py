@@ -30,7 +30,6 @@ class Agreement:
     sure: float
 
     def __str__(self) -> str:
-        """Say it in a line."""
         return (
             f"same best class on {self.overall:.3f} of {self.photos} photos, "
             f"on {self.sure:.3f} of the {self.sure_photos} where the float network gives it more than {SURE}"

@@ -67,7 +67,7 @@ def blocks(variant: Variant) -> list[Block]:
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Give TensorFlow's SAME padding: how many zeros before and after, with the odd one after."""
+    """TensorFlow's SAME padding: how many zeros before and after, with the odd one after."""
     total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
 

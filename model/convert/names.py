@@ -60,7 +60,7 @@ class Sources:
         self.languages = sorted(path.name for path in self._annotations.iterdir())
 
     def emoji(self, language: str) -> dict[str, tuple[str, set[str]]]:
-        """Give the short name and the keywords of each emoji."""
+        """The short name and the keywords of each emoji."""
         parsed = _read(self._annotations / language / "annotations.json")["annotations"].get(
             "annotations", {}
         )
@@ -71,7 +71,7 @@ class Sources:
         }
 
     def labels(self, language: str) -> dict[str, str]:
-        """Give the labels of groups of characters."""
+        """The labels of groups of characters."""
         path = self._misc / language / "characterLabels.json"
         if not path.exists():
             return {}
@@ -79,7 +79,7 @@ class Sources:
         return found
 
     def places(self, language: str) -> dict[str, str]:
-        """Give the names of presets and of the choices in their fields."""
+        """The names of presets and of the choices in their fields."""
         name = _ELSEWHERE.get(language, language)
         path = self._places / f"{name}.json"
         if not path.exists():
@@ -119,17 +119,17 @@ def names_in(language: str, tags: frozenset[str], sources: Sources, choices: Cho
 
 
 def small_initials(emoji: Emoji) -> bool:
-    """Say whether a language writes what things are called with a small initial, as German does not."""
+    """Whether a language writes what things are called with a small initial, as German does not."""
     return sum(name[:1].islower() for name, _ in emoji.values()) > len(emoji) / 2
 
 
 def face_marks(faces: Sequence[str]) -> tuple[str, str]:
-    """Give how the names of animals' faces begin and end in a language: no names for animals."""
+    """How the names of animals' faces begin and end in a language: no names for animals."""
     return _shared(faces), _shared([face[::-1] for face in faces])[::-1]
 
 
 def _shared(names: Sequence[str]) -> str:
-    """Give the longest beginning that more than half of the names share, if it is as long as a word."""
+    """The longest beginning that more than half of the names share, if it is as long as a word."""
     beginnings = {name[:end] for name in names for end in range(1, len(name))}
     shares = {start: sum(name.startswith(start) for name in names) / len(names) for start in beginnings}
     common = [start for start, share in shares.items() if share > 1 / 2]
@@ -138,7 +138,7 @@ def _shared(names: Sequence[str]) -> str:
 
 
 def keyword_like(word: str, english: Emoji, other: Emoji) -> str:
-    """Give the keyword of another language that marks about the same emoji as an English one, if any."""
+    """The keyword of another language that marks about the same emoji as an English one, if any."""
     marked = {character for character, (_, words) in english.items() if word in words and character in other}
     if len(marked) < _LEAST_MARKED:
         return ""

@@ -71,7 +71,7 @@ def build_vocabulary(nouns: dict[str, Synset], wnids: list[str], names: list[str
 def discount_factors(
     words: Mapping[str, frozenset[int]], basics: Sequence[frozenset[int]]
 ) -> dict[str, float]:
-    """Give each general word its discount factor, never above that of a word for part of its classes.
+    """Discount factor of each general word, never above that of a word for part of its classes.
 
     The factor falls with the number of things that a word can mean, ``0.95 * things ** -0.2``, so that for a
     koala the order is koala, marsupial, mammal, animal although the probabilities rise along that path. A

@@ -16,7 +16,7 @@ _KEPT = 32 << 20  # without this, glibc would give back even that
 
 
 def return_large_blocks() -> bool:
-    """Set the limits, for the whole process; give whether they were taken (other C libraries know none)."""
+    """Set the limits, for the whole process; return whether they were taken (other C libraries know none)."""
     if sys.platform != "linux":
         return False
     with contextlib.suppress(OSError, AttributeError):

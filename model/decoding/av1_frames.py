@@ -49,7 +49,7 @@ class _Sequence(NamedTuple):
 
 
 def frame_pixels(streams: Iterable[bytes]) -> list[list[int]]:
-    """Give the pixels of each frame of each stream, as one decoder sees them, one stream after the other.
+    """Pixels of each frame of each stream, as one decoder sees them, one stream after the other.
 
     Raises:
         BadImageError: ``corrupt``: there is a flood of units.
@@ -74,7 +74,7 @@ def frame_pixels(streams: Iterable[bytes]) -> list[list[int]]:
 
 
 def _units(stream: bytes) -> Iterator[tuple[int, bytes]]:
-    """Give each unit's type and the beginning of its data."""
+    """Each unit's type and the beginning of its data."""
     at = 0
     while at < len(stream):
         head = stream[at]
@@ -119,7 +119,7 @@ def _sequence(data: bytes) -> _Sequence:
 
 
 def _operating_points(bits: _Bits) -> int:
-    """Skip timing and operating points; give how many bits a frame's time of presentation has."""
+    """Skip timing and operating points; return how many bits a frame's time of presentation has."""
     delay_bits = time_bits = equal = 0
     if bits.take():
         bits.take(64)
@@ -146,7 +146,7 @@ def _operating_points(bits: _Bits) -> int:
 
 
 def _frame(sequence: _Sequence, data: bytes) -> int:
-    """Give the pixels of a frame, or the most that it may have where it has a size of its own."""
+    """Pixels of a frame, or the most that it may have where it has a size of its own."""
     bits = _Bits(data)
     if sequence.reduced or bits.take():
         return sequence.pixels

@@ -65,7 +65,7 @@ class _Boxes:
         return _Fields(self.data, at, end)
 
     def within(self, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-        """Give each box's kind, and where its contents begin and end."""
+        """Each box's kind, and where its contents begin and end."""
         while at + 8 <= end:
             self._left -= 1
             if self._left < 0:
@@ -80,14 +80,14 @@ class _Boxes:
             at += size
 
     def find(self, at: int, end: int, *path: bytes) -> Iterator[tuple[int, int]]:
-        """Give where boxes with this path begin and end."""
+        """Where boxes with this path begin and end."""
         for kind, start, stop in self.within(at, end):
             if kind == path[0]:
                 yield from self.find(start, stop, *path[1:]) if path[1:] else [(start, stop)]
 
 
 def pictures(data: bytes) -> tuple[list[Picture], list[Picture]]:
-    """Give a file's items and the beginnings of its tracks: libavif decodes ones or the others.
+    """A file's items and the beginnings of its tracks: libavif decodes ones or the others.
 
     Raises:
         BadImageError: ``corrupt``: there is a flood of something.
@@ -136,7 +136,7 @@ def _items(boxes: _Boxes, at: int, end: int) -> Iterator[Picture]:
 
 
 def _places(fields: _Fields) -> dict[int, tuple[int, list[tuple[int, int]]]]:
-    """Give each item's construction method, and offsets and sizes of the pieces of its data."""
+    """Each item's construction method, and offsets and sizes of the pieces of its data."""
     version, _, sizes, more = fields.take(1), fields.take(3), fields.take(1), fields.take(1)
     long = 4 if version >= _LONG_IDS[b"iloc"] else 2
     many = fields.take(long)
@@ -161,7 +161,7 @@ def _places(fields: _Fields) -> dict[int, tuple[int, list[tuple[int, int]]]]:
 
 
 def _kinds(boxes: _Boxes, at: int, end: int) -> set[tuple[int, bytes]]:
-    """Give pairs of items and their types."""
+    """Pairs of items and their types."""
     found = set()
     for start, stop in boxes.find(at + (8 if boxes.data[at : at + 1] > b"\0" else 6), end, b"infe"):
         fields = boxes.fields(start, stop)
@@ -172,7 +172,7 @@ def _kinds(boxes: _Boxes, at: int, end: int) -> set[tuple[int, bytes]]:
 
 
 def _sizes(boxes: _Boxes, at: int, end: int) -> dict[int, int]:
-    """Give the most pixels that properties say an item has."""
+    """The most pixels that properties say an item has."""
     properties = [0]
     for start, stop in boxes.find(at, end, b"ipco"):
         properties += [

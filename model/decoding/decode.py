@@ -168,7 +168,7 @@ def _decoded_or_refused(data: bytes, views: Collection[View]) -> DecodedViews | 
 
 
 def _check_structure(data: bytes, kind: str) -> int:
-    """Refuse what would cost the parser too much; give the number of a JPEG's scans."""
+    """Refuse what would cost the parser too much; return the number of a JPEG's scans."""
     if kind == "JPEG":
         return jpeg_scans(data) if check_jpeg_header(data) else 1
     if kind == "TIFF":
@@ -177,7 +177,7 @@ def _check_structure(data: bytes, kind: str) -> int:
 
 
 def _pixels_in_frames(data: bytes) -> int | None:
-    """Refuse an AVIF whose frames are too large; give their pixels, None where its boxes cannot be read."""
+    """Refuse an AVIF whose frames are too large; return their pixels, None where its boxes are unreadable."""
     try:
         sources = pictures(data)
     except EOFError:

@@ -16,11 +16,11 @@ class BadImageError(ValueError):
 
 
 def too_large(found: str, limit: str) -> BadImageError:
-    """Say that an image has more pixels than are decoded."""
+    """The error for an image with more pixels than are decoded."""
     message = f"the image is too large ({found}): at most {limit} are decoded; scale it down first"
     return BadImageError("too_many_pixels", message)
 
 
 def too_much(found: str, limit: str) -> BadImageError:
-    """Say that an image's structure would cost more than any honest one does."""
+    """The error for an image whose structure would cost more than any honest one does."""
     return BadImageError("corrupt", f"the image has {found}: at most {limit} are read; save it again")

@@ -73,7 +73,7 @@ def check_jpeg_header(data: bytes) -> bool:
 
 
 def without_jpeg_exif(data: bytes) -> tuple[bytes, bytes]:
-    """Overwrite the name of a JPEG's EXIF segments, and give their data.
+    """Overwrite the name of a JPEG's EXIF segments, and return their data.
 
     Pillow would unpack them in search of a resolution. They stay where they are: what was around a segment
     that is taken out could become one.
@@ -133,7 +133,7 @@ def jpeg_scans(data: bytes) -> int:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Give each marker, where it begins, and where its segment ends."""
+    """Each marker, where it begins, and where its segment ends."""
     at = count = 0
     while found := _MARKER.search(data, at):
         marker, at = found[0][1], found.end()
@@ -168,7 +168,7 @@ def without_texts(data: bytes) -> bytes:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Give each chunk's kind, where it begins, and where it ends."""
+    """Each chunk's kind, where it begins, and where it ends."""
     at, count = 8, 0
     while at + 12 <= len(data):
         length, kind = _CHUNK.unpack_from(data, at)

@@ -15,7 +15,7 @@ _HOMES = (("../pillow.libs", "libtiff*.so*"), (".dylibs", "libtiff*.dylib"))  # 
 
 
 def silence() -> bool:
-    """Take the error handler away from the libtiff that came with Pillow; give whether one was found."""
+    """Take the error handler away from the libtiff that came with Pillow; return whether one was found."""
     home = Path(PIL.__file__).parent
     found = [path for folder, pattern in _HOMES for path in (home / folder).glob(pattern)]
     for path in found:

@@ -111,7 +111,7 @@ def check_scans(image: JpegImageFile, scans: int) -> None:
 
 
 def coefficient_bytes(image: JpegImageFile, scans: int) -> int:
-    """Give the memory of a JPEG's coefficients: all are kept, two bytes each, where scans refine them."""
+    """Bytes that a JPEG's coefficients take: all are kept, two bytes each, where scans refine them."""
     if scans <= 1:
         return 0
     layers = [(across, down) for _, across, down, _ in image.layer]

@@ -22,7 +22,7 @@ _PROFILE_LINES = 3  # of a PNG's text above its EXIF data: nothing, their name, 
 
 
 def orientation_of(image: Image.Image) -> int:
-    """Give a loaded image's orientation in EXIF's numbers; 1, which is upright, where nothing readable tells.
+    """A loaded image's orientation in EXIF's numbers; 1, which is upright, where nothing readable tells.
 
     EXIF data come before XMP, as in Pillow. What Pillow has turned upright while it loaded it, is.
 

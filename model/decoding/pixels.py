@@ -36,7 +36,7 @@ class View(NamedTuple):
 
 
 def squares(image: Image.Image, view: View) -> list[Image.Image]:
-    """Give what a model sees of an image: RGB, transparency on white, wide numbers as 8 bits."""
+    """What a model sees of an image: RGB, transparency on white, wide numbers as 8 bits."""
     return [_square(image, box, view.size) for box in _boxes(image.size, view.crops)]
 
 

@@ -82,7 +82,7 @@ def check_tiff(data: bytes) -> None:
 
 
 def exif_orientation(exif: bytes) -> int | None:
-    """Give the orientation that EXIF data tell, None where they tell none; nothing else is unpacked."""
+    """The orientation that EXIF data tell, None where they tell none; nothing else is unpacked."""
     order = _ORDERS.get(exif[:2])
     if order is None:
         return None

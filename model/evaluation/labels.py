@@ -86,7 +86,7 @@ def indexes_of(tags: Iterable[str], names: Sequence[str], *, ignore_unknown: boo
 
 
 def counted(count: int, thing: str) -> str:
-    """Give a number and a noun, as in 1 photo and 2 photos."""
+    """A number and a noun, as in 1 photo and 2 photos."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 

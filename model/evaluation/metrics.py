@@ -68,7 +68,7 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
     reliability: list[Bin]
 
     def line(self) -> str:
-        """Give the four figures on one line."""
+        """The four figures on one line."""
         figures = {"precision": self.precision, "recall": self.recall, "map": self.map, "ece": self.ece}
         return " ".join(
             f"{name}={'nan' if value is None else f'{value:.3f}'}" for name, value in figures.items()
@@ -117,7 +117,7 @@ def quality_of(scores: Scores, truth: Truth, names: Sequence[str], threshold: fl
 
 
 def average_precision(confidence: NDArray[np.float32], positive: NDArray[np.bool_]) -> float | None:
-    """Give the area under precision over recall, photos ranked by confidence.
+    """Area under precision over recall, photos ranked by confidence; None where no photo is positive.
 
     Photos with the same confidence come together; those for which the tag is not reported are never found.
 

@@ -54,7 +54,7 @@ def bins_of(probabilities: NDArray[np.float32], true: NDArray[np.bool_]) -> list
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
-    """Give the expected calibration error, 0 to 1; not a number where nothing is reported."""
+    """Expected calibration error, 0 to 1; not a number where nothing is reported."""
     total = sum(entry.count for entry in bins)
     if not total:
         return float("nan")

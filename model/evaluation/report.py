@@ -125,7 +125,7 @@ def _card(errors: PhotoErrors, folder: Path) -> str:
 
 
 def _picture(path: Path) -> bytes:
-    """Give a small JPEG file in the photo's own proportions."""
+    """A small JPEG file in the photo's own proportions."""
     image = decode(path.read_bytes(), _PICTURE)
     scale = _PICTURE / max(image.width, image.height)
     size = max(round(image.width * scale), 1), max(round(image.height * scale), 1)

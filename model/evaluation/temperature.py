@@ -24,7 +24,7 @@ _LEAST = 1e-3
 
 
 def fit_temperature(tagger: Tagger, outputs: NDArray[np.float32], truth: Truth) -> float:
-    """Give the temperature under which what is true of these photos is most likely.
+    """The temperature under which what is true of these photos is most likely.
 
     Args:
         tagger: The model; its graph must not hold the activation.

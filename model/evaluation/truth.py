@@ -28,12 +28,12 @@ class Truth:
     judged: NDArray[np.bool_]
 
     def of(self, photos: NDArray[np.bool_]) -> Truth:
-        """Give the part for some photos; `photos` is bool, shape (photos,)."""
+        """The part for some photos; `photos` is bool, shape (photos,)."""
         return Truth(self.positive[photos], self.judged[photos])
 
 
 def implied_tags(entries: Sequence[Entry], classes: int) -> NDArray[np.bool_]:
-    """Say which tag implies which: bool, shape (tags, tags), row implies column.
+    """Which tag implies which: bool, shape (tags, tags), row implies column.
 
     A tag implies those that stand for all of its classes and more; of two for the same classes, the one with
     the greater discount factor (bald eagle) implies the other (eagle).

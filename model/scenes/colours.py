@@ -43,7 +43,7 @@ _HUES = {
 
 
 def colour_shares(picture: Picture) -> dict[str, Number]:
-    """Give the share of the pixels that people would call by each of `COLOURS`; they add up to 1."""
+    """Share of the pixels that people would call by each of `COLOURS`; they add up to 1."""
     value, saturation, hue = picture.value, picture.saturation, picture.hue()
     plain = (saturation < 0.12) | (picture.chroma < 0.06)
     rules = [(value < 0.18, BLACK), (plain & (value > 0.85), WHITE), (plain, GREY)]
@@ -57,6 +57,6 @@ def colour_shares(picture: Picture) -> dict[str, Number]:
 
 
 def colourfulness(picture: Picture) -> Number:
-    """Give the chroma, 0 to 1, that all but a hundredth of the pixels stay below."""
+    """The chroma, 0 to 1, that all but a hundredth of the pixels stay below."""
     flat = picture.chroma.reshape(len(picture.chroma), -1)
     return np.percentile(flat, 99, axis=1).astype(np.float32)

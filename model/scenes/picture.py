@@ -44,7 +44,7 @@ class Picture:
         self.saturation: Plane = self.chroma / np.maximum(self.value, np.float32(1e-3))
 
     def hue(self) -> Plane:
-        """Give the hue in degrees, as HSV has it; 0 for greys."""
+        """The hue in degrees, as HSV has it; 0 for greys."""
         red, green, blue = self.red, self.green, self.blue
         chroma = np.maximum(self.chroma, np.float32(1e-6))
         sixths = np.select(
@@ -56,6 +56,6 @@ class Picture:
 
 
 def share(marked: NDArray[np.bool_]) -> Number:
-    """Give the share of each image's points that are marked."""
+    """Share of each image's points that are marked."""
     shares: Number = marked.reshape(len(marked), -1).mean(axis=1, dtype=np.float32)
     return shares

@@ -24,7 +24,7 @@ _CLEAR = 0.8  # share of a column above a point that must look like sky
 
 
 def features(picture: Picture) -> dict[str, Number]:
-    """Give the numbers that ``scenes.toml`` weighs, by name; areas as the roots of their shares."""
+    """The numbers that ``scenes.toml`` weighs, by name; areas as the roots of their shares."""
     border = _border(picture.luma)
     usual = np.median(border, axis=1, keepdims=True)
     return {
@@ -37,13 +37,13 @@ def features(picture: Picture) -> dict[str, Number]:
 
 
 def green_share(picture: Picture) -> Number:
-    """Give the share of the pixels that may be plants."""
+    """Share of the pixels that may be plants."""
     leafy = (picture.green > picture.red * 1.02) & (picture.green > picture.blue * 1.1)
     return share(leafy & (picture.saturation > 0.12) & (picture.value > 0.1))
 
 
 def top_luma(picture: Picture) -> Number:
-    """Give the mean brightness of the upper fifth."""
+    """Mean brightness of the upper fifth."""
     rows = picture.luma.shape[1] // 5
     mean: Number = picture.luma[:, :rows].mean(axis=(1, 2))
     return mean

@@ -145,7 +145,7 @@ class SceneTagger:
         ]
 
     def evidence(self, outputs: NDArray[np.float32], picture: Picture) -> Mapping[str, Number]:
-        """Give the numbers that tags are weighed by: log-odds of groups of classes, and what pixels tell."""
+        """The numbers that tags are weighed by: log-odds of groups of classes, and what pixels tell."""
         probabilities = activate(outputs, "softmax", self._temperature)
         masses = {name: probabilities[:, members].sum(axis=1) for name, members in self._groups.items()}
         return {name: _log_odds(mass) for name, mass in masses.items()} | features(picture)
@@ -192,7 +192,7 @@ def _weighed(weighing: Weighing, evidence: Mapping[str, Number]) -> Number:
 
 
 def _night(outdoors: Number, picture: Picture) -> Number:
-    """Tell a dark sky over things that stand outdoors from a dark backdrop and from a dark wood."""
+    """How likely it is a dark sky over things outdoors, not a dark backdrop or a dark wood."""
     outside = _ramp(outdoors, -2, 1)
     dark = _ramp(-top_luma(picture), -0.3, -0.1)
     bare = _ramp(-green_share(picture), -0.3, -0.15)
@@ -200,7 +200,7 @@ def _night(outdoors: Number, picture: Picture) -> Number:
 
 
 def _measured(picture: Picture) -> dict[str, Number]:
-    """Give what needs no guess; 0.5 is where people would begin to say so."""
+    """Tags that need no guess; 0.5 is where people would begin to say so."""
     brightness: Number = picture.luma.mean(axis=(1, 2))
     return {
         "black and white": _ramp(-colourfulness(picture), -16 / 255, -4 / 255),

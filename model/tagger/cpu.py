@@ -10,7 +10,7 @@ _X86 = {"x86_64", "amd64", "i386", "i686", "x86"}
 
 
 def int8_sums_may_overflow(machine: str | None = None, cpuinfo: Path = _CPUINFO) -> bool:
-    """Tell whether ONNX Runtime's fastest INT8 kernels can overflow here.
+    """Whether ONNX Runtime's fastest INT8 kernels can overflow here.
 
     On x86 without VNNI they add products in 16 bits (``VPMADDUBSW``), which saturates. ONNX Runtime has exact
     kernels for those processors; on one with VNNI they would only cost half of the speed. Where an x86

@@ -45,11 +45,11 @@ class TagNames:
         return cls(msgspec.json.decode(NAMES.read_bytes(), type=NamesFile))
 
     def knows(self, language: str) -> bool:
-        """Say whether there are names in a language; `de-AT` is known where `de` is."""
+        """Whether there are names in a language; `de-AT` is known where `de` is."""
         return self._column(language) is not None
 
     def name(self, tag: str, language: str) -> str | None:
-        """Give a tag's name, or None where it has none in that language or the language is unknown."""
+        """A tag's name, or None where it has none in that language or the language is unknown."""
         column = self._column(language)
         if column is None or column < 0:
             return tag if column is not None else None
@@ -57,7 +57,7 @@ class TagNames:
         return (row[column] or None) if row else None
 
     def _column(self, language: str) -> int | None:
-        """Give the column of a language or of what it is a variety of; -1 for English."""
+        """The column of a language or of what it is a variety of; -1 for English."""
         code = language.strip().replace("_", "-").lower()
         while code:
             code = _SAME.get(code, code)

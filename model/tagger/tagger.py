@@ -154,7 +154,7 @@ class Tagger:
         return (np.add.reduceat(found, starts) / counts[:, None]).astype(np.float32, copy=False)
 
     def tags(self, outputs: NDArray[np.float32], _glances: object = None) -> list[list[Tag]]:
-        """Give the tags of outputs: one list per row, every tag above the model's floor, best first."""
+        """The tags of outputs: one list per row, every tag above the model's floor, best first."""
         found = self.vocabulary.tags(self.activated(outputs))
         if len(found) != len(outputs):
             raise RuntimeError(
@@ -165,7 +165,7 @@ class Tagger:
     def activated(
         self, outputs: NDArray[np.float32], temperature: float | None = None
     ) -> NDArray[np.float32]:
-        """Give each class's probability: float32, shape (images, classes).
+        """Each class's probability: float32, shape (images, classes).
 
         Args:
             outputs: From :meth:`outputs`.
@@ -174,7 +174,7 @@ class Tagger:
         return activate(outputs, self._manifest.activation, temperature or self._manifest.temperature)
 
     def probabilities(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Give each class's probability in decoded images, as `tag_pixels` takes them."""
+        """Each class's probability in decoded images, as `tag_pixels` takes them."""
         return self.activated(self.outputs([image[None] for image in batch]))
 
     def _check(self, batch: NDArray[np.uint8]) -> None:

@@ -115,7 +115,7 @@ class Vocabulary:
         return [self._ranked(*row) for row in zip(confidences, found, strict=True)]
 
     def scores(self, probabilities: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Give confidences and probabilities of all tags, both 0 where a tag is not reported.
+        """Confidences and probabilities of all tags, both 0 where a tag is not reported.
 
         Args:
             probabilities: float32, shape (images, classes), each 0 to 1.

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from schemas.answers.trends import Answer, Moment
+from schemas.answers.trends import Answer, UtcDatetime
 from schemas.results import Cause, ModelInfo, ScoredTag
 
 Meta = msgspec.Meta
@@ -14,7 +14,7 @@ class FoundImage(msgspec.Struct, frozen=True):
     """An image that matches."""
 
     public_id: str
-    uploaded_at: Annotated[Moment, Meta(description="Event time of its upload.")]
+    uploaded_at: Annotated[UtcDatetime, Meta(description="Event time of its upload.")]
     user_id: str | None
     url: Annotated[str | None, Meta(description="Where it was fetched; null where that is not kept.")]
     confidence: Annotated[
@@ -69,7 +69,7 @@ class TagEdit(msgspec.Struct, frozen=True):
 
     tag: str
     added: Annotated[bool, Meta(description="Whether it belongs on the image; false: it was taken away.")]
-    at: Annotated[Moment, Meta(description="Event time of the edit.")]
+    at: Annotated[UtcDatetime, Meta(description="Event time of the edit.")]
     by: Annotated[str | None, Meta(description="Who, as far as they said.")]
     cause: Cause
 
@@ -77,7 +77,7 @@ class TagEdit(msgspec.Struct, frozen=True):
 class TagChange(msgspec.Struct, frozen=True):
     """A change of an image's tags."""
 
-    at: Annotated[Moment, Meta(description="Event time of its cause.")]
+    at: Annotated[UtcDatetime, Meta(description="Event time of its cause.")]
     cause: Cause
     model: Annotated[
         ModelInfo | None,
@@ -108,7 +108,7 @@ class ImageState(Answer, frozen=True, kw_only=True):
 
     public_id: Annotated[str, Meta(description="As it was asked for.")]
     user_id: Annotated[str | None, Meta(description="Whose upload it is.")]
-    uploaded_at: Annotated[Moment, Meta(description="Event time of the event that made this state.")]
+    uploaded_at: Annotated[UtcDatetime, Meta(description="Event time of the event that made this state.")]
     version: Annotated[int | None, Meta(description="The version that its event named.")]
     url: Annotated[str | None, Meta(description="Where it was fetched; null where that is not kept.")]
     deleted: Annotated[bool, Meta(description="Whether it was deleted; its history stays.")]

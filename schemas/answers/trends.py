@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 Meta = msgspec.Meta
-Moment = Annotated[datetime, Meta(tz=True)]
+UtcDatetime = Annotated[datetime, Meta(tz=True)]
 
 
 class PartitionState(msgspec.Struct, frozen=True):
@@ -24,7 +24,7 @@ class PartitionState(msgspec.Struct, frozen=True):
         Meta(description="Uploads that wait behind it; null where the broker has not been heard yet."),
     ]
     event_time: Annotated[
-        Moment | None, Meta(description="Latest event time that is counted; null where none is.")
+        UtcDatetime | None, Meta(description="Latest event time that is counted; null where none is.")
     ] = None
 
 
@@ -32,8 +32,8 @@ class Window(msgspec.Struct, frozen=True):
     """A stretch of event time."""
 
     name: Annotated[str, Meta(description="As it was asked for.")]
-    start: Annotated[Moment | None, Meta(description="Its first moment; null: from the beginning.")]
-    end: Annotated[Moment | None, Meta(description="The first moment after it; null: no end.")]
+    start: Annotated[UtcDatetime | None, Meta(description="Its first moment; null: from the beginning.")]
+    end: Annotated[UtcDatetime | None, Meta(description="The first moment after it; null: no end.")]
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +98,7 @@ class RisingTags(Answer, frozen=True, kw_only=True):
 class Point(msgspec.Struct, frozen=True):
     """One step of a series."""
 
-    start: Annotated[Moment, Meta(description="Its first moment; the window may cut the step shorter.")]
+    start: Annotated[UtcDatetime, Meta(description="Its first moment; the window may cut the step shorter.")]
     count: Annotated[int, Meta(description="Images.")]
 
 
@@ -117,8 +117,8 @@ class TagSeries(Answer, frozen=True, kw_only=True):
     ]
     uploaders: Annotated[int, Meta(description="Distinct uploaders in the window, estimated.")]
     uploaders_error: Annotated[float, Meta(description="Relative standard error of `uploaders`.")]
-    first_seen: Annotated[Moment | None, Meta(description="Earliest event time ever counted.")]
-    last_seen: Annotated[Moment | None, Meta(description="Latest event time ever counted.")]
+    first_seen: Annotated[UtcDatetime | None, Meta(description="Earliest event time ever counted.")]
+    last_seen: Annotated[UtcDatetime | None, Meta(description="Latest event time ever counted.")]
 
 
 class ComparedTag(msgspec.Struct, frozen=True):

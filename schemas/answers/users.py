@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from schemas.answers.trends import Answer, Moment
+from schemas.answers.trends import Answer, UtcDatetime
 from schemas.results import ScoredTag
 
 Meta = msgspec.Meta
@@ -46,7 +46,7 @@ class SimilarUsers(Answer, frozen=True, kw_only=True):
     method: Annotated[str, Meta(description="How the score is made.")]
     half_life_days: Annotated[float, Meta(description="Days in which an image loses half of its weight.")]
     profiles_as_of: Annotated[
-        Moment, Meta(description="When the others' profiles were read; the user's own is of now.")
+        UtcDatetime, Meta(description="When the others' profiles were read; the user's own is of now.")
     ]
     profiles_age_seconds: Annotated[float, Meta(description="How long ago that is.")]
     users: Annotated[list[SimilarUser], Meta(description="Most similar first, equal ones by name.")]
@@ -56,7 +56,7 @@ class FeedImage(msgspec.Struct, frozen=True):
     """An image of somebody else that matches a user's interests."""
 
     public_id: str
-    uploaded_at: Annotated[Moment, Meta(description="Event time of its upload.")]
+    uploaded_at: Annotated[UtcDatetime, Meta(description="Event time of its upload.")]
     user_id: str | None
     url: Annotated[str | None, Meta(description="Where it was fetched; null where that is not kept.")]
     score: Annotated[float, Meta(description="How well it matches, 0 to 1.")]

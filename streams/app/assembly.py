@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from model import SceneTagger, Tagger
@@ -15,11 +16,17 @@ from streams.fetch.roots import SourceRoots
 from streams.fold.fold import FoldRules
 from streams.fold.retention import Retention
 from streams.fold.retries import RetryPolicy
+from streams.kafka.connection import KafkaConnection
+from streams.kafka.partition_log import PartitionLog
+from streams.state.partition import PartitionState
 from streams.tag import stub as stub_tagger
 from streams.tag.categorizer import Categorizer, Offer
 from streams.tag.pool import TaggerPool
 from streams.tag.rules_watch import RulesWatch
 from streams.tag.stub import StubTagger
+from streams.units.ledger import Ledger
+from streams.units.unit import Unit
+from streams.units.work import Pace, Work
 
 SCENES = "scene_tagging"  # the add-on whose tags are scenes, where it names no model of its own
 
@@ -54,8 +61,32 @@ async def open_categorizer(
     return Categorizer(fetcher, pool, offer, lambda: rules.current), rules
 
 
+def unit_maker(
+    settings: Settings, connection: KafkaConnection, names: TopicNames, work: Work
+) -> Callable[[PartitionState], Unit]:
+    """What makes the unit of a partition whose state we have."""
+    pace = Pace(
+        max_in_flight=settings.max_in_flight,
+        max_transaction=settings.max_transaction,
+        commit_interval=settings.commit_interval,
+        backlog_interval=settings.backlog_interval,
+        max_retries=settings.max_retries,
+    )
+
+    def new_unit(state: PartitionState) -> Unit:
+        return Unit(
+            state.partition,
+            lambda: PartitionLog(connection, names.uploads, state.partition),
+            Ledger(connection, names, state),
+            work,
+            pace,
+        )
+
+    return new_unit
+
+
 def fold_rules_of(settings: Settings) -> FoldRules:
-    """Give what the fold depends on besides the events."""
+    """What the fold depends on besides the events."""
     retries = RetryPolicy(
         settings.retry_first, settings.retry_longest, settings.retry_budget, settings.retry_budget_crowded
     )
@@ -63,7 +94,7 @@ def fold_rules_of(settings: Settings) -> FoldRules:
 
 
 def build_tagger(settings: Settings) -> tuple[TaggerPool | StubTagger, dict[str, ModelInfo]]:
-    """Load each add-on's model, once per folder; give what tags, and the model behind each add-on.
+    """Load each add-on's model, once per folder; return what tags, and the model behind each add-on.
 
     Raises:
         ManifestError: A model folder cannot be used.
@@ -79,6 +110,8 @@ def build_tagger(settings: Settings) -> tuple[TaggerPool | StubTagger, dict[str,
         for name, folder in settings.model_folders.items()
     }
     models = {name: ModelInfo(add_on.name, add_on.version) for name, add_on in add_ons.items()}
+    offered = ", ".join(f"{name} ({model.name} {model.version})" for name, model in models.items())
+    log.info("add-ons, all on this machine; none asks Imagga or anybody else: %s", offered)
     pool = TaggerPool(
         add_ons,
         threads=settings.worker_threads,

@@ -10,7 +10,7 @@ from schemas.errors import SettingsError
 
 
 def read_profile(path: Path, known: frozenset[str]) -> dict[str, str]:
-    """Give the variables of a profile.
+    """Read the variables of a profile.
 
     Args:
         path: The file.

@@ -13,7 +13,7 @@ from streams.state.users.index import UserIndex
 from streams.state.users.similar import AllNeighbours
 from streams.web.api.freshness import LateFreshness
 from streams.web.api.images import ImageRoutes
-from streams.web.api.retained import KeptBuckets
+from streams.web.api.retained import RetainedBuckets
 from streams.web.api.routes import Route
 from streams.web.api.trends import TrendRoutes
 from streams.web.api.users import UserRoutes
@@ -21,7 +21,7 @@ from streams.web.api.users import UserRoutes
 _COMPACTION_INTERVAL = 10.0  # seconds between two looks whether the images need compaction
 
 
-class Library:
+class QueryIndexes:
     """The indexes over all partitions' rows.
 
     Attributes:
@@ -34,7 +34,7 @@ class Library:
         self._half_life = settings.half_life
         self._states = dict[int, PartitionState]()
         self._trends, self._images, self._users = TrendIndex(self._states), ImageIndex(), UserIndex()
-        self._kept = KeptBuckets(Retention.of(settings), self._states)
+        self._retained = RetainedBuckets(Retention.of(settings), self._states)
         self._neighbours = AllNeighbours(self._users, time.time, settings.half_life)
         self.indexes = (self._trends, self._images, self._users)
 
@@ -44,7 +44,7 @@ class Library:
         self.freshness.source = replica
 
     def routes(self) -> list[Route]:
-        """Give the routes that ask about the state."""
+        """The routes that ask about the state."""
         states, fresh, clock = self._states, self.freshness, time.time
         users = UserRoutes(
             self._neighbours,
@@ -55,7 +55,7 @@ class Library:
             half_life_days=self._half_life,
         )
         return [
-            *TrendRoutes(self._trends, fresh, clock, self._kept).routes(),
+            *TrendRoutes(self._trends, fresh, clock, self._retained).routes(),
             *ImageRoutes(self._images, states, fresh).routes(),
             *users.routes(),
         ]

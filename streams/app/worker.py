@@ -8,20 +8,19 @@ import signal
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from schemas.topics import TopicNames
-from streams.app.assembly import fold_rules_of, open_categorizer
-from streams.app.exit import doom
-from streams.app.faust_app import Tagstream, create_app
-from streams.app.query_indexes import Library
-from streams.app.settings import Settings
-from streams.fold.fold import fold
-from streams.fold.retention import expired_rows
+from schemas.errors import SettingsError
+from streams.app.assembly import fold_rules_of, open_categorizer, unit_maker
+from streams.app.exit import end_process
+from streams.app.faust.app import Tagstream
+from streams.app.owned_units import OwnedUnits
+from streams.app.query_indexes import QueryIndexes
+from streams.app.settings import variable
 from streams.kafka.admin import wait_for_topics
-from streams.kafka.connection import KafkaConnection
 from streams.kafka.watch import KafkaWatch
 from streams.state.replica import Replica
 from streams.state.snapshots import SnapshotKeeper, Snapshots
-from streams.units.unit import Unit, Work
+from streams.units.unit import Unit
+from streams.units.work import Work
 from streams.web.access.guard import Guard
 from streams.web.api.health import HealthRoutes
 from streams.web.app import create_api
@@ -37,36 +36,42 @@ _STOP_DEADLINE = 10.0  # seconds that a graceful stop may take after its partiti
 
 
 class Worker:
-    """A worker.
+    """A worker around a Faust application.
 
     Attributes:
         port: Where the query API listens.
         rules: The rules for tags; None before they are read.
     """
 
-    def __init__(self, settings: Settings, connection: KafkaConnection) -> None:
-        self.settings = settings
-        self.port = settings.web_port
+    def __init__(self, app: Tagstream) -> None:
+        self.settings = app.settings
+        self.port = app.settings.web_port
         self.rules: RulesWatch | None = None
+        self._app = app
+        self._connection = app.connection
         self._status = "starting"
-        self._connection = connection
-        self._doom = functools.partial(doom, connection)
+        self._end_process = functools.partial(end_process, app.connection)
         self._watch: KafkaWatch | None = None
-        self._app: Tagstream | None = None
-        self._library = Library(settings)
+        self._owned: OwnedUnits | None = None
+        self._query_indexes = QueryIndexes(app.settings)
         self._stopping = asyncio.Event()
 
     @property
     def units(self) -> dict[int, Unit]:
-        """Give the partitions in work."""
-        return self._app.units if self._app else {}
+        """The partitions in work."""
+        return self._owned.units if self._owned else {}
 
     @property
     def status(self) -> str:
-        """Tell what it does: starting, waiting for Kafka, …, ready, stopping."""
+        """What it does: starting, waiting for Kafka, …, ready, stopping."""
         if self._status == READY and self._watch is not None and not self._watch.answers:
             return WAITING
         return self._status
+
+    @property
+    def starting(self) -> bool:
+        """Whether it has not asked for Kafka yet: all that it has met are settings, files and addresses."""
+        return self._status == "starting"
 
     def stop(self) -> None:
         """Ask for a graceful stop."""
@@ -80,14 +85,14 @@ class Worker:
             ManifestError: A model folder cannot be used.
             TopicsError: The cluster's topics do not fit the settings.
             KafkaRefusalError: Kafka does not let us in.
-            SettingsError: The allowed sources or the rules cannot be read, or nobody said who may ask.
-            OSError: The query API's address cannot be listened on.
+            SettingsError: The allowed sources or the rules cannot be read, nobody said who may ask, or the
+                query API's address cannot be listened on.
         """
         async with contextlib.AsyncExitStack() as stack:
             closed = None if self.settings.queries else "this worker only tags; ask one with queries on"
-            routes = [*HealthRoutes(self).routes(), *self._library.routes()]
+            routes = [*HealthRoutes(self).routes(), *self._query_indexes.routes()]
             server = WebServer(create_api(routes, guard=Guard.of(self.settings), closed=closed))
-            self.port = await server.start(self.settings.web_host, self.settings.web_port)
+            self.port = await self._listen(server)
             stack.push_async_callback(server.stop)
             log.info("query API on http://%s:%d", self.settings.web_host, self.port)
             work = await self._work(stack)
@@ -100,43 +105,53 @@ class Worker:
                 await finding
                 await self._with_state(work)
 
+    async def _listen(self, server: WebServer) -> int:
+        host, port = self.settings.web_host, self.settings.web_port
+        try:
+            return await server.start(host, port)
+        except OSError as error:
+            said = f"{variable('web_host')}={host!r}, {variable('web_port')}={port}"
+            cure = "choose another address or port, or stop what listens there"
+            raise SettingsError(f"{said}: {error.strerror or error}; {cure}") from error
+
     async def _with_state(self, work: Work) -> None:
-        settings = self.settings
-        names = TopicNames.of(settings)
+        settings, names = self.settings, self._app.names
         replica = Replica(
             self._connection,
             names,
             settings.partitions,
             follows=settings.queries,
-            indexes=self._library.indexes if settings.queries else (),
-            prepare=self._library.prepare,
+            indexes=self._query_indexes.indexes if settings.queries else (),
+            prepare=self._query_indexes.prepare,
         )
-        self._library.follow(replica)
+        self._query_indexes.follow(replica)
         keeper = SnapshotKeeper(replica, Snapshots(settings.data_dir / "state", settings.app_id))
         if settings.snapshot_interval:
             self._status = "loading snapshots"
             await keeper.restore_all()
         self._watch = KafkaWatch(self._connection, names, settings.partitions)
-        services = [replica.run(), self._library.keep_up(), self._watch.run()]
+        services = [replica.run(), self._query_indexes.keep_up(), self._watch.run()]
         if settings.snapshot_interval:
             services.append(keeper.run(settings.snapshot_interval))
         background = [asyncio.create_task(service) for service in services]
         for task in background:
-            task.add_done_callback(self._doom_if_failed)
+            task.add_done_callback(self._end_if_failed)
+        owned = self._owned = OwnedUnits(replica, unit_maker(settings, self._connection, names, work))
         try:
-            await self._serve(create_app(settings, self._connection, replica, work))
+            await self._serve(owned)
         finally:
             for task in background:
                 task.cancel()
             if settings.snapshot_interval:
                 await keeper.save_all()
 
-    async def _serve(self, app: Tagstream) -> None:
-        self._app = app
+    async def _serve(self, owned: OwnedUnits) -> None:
+        app = self._app
         self._status = "joining the group"
+        app.work_with(owned, self._give_way)
         app.finalize()
         starting = asyncio.create_task(app.start())
-        starting.add_done_callback(self._doom_if_failed)
+        starting.add_done_callback(self._end_if_failed)
         try:
             await self._until_first(starting)
             crash = asyncio.create_task(app.wait_until_stopped())
@@ -144,9 +159,9 @@ class Worker:
             self._status = READY if app.assigned.is_set() else self._status
             await self._until_first(crash)
             if not self._stopping.is_set():
-                self._doom("Faust stopped", app.crash_reason or RuntimeError("without a reason"))
+                self._end_process("Faust stopped", app.crash_reason or RuntimeError("without a reason"))
             log.info("stopping: giving the partitions back")
-            await app.close_units()
+            await owned.close()
             crash.cancel()
         finally:
             starting.cancel()
@@ -161,19 +176,24 @@ class Worker:
         await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
 
-    def _doom_if_failed(self, task: asyncio.Task[None]) -> None:
+    def _end_if_failed(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._doom(f"{task.get_coro()}", error)
+            self._end_process(f"{task.get_coro()}", error)
+
+    def _give_way(self) -> None:
+        group, name = self.settings.app_id, self.settings.group_instance_id
+        rule = f"another worker came into group {group!r} under this name and has taken its place"
+        cure = "give each worker a name of its own"
+        fault = SettingsError(f"{variable('instance_id')}={name!r}: {rule}; {cure}")
+        self._end_process("membership", fault)
 
     async def _work(self, stack: contextlib.AsyncExitStack) -> Work:
-        settings = self.settings
-        categorizer, self.rules = await open_categorizer(settings, stack)
-        fold_rules = fold_rules_of(settings)
+        categorizer, self.rules = await open_categorizer(self.settings, stack)
         return Work(
-            compute=categorizer.outcome,
-            fold=functools.partial(fold, rules=fold_rules),
-            expired=functools.partial(expired_rows, fold_rules.retention),
-            doom=self._doom,
+            categorizer=categorizer,
+            rules=fold_rules_of(self.settings),
+            commit=self._app.micro_batches.commit,
+            end_process=self._end_process,
         )
 
 

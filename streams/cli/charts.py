@@ -75,47 +75,47 @@ class Chart:
         yield Text(self.draw(max(min(self.width, options.max_width), 1)), style=self.style)
 
     def __rich_measure__(self, _console: Console, options: ConsoleOptions) -> Measurement:
-        """Tell how much room it takes."""
+        """The room that it takes."""
         return Measurement(1, min(self.width, options.max_width))
 
 
 def bar_of(value: float, top: float, style: str = "cyan", width: int = BAR_WIDTH) -> Chart:
-    """Give a bar as a table's cell."""
+    """A bar as a table's cell."""
     return Chart(partial(bar, value, top), width, style)
 
 
 def sparkline_of(counts: Sequence[float]) -> Chart:
-    """Give a sparkline as a table's cell."""
+    """A sparkline as a table's cell."""
     return Chart(partial(sparkline, counts), SPARKLINE_WIDTH)
 
 
 def printable(text: str) -> str:
-    """Give text from strangers without what commands a terminal."""
+    """Text from strangers without what commands a terminal."""
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def name(text: str | None, style: str = "") -> Text:
-    """Give a name, whatever characters it has."""
+    """A name, whatever characters it has."""
     return Text(MISSING, style="dim") if text is None else Text(printable(text), style=style)
 
 
 def number(value: int | None) -> str:
-    """Give a count with its thousands apart."""
+    """A count with its thousands apart."""
     return MISSING if value is None else f"{value:,}"
 
 
 def counted(count: int, thing: str) -> str:
-    """Give a count with what is counted, in the singular where it is one."""
+    """A count with what is counted, in the singular where it is one."""
     return f"{number(count)} {thing}{'' if count == 1 else 's'}"
 
 
 def share(value: float) -> str:
-    """Give a share of 1 in percent."""
+    """A share of 1 in percent."""
     return f"{value:.1%}"
 
 
 def when(moment: datetime | None, form: str = "%Y-%m-%d %H:%M") -> str:
-    """Give a moment in UTC, to the minute."""
+    """A moment in UTC, to the minute unless `form` says otherwise."""
     return MISSING if moment is None else moment.astimezone(UTC).strftime(form)
 
 

@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Collection
+from dataclasses import fields, replace
 from typing import Any, NoReturn
 
 import click
@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.topics import TopicNames
 from streams.app.exit import EXIT_UNUSABLE
+from streams.app.settings import Settings, kind_of, variable
 from streams.kafka.admin import open_admin, partition_counts
 from streams.kafka.connection import KafkaConnection
 
@@ -31,14 +32,43 @@ def kafka_options(command: Command) -> Command:
     )(command)
 
 
+def settings_options(shown: Collection[str] | None = None) -> Callable[[Command], Command]:
+    """Make the decorator that adds a flag for each setting of a worker.
+
+    Args:
+        shown: Settings whose flags `--help` lists; None: all.
+    """
+
+    def decorate(command: Command) -> Command:
+        for item in reversed(fields(Settings)):
+            default = "empty" if item.default in {"", None} else item.default
+            option = click.option(
+                flag_of(item.name),
+                item.name,
+                type=kind_of(item.name),
+                default=None,
+                help=f"{item.metadata['help']} [{variable(item.name)}; default: {default}]",
+                hidden=shown is not None and item.name not in shown,
+            )
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def flag_of(setting: str) -> str:
+    """The worker's flag for a setting."""
+    return f"--{setting.replace('_', '-')}"
+
+
 def connection_to(broker: str | None) -> KafkaConnection:
-    """Give the connection that the environment describes, or the one to `broker`."""
+    """The connection that the environment describes, or the one to `broker`."""
     connection = KafkaConnection.from_mapping(os.environ)
     return replace(connection, bootstrap_servers=broker) if broker else connection
 
 
 def topic_names(app_id: str, topic_prefix: str) -> TopicNames:
-    """Give the deployment's topics."""
+    """The deployment's topics."""
     return TopicNames(app_id, topic_prefix)
 
 
@@ -62,6 +92,6 @@ async def require_topics(connection: KafkaConnection, names: TopicNames) -> None
 
 
 def give_up(command: str, error: BaseException | str) -> NoReturn:
-    """Say what is wrong and end with the exit code for it."""
+    """Print what is wrong and end with the exit code for it."""
     click.echo(f"tagstream {command}: {error}", err=True)
     sys.exit(EXIT_UNUSABLE)

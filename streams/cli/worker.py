@@ -1,90 +1,52 @@
 """`tagstream worker`: tag uploads until told to stop."""
 
-import asyncio
-import gc
-import logging
 import os
 import sys
-import tempfile
-import threading
-from collections.abc import Callable, Coroutine
-from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import click
 
-from model import ManifestError
-from schemas.errors import KafkaRefusalError, SettingsError, TopicsError
-from streams.app.logs import set_up_logs
-from streams.app.settings import Settings, kind_of, variable
-from streams.cli.options import connection_to, give_up
+from streams.app.exit import tell_unusable
+from streams.app.settings import Settings
+from streams.cli.options import connection_to, settings_options
 
 
-def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    for item in reversed(fields(Settings)):
-        flag = f"--{item.name.replace('_', '-')}"
-        default = "empty" if item.default in {"", None} else item.default
-        text = f"{item.metadata['help']} [{variable(item.name)}; default: {default}]"
-        command = click.option(flag, item.name, type=kind_of(item.name), default=None, help=text)(command)
-    return command
+class _WorkerCommand(click.Command):
+    """Tells a wrong command line in the last log line, too: whoever reads logs sees nothing else."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            from streams.app.process import set_up_first_logs  # noqa: PLC0415 - for a quick `--help`
+
+            error.show()
+            set_up_first_logs()
+            tell_unusable(f"{error.format_message().rstrip('.')}; see `tagstream worker --help`")
+            sys.exit(error.exit_code)
 
 
-@click.command()
+@click.command(cls=_WorkerCommand)
 @click.option("--broker", help="Bootstrap servers. [KAFKA_BOOTSTRAP_SERVERS; default: localhost:9092]")
-@_with_settings
-def worker(broker: str | None, **overrides: object) -> None:
+@settings_options()
+def worker(broker: str | None, **overrides: Any) -> None:  # noqa: ANN401 - values of the settings' types
     """Tag uploads until SIGTERM or Ctrl-C.
+
+    Sizes are in bytes, times in seconds, where the meaning does not say otherwise. Each option is a variable,
+    too; the option wins.
 
     Kafka's TLS and SASL settings are read from KAFKA_SECURITY_PROTOCOL, KAFKA_SASL_MECHANISM,
     KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD, KAFKA_SSL_CAFILE, KAFKA_SSL_CERTFILE and KAFKA_SSL_KEYFILE.
 
-    Exit codes: 0 after a stop that was asked for; 70 when a restart should begin from what was committed;
-    78 when a setting must be changed first.
+    Exit codes: 0 after a stop that was asked for; 2 when the command line is wrong; 70 when a restart should
+    begin from what was committed; 78 when a setting must be changed first. The last log line tells why.
     """
-    from streams.app.worker import Worker, run_until_signal  # noqa: PLC0415 - for a quick `--help`
+    from streams.app.faust.app import create_app  # noqa: PLC0415 - for a quick `--help`
+    from streams.app.process import run_process  # noqa: PLC0415 - likewise
 
-    try:
-        settings = Settings.from_mapping(os.environ, **overrides)
-        set_up_logs(settings.log_level, settings.log_format)
-        connection = connection_to(broker)
-        _make_usable(settings.data_dir)
-        _collect_seldom()
-        _run(run_until_signal(Worker(settings, connection)))
-    except (SettingsError, TopicsError, KafkaRefusalError, ManifestError, ValueError, OSError) as error:
-        give_up("worker", error)
-
-
-def _make_usable(data_dir: Path) -> None:
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=data_dir):
-            pass
-    except OSError as error:
-        cure = "name a directory that the worker may write to"
-        name = variable("data_dir")
-        raise SettingsError(f"{name}={str(data_dir)!r}: {error.strerror}; {cure}") from error
-
-
-def _collect_seldom() -> None:
-    """Let the garbage collector pass over what stays, and come less often.
-
-    A transaction makes thousands of short-lived objects without cycles. By default each 700 of them start a
-    collection, and those took two fifths of the event loop's time.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
-
-
-def _run(main: Coroutine[Any, Any, None]) -> None:
-    loop_factory = None
-    if sys.platform != "win32":
-        import uvloop  # noqa: PLC0415 - it does not exist on Windows
-
-        loop_factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(main)
-    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
-        logging.shutdown()  # a thread of Faust's that would not stop must not keep the process
-        os._exit(0)
+    sys.exit(
+        run_process(
+            lambda: create_app(Settings.from_mapping(os.environ, **overrides), connection_to(broker)),
+            overrides["log_format"],
+        )
+    )

@@ -2,6 +2,6 @@
 
 Nothing else in the program opens such a connection.
 
-What belongs here: addresses, transports, limits, circuits, files that an operator allows. Start with
-`fetcher.py`; its faults are in `errors.py`, what answers mean in `answers.py`.
+What belongs here: addresses, transports, limits, circuit breakers, files that an operator allows. Start
+with `fetcher.py`; its faults are in `errors.py`, what responses mean in `responses.py`.
 """

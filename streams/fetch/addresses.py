@@ -15,8 +15,8 @@ from socket import getaddrinfo
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from schemas.errors import SettingsError
+from streams.fetch.dedicated_threads import DedicatedThreads
 from streams.fetch.errors import SourceBusyError, SourceGoneError
-from streams.fetch.own_threads import OwnThreads
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -63,11 +63,11 @@ class AddressPolicy:
         return cls(frozenset(hosts), tuple(networks))
 
     def allows_host(self, host: str, port: int) -> bool:
-        """Tell whether the operator named this host, whatever its address is."""
+        """Whether the operator named this host, whatever its address is."""
         return (host, port) in self.hosts or (host, None) in self.hosts
 
     def allows_address(self, text: str, port: int) -> bool:
-        """Tell whether a connection to this address may be made."""
+        """Whether a connection to this address may be made."""
         address = _canonical(ipaddress.ip_address(text.partition("%")[0]))
         if self.allows_host(str(address), port) or any(address in network for network in self.networks):
             return True
@@ -88,13 +88,13 @@ class AddressPolicy:
 
 
 def refused(host: str, port: int) -> SourceGoneError:
-    """Give the error for a source that must not be fetched from."""
+    """The error for a source that must not be fetched from."""
     cure = "only public addresses on ports 80 and 443 are, unless TAGSTREAM_ALLOW_SOURCES names them"
     return SourceGoneError("refused_address", f"{host}:{port} is refused; {cure}")
 
 
 def is_public(address: _Address) -> bool:
-    """Tell whether an address is reachable from everywhere, also behind translation prefixes."""
+    """Whether an address is reachable from everywhere, also behind translation prefixes."""
     if isinstance(address, ipaddress.IPv6Address):
         if address in _NAT64:
             return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
@@ -110,7 +110,7 @@ def _canonical(address: _Address) -> _Address:
 
 
 def _literal(host: str) -> str | None:
-    """Give the address that a host spells in any form that a resolver or the C library accepts."""
+    """The address that a host spells in any form that a resolver or the C library accepts."""
     with contextlib.suppress(ValueError):
         ipaddress.ip_address(host.partition("%")[0])
         return host
@@ -145,10 +145,10 @@ class NameLookups:
     """Looks names up, at most `limit` at once, those that nobody waits for any more included."""
 
     def __init__(self, limit: int) -> None:
-        self._threads = OwnThreads(limit)
+        self._threads = DedicatedThreads(limit)
 
     async def addresses(self, host: str, port: int, family: socket.AddressFamily) -> Found:
-        """Give the addresses of a host, in the order in which they should be tried.
+        """Look up the addresses of a host, in the order in which they should be tried.
 
         Raises:
             OSError: There are none, or none that can be found now.

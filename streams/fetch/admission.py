@@ -1,4 +1,7 @@
-"""One fetch's way into memory. Its deadline stands still while it waits for room: no fault of the source."""
+"""Admission control: one fetch's way into memory.
+
+Its deadline stands still while it waits for room: that is no fault of the source.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,8 +12,8 @@ from streams.fetch.errors import SourceBusyError
 _COME_BACK_AFTER = 1.0  # seconds
 
 
-class Intake:
-    """Takes an image's bytes in.
+class Admission:
+    """Admits an image's bytes as far as there is room.
 
     Args of the constructor: the image's memory; the seconds that its source has, and as many again to wait
     for room.
@@ -21,7 +24,7 @@ class Intake:
         self._deadline = asyncio.timeout(seconds)
         self._patience = seconds
 
-    async def run(self, get: Callable[["Intake"], Awaitable[bytes]]) -> bytes:
+    async def run(self, get: Callable[["Admission"], Awaitable[bytes]]) -> bytes:
         """Get an image within the deadline.
 
         Raises:

@@ -47,11 +47,11 @@ class Reservation:
         await self._budget.wait_for(self)
 
     def complete(self) -> None:
-        """Say that nothing more will arrive."""
+        """End the growth: nothing more will arrive."""
         self._budget.end_fetch(self)
 
     def release(self) -> None:
-        """Give all back; more than once does no harm."""
+        """Free all that is taken; more than once does no harm."""
         self.arrived = 0
         self._budget.end_fetch(self)
 
@@ -82,12 +82,12 @@ class ByteBudget:
 
     @property
     def used(self) -> int:
-        """Give the bytes that are taken."""
+        """The bytes that are taken."""
         return self._taken + (self._whole.held if self._whole else 0)
 
     @property
     def is_short(self) -> bool:
-        """Tell whether anybody waits for memory."""
+        """Whether anybody waits for memory."""
         return bool(self._waiting)
 
     def reserve(self, host: str) -> Reservation:
@@ -97,7 +97,7 @@ class ByteBudget:
         return reservation
 
     def admits(self, reservation: Reservation) -> bool:
-        """Give a fetch what it needs, if there is room; nothing that others have waited for longer."""
+        """Reserve what a fetch needs, if there is room, but nothing that others have waited for longer."""
         return self._admits(reservation, is_next=not self._waiting)
 
     async def wait_for(self, reservation: Reservation) -> None:

@@ -14,12 +14,12 @@ import httpx
 from aiohttp.client_proto import ResponseHandler
 
 from streams.fetch.addresses import AddressPolicy, CheckedResolver, NameLookups
-from streams.fetch.admission import Intake
-from streams.fetch.answers import check_answer, redirect_target, source_fault
+from streams.fetch.admission import Admission
 from streams.fetch.byte_budget import ByteBudget
-from streams.fetch.circuits import Circuits
+from streams.fetch.circuit_breakers import CircuitBreakers
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
 from streams.fetch.files import SourceFiles
+from streams.fetch.responses import check_response, redirect_target, source_fault
 from streams.fetch.roots import RootedFile, SourceRoots
 from streams.fetch.slots import FetchSlots
 from streams.fetch.transport import AiohttpTransport
@@ -52,7 +52,7 @@ class Fetched:
         self._give_back = release
 
     def release(self) -> None:
-        """Give their memory to those that wait for some; more than once does no harm."""
+        """Free the memory for those that wait for some; more than once does no harm."""
         self.data = b""
         self._give_back()
 
@@ -93,7 +93,7 @@ class Fetcher:
     """
 
     def __init__(self, policy: AddressPolicy, limits: FetchLimits, roots: SourceRoots = NO_ROOTS) -> None:
-        self.circuits = Circuits()
+        self.circuit_breakers = CircuitBreakers()
         self.budget = ByteBudget(limits.max_bytes_in_flight, limits.max_bytes)
         self._policy = policy
         self._limits = limits
@@ -139,25 +139,25 @@ class Fetcher:
         # The host's slot comes first: who waits for a slow host has none of the slots and of the memory that
         # all share. Its circuit comes after: it may have opened while the fetch waited for the slot.
         async with self._slots_of(host), self._slots.hold():
-            with self.circuits.guard(_circuit_of(request)) as go_on_to:
+            with self.circuit_breakers.guard(_circuit_of(request)) as go_on_to:
                 return await self._hold(url, host, functools.partial(self._get, request, go_on_to))
 
     async def _fetch_file(self, file: RootedFile) -> Fetched:
         read = functools.partial(self._files.read, file, self._limits.max_bytes)
         async with self._slots_of(file.root), self._slots.hold():
-            with self.circuits.guard(file.root):
+            with self.circuit_breakers.guard(file.root):
                 return await self._hold(file.url, file.root, read)
 
     def _slots_of(self, host: str) -> asyncio.Semaphore:
-        """Give a host's slots, which live as long as someone holds or awaits one."""
+        """A host's slots, which live as long as someone holds or awaits one."""
         return self._host_slots.setdefault(host, asyncio.Semaphore(self._limits.per_host))
 
-    async def _hold(self, url: str, host: str, get: Callable[[Intake], Awaitable[bytes]]) -> Fetched:
+    async def _hold(self, url: str, host: str, get: Callable[[Admission], Awaitable[bytes]]) -> Fetched:
         """Get an image, with memory that is held until it is released."""
         started = time.perf_counter()
         reservation = self.budget.reserve(host)
         try:
-            data = await Intake(reservation, self._limits.deadline).run(get)
+            data = await Admission(reservation, self._limits.deadline).run(get)
         except TimeoutError:
             reservation.release()
             message = f"no complete answer within {self._limits.deadline:g} s from {shown(url)}"
@@ -168,18 +168,20 @@ class Fetcher:
         reservation.complete()
         return Fetched(data, (time.perf_counter() - started) * 1000, reservation.release)
 
-    async def _read_data_url(self, url: str, intake: Intake) -> bytes:
+    async def _read_data_url(self, url: str, admission: Admission) -> bytes:
         data = read_data_url(url, self._limits.max_bytes)
-        await intake.expect(len(data))
-        await intake.take(len(data))
+        await admission.expect(len(data))
+        await admission.take(len(data))
         return data
 
-    async def _get(self, request: httpx.Request, go_on_to: Callable[[str], None], intake: Intake) -> bytes:
+    async def _get(
+        self, request: httpx.Request, go_on_to: Callable[[str], None], admission: Admission
+    ) -> bytes:
         for _ in range(MAX_REDIRECTS + 1):
             async with self._stream(request) as response:
                 if not response.has_redirect_location:
-                    check_answer(response)
-                    return await self._read_body(response, intake)
+                    check_response(response)
+                    return await self._read_body(response, admission)
                 url = redirect_target(response)
             request = self._request(url)
             go_on_to(_circuit_of(request))
@@ -217,19 +219,19 @@ class Fetcher:
             message = f"no answer within {self._limits.answer:g} s from {shown(str(request.url))}"
             raise SourceBusyError("timeout", message) from None
 
-    async def _read_body(self, response: httpx.Response, intake: Intake) -> bytes:
+    async def _read_body(self, response: httpx.Response, admission: Admission) -> bytes:
         limit = self._limits.max_bytes
         declared = response.headers.get("content-length", "")
         if declared.isdigit():
             if int(declared) > limit:
                 raise too_large(str(response.url), limit)
-            await intake.expect(int(declared))
+            await admission.expect(int(declared))
         chunks, size = [], 0
         async for chunk in response.aiter_raw():
             size += len(chunk)
             if size > limit:
                 raise too_large(str(response.url), limit)
-            await intake.take(len(chunk))
+            await admission.take(len(chunk))
             chunks.append(chunk)
             if len(chunks) == MAX_CHUNKS:  # an object per byte that drips in would take more than the byte
                 chunks = [b"".join(chunks)]

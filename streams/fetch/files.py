@@ -11,9 +11,9 @@ import os
 import stat
 from collections.abc import Iterator
 
-from streams.fetch.admission import Intake
+from streams.fetch.admission import Admission
+from streams.fetch.dedicated_threads import DedicatedThreads
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
-from streams.fetch.own_threads import OwnThreads
 from streams.fetch.roots import RootedFile
 from streams.fetch.urls import shown, too_large
 
@@ -31,25 +31,25 @@ class SourceFiles:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._threads: dict[str, OwnThreads] = {}
+        self._threads: dict[str, DedicatedThreads] = {}
 
-    async def read(self, file: RootedFile, max_bytes: int, intake: Intake) -> bytes:
-        """Give a file's bytes.
+    async def read(self, file: RootedFile, max_bytes: int, admission: Admission) -> bytes:
+        """Read a file's bytes.
 
         Raises:
             SourceGoneError: There is no such file, or it has more than `max_bytes`.
             SourceBusyError: It cannot be read now.
         """
-        threads = self._threads.setdefault(file.root, OwnThreads(self._limit))
+        threads = self._threads.setdefault(file.root, DedicatedThreads(self._limit))
         try:
             size = await threads.run(functools.partial(_size, file))
             if size > max_bytes:
                 raise too_large(file.url, max_bytes)
-            await intake.expect(size)
+            await admission.expect(size)
             data = await threads.run(functools.partial(_content, file, size))
         except OSError as error:
             raise _fault(error, file) from error
-        await intake.take(len(data))
+        await admission.take(len(data))
         return data
 
 

@@ -85,7 +85,7 @@ class Root:
     location: Location
 
     def holds(self, location: Location) -> bool:
-        """Tell whether something lies below this root."""
+        """Whether something lies below this root."""
         own, names = self.location, location.names
         same = (own.scheme, own.authority) == (location.scheme, location.authority)
         return same and len(names) > len(own.names) and names[: len(own.names)] == own.names
@@ -129,7 +129,7 @@ class SourceRoots:
         return cls(roots)
 
     def http_url(self, url: str) -> str:
-        """Give the URL under which an object in a bucket is fetched; any other URL as it is.
+        """The URL under which an object in a bucket is fetched; any other URL as it is.
 
         Raises:
             SourceGoneError: It lies in none of the buckets.
@@ -143,7 +143,7 @@ class SourceRoots:
         return "/".join((root.base, *parts))
 
     def file_at(self, url: str) -> RootedFile:
-        """Give the file that a URL names.
+        """The file that a URL names.
 
         Raises:
             SourceGoneError: It lies in none of the folders.

@@ -16,7 +16,7 @@ _HIERARCHY = re.compile(r"[a-z][a-z0-9+.-]*:/+", re.IGNORECASE)
 
 
 def shown(url: str) -> str:
-    """Give a URL fit for logs and messages: no credentials, no query, not endless, on one line."""
+    """A URL fit for logs and messages: no credentials, no query, not endless, on one line."""
     if url[:5].lower() == "data:":
         return "data:…"
     bare = re.split(r"[?#]", url, maxsplit=1)[0]
@@ -30,12 +30,12 @@ def shown(url: str) -> str:
 
 
 def host_of(url: httpx.URL) -> str:
-    """Give the host as it will be looked up; `URL.host` would decode it, and fails on bad Punycode."""
+    """The host as it will be looked up; `URL.host` would decode it, and fails on bad Punycode."""
     return url.raw_host.decode("ascii").lower()
 
 
 def check_url(url: httpx.URL) -> int:
-    """Give the port of a URL.
+    """Refuse a URL that is not fetched; return its port.
 
     Raises:
         SourceGoneError: It is not for us.
@@ -56,12 +56,12 @@ def check_url(url: httpx.URL) -> int:
 
 
 def too_large(url: str, limit: int) -> SourceGoneError:
-    """Give the error for an image of more bytes than are fetched."""
+    """The error for an image of more bytes than are fetched."""
     return SourceGoneError("image_too_large", f"{shown(url)} has more than {limit} bytes")
 
 
 def read_data_url(url: str, limit: int) -> bytes:
-    """Give the bytes that a data URL carries.
+    """Read the bytes that a data URL carries.
 
     Raises:
         SourceGoneError: It cannot be read, or they are too many.

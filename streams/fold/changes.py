@@ -35,7 +35,7 @@ encode_count = msgspec.json.Encoder(enc_hook=_encode).encode
 decode_count = msgspec.json.Decoder(CountRow, dec_hook=_decode).decode
 
 
-class WarmRows:
+class CountRowCache:
     """Decoded rows of late, for whoever changes them next.
 
     A row is good only for the very bytes that it was written as: whoever takes it names the committed
@@ -51,7 +51,7 @@ class WarmRows:
         return len(self._recent) + len(self._older)
 
     def take(self, key: str, committed: bytes) -> CountRow:
-        """Give the row that `committed` encodes."""
+        """Remove and return the row that `committed` encodes, decoded now if it is not here."""
         held = self._recent.pop(key, None) or self._older.pop(key, None)
         return held[1] if held is not None and held[0] is committed else decode_count(committed)
 
@@ -74,19 +74,19 @@ class Changes:
 
     Args:
         committed: The rows before this transaction.
-        warm: Rows that earlier transactions decoded.
+        cache: Rows that earlier transactions decoded.
     """
 
-    def __init__(self, committed: PartitionRows, warm: WarmRows | None = None) -> None:
+    def __init__(self, committed: PartitionRows, cache: CountRowCache | None = None) -> None:
         self._committed = committed
-        self._warm = WarmRows() if warm is None else warm
+        self._cache = CountRowCache() if cache is None else cache
         self._counts = committed["trends"]
         self._rows: dict[tuple[str, str], Row | CountRow | None] = {}
         self.written: set[tuple[str, str]] = set()
         self.outputs: list[Output] = []
 
     def get(self, table: str, key: str) -> Row | None:
-        """Give a row of any table but `trends`, or None. Whoever changes it must `put` it."""
+        """A row of any table but `trends`, or None. Whoever changes it must `put` it."""
         place = (table, key)
         if place not in self._rows:
             encoded = self._committed[table].get(key)
@@ -101,13 +101,18 @@ class Changes:
         self._rows[table, key] = row
         self.written.add((table, key))
 
+    def remove_unchanged(self, table: str, key: str, row: bytes) -> None:
+        """Remove a row, unless what is committed is another one by now."""
+        if self._committed[table].get(key) == row:
+            self.put(table, key, None)
+
     def count_row(self, key: str, offset: int) -> CountRow:
-        """Give a row of `trends` to change in place: it is written at the end, removed if nothing is left."""
+        """A row of `trends` to change in place: it is written at the end, removed if nothing is left."""
         place = ("trends", key)
         row = self._rows.get(place)
         if not isinstance(row, CountRow):
             encoded = self._counts.get(key)
-            row = CountRow(offset, 0, {}) if encoded is None else self._warm.take(key, encoded)
+            row = CountRow(offset, 0, {}) if encoded is None else self._cache.take(key, encoded)
             self._rows[place] = row
             self.written.add(place)
         row.o = offset
@@ -118,7 +123,7 @@ class Changes:
         self.outputs.append(output)
 
     def encoded(self) -> Iterator[tuple[str, str, bytes | None]]:
-        """Give table, key and encoded row of all that changed."""
+        """Table, key and encoded row of all that changed; None for a row that is removed."""
         for table, key in self.written:
             row = self._rows[table, key]
             if row is None:
@@ -133,5 +138,5 @@ class Changes:
         if row.n <= 0:
             return None
         encoded = encode_count(row)
-        self._warm.keep(key, encoded, row)
+        self._cache.keep(key, encoded, row)
         return encoded

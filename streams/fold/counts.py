@@ -26,19 +26,25 @@ class _Part(NamedTuple):
 
 def count(changes: Changes, old: Row | None, new: Row, offset: int, retention: Retention) -> None:
     """Move an image's tags from the buckets where they were to those where they are now."""
-    mark = _mark(changes)
-    late = sum(_count_window(changes, window, old, new, offset, retention, mark) for window in WINDOWS)
+    stream_time = _stream_time(changes)
+    late = sum(_count_window(changes, window, old, new, offset, retention, stream_time) for window in WINDOWS)
     if late:
         meta = changes.get("meta", OFFSET_KEY) or {}
         changes.put("meta", OFFSET_KEY, {**meta, "late": meta.get("late", 0) + late})
 
 
 def _count_window(  # noqa: PLR0917 - one caller
-    changes: Changes, window: str, old: Row | None, new: Row, offset: int, retention: Retention, mark: int
+    changes: Changes,
+    window: str,
+    old: Row | None,
+    new: Row,
+    offset: int,
+    retention: Retention,
+    stream_time: int,
 ) -> int:
-    """Do so for one window; give how many counts came too late for it."""
+    """Do so for one window; return how many counts came too late for it."""
     gone = _parts(old, window) if old else {}
-    kept = retention.keeps(window, bucket_start(window, new["at"]), mark)
+    kept = retention.keeps(window, bucket_start(window, new["at"]), stream_time)
     late = 0
     for key, part in _parts(new, window).items():
         taken = gone.pop(key, None)
@@ -51,7 +57,7 @@ def _count_window(  # noqa: PLR0917 - one caller
         if taken is not None:
             _take_out(row, taken)
         _put_in(row, part)
-    if old and gone and retention.keeps(window, bucket_start(window, old["at"]), mark):
+    if old and gone and retention.keeps(window, bucket_start(window, old["at"]), stream_time):
         for key, part in gone.items():
             _take_out(changes.count_row(key, offset), part)
     return late
@@ -112,9 +118,9 @@ def count_interests(changes: Changes, old: Row | None, new: Row, offset: int, re
     before, after = _interest(old) if old else None, _interest(new)
     if old is not None and before == after and old["tags"] == new["tags"]:
         return
-    mark = _mark(changes)
+    stream_time = _stream_time(changes)
     for place, tags, move in ((before, old["tags"] if old else [], _take), (after, new["tags"], _give_some)):
-        if place is None or not tags or not retention.keeps_interests(place.day, mark):
+        if place is None or not tags or not retention.keeps_interests(place.day, stream_time):
             continue
         key = place.encode()
         row = changes.get("interests", key) or {"o": offset, "t": {}}
@@ -129,5 +135,5 @@ def _interest(row: Row) -> InterestKey | None:
     return InterestKey(row["tenant"], row["user"], int(row["at"]) // DAY_MS)
 
 
-def _mark(changes: Changes) -> int:
+def _stream_time(changes: Changes) -> int:
     return int((changes.get("meta", OFFSET_KEY) or {}).get("mark", 0))

@@ -12,7 +12,7 @@ from streams.fold.rows import ImageKey, is_repeat
 
 
 def checked_edit(changes: Changes, edited: Edited, offset: int) -> Edited | Deferred | Rejected:
-    """Tell what becomes of an edit, now that everything before it is applied.
+    """What becomes of an edit, now that everything before it is applied.
 
     An edit of an image that is not there waits where the image's upload waits as well; otherwise it is a dead
     letter.
@@ -37,7 +37,7 @@ def checked_edit(changes: Changes, edited: Edited, offset: int) -> Edited | Defe
 
 
 def edited_row(row: Row, upload: Upload, offset: int) -> Row:
-    """Give an image's row after an edit, but for its history."""
+    """An image's row after an edit, but for its history."""
     people = decide(row.get("people", {}), upload, offset)
     if row.get("deleted"):
         weighed = Weighed({}, people)

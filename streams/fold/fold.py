@@ -20,11 +20,21 @@ from streams.fold.images import (
     stale_row,
     uploaded_row,
 )
-from streams.fold.outcomes import Aside, Deferred, Deleted, Done, Edited, Outcome, Rederived, Rejected, Tagged
+from streams.fold.outcomes import (
+    Deferred,
+    Deleted,
+    Done,
+    Edited,
+    Outcome,
+    Parked,
+    Rederived,
+    Rejected,
+    Tagged,
+)
 from streams.fold.outputs import categorization_output, dead_letter_output, tag_update_output
 from streams.fold.retagging import checked_retag, is_settled, of_image
 from streams.fold.retention import Retention
-from streams.fold.retries import RetryPolicy, defer, end_retry, is_awaited, put_aside
+from streams.fold.retries import RetryPolicy, defer, end_retry, is_awaited, park
 from streams.fold.rows import ImageKey, is_repeat
 
 _COUNTED = ("tags", "by", "at", "user")  # what of an image's row is counted
@@ -47,8 +57,8 @@ def fold(changes: Changes, done: Done, rules: FoldRules) -> None:
     if isinstance(outcome, Deferred):
         defer(changes, done, outcome, rules.retries, rules.names)
         return
-    if isinstance(outcome, Aside):
-        put_aside(changes, done.record, outcome)
+    if isinstance(outcome, Parked):
+        park(changes, done.record, outcome)
         return
     end_retry(changes, done.record)
     match outcome:
@@ -72,12 +82,12 @@ def _forget(changes: Changes, done: Done, retention: Retention) -> None:
     if upload is None or is_awaited(changes, key := ImageKey.of(upload).encode()):
         return
     row = changes.get("images", key)
-    if row is not None and not retention.remembers(row, _mark(changes, done.record)):
+    if row is not None and not retention.remembers(row, _stream_time(changes, done.record)):
         changes.put("images", key, None)
 
 
-def _mark(changes: Changes, record: Record) -> int:
-    """Give the partition's clock, as of a record."""
+def _stream_time(changes: Changes, record: Record) -> int:
+    """The partition's clock as of a record, in milliseconds."""
     return max(int((changes.get("meta", OFFSET_KEY) or {}).get("mark", 0)), record.timestamp)
 
 
@@ -94,7 +104,7 @@ def _checked(changes: Changes, done: Done) -> Outcome:
 def _advance_clock(changes: Changes, record: Record, outcome: Outcome) -> None:
     """Note how far Kafka's clock is, and the time of what is told; a re-tag tells nothing new."""
     meta = dict(changes.get("meta", OFFSET_KEY) or {})
-    meta["mark"] = _mark(changes, record)
+    meta["mark"] = _stream_time(changes, record)
     if isinstance(outcome, Tagged | Deleted | Edited) and outcome.upload.type is not UploadType.RETAGGED:
         meta["at"] = max(meta.get("at", 0), outcome.upload.at)
     changes.put("meta", OFFSET_KEY, meta)

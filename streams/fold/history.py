@@ -23,28 +23,30 @@ class ChangedTags(NamedTuple):
         return cls([tag for tag in after if tag not in had], [tag for tag in before if tag not in has])
 
 
-Places = dict[str, list[int]]  # by source
+SourcePositions = dict[str, list[int]]  # by source
 
 
-def places_of(added: Iterable[str], sources: Mapping[str, Sequence[str]], add_ons: Iterable[str]) -> Places:
-    """Give the places of each source's tags; nothing where they go without saying.
+def encode_sources(
+    added: Iterable[str], sources: Mapping[str, Sequence[str]], add_ons: Iterable[str]
+) -> SourcePositions:
+    """Positions of each source's tags among those added; nothing where they go without saying.
 
     Args:
         added: The tags.
         sources: By tag, where it is from.
         add_ons: Those that looked at the image, the first one first.
     """
-    found: Places = {}
+    found: SourcePositions = {}
     for place, tag in enumerate(added):
         for source in sources[tag]:
             found.setdefault(source, []).append(place)
     return {} if found.keys() <= {_usual(add_ons)} else found
 
 
-def tags_of(
+def decode_sources(
     added: Sequence[str], places: Mapping[str, Sequence[int]], add_ons: Iterable[str]
 ) -> dict[str, list[str]]:
-    """Give the tags of each source."""
+    """The tags of each source: what `encode_sources` encoded."""
     if added and not places:
         return {_usual(add_ons): [*added]}
     return {source: [added[place] for place in its_places] for source, its_places in places.items()}

@@ -7,7 +7,7 @@ from typing import Any
 from schemas.results import ModelInfo, ScoredTag
 from schemas.uploads import Upload
 from streams.fold.changes import Row
-from streams.fold.history import ChangedTags, places_of
+from streams.fold.history import ChangedTags, encode_sources
 from streams.fold.outcomes import Rederived, Tagged
 from streams.fold.people import assigned_by_add_ons, forget, weigh
 from streams.fold.rows import remembered
@@ -20,7 +20,7 @@ Scores = Mapping[str, list[ScoredTag]]
 
 
 def is_stale(upload: Upload, offset: int, row: Row) -> bool:
-    """Tell whether the image is already known in a newer state: by version, event time, place in the log.
+    """Whether the image is already known in a newer state: by version, event time, place in the log.
 
     The place decides between equals only for an upload that waited for its source while others did not.
     """
@@ -31,22 +31,22 @@ def is_stale(upload: Upload, offset: int, row: Row) -> bool:
 
 
 def stale_row(old: Row, upload: Upload, offset: int) -> Row:
-    """Give an image's row after an upload or a deletion that came too late: it is remembered, that is all."""
+    """An image's row after an upload or a deletion that came too late: it is remembered, that is all."""
     return old | moved_on(old, max(old["o"], offset)) | {"ids": remembered(old["ids"], upload)}
 
 
 def moved_on(old: Row, offset: int) -> Row:
-    """Give a row's places in the log after an event that was no upload or deletion, or came too late."""
+    """A row's places in the log after an event that was no upload or deletion, or came too late."""
     return {"o": offset, "placed": _placed(old)}
 
 
 def _placed(row: Row) -> int:
-    """Give the offset of the last upload or deletion that counts."""
+    """The offset of the last upload or deletion that counts."""
     return int(row["placed"] if "placed" in row else row["o"])
 
 
 def uploaded_row(old: Row | None, tagged: Tagged, offset: int) -> Row:
-    """Give an image's row after an upload or an update."""
+    """An image's row after an upload or an update."""
     upload, tagged = tagged.upload, _with_last_known(old, tagged)
     told = upload.data.tags is not None
     own = upload.data.tags if upload.data.tags is not None else (old["own"] if old else [])
@@ -63,7 +63,7 @@ def uploaded_row(old: Row | None, tagged: Tagged, offset: int) -> Row:
 
 
 def deleted_row(old: Row | None, upload: Upload, offset: int) -> Row:
-    """Give an image's row after it was deleted."""
+    """An image's row after it was deleted."""
     people = forget(old.get("people", {}) if old else {}, upload.at)
     gone: Row = {"deleted": True, "url": None, "own": [], "scores": {}, "model": None, "rules": None}
     new = _head(old, upload, offset) | {"tags": [], "by": []} | gone
@@ -71,13 +71,13 @@ def deleted_row(old: Row | None, upload: Upload, offset: int) -> Row:
 
 
 def retagged_row(old: Row, tagged: Tagged, offset: int) -> Row:
-    """Give an image's row after a new look at it; whose it is, and from when, stays."""
+    """An image's row after a new look at it; whose it is, and from when, stays."""
     tagged = _with_last_known(old, tagged)
     return _renewed(old, tagged.upload, _findings(tagged), tagged.assigned, offset)
 
 
 def rederived_row(old: Row, rederived: Rederived, offset: int) -> Row:
-    """Give an image's row after the rules were applied anew to what taggers had said."""
+    """An image's row after the rules were applied anew to what taggers had said."""
     raw = raw_scores(old)
     ruling = rederived.rules.apply(raw, old["asked"])
     found = _reported(ruling.scores, raw) | {"rules": rederived.rules.hash}
@@ -86,13 +86,13 @@ def rederived_row(old: Row, rederived: Rederived, offset: int) -> Row:
 
 
 def raw_scores(row: Row) -> dict[str, list[ScoredTag]]:
-    """Give what taggers said of an image, before any rules."""
+    """What taggers said of an image, before any rules."""
     said = row["scores"] | row.get("raw", {})
     return {add_on: [ScoredTag(*score) for score in scores] for add_on, scores in said.items()}
 
 
 def models_of(row: Row) -> dict[str, ModelInfo]:
-    """Give the model of each add-on that looked at an image."""
+    """The model of each add-on that looked at an image."""
     return {add_on: ModelInfo(*model) for add_on, model in _models_in(row).items()}
 
 
@@ -102,7 +102,7 @@ def _models_in(row: Row) -> dict[str, list[str]]:
 
 
 def changed_history(old: Row | None, new: Row, upload: Upload, **told: Any) -> list[Row]:  # noqa: ANN401 - JSON
-    """Give an image's history with what an event changed about its tags."""
+    """An image's history with what an event changed about its tags."""
     changed = ChangedTags.between(old["tags"] if old else [], new["tags"])
     kept: list[Row] = old["history"] if old else []
     if not any(changed):
@@ -115,7 +115,7 @@ def changed_history(old: Row | None, new: Row, upload: Upload, **told: Any) -> l
         "removed": changed.removed,
     }
     sources = dict(zip(new["tags"], new["by"], strict=True))
-    if places := places_of(changed.added, sources, told.get("models", ())):
+    if places := encode_sources(changed.added, sources, told.get("models", ())):
         change["from"] = places
     return _shortened([*kept, change])
 
@@ -186,7 +186,7 @@ def _findings(tagged: Tagged) -> Row:
 
 
 def _reported(scores: Scores, raw: Scores) -> Row:
-    """Give what is reported; what taggers said only where the rules made something else of it."""
+    """What is reported; what taggers said only where the rules made something else of it."""
     differs = {add_on: _pairs(said) for add_on, said in raw.items() if said != scores.get(add_on)}
     found: Row = {"scores": {add_on: _pairs(reported) for add_on, reported in scores.items()}}
     return found | ({"raw": differs} if differs else {})

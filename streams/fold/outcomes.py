@@ -44,12 +44,12 @@ class Tagged:
 
     @property
     def is_from_afar(self) -> bool:
-        """Tell whether the image came over the network."""
+        """Whether the image came over the network."""
         return self.url.partition(":")[0].lower() not in {"data", "file"}
 
     @property
     def model(self) -> ModelInfo:
-        """Give the model of the first add-on."""
+        """The model of the first add-on."""
         return next(iter(self.models.values()))
 
 
@@ -101,8 +101,8 @@ class Deferred:
 
 
 @dataclass(frozen=True)
-class Aside:
-    """The event waits for its source while others behind it are done: it is still in work, but keeps nobody.
+class Parked:
+    """The event waits for its source while others behind it are done: it is in work, and holds up nobody.
 
     Attributes:
         at: When it lost its turn, milliseconds since the epoch.
@@ -125,7 +125,7 @@ class Rejected:
     upload: Upload | None = None
 
 
-Outcome = Tagged | Rederived | Deleted | Edited | Deferred | Aside | Rejected
+Outcome = Tagged | Rederived | Deleted | Edited | Deferred | Parked | Rejected
 
 
 @dataclass(frozen=True)
@@ -143,11 +143,11 @@ class Done:
     """A record of the upload topic with its outcome.
 
     Attributes:
-        crowded: Whether no more events may wait for busy sources.
-        full: Whether this one may not begin to wait, whatever for.
+        over_limit: Whether no more events may wait for busy sources.
+        over_hard_limit: Whether this one may not begin to wait, whatever for.
     """
 
     record: Record
     outcome: Outcome
-    crowded: bool = False
-    full: bool = False
+    over_limit: bool = False
+    over_hard_limit: bool = False

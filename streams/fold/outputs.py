@@ -28,7 +28,7 @@ from streams.fold.outcomes import Output, Tagged
 
 
 def split_languages(language: str | Sequence[str] | None) -> tuple[list[str], list[str]]:
-    """Give the languages of an upload in which tags have names, and the others; each once."""
+    """The languages of an upload in which tags have names, and the others; each once."""
     if not language:
         return [], []
     parts: Iterable[str] = language.split(",") if isinstance(language, str) else language
@@ -49,12 +49,12 @@ def reported_tag(score: ScoredTag, probability: float | None, languages: Sequenc
 
 
 def dead_letter_output(record: Record, fault: Fault, names: TopicNames) -> Output:
-    """Give the original record, as far as there is room, with the fault in its headers."""
+    """The original record, as far as there is room, with the fault in its headers."""
     return Output(names.dead_letters, *dead_letter(record, fault))
 
 
 def categorization_output(tagged: Tagged, tags: list[str], record: Record, names: TopicNames) -> Output:
-    """Give every tag of an image with its confidence; `tags` are those that it has now."""
+    """Every tag of an image with its confidence; `tags` are those that it has now."""
     upload, data = tagged.upload, tagged.upload.data
     known, unknown = split_languages(data.language)
     add_ons = {name: _add_on_result(tagged, name, known) for name in upload.add_ons}
@@ -101,7 +101,7 @@ def _add_on_result(tagged: Tagged, name: str, languages: list[str]) -> AddOnResu
 def tag_update_output(
     upload: Upload, before: list[str], after: list[str], record: Record, names: TopicNames
 ) -> Output:
-    """Give what came, what went, and the tags that the image has now."""
+    """What came, what went, and the tags that the image has now."""
     changed = ChangedTags.between(before, after)
     update = TagUpdate(
         resources=[

@@ -45,7 +45,7 @@ class Weighed(NamedTuple):
 
 
 def decide(people: Mapping[str, Any], upload: Upload, offset: int) -> People:
-    """Give what holds after an edit."""
+    """What holds after an edit."""
     tags = dict(people.get("tags", {}))
     data = upload.data
     if not is_void(people, upload.at):
@@ -59,25 +59,25 @@ def decide(people: Mapping[str, Any], upload: Upload, offset: int) -> People:
 
 
 def is_void(people: Mapping[str, Any], at: int) -> bool:
-    """Tell whether an edit comes from before a deletion."""
+    """Whether an edit comes from before a deletion."""
     return at < int(people.get("since", at))
 
 
 def forget(people: Mapping[str, Any], at: int) -> People:
-    """Give what holds after everything up to an event time is forgotten."""
+    """What holds after everything up to an event time is forgotten."""
     kept = {tag: decision for tag, decision in people.get("tags", {}).items() if decision[1] > at}
     ids = {"ids": people["ids"]} if "ids" in people else {}
     return {"since": max(at, people.get("since", at))} | ({"tags": kept} if kept else {}) | ids
 
 
 def has_room(people: Mapping[str, Any]) -> bool:
-    """Tell whether an image's row can keep so many decisions."""
+    """Whether an image's row can keep so many decisions."""
     tags = people.get("tags", {})
     return len(tags) <= MAX_TAGS and len(orjson.dumps(tags)) <= MAX_PASSED_ON_BYTES
 
 
 def weigh(people: Mapping[str, Any], own: list[str], assigned: Mapping[str, list[str]]) -> Weighed:
-    """Give the tags that an image has: what people say first, then what came with it, then the add-ons' best.
+    """The tags that an image has: what people say first, then what came with it, then the add-ons' best.
 
     Args:
         people: What the image's row has under "people".
@@ -99,7 +99,7 @@ def weigh(people: Mapping[str, Any], own: list[str], assigned: Mapping[str, list
 
 
 def assigned_by_add_ons(row: Mapping[str, Any]) -> Sources:
-    """Give what add-ons assign to an image, as its row has it: the third argument of `weigh`."""
+    """What add-ons assign to an image, as its row has it: the third argument of `weigh`."""
     found = {
         tag: [source for source in sources if source not in {OWN, PEOPLE}]
         for tag, sources in zip(row["tags"], row["by"], strict=True)

@@ -37,7 +37,7 @@ class SecondLook(NamedTuple):
 def second_look(
     row: Row, offered: Mapping[str, ModelInfo], default_add_ons: tuple[str, ...], *, always: bool = False
 ) -> SecondLook | None:
-    """Give what a new look at an image needs; None: it needs none.
+    """What a new look at an image needs; None: it needs none.
 
     Args:
         row: The image's.
@@ -60,7 +60,7 @@ def second_look(
 
 
 def checked_retag(changes: Changes, rederived: Rederived) -> Rederived | Rejected:
-    """Tell what becomes of a re-tag by rules, now that everything before it is applied."""
+    """What becomes of a re-tag by rules, now that everything before it is applied."""
     upload = rederived.upload
     if changes.get("images", ImageKey.of(upload).encode()) is not None:
         return rederived
@@ -70,7 +70,7 @@ def checked_retag(changes: Changes, rederived: Rederived) -> Rederived | Rejecte
 
 
 def is_settled(row: Row, outcome: Tagged | Rederived) -> bool:
-    """Tell whether a re-tag has nothing to do: it was done, or something newer has overtaken it."""
+    """Whether a re-tag has nothing to do: it was done, or something newer has overtaken it."""
     upload = outcome.upload
     if row.get("deleted") or row["cause"][:2] == [upload.source, upload.id]:
         return True
@@ -80,7 +80,7 @@ def is_settled(row: Row, outcome: Tagged | Rederived) -> bool:
 
 
 def of_image(tagged: Tagged, row: Row) -> Tagged:
-    """Give a re-tag's findings as those of the image: with its time, version and owner."""
+    """A re-tag's findings as those of the image: with its time, version and owner."""
     upload = tagged.upload
     data = msgspec.structs.replace(upload.data, user_id=row["user"], version=row["version"])
     told = msgspec.structs.replace(upload, at=row["at"], data=data)

@@ -47,7 +47,7 @@ class ClockedState(Protocol):
         """The encoded rows by table and key."""
 
     @property
-    def mark(self) -> int:
+    def stream_time(self) -> int:
         """The latest Kafka timestamp that was folded in, in milliseconds."""
 
 
@@ -84,43 +84,43 @@ class Retention:
             settings.keep_deleted,
         )
 
-    def keeps(self, window: str, start: int, mark: int) -> bool:
-        """Tell whether a bucket that begins at `start` (seconds) still counts at `mark` (milliseconds)."""
+    def keeps(self, window: str, start: int, stream_time: int) -> bool:
+        """Whether a bucket that begins at `start` (seconds) still counts at `stream_time` (milliseconds)."""
         if window == ALL:
             return True
         days: float = getattr(self, window)
-        return (start + WINDOW_SECONDS[window]) * 1000 + days * DAY_MS > mark
+        return (start + WINDOW_SECONDS[window]) * 1000 + days * DAY_MS > stream_time
 
-    def keeps_interests(self, day: int, mark: int) -> bool:
-        """Tell whether the interests of a day (since the epoch) still count."""
-        return (day + 1 + self.interests) * DAY_MS > mark
+    def keeps_interests(self, day: int, stream_time: int) -> bool:
+        """Whether the interests of a day (since the epoch) still count at `stream_time` (milliseconds)."""
+        return (day + 1 + self.interests) * DAY_MS > stream_time
 
-    def remembers(self, row: Mapping[str, Any], mark: int) -> bool:
-        """Tell whether an image's row still counts: that of a deleted one does for a while."""
-        return not row.get("deleted") or int(row["at"]) + self.deleted * DAY_MS > mark
+    def remembers(self, row: Mapping[str, Any], stream_time: int) -> bool:
+        """Whether an image's row still counts: that of a deleted one does for a while."""
+        return not row.get("deleted") or int(row["at"]) + self.deleted * DAY_MS > stream_time
 
 
 def expired_rows(retention: Retention, state: ClockedState) -> list[Expired]:
-    """Give the rows that are past their retention."""
+    """The rows that are past their retention."""
     found = (_expired_trends, _expired_interests, _expired_images)
     return [expired for find in found for expired in find(retention, state)]
 
 
 def _expired_trends(retention: Retention, state: ClockedState) -> Iterator[Expired]:
-    rows, mark, kept = state.rows["trends"], state.mark, dict[tuple[str, str], bool]()
+    rows, stream_time, kept = state.rows["trends"], state.stream_time, dict[tuple[str, str], bool]()
     for key in list(rows):
         window, start, _ = key.split(":", 2)
         keeps = kept.get((window, start))
         if keeps is None:
-            keeps = kept[window, start] = retention.keeps(window, int(start), mark)
+            keeps = kept[window, start] = retention.keeps(window, int(start), stream_time)
         if not keeps and (row := rows.get(key)) is not None:
             yield Expired("trends", key, row)
 
 
 def _expired_interests(retention: Retention, state: ClockedState) -> Iterator[Expired]:
-    rows, mark = state.rows["interests"], state.mark
+    rows, stream_time = state.rows["interests"], state.stream_time
     for key in list(rows):
-        gone = not retention.keeps_interests(InterestKey.decode(key).day, mark)
+        gone = not retention.keeps_interests(InterestKey.decode(key).day, stream_time)
         if gone and (row := rows.get(key)) is not None:
             yield Expired("interests", key, row)
 
@@ -130,5 +130,5 @@ def _expired_images(retention: Retention, state: ClockedState) -> Iterator[Expir
         # Few are deleted: the others are told by their bytes.
         if _DELETED not in row or AWAITED + key in state.rows["meta"]:
             continue
-        if not retention.remembers(orjson.loads(row), state.mark):
+        if not retention.remembers(orjson.loads(row), state.stream_time):
             yield Expired("images", key, row)

@@ -13,7 +13,7 @@ import orjson
 from schemas.topics import TopicNames
 from schemas.uploads import Record
 from streams.fold.changes import Changes, PartitionRows, Row
-from streams.fold.outcomes import Aside, Deferred, Done
+from streams.fold.outcomes import Deferred, Done, Parked
 from streams.fold.outputs import dead_letter_output
 from streams.fold.rows import AWAITED, ImageKey
 
@@ -34,16 +34,17 @@ class RetryPolicy:
         longest: No wait is longer, unless the source asks for it.
         budget: How long an event waits, all waits together, before it is given up. Not from clock to clock:
             one that jumps must not end the patience.
-        crowded: The same while more would wait than may. An event that does not wait yet is given up then.
+        budget_over_limit: The same while more would wait than may. An event that does not wait yet is given
+            up then.
     """
 
     first: float = 1.0
     longest: float = 60.0
     budget: float = 86_400.0
-    crowded: float = 900.0
+    budget_over_limit: float = 900.0
 
     def wait(self, offset: int, attempt: int) -> float:
-        """Give the wait after so many failures: half of it fixed, half by chance.
+        """Seconds to wait after so many failures: half of it fixed, half by chance.
 
         The chance is drawn from offset and attempt, so that a replay decides alike.
         """
@@ -51,11 +52,11 @@ class RetryPolicy:
         digest = hashlib.sha256(f"{offset}/{attempt}".encode()).digest()
         return whole * (0.5 + digest[0] / 512)
 
-    def gives_up(self, row: Row, *, crowded: bool) -> bool:
-        """Tell whether an event has waited for long enough."""
-        if row["faults"] >= _MOST_FAULTS or (crowded and not row["waited"]):
+    def gives_up(self, row: Row, *, over_limit: bool) -> bool:
+        """Whether an event has waited for long enough."""
+        if row["faults"] >= _MOST_FAULTS or (over_limit and not row["waited"]):
             return True
-        budget = min(self.budget, self.crowded) if crowded else self.budget
+        budget = min(self.budget, self.budget_over_limit) if over_limit else self.budget
         return bool(row["waited"] > budget * 1000)
 
 
@@ -66,8 +67,8 @@ def defer(changes: Changes, done: Done, deferred: Deferred, policy: RetryPolicy,
     kept = changes.get("retries", key)
     row = {"waited": 0, "faults": 0} | (kept or _row_of(record, deferred, reason))
     row["faults"] += reason == _OURS
-    crowded = done.full or (done.crowded and reason not in _NOT_OF_THE_SOURCE)
-    if policy.gives_up(row, crowded=crowded):
+    over_limit = done.over_hard_limit or (done.over_limit and reason not in _NOT_OF_THE_SOURCE)
+    if policy.gives_up(row, over_limit=over_limit):
         end_retry(changes, record)
         changes.emit(dead_letter_output(record, deferred.fault, names))
         return
@@ -80,9 +81,9 @@ def defer(changes: Changes, done: Done, deferred: Deferred, policy: RetryPolicy,
     changes.put("retries", key, row | again | {"attempt": attempt, "reason": reason})
 
 
-def put_aside(changes: Changes, record: Record, aside: Aside) -> None:
+def park(changes: Changes, record: Record, parked: Parked) -> None:
     """Keep an event that is still in work, so that it is not lost if this process ends before it is done."""
-    row = _row_of(record, aside, _SLOW)
+    row = _row_of(record, parked, _SLOW)
     _note_awaited(changes, row, 1)
     changes.put("retries", str(record.offset), row)
 
@@ -96,12 +97,12 @@ def end_retry(changes: Changes, record: Record) -> None:
 
 
 def is_awaited(changes: Changes, image: str) -> bool:
-    """Tell whether an upload of an image, by the key of its row, is kept for later."""
+    """Whether an upload of an image, by the key of its row, is kept for later."""
     return changes.get("meta", AWAITED + image) is not None
 
 
 def waits_before(rows: PartitionRows, image: str, offset: int) -> bool:
-    """Tell whether an upload of an image that came before an offset is kept for later."""
+    """Whether an upload of an image that came before an offset is kept for later."""
     if AWAITED + image not in rows["meta"]:
         return False
     told = orjson.dumps(image)  # few rows hold these bytes; to unpack all of them would take a second
@@ -119,7 +120,7 @@ def _note_awaited(changes: Changes, row: Row, difference: int) -> None:
     changes.put("meta", key, {"n": count} if count else None)
 
 
-def _row_of(record: Record, waiting: Deferred | Aside, reason: str) -> Row:
+def _row_of(record: Record, waiting: Deferred | Parked, reason: str) -> Row:
     upload = waiting.upload
     image = None if upload is None else ImageKey.of(upload).encode()
     return {
@@ -139,7 +140,7 @@ def _row_of(record: Record, waiting: Deferred | Aside, reason: str) -> Row:
 
 
 def record_of(encoded: bytes, partition: int) -> Record:
-    """Give back the record that a row was made of."""
+    """The record that a row was made of."""
     row = orjson.loads(encoded)
     return Record(
         topic=row["topic"],

@@ -49,7 +49,7 @@ class State(Protocol):
 
     @property
     def rows(self) -> Mapping[str, Mapping[str, Any]]:
-        """Give the encoded rows by table and key."""
+        """The encoded rows by table and key."""
 
 
 class TrendKey(NamedTuple):
@@ -61,7 +61,7 @@ class TrendKey(NamedTuple):
     tag: str
 
     def encode(self) -> str:
-        """Give the row's key."""
+        """The row's key."""
         return _with_tenant(f"{self.window}:{self.start}:{self.tag}", self.tenant)
 
     @classmethod
@@ -80,11 +80,11 @@ class ImageKey(NamedTuple):
 
     @classmethod
     def of(cls, upload: Upload) -> "ImageKey":
-        """Give the key of the image that an event is about."""
+        """The key of the image that an event is about."""
         return cls(upload.data.tenant or "", upload.public_id)
 
     def encode(self) -> str:
-        """Give the row's key."""
+        """The row's key."""
         return _with_tenant(self.public_id, self.tenant)
 
     @classmethod
@@ -102,7 +102,7 @@ class InterestKey(NamedTuple):
     day: int
 
     def encode(self) -> str:
-        """Give the row's key."""
+        """The row's key."""
         return _with_tenant(f"{self.day}:{self.user}", self.tenant)
 
     @classmethod
@@ -114,7 +114,7 @@ class InterestKey(NamedTuple):
 
 
 def bucket_start(window: str, at: int) -> int:
-    """Give the start in seconds of the bucket that a moment (milliseconds) falls into."""
+    """Start in seconds of the bucket that a moment (milliseconds) falls into."""
     if window == ALL:
         return 0
     length = WINDOW_SECONDS[window]
@@ -122,7 +122,7 @@ def bucket_start(window: str, at: int) -> int:
 
 
 def split_tenants(keys: Sequence[str]) -> Iterator[tuple[str, Sequence[int], Sequence[str]]]:
-    """Give each tenant with the places of its keys, and these keys as if they had no tenant."""
+    """Each tenant with the places of its keys, and these keys as if they had no tenant."""
     if _TENANT not in "".join(keys):
         yield "", range(len(keys)), keys
         return
@@ -141,12 +141,12 @@ def _with_tenant(key: str, tenant: str) -> str:
 
 
 def event_key(upload: Upload) -> str:
-    """Give the idempotency key, compact enough to keep several per image."""
+    """The idempotency key, compact enough to keep several per image."""
     return hashlib.sha256(f"{upload.source}\x1f{upload.id}".encode()).hexdigest()[:16]
 
 
 def is_repeat(row: Mapping[str, Any] | None, upload: Upload) -> bool:
-    """Tell whether the event was delivered before, and took effect then."""
+    """Whether the event was delivered before, and took effect then."""
     if row is None:
         return False
     key = event_key(upload)
@@ -154,5 +154,5 @@ def is_repeat(row: Mapping[str, Any] | None, upload: Upload) -> bool:
 
 
 def remembered(keys: list[str], upload: Upload) -> list[str]:
-    """Give the last keys, with that of an event behind them."""
+    """The last keys, with that of an event behind them."""
     return [*keys, event_key(upload)][-REMEMBERED_EVENTS:]

@@ -29,7 +29,7 @@ class Uploaders:
         self._sketch.update(user)
 
     def encoded(self) -> str:
-        """Give the sketch as base64."""
+        """The sketch as base64."""
         if self._sketch is None:
             return self._encoded or ""
         return binascii.b2a_base64(self._sketch.serialize_compact(), newline=False).decode()

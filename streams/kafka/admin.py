@@ -40,7 +40,7 @@ class TopicSettings(Deployment, Protocol):
 
 @contextlib.asynccontextmanager
 async def open_admin(connection: KafkaConnection, **options: object) -> AsyncIterator[AIOKafkaAdminClient]:
-    """Give a client for administration, and close it.
+    """Open a client for administration, and close it.
 
     Raises:
         KafkaError: The broker cannot be reached.
@@ -96,7 +96,7 @@ async def wait_for_topics(connection: KafkaConnection, settings: TopicSettings) 
 
 
 async def partition_counts(admin: AIOKafkaAdminClient, names: Iterable[str] | None = None) -> dict[str, int]:
-    """Give the number of partitions of each topic that exists, of these or of all."""
+    """The number of partitions of each topic that exists, of these or of all."""
     found = await admin.describe_topics(None if names is None else list(names))
     return {topic["topic"]: len(topic["partitions"]) for topic in found if topic["error_code"] == 0}
 
@@ -169,7 +169,7 @@ def _check_clock(topic: str, config: Mapping[str, str]) -> None:
 
 
 def too_small(topic: str, limit: int | None = None) -> str:
-    """Say that a topic's size limit is too low, and what to do."""
+    """A sentence that a topic's size limit is too low, and the cure."""
     found = "its limit" if limit is None else f"{_SIZE}={limit}"
     return (
         f"topic {topic}: {found} is too small, records may have {MAX_RECORD_BYTES} bytes; "
@@ -178,7 +178,7 @@ def too_small(topic: str, limit: int | None = None) -> str:
 
 
 def replicas_in_sync(replication: int) -> int:
-    """Give how many replicas must have a record before it counts: 2 of 3, so that any one may be lost."""
+    """How many replicas must have a record before it counts: 2 of 3, so that any one may be lost."""
     return math.ceil(replication / 2)
 
 

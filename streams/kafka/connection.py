@@ -68,7 +68,7 @@ class KafkaConnection:
         )
 
     def aiokafka_options(self) -> dict[str, object]:
-        """Give the arguments for aiokafka's consumers, producers and admin clients."""
+        """The arguments for aiokafka's consumers, producers and admin clients."""
         options: dict[str, object] = {
             "bootstrap_servers": self._servers,
             "security_protocol": self.security_protocol,

@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, Collection
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.kafka.any_header_name import read_any_header_name
 from streams.kafka.connection import KafkaConnection
+from streams.kafka.lenient_headers import use_lenient_headers
 
 
 class _Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
@@ -32,8 +32,8 @@ class _Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka is untyped
 
 
 def open_consumer(connection: KafkaConnection, isolation: str = "read_committed") -> AIOKafkaConsumer:
-    """Give a consumer outside of any group, of committed records unless asked, with any header names."""
-    read_any_header_name()
+    """Make a consumer outside of any group, of committed records unless asked, with any header names."""
+    use_lenient_headers()
     return _Consumer(
         **connection.aiokafka_options(),
         isolation_level=isolation,
@@ -61,7 +61,7 @@ async def close_consumer(consumer: AIOKafkaConsumer) -> None:
 async def consuming(
     connection: KafkaConnection, isolation: str = "read_committed"
 ) -> AsyncGenerator[AIOKafkaConsumer, None]:
-    """Give a consumer that is started, and stop it."""
+    """Start a consumer, and stop it."""
     consumer = open_consumer(connection, isolation)
     try:
         await consumer.start()

@@ -29,7 +29,7 @@ _LOGIN_FAULTS = (SaslAuthenticationFailed, UnsupportedSaslMechanismError, Illega
 
 
 def lasting_fault(error: BaseException, connection: KafkaConnection) -> str | None:
-    """Say what must be changed before Kafka does what it refused; None: it may do so the next time."""
+    """What must be changed before Kafka does what it refused; None: it may do so the next time."""
     grant = next((grant for kind, grant in _GRANTS.items() if isinstance(error, kind)), None)
     if grant is not None:
         user = f"user {connection.username!r}" if connection.username else "this client"
@@ -40,7 +40,7 @@ def lasting_fault(error: BaseException, connection: KafkaConnection) -> str | No
 
 
 async def check_login(connection: KafkaConnection) -> None:
-    """Tell a broker that does not let us in from one that is away: aiokafka says the same of both.
+    """Distinguish a broker that does not let us in from one that is away; aiokafka does not.
 
     Raises:
         KafkaRefusalError: A broker refuses user and password, or its certificate is not trusted.
@@ -67,7 +67,7 @@ def _login_fault(error: BaseException, connection: KafkaConnection) -> str:
 
 
 def _names(error: BaseException) -> str:
-    """Give what a refusal is about; aiokafka says it in different ways."""
+    """What a refusal is about; aiokafka says it in different ways."""
     if not isinstance(error, BrokerResponseError) or not error.args:
         return ""
     about = error.args[0]

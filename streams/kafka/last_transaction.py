@@ -73,7 +73,7 @@ class _Describe(Request[_Question]):  # type: ignore[misc]  # aiokafka is untype
 
 
 async def was_committed(client: AIOKafkaClient, transactional_id: str) -> bool:
-    """Tell whether the id's last transaction was to be committed. Ask before its producer starts.
+    """Whether the id's last transaction was to be committed. Ask before its producer starts.
 
     False: it was aborted, or will be, or there was none, or the broker, older than Kafka 3.0, cannot say.
 

@@ -33,7 +33,7 @@ class Membership:
         self._ours = re.compile(f"{re.escape(instance)}-{_UNIQUE}")
 
     async def taken(self) -> bool:
-        """Tell whether somebody else of our name is in the group; no, where the broker does not say."""
+        """Whether somebody else of our name is in the group; no, where the broker does not say."""
         if self.member_id is None:
             return False
         try:

@@ -22,7 +22,7 @@ KINDS: tuple[Kind, ...] = ("categorization", "tag-update", "dead-letter")
 
 
 @dataclass(frozen=True)
-class Followed:
+class OutputRecord:
     """One record of an output topic.
 
     Attributes:
@@ -37,7 +37,7 @@ class Followed:
     fault: Fault | None
 
     def as_json(self) -> bytes:
-        """Give one line of JSON."""
+        """The record as one line of JSON."""
         if self.fault is None:
             return orjson.dumps({"kind": self.kind, "value": self.value})
         fault = {
@@ -47,7 +47,7 @@ class Followed:
         return orjson.dumps({"kind": self.kind, "key": self.key, "fault": fault, "original": text})
 
 
-class Follower:
+class OutputFollower:
     """Reads output topics from now on, or from their beginning. Use as an async context manager."""
 
     def __init__(
@@ -76,24 +76,24 @@ class Follower:
     async def __aexit__(self, *_: object) -> None:
         await close_consumer(self._consumer)
 
-    async def records(self) -> AsyncIterator[Followed]:
-        """Give the records as they come, for ever."""
+    async def records(self) -> AsyncIterator[OutputRecord]:
+        """The records as they come, for ever."""
         while True:
-            for followed in await self._next(500):
-                yield followed
+            for record in await self._next(500):
+                yield record
 
-    async def rest(self) -> AsyncIterator[Followed]:
-        """Give the records that are there by now."""
-        places = list(self._consumer.assignment())
-        ends = await self._consumer.end_offsets(places)
-        while [place for place in places if await self._consumer.position(place) < ends[place]]:
-            for followed in await self._next(100):
-                yield followed
+    async def rest(self) -> AsyncIterator[OutputRecord]:
+        """The records that are there by now."""
+        partitions = list(self._consumer.assignment())
+        ends = await self._consumer.end_offsets(partitions)
+        while [place for place in partitions if await self._consumer.position(place) < ends[place]]:
+            for record in await self._next(100):
+                yield record
 
-    async def _next(self, timeout_ms: int) -> list[Followed]:
+    async def _next(self, timeout_ms: int) -> list[OutputRecord]:
         batches = await self._consumer.getmany(timeout_ms=timeout_ms)
         return [
-            _followed(self._kinds[place.topic], message.key, message.value, message.headers)
+            _output_record(self._kinds[place.topic], message.key, message.value, message.headers)
             for place, messages in batches.items()
             for message in messages
         ]
@@ -101,23 +101,23 @@ class Follower:
 
 async def read_from_beginning(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> None:
     """Let a consumer read topics from their beginning."""
-    places = await _partitions(consumer, topics)
-    _place(consumer, await consumer.beginning_offsets(places))
+    partitions = await _partitions(consumer, topics)
+    _place(consumer, await consumer.beginning_offsets(partitions))
 
 
 async def read_from_end(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> None:
     """Let a consumer read topics from now on."""
-    places = await _partitions(consumer, topics)
-    _place(consumer, await consumer.end_offsets(places))
+    partitions = await _partitions(consumer, topics)
+    _place(consumer, await consumer.end_offsets(partitions))
 
 
 async def _partitions(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:
-    places = []
+    found = []
     for topic in topics:
         await consumer._client.add_topic(topic)  # noqa: SLF001 - no public call loads one topic's metadata
-        partitions = consumer.partitions_for_topic(topic) or set()
-        places += [TopicPartition(topic, partition) for partition in sorted(partitions)]
-    return places
+        numbers = consumer.partitions_for_topic(topic) or set()
+        found += [TopicPartition(topic, number) for number in sorted(numbers)]
+    return found
 
 
 def _place(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:
@@ -126,14 +126,14 @@ def _place(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) ->
         consumer.seek(place, offset)
 
 
-def _followed(kind: Kind, key: bytes | None, value: bytes | None, headers: Headers) -> Followed:
+def _output_record(kind: Kind, key: bytes | None, value: bytes | None, headers: Headers) -> OutputRecord:
     name = (key or b"").decode(errors="replace")
     if kind == "dead-letter":
-        return Followed(kind, name, value, headers, read_fault(headers))
-    return Followed(kind, name, orjson.loads(value or b"null"), headers, None)
+        return OutputRecord(kind, name, value, headers, read_fault(headers))
+    return OutputRecord(kind, name, orjson.loads(value or b"null"), headers, None)
 
 
-class FoldedOffsets:
+class CommittedOffsets:
     """Follows the row `@offset` of each partition, which every transaction writes beside its outcomes.
 
     The group's offsets would say the same, but only every few seconds. Use as an async context manager.
@@ -157,7 +157,7 @@ class FoldedOffsets:
         await close_consumer(self._consumer)
 
     async def now(self) -> Mapping[int, int]:
-        """Give for each partition the first offset that is not folded in, where one was since the entry.
+        """For each partition the first offset that is not committed, where one was since the entry.
 
         Raises:
             KafkaError: The broker refuses.
@@ -169,6 +169,6 @@ class FoldedOffsets:
         return self._offsets
 
     async def until(self, partition: int, offset: int) -> None:
-        """Wait until an event is folded in that was published after the entry."""
+        """Wait until an event that was published after the entry is committed."""
         while (await self.now()).get(partition, 0) <= offset:  # noqa: ASYNC110 - others' commits wake nobody
             await asyncio.sleep(_POLL)

@@ -47,7 +47,7 @@ class PartitionLog:
         await close_consumer(self._consumer)
 
     async def records(self, offset: int) -> AsyncIterator[Record]:
-        """Give every committed record from `offset` on, for ever.
+        """Every committed record from `offset` on, for ever.
 
         Raises:
             TopicsError: The log is shorter than what was already processed: the topic was recreated.

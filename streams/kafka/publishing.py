@@ -12,14 +12,14 @@ from aiokafka import AIOKafkaProducer
 from schemas.topics import TopicNames
 from schemas.uploads import UploadData
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.output_follower import FoldedOffsets, Followed, Follower
+from streams.kafka.output_follower import CommittedOffsets, OutputFollower, OutputRecord
 
 _GOODBYE = 5.0  # seconds that what was sent last may take
 
 
 @contextlib.asynccontextmanager
 async def open_producer(connection: KafkaConnection, **options: object) -> AsyncIterator[AIOKafkaProducer]:
-    """Give a producer, and end it.
+    """Start a producer, and end it.
 
     Raises:
         KafkaError: The broker cannot be reached.
@@ -49,11 +49,11 @@ class Publication:
     """
 
     waiting: dict[str, str]
-    categorizations: dict[str, Followed] = field(default_factory=dict)
-    dead_letters: dict[str, Followed] = field(default_factory=dict)
-    tag_updates: list[Followed] = field(default_factory=list)
+    categorizations: dict[str, OutputRecord] = field(default_factory=dict)
+    dead_letters: dict[str, OutputRecord] = field(default_factory=dict)
+    tag_updates: list[OutputRecord] = field(default_factory=list)
 
-    def take(self, answer: Followed) -> bool:
+    def take(self, answer: OutputRecord) -> bool:
         """Take an answer; tell whether it settles one of the events."""
         if answer.kind == "tag-update":
             self.tag_updates.append(answer)
@@ -66,8 +66,8 @@ class Publication:
         return True
 
 
-def event_id_of(answer: Followed) -> str:
-    """Give the `event_id` of the plain JSON event that led to an answer."""
+def event_id_of(answer: OutputRecord) -> str:
+    """The `event_id` of the plain JSON event that led to an answer."""
     if answer.kind != "dead-letter":
         return str(answer.value["cause"]["id"])
     try:
@@ -79,7 +79,7 @@ def event_id_of(answer: Followed) -> str:
 async def publish(
     connection: KafkaConnection, names: TopicNames, events: Sequence[UploadData]
 ) -> dict[str, str]:
-    """Publish events; give each one's public id by its event id. Events without an `event_id` get one."""
+    """Publish events; return each one's public id by its event id. Events without an `event_id` get one."""
     producer = AIOKafkaProducer(**connection.aiokafka_options(), linger_ms=5)
     await producer.start()
     try:
@@ -102,21 +102,21 @@ async def publish_one(
     event: UploadData,
     *,
     timeout: float,  # noqa: ASYNC109 - there is no answer without one
-) -> list[Followed]:
-    """Publish an event; give all that came out of any event until it was folded in.
+) -> list[OutputRecord]:
+    """Publish an event; return all that came out of any event until it was folded in.
 
     Raises:
         TimeoutError: It was published perhaps, and not folded in within `timeout` seconds.
     """
     async with (
         asyncio.timeout(timeout),
-        Follower(connection, names) as follower,
-        FoldedOffsets(connection, names) as folded,
+        OutputFollower(connection, names) as follower,
+        CommittedOffsets(connection, names) as committed,
         open_producer(connection) as producer,
     ):
         key = (event.public_id or "").encode()
         place = await producer.send_and_wait(names.uploads, msgspec.json.encode(event), key)
-        await folded.until(place.partition, place.offset)
+        await committed.until(place.partition, place.offset)
         return [answer async for answer in follower.rest()]
 
 
@@ -126,29 +126,30 @@ async def publish_and_wait(
     events: Sequence[UploadData],
     *,
     timeout: float,  # noqa: ASYNC109 - what is there when it runs out is the answer
-    on_answer: Callable[[Followed], None] = lambda _: None,
+    on_answer: Callable[[OutputRecord], None] = lambda _: None,
 ) -> Publication:
-    """Publish events and wait until each has a categorization or a dead letter, or time is up.
+    """Publish events and wait until each has a categorization or a dead letter, or until none comes any more.
 
     Args:
         connection: How to reach Kafka.
         names: The deployment's topics.
         events: What to publish.
-        timeout: Seconds.
+        timeout: Seconds without an answer after which the rest is given up.
         on_answer: Called with each answer as it comes.
     """
-    async with Follower(connection, names) as follower:
+    async with OutputFollower(connection, names) as follower:
         publication = Publication(await publish(connection, names, events))
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout) as deadline:
                 async for answer in _answers(follower, publication):
+                    deadline.reschedule(asyncio.get_running_loop().time() + timeout)
                     on_answer(answer)
         except TimeoutError:
             pass  # `publication.waiting` says what is missing
         return publication
 
 
-async def _answers(follower: Follower, publication: Publication) -> AsyncIterator[Followed]:
+async def _answers(follower: OutputFollower, publication: Publication) -> AsyncIterator[OutputRecord]:
     async for answer in follower.records():
         if publication.take(answer):
             yield answer

@@ -47,7 +47,7 @@ class KafkaWatch:
 
     @property
     def answers(self) -> bool:
-        """Tell whether the cluster has answered lately."""
+        """Whether the cluster has answered lately."""
         return self._clock() - self._heard < _SILENT_AFTER
 
     async def run(self) -> None:

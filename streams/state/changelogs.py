@@ -13,10 +13,10 @@ from streams.state.partition import PartitionState
 CHUNK = 200  # records applied before the event loop gets a turn
 
 
-def places_of(
+def changelog_partitions(
     names: TopicNames, states: Iterable[PartitionState]
 ) -> dict[TopicPartition, tuple[PartitionState, str]]:
-    """Give the changelog partitions of some states, each with its state and table."""
+    """The changelog partitions of some states, each with its state and table."""
     return {
         TopicPartition(names.changelog(table), state.partition): (state, table)
         for state in states
@@ -30,7 +30,7 @@ async def catch_up(connection: KafkaConnection, names: TopicNames, state: Partit
     Where the state turns out to be of another incarnation of the topics, it is cleared and read anew.
     """
     async with consuming(connection) as consumer:
-        places = places_of(names, [state])
+        places = changelog_partitions(names, [state])
         ends = await consumer.end_offsets(list(places))
         starts = await consumer.beginning_offsets(list(places))
         identity = state.identity

@@ -51,13 +51,13 @@ class Column:
         self._array[place] = value
 
     def view(self) -> NDArray[Any]:
-        """Give the values that there are now; safe in any thread."""
+        """The values that there are now; safe in any thread."""
         size = self.size  # before the array: an array is never shorter than a size seen earlier
         return self._array[:size]
 
     @property
     def nbytes(self) -> int:
-        """Give the memory that it takes."""
+        """Bytes of memory that it takes."""
         return self._array.nbytes
 
     def _grow(self, least: int) -> None:

@@ -32,7 +32,7 @@ class Index(Protocol):
 
     @property
     def table(self) -> str:
-        """Give the table."""
+        """The table that it is made of."""
 
     def changed(self, partition: int, table: str, key: str, old: bytes | None, new: bytes | None) -> None:
         """Take in that a row has changed."""

@@ -19,7 +19,7 @@ class Numbering(Generic[Name]):
         self.ids = {name: number for number, name in enumerate(self.names)}
 
     def number(self, name: Name) -> int:
-        """Give a name's number, a new one if need be."""
+        """A name's number, a new one if need be."""
         number = self.ids.get(name)
         if number is None:
             number = self.ids[name] = len(self.names)
@@ -27,7 +27,7 @@ class Numbering(Generic[Name]):
         return number
 
     def numbers(self, names: Sequence[Name]) -> NDArray[np.int32]:
-        """Give the numbers of many names, new ones if need be."""
+        """The numbers of many names, new ones if need be."""
         numbers = np.fromiter(map(self.ids.get, names, repeat(-1)), np.int32, len(names))
         places = np.flatnonzero(numbers < 0)
         if len(places):
@@ -44,5 +44,5 @@ class Names(Numbering[str]):
 
 
 def order_of(numbers: NDArray[np.int32], bound: int) -> NDArray[np.intp]:
-    """Give the stable order of numbers from 0 up to a bound."""
+    """The stable order of numbers from 0 up to a bound."""
     return np.argsort(numbers.astype(np.uint16) if bound <= _SHORT else numbers, kind="stable")

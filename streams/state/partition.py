@@ -21,14 +21,14 @@ Change = tuple[str, bytes | None, bytes | None]  # key, old row, new row
 class PartitionState:
     """Rows by table and key, as their changelogs have them.
 
-    Indexes hear nothing while the rows are being loaded. Then `tell_all` loads each table into them, in turns
-    with the changes that go on meanwhile: those wait in a journal until the table's rows are in.
+    Indexes hear nothing while the rows are being loaded. Then `build_indexes` loads each table into them, in
+    turns with the changes that go on meanwhile: those wait in a journal until the table's rows are in.
 
     Attributes:
         positions: By table, the first changelog offset that is not in `rows`.
         indexes: Told of every change of their table's rows, after it.
         loaded: Whether the rows have once been complete.
-        told: Whether the indexes know every row.
+        indexed: Whether the indexes know every row.
     """
 
     def __init__(self, partition: int) -> None:
@@ -37,7 +37,7 @@ class PartitionState:
         self.positions: dict[str, int] = dict.fromkeys(TABLES, 0)
         self.indexes: list[Index] = []
         self.loaded = False
-        self.told = False
+        self.indexed = False
         self._heard: set[str] = set()  # tables whose indexes are told of each change
         self._journals: dict[str, list[Change]] = {}
         self._meta: dict[str, Any] = {}
@@ -55,7 +55,7 @@ class PartitionState:
         if key == OFFSET_KEY and table == "meta":
             self._note_meta(value)
         if table in self._heard:
-            self._tell(table, (key, old, value))
+            self._notify(table, (key, old, value))
         elif table in self._journals:
             self._journals[table].append((key, old, value))
 
@@ -78,14 +78,14 @@ class PartitionState:
         self.positions.update(positions)
         self._note_meta(self.rows["meta"].get(OFFSET_KEY))
 
-    async def tell_all(self) -> None:
+    async def build_indexes(self) -> None:
         """Let the indexes know every row, giving the event loop its turns. One at a time, to its end."""
         for table in TABLES:
             if table not in self._heard:
-                await self._tell_table(table)
-        self.told = self.loaded
+                await self._build_table(table)
+        self.indexed = self.loaded
 
-    async def _tell_table(self, table: str) -> None:
+    async def _build_table(self, table: str) -> None:
         rows, journal = self.rows[table], list[Change]()
         keys, values = list(rows), list(rows.values())
         self._journals[table] = journal
@@ -93,13 +93,13 @@ class PartitionState:
             if index.table == table:
                 await load(index, self.partition, keys, values)
         for number, change in enumerate(journal):  # it may grow meanwhile
-            self._tell(table, change)
+            self._notify(table, change)
             if number % CHANGES_PER_TURN == CHANGES_PER_TURN - 1:
                 await asyncio.sleep(0)
         self._heard.add(table)
         del self._journals[table]
 
-    def _tell(self, table: str, change: Change) -> None:
+    def _notify(self, table: str, change: Change) -> None:
         for index in self.indexes:
             if index.table == table:
                 index.changed(self.partition, table, *change)
@@ -113,31 +113,34 @@ class PartitionState:
             for key in list(rows):
                 self.apply(table, key, None)
         self.positions = dict.fromkeys(TABLES, 0)
-        self.loaded = self.told = False
+        self.loaded = self.indexed = False
         if not self._journals:
             self._heard.clear()
 
     @property
     def next_offset(self) -> int:
-        """Give the first offset of the source partition that is not folded in."""
+        """The first offset of the source partition that is not folded in."""
         return int(self._meta.get("next", 0))
 
     @property
     def event_time(self) -> int | None:
-        """Give the latest event time that was folded in, in milliseconds."""
+        """The latest event time that was folded in, in milliseconds."""
         return self._meta.get("at")
 
     @property
-    def mark(self) -> int:
-        """Give the partition's clock: the latest Kafka timestamp that was folded in, in milliseconds."""
+    def stream_time(self) -> int:
+        """The partition's clock: the latest Kafka timestamp that was folded in, in milliseconds.
+
+        As in Kafka Streams, it never goes back, and a machine's clock does not move it.
+        """
         return int(self._meta.get("mark", 0))
 
     @property
     def late_dropped(self) -> int:
-        """Give how many counts came after their bucket's retention."""
+        """How many counts came after their bucket's retention."""
         return int(self._meta.get("late", 0))
 
     @property
     def identity(self) -> bytes | None:
-        """Give what names this incarnation of the state."""
+        """What names this incarnation of the state."""
         return self.rows["meta"].get(ID_KEY)

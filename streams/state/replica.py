@@ -14,11 +14,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas.answers.trends import PartitionState as Freshness
-from schemas.times import moment
+from schemas.times import utc_datetime
 from schemas.topics import TopicNames
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
-from streams.state.changelogs import CHUNK, absorb, places_of
+from streams.state.changelogs import CHUNK, absorb, changelog_partitions
 from streams.state.loading import Index
 from streams.state.partition import PartitionState
 
@@ -71,7 +71,7 @@ class Replica:
         self._progress: dict[int, tuple[int, float]] = {}
 
     def take(self, partition: int) -> PartitionState:
-        """Stop following a partition and give its state: from now on the caller feeds it."""
+        """Stop following a partition and return its state: from now on the caller feeds it."""
         self._taken.add(partition)
         self._changed.set()
         return self.states[partition]
@@ -86,7 +86,7 @@ class Replica:
     async def run(self) -> None:
         """Follow, for ever, and build the indexes."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._tell())
+            tasks.create_task(self._build_indexes())
             tasks.create_task(self._keep_following())
 
     async def _keep_following(self) -> None:
@@ -101,17 +101,17 @@ class Replica:
             await asyncio.sleep(_FRESHNESS_INTERVAL)
 
     def as_of(self) -> list[Freshness]:
-        """Tell for each partition how far its state is."""
+        """For each partition how far its state is."""
         return [self._freshness(state) for state in self.states.values() if self._has(state.partition)]
 
     @property
     def complete(self) -> bool:
-        """Tell whether every partition's state is here, and answers are made of it."""
-        return self._prepared and self._told_all
+        """Whether every partition's state is here, and answers are made of it."""
+        return self._prepared and self._all_indexed
 
     @property
     def behind(self) -> list[int]:
-        """Give the partitions whose uploads wait and make no progress, and those that are not loaded."""
+        """The partitions whose uploads wait and make no progress, and those that are not loaded."""
         now = time.monotonic()
         return [
             fresh.partition
@@ -120,8 +120,8 @@ class Replica:
         ]
 
     @property
-    def _told_all(self) -> bool:
-        return all(state.told for state in self.states.values())
+    def _all_indexed(self) -> bool:
+        return all(state.indexed for state in self.states.values())
 
     def _has(self, partition: int) -> bool:
         return self.follows or partition in self._taken
@@ -129,8 +129,8 @@ class Replica:
     def _freshness(self, state: PartitionState) -> Freshness:
         end = self._ends.get(state.partition)
         lag = None if end is None else max(end - state.next_offset, 0)
-        at = None if state.event_time is None else moment(state.event_time)
-        return Freshness(state.partition, state.told, state.next_offset, lag, at)
+        at = None if state.event_time is None else utc_datetime(state.event_time)
+        return Freshness(state.partition, state.indexed, state.next_offset, lag, at)
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         while True:
@@ -142,7 +142,7 @@ class Replica:
                 await self._changed.wait()
 
     async def _follow_these(self, consumer: AIOKafkaConsumer, followed: list[PartitionState]) -> None:
-        places = places_of(self._names, followed)
+        places = changelog_partitions(self._names, followed)
         starts = await consumer.beginning_offsets(list(places))
         ends = await consumer.end_offsets(list(places))
         if self._changed.is_set():
@@ -187,21 +187,21 @@ class Replica:
         for partition in waiting - self._taken:
             self.states[partition].loaded = True
 
-    async def _tell(self) -> None:
+    async def _build_indexes(self) -> None:
         """Build the indexes of what has been loaded."""
         try:
             while True:
-                await self._tell_loaded()
+                await self._index_loaded()
                 await asyncio.sleep(_TELL_INTERVAL)
         finally:
             gc.unfreeze()
 
-    async def _tell_loaded(self) -> None:
+    async def _index_loaded(self) -> None:
         for state in self.states.values():
-            if state.loaded and not state.told:
-                await state.tell_all()
+            if state.loaded and not state.indexed:
+                await state.build_indexes()
                 gc.freeze()  # rows and indexes stay: a full collection need not visit them each time
-        if self._prepare is not None and not self._prepared and self._told_all:
+        if self._prepare is not None and not self._prepared and self._all_indexed:
             await self._prepare()
             self._prepared = True
 
@@ -225,7 +225,7 @@ def _mistrust(
     places: Mapping[TopicPartition, tuple[PartitionState, str]],
     ends: Mapping[TopicPartition, int],
 ) -> dict[int, bytes]:
-    """Have states that snapshots gave prove whose they are; give the identity that each must have.
+    """Have states that snapshots gave prove whose they are; return the identity that each must have.
 
     It is in `meta`, which is short and so is read from its beginning. What reaches beyond a changelog's end
     is of another incarnation for certain, and is cleared.

@@ -57,7 +57,7 @@ class Snapshots:
                 raise
 
     def load(self, partition: int) -> Snapshot | None:
-        """Give the snapshot of a partition, if there is a usable one. For a thread."""
+        """Read the snapshot of a partition, if there is a usable one. For a thread."""
         path = self._path(partition)
         try:
             with path.open("rb") as file:

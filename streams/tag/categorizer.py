@@ -35,17 +35,17 @@ class Turn(Protocol):
     """A record's place in the order of its partition: see `streams.units.order.Turn`."""
 
     image: str | None
-    falters: bool
+    source_failed: bool
 
     @property
     def late(self) -> bool:
         """Whether it left that order without an outcome."""
 
     def wait_for_source(self, upload: Upload | None) -> None:
-        """Say that a stranger's server decides how long it takes from now on."""
+        """Leave the time from now on to a stranger's server."""
 
     def go_on(self) -> None:
-        """Say that it is up to us again."""
+        """Take the time back: it is up to us again."""
 
 
 class Fetches(Protocol):
@@ -97,14 +97,14 @@ class Categorizer:
         self._rules = rules
 
     async def outcome(
-        self, record: Record, rows: PartitionRows, settled: Callable[[], Awaitable[object]], turn: Turn
+        self, record: Record, rows: PartitionRows, predecessors: Callable[[], Awaitable[object]], turn: Turn
     ) -> Outcome:
         """Find what becomes of a record.
 
         Args:
             record: A record of the upload topic.
             rows: The committed rows of its partition.
-            settled: Waits until they hold all of the record's image that comes before it.
+            predecessors: Waits until they hold all of the record's image that comes before it.
             turn: Is told when the record waits for its source.
         """
         stage = "parse"
@@ -113,7 +113,7 @@ class Categorizer:
         try:
             upload = self._read(record)
             turn.image = ImageKey.of(upload).encode()
-            target = await self._target(upload, record.offset, rows, settled)
+            target = await self._target(upload, record.offset, rows, predecessors)
             if not isinstance(target, _Target):
                 return target
             stage = "fetch"
@@ -148,32 +148,34 @@ class Categorizer:
         return msgspec.structs.replace(upload, add_ons=add_ons)
 
     async def _target(
-        self, upload: Upload, offset: int, rows: PartitionRows, settled: Callable[[], Awaitable[object]]
+        self, upload: Upload, offset: int, rows: PartitionRows, predecessors: Callable[[], Awaitable[object]]
     ) -> "_Target | Outcome":
-        """Give what has to be fetched and tagged, or what becomes of the event without that."""
+        """What has to be fetched and tagged, or what becomes of the event without that."""
         match upload.type:
             case UploadType.DELETED:
                 return Deleted(upload)
             case UploadType.EDITED:
                 return Edited(upload, int(steady_time() * 1000))
             case UploadType.RETAGGED:
-                look = await self._second_look(upload, rows, settled)
+                look = await self._second_look(upload, rows, predecessors)
                 if look is None:
                     return Rederived(upload, self._rules())
                 asked = msgspec.structs.replace(upload, add_ons=look.add_ons, auto_tagging=look.asked)
                 return _Target(asked, look.url, look.basis)
             case _:
-                return _Target(upload, upload.data.url or await _known_url(upload, offset, rows, settled))
+                return _Target(
+                    upload, upload.data.url or await _known_url(upload, offset, rows, predecessors)
+                )
 
     async def _second_look(
-        self, upload: Upload, rows: PartitionRows, settled: Callable[[], Awaitable[object]]
+        self, upload: Upload, rows: PartitionRows, predecessors: Callable[[], Awaitable[object]]
     ) -> SecondLook | None:
-        """Give what a re-tag must look at; None: the rules alone are to be applied anew."""
+        """What a re-tag must look at; None: the rules alone are to be applied anew."""
         if upload.data.retag in {None, "rules"}:
             return None
         key = ImageKey.of(upload).encode()
         if key not in rows["images"]:
-            await settled()
+            await predecessors()
         encoded = rows["images"].get(key)
         if encoded is None:
             return None
@@ -187,7 +189,7 @@ class Categorizer:
         except SourceBusyError as error:
             if error.code == "timeout" or error.retry_after is not None:
                 raise
-            turn.falters = True
+            turn.source_failed = True
             await asyncio.sleep(SECOND_ATTEMPT_AFTER)
             return await self._fetcher.fetch(url)
 
@@ -219,7 +221,7 @@ class Categorizer:
 
 
 def candidates(image: TaggedImage, add_ons: Sequence[str]) -> dict[str, list[ScoredTag]]:
-    """Give what taggers said of an image, as rules take it; those that failed are left out."""
+    """What taggers said of an image, as rules take it; those that failed are left out."""
     return {
         name: [ScoredTag(tag.name, round(tag.confidence, 4)) for tag in image.tags[name]]
         for name in add_ons
@@ -228,7 +230,7 @@ def candidates(image: TaggedImage, add_ons: Sequence[str]) -> dict[str, list[Sco
 
 
 def probabilities(image: TaggedImage) -> dict[str, dict[str, float]]:
-    """Give for each add-on the probability of each tag whose confidence is another."""
+    """For each add-on the probability of each tag whose confidence is another."""
     return {
         name: {
             tag.name: round(tag.probability, 4)
@@ -248,14 +250,14 @@ class _Target(NamedTuple):
 
 
 def _awaited(upload: Upload | None) -> Upload | None:
-    """Give an upload that others may wait for."""
+    """An upload that others may wait for."""
     return None if upload is None or upload.type is UploadType.RETAGGED else upload
 
 
 async def _known_url(
-    upload: Upload, offset: int, rows: PartitionRows, settled: Callable[[], Awaitable[object]]
+    upload: Upload, offset: int, rows: PartitionRows, predecessors: Callable[[], Awaitable[object]]
 ) -> str:
-    await settled()
+    await predecessors()
     image = ImageKey.of(upload).encode()
     if waits_before(rows, image, offset):
         message = f"an earlier upload of image {upload.public_id[:64]!r} still waits for its source"

@@ -39,7 +39,7 @@ class FairQueue(Generic[Item]):
             return self._next() if self._fast or self._slow else None
 
     def get_nowait(self) -> Item:
-        """Give an item.
+        """Remove and return an item.
 
         Raises:
             queue.Empty: There is none.

@@ -23,10 +23,10 @@ class Classifier(Protocol):
 
     @property
     def view(self) -> View:
-        """Give how it looks at an image."""
+        """How it looks at an image."""
 
     def outputs(self, squares: Sequence[Squares]) -> NDArray[np.float32]:
-        """Give a row per image."""
+        """Compute the outputs, one row per image."""
 
 
 class AddOn(Protocol):
@@ -34,18 +34,18 @@ class AddOn(Protocol):
 
     @property
     def classifier(self) -> Classifier:
-        """Give the network whose outputs it takes; add-ons may share one."""
+        """The network whose outputs it takes; add-ons may share one."""
 
     @property
     def glance(self) -> View | None:
-        """Give how it looks at an image besides; None: it does not."""
+        """How it looks at an image besides; None: it does not."""
 
     @property
     def tag_names(self) -> tuple[str, ...]:
-        """Give every tag that it can give."""
+        """Every tag that it can give."""
 
     def tags(self, outputs: NDArray[np.float32], glances: Sequence[Squares]) -> list[list[Tag]]:
-        """Give a list of tags per image."""
+        """One list of tags per image."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ class Request:
 
 
 def views(offered: Mapping[str, AddOn], add_ons: Sequence[str]) -> set[View]:
-    """Give what must be decoded of an image for some add-ons."""
+    """What must be decoded of an image for some add-ons."""
     asked = [offered[name] for name in add_ons]
     glances = {add_on.glance for add_on in asked if add_on.glance is not None}
     return {add_on.classifier.view for add_on in asked} | glances
 
 
 def infer(offered: Mapping[str, AddOn], requests: Sequence[Request]) -> list[dict[str, Found]]:
-    """Give what each add-on finds in each image, or why it failed there.
+    """What each add-on finds in each image, or why it failed there.
 
     Where a batch fails, each of its images is tried once more alone, so that none costs others their tags.
     """

@@ -13,7 +13,7 @@ _DIGEST_BYTES = 16
 
 
 def digest_of(data: bytes) -> str:
-    """Give 128 bits of BLAKE3 in hexadecimal: nobody can make two files for one digest."""
+    """128 bits of BLAKE3 in hexadecimal: nobody can make two files for one digest."""
     return blake3(data).hexdigest(length=_DIGEST_BYTES)
 
 
@@ -26,7 +26,7 @@ class KnownImages(Generic[Finding]):
         self._lock = threading.Lock()
 
     def get(self, key: Hashable) -> Finding | None:
-        """Give what is remembered, if it is."""
+        """What is remembered; None if nothing is."""
         with self._lock:
             found = self._findings.get(key)
             if found is not None:

@@ -88,7 +88,7 @@ class TaggerPool:
 
     @property
     def tag_names(self) -> dict[str, tuple[str, ...]]:
-        """Give for each add-on the tags that it can give."""
+        """For each add-on the tags that it can give."""
         return {name: add_on.tag_names for name, add_on in self.add_ons.items()}
 
     def start(self) -> None:
@@ -161,7 +161,7 @@ class TaggerPool:
         _answer(answers)
 
     def _tagged(self, job: _Job, found: dict[str, Found], inference_ms: float) -> TaggedImage | Exception:
-        """Give what the add-ons found; where all of them failed, why the first one did."""
+        """What the add-ons found; where all of them failed, why the first one did."""
         errors = {name: error for name in job.add_ons if isinstance(error := found[name], Exception)}
         if len(errors) == len(found):
             return next(iter(errors.values()))
@@ -179,7 +179,7 @@ class TaggerPool:
         )
 
     def _decode(self, job: _Job) -> bool:
-        """Decode an image, unless it is answered already; give whether it is to be tagged."""
+        """Decode an image, unless it is answered already; return whether it is to be tagged."""
         job.digest = digest_of(job.data)
         known = self._known.get(_known_as(job))
         if known is not None:
@@ -222,7 +222,7 @@ def _settle(answers: Sequence[tuple[_Job, TaggedImage | Exception]]) -> None:
 
 
 class FailureLog:
-    """Tells the first failure of an add-on with its traceback, and later ones with how many there were."""
+    """A log of add-ons' failures: the first with its traceback, later ones with how many there were."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -38,7 +38,7 @@ class StubTagger:
         *,
         late: bool = False,  # noqa: ARG002 - it is never busy
     ) -> TaggedImage:
-        """Give the tags that the bytes name, best first.
+        """The tags that the bytes name, best first.
 
         Raises:
             BadImageError: The bytes are no JSON object of numbers.

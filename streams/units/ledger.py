@@ -27,7 +27,7 @@ from aiokafka.errors import InvalidTimestampError, MessageSizeTooLargeError, Pro
 from aiokafka.structs import OffsetAndMetadata
 
 from schemas.errors import InvariantError, TopicsError
-from schemas.times import moment, steady_time
+from schemas.times import steady_time, utc_datetime
 from schemas.topics import MAX_RECORD_BYTES, OFFSET_KEY, TABLES, TopicNames
 from streams.fold.changes import Changes
 from streams.fold.outcomes import Output
@@ -71,8 +71,8 @@ class Ledger:
         self.state = state
 
     @property
-    def untold(self) -> bool:
-        """Tell whether it is time for the next transaction to tell the group's offset."""
+    def is_commit_due(self) -> bool:
+        """Whether it is time for the next transaction to tell the group's offset."""
         return self.state.next_offset != self._told and time.monotonic() - self._told_at >= TELL_EVERY
 
     async def open(self) -> None:
@@ -117,7 +117,7 @@ class Ledger:
         await (producer.commit_transaction() if committed else producer.abort_transaction())
 
     async def close(self) -> None:
-        """Give the producer back. A transaction that is still open is left to the next owner's fence."""
+        """Stop the producer. A transaction that is still open is left to the next owner's fence."""
         if self._producer is not None:
             await self._producer.stop()
 
@@ -234,10 +234,12 @@ class Ledger:
 
 
 def _says(now: int) -> str:
-    return f"Kafka refuses records of {moment(now):%Y-%m-%d %H:%M:%S} UTC; set this machine's clock right"
+    return (
+        f"Kafka refuses records of {utc_datetime(now):%Y-%m-%d %H:%M:%S} UTC; set this machine's clock right"
+    )
 
 
 def _source_offset(row: bytes) -> int:
-    """Give a row's "o". It is written first, so that a million of them are checked in a second."""
+    """A row's "o". It is written first, so that a million of them are checked in a second."""
     found = _LEADING_OFFSET.match(row)
     return int(found[1]) if found else int(orjson.loads(row)["o"])

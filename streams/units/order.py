@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from schemas.times import steady_time
 from schemas.uploads import Record, Upload
-from streams.fold.outcomes import Aside, Deferred, Outcome
+from streams.fold.outcomes import Deferred, Outcome, Parked
 
 _LATE_BESIDE_OTHERS = 4
 
@@ -22,8 +22,8 @@ class Turn:
         image: The image that the record is about, by the key of its row; None: it is not known yet.
         late: Whether it left the order without an outcome.
         waits: Whether the record waits for its source.
-        falters: Whether the source has failed once already.
-        settles: Whether it waits until those before it, of the same image, have left the order.
+        source_failed: Whether the source has failed once already.
+        awaits_predecessors: Whether it waits until those before it, of the same image, have left the order.
         upload: The upload that waits, where the record is one.
         since: Since when it has been up to us, while it does not wait for its source; as `Entry.began`.
     """
@@ -31,8 +31,8 @@ class Turn:
     image: str | None = None
     late: bool = False
     waits: bool = False
-    falters: bool = False
-    settles: bool = False
+    source_failed: bool = False
+    awaits_predecessors: bool = False
     upload: Upload | None = None
     since: float = field(default_factory=time.monotonic)
 
@@ -51,11 +51,11 @@ class Entry:
 
     Attributes:
         slots: Where its slot is given back when it leaves; None: it was.
-        applied: Set when what became of it is committed, or that it goes on aside.
+        applied: Set when what became of it is committed, or that it is parked.
         done: Whether its outcome is there.
         took: The seconds that we took for it, its source apart; 0 until it is done.
         overdue: Whether it has been for longer than it should wait for slow sources before it.
-        aside: Whether it lost its turn.
+        parked: Whether it lost its turn.
         began: When the record came into work, in seconds of `time.monotonic`.
     """
 
@@ -67,7 +67,7 @@ class Entry:
     done: bool = False
     took: float = 0.0
     overdue: bool = False
-    aside: bool = False
+    parked: bool = False
     began: float = field(default_factory=time.monotonic)
 
     def finish(self) -> None:
@@ -77,9 +77,9 @@ class Entry:
             self.took = time.monotonic() - self.turn.since
 
     def leave(self) -> Outcome:
-        """Give what is to be applied as it leaves the order: its outcome, or that it goes on aside."""
-        if self.aside:
-            return Aside(int(steady_time() * 1000), self.turn.upload)
+        """What is to be applied as it leaves the order: its outcome, or that it is parked."""
+        if self.parked:
+            return Parked(int(steady_time() * 1000), self.turn.upload)
         return self.outcome.result()
 
     def give_slot_back(self) -> None:
@@ -92,17 +92,17 @@ class Entry:
 class Order:
     """Entries in the order of the log, and those that have left it without an outcome.
 
-    An entry leaves when it is done and all before it have left. But one that waits for its source goes on
-    aside when another one behind it is overdue, or done while all that it waits for have faltering sources:
-    no stranger's server stops a partition. Records of one image keep their order all the same: one whose
-    image is in work aside goes there as well, and waits for it.
+    An entry leaves when it is done and all before it have left. But one that waits for its source is parked
+    when another one behind it is overdue, or done while the sources of all before it have failed: no
+    stranger's server stops a partition. Records of one image keep their order all the same: one whose image
+    is parked is parked as well, and waits for it.
 
     Attributes:
-        crowded: Whether others cannot even begin. Then all go aside, if all wait for their sources.
+        starved: Whether others cannot even begin. Then all are parked, if all wait for their sources.
     """
 
     def __init__(self) -> None:
-        self.crowded = False
+        self.starved = False
         self._entries: deque[Entry] = deque()
         self._retries: list[Entry] = []
 
@@ -110,18 +110,18 @@ class Order:
         return iter((*self._entries, *self._retries))
 
     @property
-    def aside(self) -> list[Entry]:
-        """Give the entries that lost their turn and are in work."""
-        return [entry for entry in self._retries if entry.aside]
+    def parked(self) -> list[Entry]:
+        """The entries that lost their turn and are in work."""
+        return [entry for entry in self._retries if entry.parked]
 
     @property
     def is_clear(self) -> bool:
-        """Tell whether no entry waits for its turn."""
+        """Whether no entry waits for its turn."""
         return not self._entries
 
     @property
     def longest_took(self) -> float:
-        """Give the most seconds that we took for one of the entries that leave in their turn, or 0."""
+        """The most seconds that we took for one of the entries that leave in their turn, or 0."""
         leaving = itertools.islice(self._entries, self._number_leaving())
         return max((entry.took for entry in leaving), default=0.0)
 
@@ -142,7 +142,7 @@ class Order:
     def take(self, most: int) -> tuple[list[Entry], list[Entry]]:
         """Remove the entries that leave: late ones that are done, and at most so many in their turn.
 
-        Of those in turn, the ones that go on aside are marked. Few late ones leave beside others: where many
+        Of those in turn, the ones that are parked are marked. Few late ones leave beside others: where many
         become done at once, the others do not wait for their counts to be written. Those that wait on have
         none.
         """
@@ -150,10 +150,10 @@ class Order:
         few = _LATE_BESIDE_OTHERS if number else most
         late = self._take_late(few, max(few, most - number))
         in_turn = [self._entries.popleft() for _ in range(number)]
-        images = {entry.turn.image for entry in self.aside} - {None}
+        images = {entry.turn.image for entry in self.parked} - {None}
         for entry in in_turn:
-            entry.aside = not entry.done or entry.turn.image in images
-            if entry.aside:
+            entry.parked = not entry.done or entry.turn.image in images
+            if entry.parked:
                 self.retry(entry)
                 images |= {entry.turn.image} - {None}
         return late, in_turn
@@ -166,32 +166,32 @@ class Order:
 
     def _number_leaving(self) -> int:
         leaving = 0
-        all_falter = True
+        all_failed = True
         for index, entry in enumerate(self._entries):
             if entry.done:
-                if all_falter or entry.overdue:
-                    leaving, all_falter = index + 1, True
-            elif entry.turn.settles and self._is_urgent():
+                if all_failed or entry.overdue:
+                    leaving, all_failed = index + 1, True
+            elif entry.turn.awaits_predecessors and self._is_urgent():
                 return index
             elif not entry.turn.waits:
                 return leaving
             else:
-                all_falter = all_falter and entry.turn.falters
-        if self.crowded and not any(entry.done for entry in self._entries):
+                all_failed = all_failed and entry.turn.source_failed
+        if self.starved and not any(entry.done for entry in self._entries):
             return len(self._entries)
         return leaving
 
     def _is_urgent(self) -> bool:
-        return self.crowded or any(entry.overdue for entry in self._entries)
+        return self.starved or any(entry.overdue for entry in self._entries)
 
     def _finished_late(self, few: int) -> list[Entry]:
-        """Give the late entries that may leave; of those that do not wait on, at most a few."""
+        """The late entries that may leave; of those that do not wait on, at most a few."""
         finished: list[Entry] = []
         awaited: set[str | None] = set()
         for entry in self._retries:
             waits_on = entry.done and isinstance(entry.outcome.result(), Deferred)
-            if not entry.done or (entry.aside and entry.turn.image in awaited) or not (few or waits_on):
-                awaited |= {entry.turn.image} - {None} if entry.aside else set()
+            if not entry.done or (entry.parked and entry.turn.image in awaited) or not (few or waits_on):
+                awaited |= {entry.turn.image} - {None} if entry.parked else set()
             else:
                 finished.append(entry)
                 few -= not waits_on

@@ -12,19 +12,19 @@ class RetrySchedule:
 
     Attributes:
         waiting: Those that wait for that, or are in work as they were due.
-        aside: Those of events that are in work for the first time.
+        parked: Those of events that are in work for the first time.
     """
 
     def __init__(self) -> None:
         self.waiting = Load()
-        self.aside = Load()
+        self.parked = Load()
         self._counted: dict[str, tuple[Load, int]] = {}
         self._due: dict[str, int] = {}
         self._heap: list[tuple[int, str]] = []
 
-    def note_aside(self, key: str, row: bytes | None) -> None:
+    def note_parked(self, key: str, row: bytes | None) -> None:
         """Take note of the row of an event that is in work for the first time."""
-        self._count(key, row, self.aside)
+        self._count(key, row, self.parked)
 
     def note(self, key: str, row: bytes | None, now: int) -> None:
         """Take note of a row as it is at `now` (milliseconds); None: it is gone.
@@ -41,7 +41,7 @@ class RetrySchedule:
         heapq.heappush(self._heap, (due, key))
 
     def take_due(self, now: int) -> str | None:
-        """Give the key of a row that is due at `now` (milliseconds) and was not given since it changed."""
+        """The key of a row that is due at `now` (milliseconds), and was not taken since it changed."""
         while self._heap and self._heap[0][0] <= now:
             due, key = heapq.heappop(self._heap)
             if self._due.get(key) == due:

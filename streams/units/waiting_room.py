@@ -33,8 +33,8 @@ class Load:
 class WaitingRoom:
     """The room of one partition.
 
-    Args of the constructor: the partition; how many events may wait; those that do, and those that are in
-    work aside, as they are at any time; a clock in seconds that never goes back.
+    Args of the constructor: the partition; how many events may wait; those that do, and those that are
+    parked, as they are at any time; a clock in seconds that never goes back.
     """
 
     def __init__(
@@ -42,13 +42,13 @@ class WaitingRoom:
         partition: int,
         most: int,
         waiting: Load,
-        aside: Load,
+        parked: Load,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._partition = partition
         self._most = most
         self._waiting = waiting
-        self._aside = aside
+        self._parked = parked
         self._clock = clock
         self._full_since: float | None = None
         self._passed = float("-inf")  # when the latest event came that got through
@@ -56,12 +56,12 @@ class WaitingRoom:
 
     @property
     def turns_away(self) -> bool:
-        """Tell whether an event is given up whose source is busy."""
+        """Whether an event is given up whose source is busy."""
         return self._holds(1) and self._others_pass()
 
     @property
     def is_full(self) -> bool:
-        """Tell whether twice as much waits as may: then none begins to, whatever it would wait for."""
+        """Whether twice as much waits as may: then none begins to, whatever it would wait for."""
         return self._holds(2)
 
     def note_success(self, came: float) -> None:
@@ -78,17 +78,17 @@ class WaitingRoom:
             self._tell("what fails now is given up, as others get through" if self.turns_away else None)
 
     def _is_slow(self) -> bool:
-        return self._share(self._aside) >= 1 or (self._holds(1) and not self._others_pass())
+        return self._share(self._parked) >= 1 or (self._holds(1) and not self._others_pass())
 
     def _others_pass(self) -> bool:
-        """Tell whether anything has got through lately that came when the room was full already."""
+        """Whether anything has got through lately that came when the room was full already."""
         if self._full_since is None:
             return False
         return self._passed > max(self._full_since, self._clock() - _PROOF)
 
     def _holds(self, share: float) -> bool:
-        """Tell whether as much waits as may, or a share of that."""
-        taken = self._share(self._waiting, self._aside)
+        """Whether as much waits as may, or a share of that."""
+        taken = self._share(self._waiting, self._parked)
         if taken < _ROOMY:
             self._full_since = None
         elif taken >= 1 and self._full_since is None:
@@ -96,7 +96,7 @@ class WaitingRoom:
         return taken >= share
 
     def _share(self, *loads: Load) -> float:
-        """Give how much of what may wait some events are, by number or by bytes."""
+        """The share that some events are of what may wait, by number or by bytes."""
         number, size = sum(load.number for load in loads), sum(load.size for load in loads)
         return max(number / self._most, size / MAX_BYTES)
 
@@ -105,5 +105,5 @@ class WaitingRoom:
             return
         self._told = what
         text = "partition %d: %d uploads wait for busy sources; %s"
-        number = self._waiting.number + self._aside.number
+        number = self._waiting.number + self._parked.number
         log.warning(text, self._partition, number, what or "there is room again")

@@ -2,16 +2,13 @@
 
 import asyncio
 from pathlib import Path
-from types import SimpleNamespace
 
-from schemas.errors import InvariantError
 from schemas.topics import TopicNames
-from streams.app.faust_app import create_app
+from streams.app.owned_units import OwnedUnits
 from streams.app.settings import Settings
 from streams.kafka.connection import KafkaConnection
 from streams.state.partition import PartitionState
 from streams.state.replica import Replica
-from streams.units.unit import Work
 
 
 class SlowUnit:
@@ -20,7 +17,6 @@ class SlowUnit:
     def __init__(self, state: PartitionState) -> None:
         self.partition = state.partition
         self.at_work = False
-        self.books = SimpleNamespace(state=state)
 
     def start(self) -> None:
         self.at_work = True
@@ -31,10 +27,6 @@ class SlowUnit:
     async def close(self) -> None:
         await asyncio.sleep(0.02)
         self.at_work = False
-
-
-def fail(where: str, error: BaseException) -> None:
-    raise InvariantError(where) from error
 
 
 async def test_nothing_is_taken_while_a_worker_stops(tmp_path: Path) -> None:
@@ -48,15 +40,13 @@ async def test_nothing_is_taken_while_a_worker_stops(tmp_path: Path) -> None:
         made.append(SlowUnit(state))
         return made[-1]
 
-    work = Work(compute=None, fold=None, expired=None, doom=fail)  # type: ignore[arg-type]
-    app = create_app(settings, connection, replica, work)
-    app._new_unit = new_unit  # type: ignore[assignment]
-    await app._own({0, 1})
+    owned = OwnedUnits(replica, new_unit)  # type: ignore[arg-type]
+    await owned.own({0, 1})
     assert [unit.at_work for unit in made] == [True, True]
-    stopping = asyncio.create_task(app.close_units())
+    stopping = asyncio.create_task(owned.close())
     await asyncio.sleep(0.005)
-    await app._own({0, 1})
+    await owned.own({0, 1})
     await stopping
-    await app._own({0, 1})
+    await owned.own({0, 1})
     assert [unit.at_work for unit in made] == [False, False]
-    assert not app.units
+    assert not owned.units

@@ -3,7 +3,6 @@
 import ast
 import asyncio
 import json
-import re
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -23,13 +22,13 @@ from support.fakes import NAMES, RULES, done, record
 
 from schemas.dead_letters import MAX_WHOLE_BYTES, Fault, dead_letter, dead_letter_headers
 from schemas.errors import PARSE_CODES
-from schemas.origins import REPLAY_HEADERS, REPLAY_OF, REPLAY_TIME, Origin, Place, read_origin
+from schemas.origins import REPLAY_HEADERS, REPLAY_OF, REPLAY_TIME, Origin, TopicPartitionOffset, read_origin
 from schemas.reasons import HTTP, REASONS, reason_of
 from schemas.replays import failed_place, original_headers, replay_headers, replayed_letter
 from schemas.uploads import Record, Upload, parse_upload
 from streams.app.settings import Settings
 from streams.cli.dead_letters.box import DeadLetterBox, choose
-from streams.cli.dead_letters.filters import Moment
+from streams.cli.dead_letters.filters import TimeParam
 from streams.cli.dead_letters.letters import Letter, ReplayedLetters, Selection
 from streams.cli.dead_letters.replay import Replayer
 from streams.cli.dead_letters.views import as_json, explanation, line, shown
@@ -38,7 +37,7 @@ from streams.fold.changes import Changes
 from streams.fold.fold import fold
 from streams.kafka.admin import ensure_topics
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.span import TopicSpan, measure, read
+from streams.kafka.offset_ranges import OffsetRanges, find_offset_ranges, read_offset_ranges
 from streams.state.partition import PartitionState
 
 ROOT = Path(__file__).parents[2]
@@ -98,8 +97,8 @@ def test_a_replay_of_a_replay_keeps_the_first_identity() -> None:
     again = replayed(second, 30)
     assert identity(parse_upload(again)) == ("kafka:image.uploads", "image.uploads/0/7")
     assert len(again.headers) == 1 + len(REPLAY_HEADERS)
-    assert replayed_letter(again.headers) == Place(NAMES.dead_letters, 0, 4)
-    assert read_origin(again.headers) == Origin(Place("image.uploads", 0, 7), 1_000)
+    assert replayed_letter(again.headers) == TopicPartitionOffset(NAMES.dead_letters, 0, 4)
+    assert read_origin(again.headers) == Origin(TopicPartitionOffset("image.uploads", 0, 7), 1_000)
 
 
 @given(st.sampled_from([b'"event_id":"e1",', b'"uploaded_at":"1970-01-01T12:00:00Z","event_id":"e2",']))
@@ -221,13 +220,13 @@ def test_no_escape_sequence_reaches_the_terminal() -> None:
 
 @given(st.sets(st.integers(0, 300)), st.integers(0, 300))
 def test_replayed_letters(offsets: set[int], start: int) -> None:
-    """Law: exactly those that were added and are in the span are in it."""
-    span = TopicSpan("letters", {0: start}, {0: 300})
-    found = ReplayedLetters(span)
+    """Law: exactly those that were added and are in the ranges are in it."""
+    ranges = OffsetRanges("letters", {0: start}, {0: 300})
+    found = ReplayedLetters(ranges)
     for offset in offsets:
-        found.add(Place("letters", 0, offset))
-        found.add(Place("other", 0, 299 - offset))
-        found.add(Place("letters", 1, offset))
+        found.add(TopicPartitionOffset("letters", 0, offset))
+        found.add(TopicPartitionOffset("other", 0, 299 - offset))
+        found.add(TopicPartitionOffset("letters", 1, offset))
     expected = {offset for offset in offsets if start <= offset < 300}
     assert {offset for offset in range(-9, 320) if (0, offset) in found} == expected
     assert (1, 5) not in found
@@ -238,11 +237,11 @@ def test_replayed_letters(offsets: set[int], start: int) -> None:
 )
 def test_moments(text: str, expected: int) -> None:
     """RFC 3339, without an offset UTC; nonsense is refused with an example."""
-    assert Moment().convert(text, None, None) == expected
-    assert Moment().convert("1h", None, None) < Moment().convert("59m", None, None)
+    assert TimeParam().convert(text, None, None) == expected
+    assert TimeParam().convert("1h", None, None) < TimeParam().convert("59m", None, None)
     for nonsense in ("yesterday", "7w", "", "-1h", "9" * 30):
         with pytest.raises(click.BadParameter, match="12h"):
-            Moment().convert(nonsense, None, None)
+            TimeParam().convert(nonsense, None, None)
 
 
 def emitted_codes() -> set[str]:
@@ -274,15 +273,6 @@ def test_every_reason_is_explained() -> None:
     assert all(reason.meaning and reason.cure for reason in REASONS.values())
     assert reason_of("http_404") is REASONS[HTTP]
     assert "no such reason" in reason_of("http_x").meaning
-
-
-def test_the_readme_lists_the_reasons() -> None:
-    """Each reason of the README's table is explained, and each that is explained is there."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = readme.partition("| reason | meaning | cure |\n")[2].partition("\n\n")[0]
-    assert table
-    listed = {code for row in table.splitlines()[1:] for code in re.findall(r"`([^`]+)`", row.split("|")[1])}
-    assert listed == set(REASONS)
 
 
 class Photos:
@@ -331,7 +321,7 @@ async def cluster(kafka: str, unique: str, tmp_path: Path, photos: Photos) -> As
 
 
 async def command(cluster: Cluster, *arguments: str, answer: str = "") -> tuple[int, str, str]:
-    """Run `tagstream dead-letters`; give its exit code and what it printed."""
+    """Run `tagstream dead-letters`; return its exit code and what it printed."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "streams.cli", "dead-letters", *arguments),
         *("--broker", cluster.bootstrap, "--topic-prefix", cluster.names.prefix),
@@ -508,11 +498,14 @@ async def test_a_replay_that_is_cut_short_can_be_completed(
         await again.replay(remaining)
     assert (again.sent, again.in_doubt, again.foreign) == (700, 0, 0)
     assert len(await choose(box, Selection(), new_only=True)) == 0
-    async with aclosing(read(connection, await measure(connection, NAMES.uploads))) as uploads:
+    async with aclosing(
+        read_offset_ranges(connection, await find_offset_ranges(connection, NAMES.uploads))
+    ) as uploads:
         found = Counter([str(replayed_letter(upload.headers)) async for upload in uploads])
     assert len(found) == found.total() == 1200
 
 
+@pytest.mark.kafka
 async def test_a_letter_without_its_event_is_left_alone(kafka: str) -> None:
     """Published again it would be an event without a value, and a second dead letter."""
     original = record(7, b"x" * MAX_WHOLE_BYTES)
@@ -545,7 +538,7 @@ async def publish_letters(connection: KafkaConnection, count: int) -> None:
 async def with_a_kill(
     letters: AsyncGenerator[Letter, None], broker: EmbeddedBroker, after: int
 ) -> AsyncGenerator[Letter, None]:
-    """Give the letters that were read before and after a kill of the broker."""
+    """The letters that were read before and after a kill of the broker."""
     number = 0
     async for found in letters:
         number += 1

@@ -41,7 +41,7 @@ from streams.state.users.index import UserIndex
 from streams.state.users.similar import AllNeighbours
 from streams.web.api.images import ImageRoutes
 from streams.web.api.parameters import wire_name
-from streams.web.api.retained import KeptBuckets
+from streams.web.api.retained import RetainedBuckets
 from streams.web.api.routes import Route
 from streams.web.api.trends import TrendRoutes
 from streams.web.api.users import UserRoutes
@@ -89,7 +89,7 @@ class World:
         self._indexes = (trends, images, users)
         everybody = AllNeighbours(users, lambda: NOW)
         self.routes: list[Route] = [
-            *TrendRoutes(trends, self.fresh, lambda: NOW, KeptBuckets(RULES.retention, {})).routes(),
+            *TrendRoutes(trends, self.fresh, lambda: NOW, RetainedBuckets(RULES.retention, {})).routes(),
             *ImageRoutes(images, {0: self}, self.fresh).routes(),
             *UserRoutes(everybody, images, {0: self}, self.fresh, lambda: NOW).routes(),
         ]
@@ -172,7 +172,7 @@ async def say(api: str, *words: str) -> Result:
 
 
 async def lines(api: str, *words: str) -> list[str]:
-    """Give what a command prints, spaces apart and without its last line, the freshness."""
+    """What a command prints, spaces apart and without its last line, the freshness."""
     result = await say(api, *words)
     assert result.exit_code == 0, result.stderr
     shown = [" ".join(line.split()) for line in result.stdout.splitlines()]
@@ -188,7 +188,7 @@ def printed(view: RenderableType) -> str:
 
 
 def commands() -> dict[str, click.Command]:
-    """Give the commands that ask, by their words."""
+    """The commands that ask, by their words."""
     found: dict[str, click.Command] = {}
     asks_nothing = "images edit"
     for group_name in ("trends", "images", "users"):
@@ -420,7 +420,7 @@ def test_wanted_tags_come_first() -> None:
 
 
 async def _answer(route: Route, kind: type[msgspec.Struct]) -> Any:  # noqa: ANN401
-    """Give an answer as it comes out at the other end of the wire."""
+    """An answer as it comes out at the other end of the wire."""
     return msgspec.json.decode(msgspec.json.encode(await route.handler(route.read({}))), type=kind)
 
 

@@ -36,7 +36,7 @@ class Ended:
 
     @property
     def lines(self) -> list[str]:
-        """Give what was printed, spaces apart."""
+        """What was printed, spaces apart."""
         return [" ".join(line.split()) for line in self.out.splitlines()]
 
     def has(self, start: str) -> bool:

@@ -54,7 +54,7 @@ async def start(cluster: Cluster, *words: str) -> asyncio.subprocess.Process:
 
 
 async def retag(cluster: Cluster, *words: str, code: int = 0) -> tuple[Any, str]:
-    """Run the command; give its report and what else it said."""
+    """Run the command; return its report and what else it said."""
     process = await start(cluster, "--json", *words)
     out, err = await asyncio.wait_for(process.communicate(), 120)
     assert process.returncode == code, err.decode()

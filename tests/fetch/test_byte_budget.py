@@ -275,6 +275,7 @@ def progressive_jpeg() -> bytes:
     return file.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("test_names")
 async def test_many_large_images_keep_to_the_limit(server: PhotoServer, pool: TaggerPool) -> None:
     """Sixty large progressive JPEGs at once: each is tagged, and memory holds a few of them at a time."""
@@ -367,7 +368,7 @@ async def test_waiting_for_room_is_not_the_sources_fault(server: PhotoServer) ->
                     assert caught.value.code == "memory_busy"
                     assert caught.value.retry_after
         assert fetcher.budget.used == 0
-        assert fetcher.circuits.open_hosts == []
+        assert fetcher.circuit_breakers.open_hosts == []
         with await fetcher.fetch(server.url("/good", "c.test")) as fetched:
             assert len(fetched.data) == 900_000
 

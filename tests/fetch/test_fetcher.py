@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 from support.photo_server import PHOTOS, PhotoServer, drips, floods, hangs, says, says_later, writes
 
 from streams.fetch.addresses import AddressPolicy, refused
-from streams.fetch.answers import MAX_RETRY_AFTER
-from streams.fetch.circuits import OPENS_AFTER
+from streams.fetch.circuit_breakers import OPENS_AFTER
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
 from streams.fetch.fetcher import Fetcher, FetchLimits
+from streams.fetch.responses import MAX_RETRY_AFTER
 from streams.fetch.urls import MAX_DATA_URL_BYTES, shown
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def test_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def fault_of(url: str, policy: AddressPolicy = LOOPBACK, limits: FetchLimits = LIMITS) -> SourceError:
-    """Give the error that a URL ends in, after a look at its message."""
+    """The error that a URL ends in, after a look at its message."""
     async with Fetcher(policy, limits) as fetcher:
         with pytest.raises(SourceError) as caught:
             await fetcher.fetch(url)
@@ -474,7 +474,7 @@ async def test_redirects(server: PhotoServer) -> None:
 
 async def test_a_redirect_to_a_dead_host(server: PhotoServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The host that fails is left alone, not the one that leads there."""
-    monkeypatch.setattr("streams.fetch.circuits.FAILS_FOR", 0.0)
+    monkeypatch.setattr("streams.fetch.circuit_breakers.FAILS_FOR", 0.0)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         dead = f"127.0.0.1:{free.getsockname()[1]}"
@@ -486,7 +486,7 @@ async def test_a_redirect_to_a_dead_host(server: PhotoServer, monkeypatch: pytes
                     await fetcher.fetch(server.url("/hostile"))
                 codes.append(caught.value.code)
             assert codes == ["connection_failed"] * OPENS_AFTER + ["circuit_open"]
-            assert fetcher.circuits.open_hosts == [dead]
+            assert fetcher.circuit_breakers.open_hosts == [dead]
             with await fetcher.fetch(server.url("/koala.jpg")) as fetched:
                 assert fetched.size > 0
 

@@ -21,7 +21,7 @@ from support.photo_server import PHOTOS, PhotoServer, says
 
 from streams.fetch import files as source_files
 from streams.fetch.addresses import AddressPolicy
-from streams.fetch.circuits import OPENS_AFTER
+from streams.fetch.circuit_breakers import OPENS_AFTER
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
 from streams.fetch.fetcher import Fetcher, FetchLimits
 from streams.fetch.roots import SourceRoots
@@ -281,7 +281,7 @@ async def test_a_file_that_is_replaced_meanwhile_leads_nowhere_else(
 
 @pytest.fixture
 def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[threading.Event]]:
-    """Files called `stuck` are not read until the test lets them; give who waits."""
+    """Files called `stuck` are not read until the test lets them; return who waits."""
     waiting: list[threading.Event] = []
     sized = source_files._size
 
@@ -314,7 +314,7 @@ async def test_a_root_that_never_answers_holds_up_nobody_else(
         assert codes[: OPENS_AFTER - 1] == ["timeout"] * (OPENS_AFTER - 1)
         assert len(stuck) <= 2 * HASTY.per_host
         assert (await fetcher.fetch(f"{tree.url}/deep/er/b.jpg")).data == b"b"
-        assert fetcher.circuits.open_hosts == [tree.url]
+        assert fetcher.circuit_breakers.open_hosts == [tree.url]
         assert await asyncio.to_thread(threading.active_count) > len(stuck)
         assert fetcher.budget.used == 1
 

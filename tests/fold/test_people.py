@@ -16,7 +16,7 @@ from schemas.uploads import MAX_TAGS, Upload, UploadType
 from streams.fold.changes import Changes
 from streams.fold.fold import fold
 from streams.fold.outcomes import Deferred, Done, Output
-from streams.state.images.index import searched
+from streams.state.images.index import indexed_image
 from streams.state.partition import PartitionState
 
 HOUR_MS = 3_600_000
@@ -31,7 +31,7 @@ class Partition:
         self.offset = 0
 
     def see(self, event: Upload, **confidences: float) -> list[Output]:
-        """Fold the next event of the log; give what it sends."""
+        """Fold the next event of the log; return what it sends."""
         self.offset += 1
         return self.fold(done(self.offset, event, **confidences))
 
@@ -233,7 +233,7 @@ def test_an_edit_waits_where_the_image_s_upload_waits() -> None:
 
 
 def given_up(partition: Partition, offset: int, event: Upload) -> list[tuple[str, bool]]:
-    """Defer an upload until its waits have spent the budget; give what is told then."""
+    """Defer an upload until its waits have spent the budget; return what is told then."""
     for _ in range(2000):
         if outputs := partition.fold(deferred(offset, event)):
             return reasons(outputs)
@@ -270,6 +270,7 @@ def test_what_people_added_is_never_cut_off(partition: Partition) -> None:
     assert partition.tags["zoo"] == ["people"]
 
 
+@pytest.mark.slow
 def test_no_event_makes_a_row_that_fits_no_record(partition: Partition) -> None:
     """The largest tags that events may have, again and again: history gives way, the last change stays."""
     for number in range(12):
@@ -319,6 +320,6 @@ def test_what_is_searched_takes_people_at_their_word(partition: Partition) -> No
 
 
 def searched_tags(partition: Partition) -> list[tuple[str, int]]:
-    image = searched(partition.state.rows["images"]["img"])
+    image = indexed_image(partition.state.rows["images"]["img"])
     assert image is not None
     return list(image.tags)

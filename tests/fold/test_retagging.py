@@ -69,7 +69,7 @@ class World:
         return changes.outputs
 
     async def see(self, **data: Any) -> list[Output]:  # noqa: ANN401 - fields of the event
-        """Handle the next event; give what it sends."""
+        """Handle the next event; return what it sends."""
         record = self.record(**data)
         return self.fold(record, await self.compute(record))
 

@@ -9,7 +9,7 @@ from support.fakes import NAMES, RULES, apply, done, edit, record, tagged, uploa
 from schemas.dead_letters import Fault, read_fault
 from schemas.uploads import Record, Upload, UploadType
 from streams.fold.fold import FoldRules
-from streams.fold.outcomes import Aside, Deferred, Deleted, Done
+from streams.fold.outcomes import Deferred, Deleted, Done, Parked
 from streams.fold.retention import expired_rows
 from streams.fold.retries import RetryPolicy, record_of, waits_before
 from streams.fold.rows import AWAITED, DAY_MS, ImageKey
@@ -78,7 +78,7 @@ def test_a_host_that_is_left_alone_costs_no_attempt() -> None:
 def test_an_upload_aside_is_kept_until_it_is_done() -> None:
     """Its row is due at once, for whoever loads the partition; a failure makes it a retry like others."""
     state = PartitionState(0)
-    assert apply(state, Done(record(3), Aside(1000, upload()))) == []
+    assert apply(state, Done(record(3), Parked(1000, upload()))) == []
     row = orjson.loads(state.rows["retries"]["3"])
     assert (row["due"], row["attempt"], row["reason"]) == (1000, 0, "slow")
     assert record_of(state.rows["retries"]["3"], 0) == record(3, headers=[])
@@ -94,7 +94,7 @@ def test_uploads_that_came_before_are_found_among_the_retries() -> None:
     image = ImageKey.of(upload()).encode()
     assert not waits_before(state.rows, image, 9)
     for offset in (3, 5):
-        apply(state, Done(record(offset), Aside(1000, upload())))
+        apply(state, Done(record(offset), Parked(1000, upload())))
     assert [waits_before(state.rows, image, offset) for offset in (3, 4, 5, 6)] == [False, True, True, True]
     assert not waits_before(state.rows, ImageKey.of(upload("other")).encode(), 9)
     for offset in (3, 5):
@@ -130,7 +130,7 @@ def test_waiting_is_shorter_while_many_wait(policy: RetryPolicy, most: float) ->
         state = PartitionState(0)
         waiting = Deferred(FAULT, 0, wait)
         assert apply(state, Done(record(3), waiting), rules) == []
-        letters = apply(state, Done(record(3), waiting, crowded=True), rules)
+        letters = apply(state, Done(record(3), waiting, over_limit=True), rules)
         assert [read_fault(letter.headers) for letter in letters] == [FAULT] * given_up
         assert len(state.rows["retries"]) == (not given_up)
 
@@ -140,8 +140,8 @@ def test_no_event_begins_to_wait_where_too_many_do(*, aside: bool) -> None:
     """One that went aside in time has its turn, but does not wait for another either."""
     state = PartitionState(0)
     if aside:
-        apply(state, Done(record(3), Aside(1000, upload()), crowded=True))
-    (letter,) = apply(state, Done(record(3), Deferred(FAULT, 0, None, upload()), crowded=True))
+        apply(state, Done(record(3), Parked(1000, upload()), over_limit=True))
+    (letter,) = apply(state, Done(record(3), Deferred(FAULT, 0, None, upload()), over_limit=True))
     assert read_fault(letter.headers) == FAULT
     assert state.rows["retries"] == {}
     assert not any(key.startswith(AWAITED) for key in state.rows["meta"])
@@ -163,9 +163,9 @@ def test_what_is_no_sources_fault_waits_though_many_do(reason: str) -> None:
     """Other people's hosts end no patience with faults that have nothing to do with them; memory does."""
     state = PartitionState(0)
     fault = Fault(reason, "decode", True, "E", "m")
-    assert apply(state, Done(record(3), Deferred(fault, 0, None), crowded=True)) == []
+    assert apply(state, Done(record(3), Deferred(fault, 0, None), over_limit=True)) == []
     assert "3" in state.rows["retries"]
-    (letter,) = apply(state, Done(record(4), Deferred(fault, 0, None), full=True))
+    (letter,) = apply(state, Done(record(4), Deferred(fault, 0, None), over_hard_limit=True))
     assert read_fault(letter.headers) == fault
 
 
@@ -198,13 +198,13 @@ def test_a_schedule_knows_the_size_of_its_rows() -> None:
 def test_a_schedule_knows_what_is_in_work_aside() -> None:
     """It is not due; once it waits, it counts there."""
     schedule = RetrySchedule()
-    schedule.note_aside("a", b'{"due":1}')
-    schedule.note_aside("b", b'{"due":1}')
-    assert (schedule.waiting, schedule.aside) == (Load(), Load(2, 18))
+    schedule.note_parked("a", b'{"due":1}')
+    schedule.note_parked("b", b'{"due":1}')
+    assert (schedule.waiting, schedule.parked) == (Load(), Load(2, 18))
     assert schedule.take_due(10) is None
     schedule.note("a", b'{"due":10}', 0)
     schedule.note("b", None, 0)
-    assert (schedule.waiting, schedule.aside) == (Load(1, 10), Load())
+    assert (schedule.waiting, schedule.parked) == (Load(1, 10), Load())
     assert schedule.take_due(10) == "a"
 
 

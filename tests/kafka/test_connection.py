@@ -5,7 +5,7 @@ import pytest
 from faust.auth import SASLCredentials, SSLCredentials
 
 from schemas.errors import SettingsError
-from streams.app.faust_options import faust_options
+from streams.app.faust.options import faust_options
 from streams.kafka.connection import VARIABLES, KafkaConnection
 
 SASL = {

@@ -17,7 +17,7 @@ from schemas.topics import TABLES, TopicNames
 from schemas.uploads import Record
 from streams.app.settings import Settings
 from streams.cli.local.embedded_broker import EmbeddedBroker
-from streams.kafka import any_header_name as record_batches
+from streams.kafka import lenient_headers as record_batches
 from streams.kafka import partition_log
 from streams.kafka.admin import ensure_topics
 from streams.kafka.connection import KafkaConnection
@@ -114,7 +114,7 @@ async def opened() -> None:
 
 
 def test_aiokafka_needs_help() -> None:
-    """The day this fails, `kafka/any_header_name.py` may go, or aiokafka's fetcher has become another."""
+    """The day this fails, `kafka/lenient_headers.py` may go, or aiokafka's fetcher has become another."""
     with pytest.raises(UnicodeDecodeError):
         list(reader(batch([plain(0), poison(1)])))
     with pytest.raises(UnicodeDecodeError):
@@ -198,7 +198,7 @@ def test_what_is_corrupt_is_not_skipped() -> None:
 @pytest.mark.usefixtures("opened")
 def test_other_batches_are_read_by_the_compiled_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     """The slow decoder is for the rare bad name alone."""
-    monkeypatch.delattr(record_batches, "_PatientBatches")
+    monkeypatch.delattr(record_batches, "_LenientBatches")
     data = batch([plain(0)], codec=1) + batch([plain(1), plain(2)])
     assert list(given(reader(data))) == [plain(0), plain(1), plain(2)]
 
@@ -296,6 +296,7 @@ async def test_the_ends_of_many_topics_are_had_at_once(
     assert ends == dict.fromkeys(places, 0)
 
 
+@pytest.mark.kafka
 async def test_a_consumer_stops_while_its_broker_is_gone(new_broker: Callable[[], EmbeddedBroker]) -> None:
     """Whoever stops it goes on: to be cancelled for no reason would end a unit of work without a word."""
     broker = new_broker()

@@ -18,7 +18,7 @@ from streams.state.images.compaction import LEAST_DEAD, Compaction, is_due
 from streams.state.images.feed import CANDIDATES, feed
 from streams.state.images.index import ImageIndex
 from streams.state.images.related_tags import BY_BOTH, BY_LIFT, related_tags
-from streams.state.images.search import CONFIDENT, NEWEST, ImageQuery, Page, Place, nth_greatest, search
+from streams.state.images.search import CONFIDENT, NEWEST, ImageQuery, Page, SortKey, nth_greatest, search
 
 TAGS = ("sea", "sky", "dog", "cat")
 USERS = (None, "ann", "bob")
@@ -92,7 +92,7 @@ def live(rows: Rows, tenant: str = "") -> Iterator[Found]:
 
 
 def matches(image: Found, query: ImageQuery) -> int | None:
-    """Give the confidence with which an image matches, None if it does not."""
+    """The confidence with which an image matches, None if it does not."""
     least = max(1, math.ceil(round(query.min_confidence * 10_000, 6)))
     wanted = [image.tags.get(tag, 0) for tag in query.all_of]
     if query.any_of:
@@ -108,7 +108,7 @@ def matches(image: Found, query: ImageQuery) -> int | None:
 
 
 def naive(rows: Rows, query: ImageQuery, tenant: str = "") -> list[tuple[str, int]]:
-    """Give key and partition of what matches, in order."""
+    """Key and partition of what matches, in order."""
     found = [
         (-(confidence if query.order == CONFIDENT else 0), -image.at, image.key, image.partition)
         for image in live(rows, tenant)
@@ -121,6 +121,7 @@ def places(page: Page) -> list[tuple[str, int]]:
     return [(hit.place.key, hit.place.partition) for hit in page.hits]
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(changes, queries, st.sampled_from(["", "t"]), st.integers(1, 8))
 def test_answers_are_those_of_a_naive_filter(
@@ -143,6 +144,7 @@ def test_answers_are_those_of_a_naive_filter(
         assert (None if hit.confidence is None else round(hit.confidence * 10_000)) == expected_confidence
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(changes, st.lists(changes, max_size=6), queries, st.integers(1, 3), st.sampled_from([1, 100, 10_000]))
 def test_pages_show_every_image_once(
@@ -156,7 +158,7 @@ def test_pages_show_every_image_once(
     apply(index, rows, before)
     stays = naive(rows, query)
     shown: list[tuple[str, int]] = []
-    after: Place | None = None
+    after: SortKey | None = None
     turns = iter(between)
     while True:
         with pytest.MonkeyPatch.context() as patch:
@@ -174,6 +176,7 @@ def test_pages_show_every_image_once(
     assert [place for place in shown if place in set(stays)] == stays
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(changes, changes, queries)
 def test_a_view_stands_still(before: list[Change], after: list[Change], query: ImageQuery) -> None:
@@ -196,6 +199,7 @@ def compacted(index: ImageIndex) -> None:
         index.libraries[tenant] = compaction.finish()
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(changes, changes, changes, queries)
 def test_compaction_changes_no_answer(

@@ -29,7 +29,7 @@ tags = st.sampled_from(TAGS)
 
 
 def tables(keys: st.SearchStrategy[str], rows: st.SearchStrategy[bytes]) -> st.SearchStrategy[list[Rows]]:
-    """Give the rows of three partitions."""
+    """The rows of three partitions."""
     return st.lists(st.dictionaries(keys, rows, max_size=12), min_size=3, max_size=3)
 
 
@@ -45,7 +45,7 @@ def load(index: Index, states: Sequence[Rows], size: int) -> None:
 
 
 def tell(index: Index, states: Sequence[Rows], then: Sequence[Rows]) -> None:
-    """Tell of the changes from some rows to others."""
+    """Pass on the changes from some rows to others."""
     for partition, (old, new) in enumerate(zip(states, then, strict=True)):
         for key in {**old, **new}:
             if old.get(key) != new.get(key):
@@ -70,7 +70,7 @@ trend_rows = tables(
 
 
 def trends(index: TrendIndex) -> dict[str, Any]:
-    """Give all that an index holds."""
+    """All that an index holds."""
     return {
         name: {
             bucket: (
@@ -89,6 +89,7 @@ def trends(index: TrendIndex) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @given(trend_rows, trend_rows, st.integers(1, 5))
 def test_trends(before: list[Rows], after: list[Rows], size: int) -> None:
     """Counts by bucket, add-on and tag."""
@@ -113,12 +114,12 @@ image_rows = tables(
 
 
 def images(index: ImageIndex) -> dict[str, Any]:
-    """Give all that is alive in an index."""
+    """All that is alive in an index."""
     return {tenant: alive(library) for tenant, library in index.libraries.items() if library.live}
 
 
 def alive(library: Library) -> dict[str, Any]:
-    """Give a library's live images, and what its postings and counts say of them."""
+    """A library's live images, and what its postings and counts say of them."""
     slots = {
         slot: (partition, key) for partition, held in library.slots.items() for key, slot in held.items()
     }
@@ -139,6 +140,7 @@ def alive(library: Library) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @given(image_rows, image_rows, st.integers(1, 5))
 def test_images(before: list[Rows], after: list[Rows], size: int) -> None:
     """Images with their tags, users and times; postings; counts."""
@@ -155,6 +157,7 @@ interest_rows = tables(
 )
 
 
+@pytest.mark.slow
 @given(interest_rows, interest_rows, st.integers(1, 5))
 def test_interests(before: list[Rows], after: list[Rows], size: int) -> None:
     """Each user's rows, and who has changed."""
@@ -166,7 +169,7 @@ def test_interests(before: list[Rows], after: list[Rows], size: int) -> None:
 
 
 def half_dead() -> ImageIndex:
-    """Give an index of one image that has changed often enough for a compaction."""
+    """An index of one image that has changed often enough for a compaction."""
     index = ImageIndex()
     for at in range(1100):
         index.changed(0, "images", "a", None, image_row({"sea": 0.5}, at=at))
@@ -174,7 +177,7 @@ def half_dead() -> ImageIndex:
 
 
 def loading_another(index: ImageIndex) -> Iterator[None]:
-    """Give the steps in which another partition's image gets into its library."""
+    """The steps in which another partition's image gets into its library."""
     loading = index.loading(1)
     loading.take(["b"], [image_row({"sea": 0.5}, at=DAY_MS)])
     loading.sort()

@@ -16,7 +16,7 @@ async def test_what_is_made_of_the_state_is_part_of_being_complete() -> None:
         await may_end.wait()
 
     replica = Replica(KafkaConnection(), TopicNames("app"), 2, follows=True, prepare=prepare)
-    telling = asyncio.create_task(replica._tell())
+    telling = asyncio.create_task(replica._build_indexes())
     replica.states[0].loaded = True
     await asyncio.sleep(0.3)
     assert not making.is_set()

@@ -66,12 +66,12 @@ def test_indexes_end_up_with_every_row(before: list, during: list, after: list) 
         state.apply_all("images", before)
         assert mirror.rows == {}
         state.loaded = True
-        telling = asyncio.create_task(state.tell_all())
+        telling = asyncio.create_task(state.build_indexes())
         for key, value in during:
             state.apply("images", key, value)
             await asyncio.sleep(0)
         await telling
-        assert state.told
+        assert state.indexed
         state.apply_all("images", after)
         assert mirror.rows == state.rows["images"]
 
@@ -83,13 +83,13 @@ def test_indexes_end_up_with_every_row(before: list, during: list, after: list) 
 
 
 async def told(mirror: Mirror, *keys: str) -> PartitionState:
-    """Give a state whose rows a mirror knows."""
+    """A state whose rows a mirror knows."""
     state = PartitionState(0)
     state.indexes.append(mirror)
     for key in keys:
         state.apply("images", key, b"1")
     state.loaded = True
-    await state.tell_all()
+    await state.build_indexes()
     return state
 
 
@@ -99,12 +99,12 @@ async def test_clearing_takes_everything_back() -> None:
     state = await told(mirror, "a")
     state.clear()
     assert mirror.rows == {}
-    assert not state.told
+    assert not state.indexed
     state.apply("images", "b", b"2")
     assert mirror.rows == {}
     state.loaded = True
-    await state.tell_all()
-    assert (mirror.rows, mirror.loads, state.told) == ({"b": b"2"}, 2, True)
+    await state.build_indexes()
+    assert (mirror.rows, mirror.loads, state.indexed) == ({"b": b"2"}, 2, True)
 
 
 async def test_clearing_while_rows_are_told() -> None:
@@ -114,12 +114,12 @@ async def test_clearing_while_rows_are_told() -> None:
     state.indexes.append(mirror)
     state.apply("images", "a", b"1")
     state.loaded = True
-    telling = asyncio.create_task(state.tell_all())
+    telling = asyncio.create_task(state.build_indexes())
     await asyncio.sleep(0)
     state.clear()
     await telling
-    assert (mirror.rows, state.told) == ({}, False)
+    assert (mirror.rows, state.indexed) == ({}, False)
     state.apply("images", "b", b"2")
     state.loaded = True
-    await state.tell_all()
-    assert (mirror.rows, state.told) == ({"b": b"2"}, True)
+    await state.build_indexes()
+    assert (mirror.rows, state.indexed) == ({"b": b"2"}, True)

@@ -20,7 +20,7 @@ MODEL = ModelInfo("m", "1")
 
 
 def row_after(*events: Done) -> ImageRow:
-    """Fold events of one image; give its row as the API reads it."""
+    """Fold events of one image; return its row as the API reads it."""
     state = PartitionState(0)
     for event in events:
         changes = Changes(state.rows)
@@ -89,7 +89,7 @@ SCENES = ModelInfo("scenes", "2")
 
 
 def by_two(offset: int, event: Upload, koala: dict[str, float], scene: dict[str, float]) -> Done:
-    """Give an upload at which two add-ons looked, each with a model of its own."""
+    """An upload at which two add-ons looked, each with a model of its own."""
     said = {"imagga_tagging": koala, "scene_tagging": scene}
     return Done(record(offset), tagged_by(event, said, {"imagga_tagging": MODEL, "scene_tagging": SCENES}))
 

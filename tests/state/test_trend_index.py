@@ -47,7 +47,7 @@ changes = st.lists(st.tuples(st.integers(0, 2), places, st.none() | values), max
 
 
 def feed(trends: TrendRows, steps: Iterable[tuple[int, TrendKey, Row | None]]) -> Rows:
-    """Feed changes as a state does; give the rows that are left."""
+    """Feed changes as a state does; return the rows that are left."""
     rows: Rows = {}
     for partition, place, new in steps:
         trends.put(partition, place.encode(), None if new is None else orjson.dumps(new))
@@ -196,7 +196,6 @@ class World:
 
     @property
     def tenant(self) -> TenantTrends:
-        """Give the counts."""
         return self.trends.index.tenant()
 
     def upload(self, tag: str, at: float, user: str | None = None, number: int = 1) -> None:
@@ -420,7 +419,7 @@ def test_what_is_no_window(text: str) -> None:
 
 
 def rising(world: World, window: str = "24h", baseline: str | None = None, **least: int) -> list[Any]:
-    """Give what rises at noon."""
+    """What rises at noon."""
     trends, span = world.tenant, AskedWindow(window).span(NOON)
     held = baseline_of(span, AskedWindow(baseline) if baseline else None, NOON, trends.begin())
     blocks = blocks_of(span, NOON)

@@ -27,9 +27,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+TAGSTREAM_WORKER = (sys.executable, "-m", "streams.cli", "worker")
+FAUST_WORKER = (sys.executable, "-m", "faust", "-A", "streams.app", "worker")
+
+
 @dataclass
 class Cluster:
-    """Workers of one application, each a process of its own."""
+    """Workers of one application, each a process of its own, started by either command."""
 
     bootstrap: str
     name: str
@@ -38,6 +42,7 @@ class Cluster:
     environment: dict[str, str] = field(default_factory=dict)
     ports: dict[int, int] = field(default_factory=dict)
     processes: dict[int, asyncio.subprocess.Process] = field(default_factory=dict)
+    command: Sequence[str] = TAGSTREAM_WORKER
 
     @property
     def names(self) -> TopicNames:
@@ -58,7 +63,7 @@ class Cluster:
         }
         with self.log_path(worker).open("ab") as log:
             self.processes[worker] = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "streams.cli", "worker"),
+                *self.command,
                 env={**os.environ, **environment},
                 stdout=log,
                 stderr=log,
@@ -77,11 +82,11 @@ class Cluster:
         await self.processes[worker].wait()
 
     async def ended(self, worker: int, seconds: float = 150) -> int:
-        """Wait until a worker has ended by itself; give its exit code."""
+        """Wait until a worker has ended by itself; return its exit code."""
         return await asyncio.wait_for(self.processes[worker].wait(), seconds)
 
     async def stop(self, worker: int) -> int:
-        """Ask a worker to stop; give its exit code."""
+        """Ask a worker to stop; return its exit code."""
         self.signal(worker, signal.SIGTERM)
         return await asyncio.wait_for(self.processes[worker].wait(), 120)
 
@@ -127,11 +132,11 @@ class Cluster:
             await producer.stop()
 
     async def read(self, topic: str) -> list[ConsumerRecord]:
-        """Give every committed record of a topic, as any client of the broker would see it."""
+        """Read every committed record of a topic, as any client of the broker would see it."""
         return [record async for record in self.records(topic, range(self.partitions))]
 
     async def records(self, topic: str, partitions: Iterable[int]) -> AsyncIterator[ConsumerRecord]:
-        """Give the committed records that some partitions hold now, one by one: there may be many."""
+        """Read the committed records that some partitions hold now, one by one: there may be many."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, isolation_level="read_committed")
         await consumer.start()
         try:
@@ -152,7 +157,7 @@ class Cluster:
         return [orjson.loads(message.value) for message in await self.read(self.names.categorizations)]
 
     async def table(self, table: str) -> dict[tuple[int, str], Any]:
-        """Give a table's rows by partition and key, from its changelog alone."""
+        """A table's rows by partition and key, from its changelog alone."""
         rows: dict[tuple[int, str], Any] = {}
         async for message in self.records(self.names.changelog(table), range(self.partitions)):
             place = (message.partition, message.key.decode())
@@ -163,7 +168,7 @@ class Cluster:
         return rows
 
     async def counts(self, window: str = "all:0:") -> Counter[str]:
-        """Give the count of each tag in a window, summed over the partitions."""
+        """The count of each tag in a window, summed over the partitions."""
         counts: Counter[str] = Counter()
         for (_, key), row in (await self.table("trends")).items():
             if key.startswith(window):

@@ -6,14 +6,14 @@ from model import BadImageError, decode
 
 
 def refused(data: bytes) -> BadImageError:
-    """Give why the bytes are refused; they must be."""
+    """The error with which the bytes are refused; they must be."""
     with pytest.raises(BadImageError) as caught:
         decode(data, 32)
     return caught.value
 
 
 def outcome(data: bytes) -> str:
-    """Give the code of the refusal, or that they are decoded."""
+    """The code of the refusal, or that they are decoded."""
     try:
         decode(data, 32)
     except BadImageError as error:

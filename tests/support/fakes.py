@@ -61,7 +61,7 @@ def tagged_by(
     models: dict[str, ModelInfo],
     failed: dict[str, str] | None = None,
 ) -> Tagged:
-    """Give an outcome: what each add-on said, and why others failed."""
+    """An outcome: what each add-on said, and why others failed."""
     raw = {name: [ScoredTag(*score) for score in scores.items()] for name, scores in said.items()}
     rules = Rules()
     ruling = rules.apply(raw, event.auto_tagging)
@@ -84,7 +84,7 @@ def tagged_by(
 
 
 def edit(event_id: str, *, at: int = 7_200_000, public_id: str = "img", **data: object) -> Upload:
-    """Give a person's edit: what is `added`, what is `removed`, and `by` whom."""
+    """A person's edit: what is `added`, what is `removed`, and `by` whom."""
     return upload(public_id, event_id, at=at, kind=UploadType.EDITED, **data)
 
 
@@ -97,7 +97,7 @@ def done(offset: int, event: Upload, **confidences: float) -> Done:
 
 
 def apply(state: PartitionState, event: Done, rules: FoldRules = RULES) -> list[Output]:
-    """Fold an event and commit it to a state; give what it emits."""
+    """Fold an event and commit it to a state; return what it emits."""
     changes = Changes(state.rows)
     fold(changes, event, rules)
     for table, key, value in changes.encoded():
@@ -106,8 +106,8 @@ def apply(state: PartitionState, event: Done, rules: FoldRules = RULES) -> list[
 
 
 @dataclass
-class Followed:
-    """What a library follows, and what it says of how far each partition is."""
+class FakeReplica:
+    """What query indexes follow, and what it says of how far each partition is."""
 
     states: dict[int, PartitionState]
     fresh: list[answers.PartitionState] = field(default_factory=list)
@@ -118,15 +118,15 @@ class Followed:
         return self.fresh
 
 
-class MemoryBooks:
-    """Books without a broker: commits are instant, and counted."""
+class MemoryStore:
+    """A state store without a broker: commits are instant, and counted."""
 
     def __init__(self) -> None:
         self.state = PartitionState(0)
         self.commits: list[int] = []
         self.outputs: list[tuple[str, dict[str, object]]] = []
         self.closed = False
-        self.untold = False
+        self.is_commit_due = False
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -143,7 +143,7 @@ class MemoryBooks:
             self.state.apply(table, key, value)
         self.outputs += [(out.topic, orjson.loads(out.value or b"null")) for out in changes.outputs]
         self.commits.append(next_offset)
-        self.untold = False
+        self.is_commit_due = False
 
 
 class ListSource:

@@ -12,7 +12,7 @@ STUB = {"TAGSTREAM_TAGGER": "stub"}
 
 
 def uploads(numbers: range) -> list[UploadData]:
-    """Give an upload per number, each of an image of its own with two tags."""
+    """An upload per number, each of an image of its own with two tags."""
     return [
         UploadData(public_id=f"image-{n}", event_id=f"event-{n}", url=PHOTO, auto_tagging=0.5, user_id="u")
         for n in numbers
@@ -29,7 +29,7 @@ async def assert_exact(cluster: Cluster, count: int) -> None:
 
 
 async def status(cluster: Cluster, worker: int, path: str = "/readyz") -> tuple[int, str]:
-    """Give what a worker says of its health; 0 where it does not answer."""
+    """What a worker says of its health; 0 where it does not answer."""
     async with httpx.AsyncClient(trust_env=False) as client:
         try:
             answer = await client.get(f"http://127.0.0.1:{cluster.ports[worker]}{path}")
@@ -39,5 +39,5 @@ async def status(cluster: Cluster, worker: int, path: str = "/readyz") -> tuple[
 
 
 def log_of(cluster: Cluster, worker: int) -> str:
-    """Give all that a worker wrote."""
+    """All that a worker wrote."""
     return cluster.log_path(worker).read_text("utf-8", "replace")

@@ -2,7 +2,7 @@
 
 import orjson
 
-from streams.fold.history import places_of
+from streams.fold.history import encode_sources
 
 RULES = "0e57c2a1b94d"
 
@@ -16,7 +16,7 @@ def image_row(
     url: str | None = "http://h/1.jpg",
     others: dict[str, dict[str, float]] | None = None,
 ) -> bytes:
-    """Give a row whose tags `own` came with the image and whose `tags` an add-on gave."""
+    """A row whose tags `own` came with the image and whose `tags` an add-on gave."""
     scores = {"imagga_tagging": tags or {}} | (others or {})
     sources: dict[str, list[str]] = {tag: ["own"] for tag in own}
     for add_on, found in scores.items():
@@ -24,7 +24,7 @@ def image_row(
             sources.setdefault(tag, []).append(add_on)
     cause = ["kafka:image.uploads", f"image.uploads/0/{at}", "image.uploaded"]
     change = {"at": at, "cause": cause, "rules": RULES, "models": {name: ["m", "1"] for name in scores}}
-    places = places_of(sources, sources, scores)
+    places = encode_sources(sources, sources, scores)
     change |= {"added": list(sources), "removed": []} | ({"from": places} if places else {})
     return orjson.dumps(
         {
@@ -48,7 +48,7 @@ def image_row(
 
 
 def deleted_row(at: int = 2_000) -> bytes:
-    """Give the row of an image that was deleted."""
+    """The row of an image that was deleted."""
     cause = ["test", "gone", "image.deleted"]
     nothing = {"model": None, "rules": None}
     history = [{"at": at, "cause": cause, "added": [], "removed": ["sea"], "rules": None}]

@@ -67,7 +67,7 @@ class _CreateAclsRequest(Request[_CreateAclsRequestV1]):
 
 
 def secure_broker(data_dir: Path, secure_port: int, users: Mapping[str, str]) -> EmbeddedBroker:
-    """Give a broker that listens for the tests at its port, and for users with passwords at `secure_port`."""
+    """A broker that listens for the tests at its port, and for users with passwords at `secure_port`."""
     port, controller_port = steady_port(), steady_port()
     module = "org.apache.kafka.common.security.plain.PlainLoginModule required"
     passwords = " ".join(f'user_{name}="{password}"' for name, password in users.items())

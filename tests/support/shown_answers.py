@@ -47,7 +47,7 @@ class Comparison:
         self._shared: set[str] = set()
 
     def differences(self, shown: Any, real: Any, path: str = "") -> Iterator[str]:  # noqa: ANN401 - JSON
-        """Give where the two differ."""
+        """Where the two differ."""
         name = re.split(r"[.\[]", path)[-1]
         if isinstance(shown, dict) and isinstance(real, dict):
             yield from self._objects(shown, real, path, name)

@@ -7,7 +7,7 @@ class HeldRows:
     """The rows of one partition, and its clock in milliseconds."""
 
     def __init__(self) -> None:
-        self.mark = 0
+        self.stream_time = 0
         self.rows: dict[str, dict[str, bytes]] = {"trends": {}}
 
 

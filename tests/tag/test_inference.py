@@ -23,7 +23,7 @@ PHOTO = (Path(__file__).parents[2] / "streams" / "photos" / "koala.jpg").read_by
 
 
 class Network:
-    """Gives each image its mean brightness."""
+    """A network whose output for each image is its mean brightness."""
 
     def __init__(self, size: int, *, broken: bool = False) -> None:
         self.view = View(size)

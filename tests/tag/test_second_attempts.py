@@ -27,7 +27,7 @@ class Hiccup:
         self._error = error
 
     async def fetch(self, _: str) -> Fetched:
-        self.faltering.append(self.turn.falters)
+        self.faltering.append(self.turn.source_failed)
         if len(self.faltering) == 1:
             raise self._error
         return Fetched(b'{"koala": 0.9}', 0.0)

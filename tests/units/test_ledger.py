@@ -43,17 +43,17 @@ def ledger(kafka: str, names: TopicNames, partition: int = 0) -> Ledger:
 
 
 async def opened(kafka: str, names: TopicNames) -> Ledger:
-    books = ledger(kafka, names)
-    await books.open()
-    return books
+    owner = ledger(kafka, names)
+    await owner.open()
+    return owner
 
 
-async def write(books: Ledger, key: str, offset: int, *, outputs: int = 0) -> None:
-    changes = Changes(books.state.rows)
+async def write(owner: Ledger, key: str, offset: int, *, outputs: int = 0) -> None:
+    changes = Changes(owner.state.rows)
     changes.put("images", key, {"o": offset})
     for number in range(outputs):
-        changes.emit(Output(books._names.categorizations, b"k", b"%d" % number))
-    await books.commit(changes, offset + 1)
+        changes.emit(Output(owner._names.categorizations, b"k", b"%d" % number))
+    await owner.commit(changes, offset + 1)
 
 
 async def test_what_was_committed_is_loaded(kafka: str, names: TopicNames) -> None:
@@ -84,8 +84,8 @@ async def test_a_new_owner_fences_the_old_one(kafka: str, names: TopicNames) -> 
     assert set(fresh.state.rows["images"]) == {"a", "b"}
     results = await Cluster(kafka, names.app_id, None, 2).read(names.categorizations)  # type: ignore[arg-type]
     assert results == []
-    for books in (zombie, owner, fresh):
-        await books.close()
+    for each in (zombie, owner, fresh):
+        await each.close()
 
 
 async def test_a_transaction_that_was_left_open_is_undone(kafka: str, names: TopicNames) -> None:
@@ -130,8 +130,8 @@ async def test_what_a_broker_forgot_to_end_is_ended_as_it_had_decided(
     producer = dying._producer
     assert producer is not None
     await until_ended(kafka, names)  # or its markers would end what comes next as well
-    untold = {TopicPartition(names.changelog(table), 0) for table in forgotten}
-    producer._txn_manager._txn_partitions.update(untold)  # it believes that the broker knows of them
+    is_commit_due = {TopicPartition(names.changelog(table), 0) for table in forgotten}
+    producer._txn_manager._txn_partitions.update(is_commit_due)  # it believes that the broker knows of them
     if end == "abort":
         producer.commit_transaction = producer.abort_transaction
     await write(dying, "b", 1, outputs=2)
@@ -150,11 +150,11 @@ async def test_what_a_broker_forgot_to_end_is_ended_as_it_had_decided(
 
 async def test_a_row_beyond_the_resume_point_is_not_believed(kafka: str, names: TopicNames) -> None:
     """A state that contradicts itself ends the process instead of counting on."""
-    books = await opened(kafka, names)
-    changes = Changes(books.state.rows)
+    owner = await opened(kafka, names)
+    changes = Changes(owner.state.rows)
     changes.put("images", "a", {"o": 5})
-    await books.commit(changes, 5)
-    await books.close()
+    await owner.commit(changes, 5)
+    await owner.close()
     broken = ledger(kafka, names)
     with pytest.raises(InvariantError, match="row 'a' of images holds an event at or beyond"):
         await broken.open()
@@ -175,35 +175,35 @@ async def test_the_groups_offset_is_told_now_and_then(
     kafka: str, names: TopicNames, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lag monitors see it follow the log; a transaction without changes tells what is left to tell."""
-    books = await opened(kafka, names)
-    assert not books.untold
-    await write(books, "a", 0)
+    owner = await opened(kafka, names)
+    assert not owner.is_commit_due
+    await write(owner, "a", 0)
     assert await group_offset(kafka, names) == 1
     monkeypatch.setattr("streams.units.ledger.TELL_EVERY", 1e9)
-    await write(books, "b", 1)
+    await write(owner, "b", 1)
     assert await group_offset(kafka, names) == 1
-    assert not books.untold, "the last time is not long past"
+    assert not owner.is_commit_due, "the last time is not long past"
     monkeypatch.setattr("streams.units.ledger.TELL_EVERY", 0.0)
-    assert books.untold
-    await books.commit(Changes(books.state.rows), books.state.next_offset)
+    assert owner.is_commit_due
+    await owner.commit(Changes(owner.state.rows), owner.state.next_offset)
     assert await group_offset(kafka, names) == 2
-    assert not books.untold
-    await books.close()
+    assert not owner.is_commit_due
+    await owner.close()
 
 
 async def test_the_largest_event_fits_as_a_dead_letter(kafka: str, names: TopicNames) -> None:
     """An event of the largest size comes out whole, with its explanation, beside thousands of rows."""
-    books = await opened(kafka, names)
+    owner = await opened(kafka, names)
     value = b"x" * MAX_EVENT_BYTES
     record = Record(topic=names.uploads, partition=0, offset=0, timestamp=1, key=b"k", value=value)
     fault = Fault("invalid_json", "parse", False, "E", "m" * 5000)
-    changes = Changes(books.state.rows)
+    changes = Changes(owner.state.rows)
     for _ in range(3):
         changes.emit(dead_letter_output(record, fault, names))
     for number in range(20_000):
         changes.put("images", f"img{number}", {"o": 0, "filler": "y" * 100})
-    await books.commit(changes, 1)
-    await books.close()
+    await owner.commit(changes, 1)
+    await owner.close()
     letters = await Cluster(kafka, names.app_id, None, 2).read(names.dead_letters)  # type: ignore[arg-type]
     assert [letter.value for letter in letters] == [value] * 3
     reloaded = await opened(kafka, names)
@@ -227,15 +227,15 @@ async def test_every_record_fits_as_a_dead_letter(
     kafka: str, names: TopicNames, value: int, headers: list[tuple[str, bytes | None]], *, whole: bool
 ) -> None:
     """Whatever somebody got into the topic, no worker fails to say what is wrong with it."""
-    books = await opened(kafka, names)
+    owner = await opened(kafka, names)
     original = Record(
         topic=names.uploads, partition=0, offset=0, timestamp=1, key=b"k", value=b"x" * value, headers=headers
     )
     fault = Fault("event_too_large", "parse", False, "E", "m" * 5000)
-    changes = Changes(books.state.rows)
+    changes = Changes(owner.state.rows)
     changes.emit(dead_letter_output(original, fault, names))
-    await books.commit(changes, 1)
-    await books.close()
+    await owner.commit(changes, 1)
+    await owner.close()
     (letter,) = await Cluster(kafka, names.app_id, None, 2).read(names.dead_letters)  # type: ignore[arg-type]
     assert letter.value == (original.value if whole else None)
     assert (LEFT_OUT in dict(letter.headers)) != whole
@@ -258,34 +258,34 @@ class Notes:
 
 async def test_a_warm_state_reads_only_what_is_new(kafka: str, names: TopicNames) -> None:
     """A state that was followed is completed from its positions; nothing is applied twice."""
-    books = await opened(kafka, names)
-    await write(books, "a", 0)
+    owner = await opened(kafka, names)
+    await write(owner, "a", 0)
     warm = PartitionState(0)
     await catch_up(KafkaConnection(kafka), names, warm)
     seen: list[str] = []
-    await warm.tell_all()
+    await warm.build_indexes()
     warm.indexes.append(Notes(seen))
-    await write(books, "b", 1)
+    await write(owner, "b", 1)
     await catch_up(KafkaConnection(kafka), names, warm)
     assert "images/b" in seen
     assert "images/a" not in seen
-    assert warm.rows == books.state.rows
-    await books.close()
+    assert warm.rows == owner.state.rows
+    await owner.close()
 
 
 async def test_a_state_of_other_topics_is_read_anew(kafka: str, names: TopicNames) -> None:
     """Topics that were recreated have another identity: what a snapshot brought is dropped."""
-    books = await opened(kafka, names)
+    owner = await opened(kafka, names)
     for number in range(5):
-        await write(books, f"new{number}", number)
+        await write(owner, f"new{number}", number)
     stale = PartitionState(0)
     stale.apply("images", "old", b'{"o":1}')
     stale.apply("meta", "@id", b'{"id":"another"}')
     stale.apply("meta", "@offset", b'{"next":2}')
     stale.positions["images"] = 2
     await catch_up(KafkaConnection(kafka), names, stale)
-    assert stale.rows == books.state.rows
-    await books.close()
+    assert stale.rows == owner.state.rows
+    await owner.close()
 
 
 async def test_a_log_that_is_shorter_than_the_state_is_refused(kafka: str, names: TopicNames) -> None:
@@ -297,8 +297,8 @@ async def test_a_log_that_is_shorter_than_the_state_is_refused(kafka: str, names
 
 async def test_followers_see_commits_and_hand_over(kafka: str, names: TopicNames) -> None:
     """A replica follows what others own, stops while a partition is taken, and goes on after."""
-    books = await opened(kafka, names)
-    await write(books, "a", 0)
+    owner = await opened(kafka, names)
+    await write(owner, "a", 0)
     replica = Replica(KafkaConnection(kafka), names, 2, follows=True)
     following = asyncio.create_task(replica.run())
     rows = replica.states[0].rows["images"]
@@ -306,17 +306,17 @@ async def test_followers_see_commits_and_hand_over(kafka: str, names: TopicNames
         while not replica.complete or "a" not in rows:
             await asyncio.sleep(0.02)
         replica.take(0)
-        await write(books, "b", 1)
+        await write(owner, "b", 1)
         await asyncio.sleep(0.5)
         assert "b" not in rows
         replica.give_back(0)
         while "b" not in rows:
             await asyncio.sleep(0.02)
-    assert replica.states[0].rows == books.state.rows
+    assert replica.states[0].rows == owner.state.rows
     assert [fresh.partition for fresh in replica.as_of()] == [0, 1]
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
-    await books.close()
+    await owner.close()
 
 
 async def test_topics_with_unequal_partitions_are_refused(kafka: str, unique: str) -> None:

@@ -1,4 +1,4 @@
-"""Records in work: who leaves when, and who goes on aside. Law: the order of each image is the log's."""
+"""Records in work: who leaves when, and who is parked. Law: the order of each image is the log's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.fakes import record
 
 from schemas.dead_letters import Fault
-from streams.fold.outcomes import Aside, Deferred, Outcome, Rejected
+from streams.fold.outcomes import Deferred, Outcome, Parked, Rejected
 from streams.units.order import Entry, Order, Turn
 
 if TYPE_CHECKING:
@@ -95,25 +95,25 @@ async def test_who_waits_for_a_source_makes_way_for_those_that_are_overdue() -> 
     finish(entries[2], overdue=True)
     late, in_turn = order.take(10)
     assert (late, offsets(in_turn)) == ([], [0, 1, 2])
-    assert [isinstance(entry.leave(), Aside) for entry in in_turn] == [True, True, False]
-    assert order.aside == entries[:2]
+    assert [isinstance(entry.leave(), Parked) for entry in in_turn] == [True, True, False]
+    assert order.parked == entries[:2]
     assert all(entry.turn.late for entry in entries[:2])
     assert not order.any_leaves
     finish(entries[1])
     assert [offsets(taken) for taken in order.take(10)] == [[1], []]
-    assert order.aside == entries[:1]
+    assert order.parked == entries[:1]
 
 
 async def test_who_waits_for_a_faltering_source_makes_way_at_once() -> None:
     """Nobody waits for a second attempt, but for another source's first one."""
     entries = [make(0, waits=True), make(1), make(2, waits=True), make(3)]
     order = order_of(*entries)
-    entries[0].turn.falters = True
+    entries[0].turn.source_failed = True
     finish(entries[1], entries[3])
     assert offsets(order.take(10)[1]) == [0, 1]
-    assert order.aside == entries[:1]
+    assert order.parked == entries[:1]
     assert not order.any_leaves
-    entries[2].turn.falters = True
+    entries[2].turn.source_failed = True
     assert offsets(order.take(10)[1]) == [2, 3]
 
 
@@ -128,40 +128,40 @@ async def test_who_is_in_our_hands_makes_no_way() -> None:
 
 
 async def test_who_needs_those_before_it_is_not_in_their_way() -> None:
-    """A record that waits until its image's have left lets all go aside for who is overdue behind it."""
+    """A record that waits until its image's have left lets all be parked for who is overdue behind it."""
     entries = [make(0, waits=True), make(1), make(2)]
     order = order_of(*entries)
-    entries[1].turn.settles = True
+    entries[1].turn.awaits_predecessors = True
     finish(entries[2])
     assert not order.any_leaves
     finish(entries[2], overdue=True)
     assert offsets(order.take(10)[1]) == [0]
     assert not order.any_leaves
-    entries[1].turn.settles = False
+    entries[1].turn.awaits_predecessors = False
     finish(entries[1])
     assert offsets(order.take(10)[1]) == [1, 2]
 
 
 async def test_a_crowd_of_slow_sources_makes_way() -> None:
-    """Where all that is in work waits for sources, and others cannot begin, all of it goes aside."""
+    """Where all that is in work waits for sources, and others cannot begin, all of it is parked."""
     entries = [make(number, waits=True) for number in range(3)]
     order = order_of(*entries)
     assert not order.any_leaves
-    order.crowded = True
+    order.starved = True
     entries[1].turn.go_on()
     assert not order.any_leaves
     entries[1].turn.wait_for_source(None)
-    assert order.take(10)[1] == order.aside == entries
+    assert order.take(10)[1] == order.parked == entries
 
 
 async def test_an_image_keeps_the_order_of_its_records() -> None:
-    """What follows a record aside goes there as well, also when it is done, and waits for it."""
+    """What follows a parked record is parked as well, also when it is done, and waits for it."""
     entries = [make(0, "a", waits=True), make(1, "a"), make(2, "b"), make(3, "a")]
     order = order_of(*entries)
     finish(*entries[1:3], overdue=True)
-    assert [entry.aside for entry in order.take(3)[1]] == [True, True, False]
+    assert [entry.parked for entry in order.take(3)[1]] == [True, True, False]
     finish(entries[3])
-    assert [entry.aside for entry in order.take(3)[1]] == [True]
+    assert [entry.parked for entry in order.take(3)[1]] == [True]
     assert not order.any_leaves
     finish(entries[0])
     assert offsets(order.take(10)[0]) == [0, 1, 3]
@@ -176,7 +176,7 @@ async def test_a_retry_is_waited_for_by_nobody() -> None:
     order.append(newer)
     finish(newer)
     assert [offsets(taken) for taken in order.take(10)] == [[], [1]]
-    assert not newer.aside
+    assert not newer.parked
     assert list(order) == [retried]
 
 
@@ -212,7 +212,7 @@ async def test_late_records_that_wait_on_leave_at_once() -> None:
 
 
 async def test_slots_are_given_back_once() -> None:
-    """Whoever goes on aside lets another record begin; its own end gives nothing back again."""
+    """Whoever is parked lets another record begin; its own end gives nothing back again."""
     slots = asyncio.Semaphore(0)
     entry = make(0)
     entry.slots = slots
@@ -241,12 +241,12 @@ def test_each_record_comes_out_once_and_images_keep_their_order(
 
         def take() -> None:
             late, in_turn = order.take(most)
-            given.extend(offsets(late) + offsets([entry for entry in in_turn if not entry.aside]))
+            given.extend(offsets(late) + offsets([entry for entry in in_turn if not entry.parked]))
 
         for place, waits, overdue in steps:
             entry = entries[place % len(entries)]
             if waits and not entry.done:
-                entry.turn.waits, entry.turn.falters = not entry.turn.waits, overdue
+                entry.turn.waits, entry.turn.source_failed = not entry.turn.waits, overdue
             else:
                 finish(entry, overdue=overdue, outcome=WAITS_ON if place % 3 else OUTCOME)
             take()

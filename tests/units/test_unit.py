@@ -3,18 +3,20 @@ from collections.abc import Callable
 
 import pytest
 from aiokafka.errors import KafkaError, ProducerFenced
-from support.fakes import NAMES, RULES, ListSource, MemoryBooks, record, tagged, upload
+from support.fakes import NAMES, RULES, ListSource, MemoryStore, record, tagged, upload
 
 from schemas.dead_letters import Fault
 from schemas.times import steady_time
 from schemas.uploads import Record
 from streams.fold.changes import Changes, PartitionRows
-from streams.fold.fold import FoldRules, fold
-from streams.fold.outcomes import Deferred, Done, Outcome, Rejected
+from streams.fold.fold import FoldRules
+from streams.fold.outcomes import Deferred, Outcome, Rejected
 from streams.fold.retention import Expired
 from streams.fold.retries import RetryPolicy
+from streams.units.micro_batch import MicroBatch, fold_and_commit
 from streams.units.order import Turn
-from streams.units.unit import Pace, Settled, Unit, Work
+from streams.units.unit import Unit
+from streams.units.work import Pace, WaitForPredecessors, Work
 
 
 class Harness:
@@ -29,28 +31,26 @@ class Harness:
         backlog_interval: float = 0.0,
         sweep_interval: float = 0.01,
         max_retries: int = 100,
-        books: MemoryBooks | None = None,
+        store: MemoryStore | None = None,
+        rules: FoldRules = RULES,
     ) -> None:
-        self.books = books or MemoryBooks()
-        self.doomed: list[str] = []
+        self.store = store or MemoryStore()
+        self.failures: list[str] = []
         self.applied: list[int] = []
-        self.expired: list[Expired] = []
         self.started: list[int] = []
         self.answers: dict[int, asyncio.Future[None]] = {}
-        self.needs_settled: set[int] = set()
+        self.needs_predecessors: set[int] = set()
         self.slow_sources: set[int] = set()
         self.away: set[int] = set()
         self.images: dict[int, str] = {}
-        self.settled_at: dict[int, int] = {}
-        self.folds = False
+        self.began_at: dict[int, int] = {}
         self.tags = False
-        self.rules = RULES
         self.source = ListSource([record(offset) for offset in offsets])
         self.unit = Unit(
             0,
             lambda: self.source,
-            self.books,
-            Work(self._compute, self._fold, lambda _: self.expired, self._doom),
+            self.store,
+            Work(self, rules, self._commit, self._fail),
             Pace(
                 max_in_flight,
                 max_transaction,
@@ -61,12 +61,14 @@ class Harness:
             ),
         )
 
-    async def _compute(self, item: Record, _rows: PartitionRows, settled: Settled, turn: Turn) -> Outcome:
+    async def outcome(
+        self, item: Record, _rows: PartitionRows, predecessors: WaitForPredecessors, turn: Turn
+    ) -> Outcome:
         self.started.append(item.offset)
         turn.image = self.images.get(item.offset, str(item.offset))
-        if item.offset in self.needs_settled:
-            await settled()
-            self.settled_at[item.offset] = self.books.state.next_offset
+        if item.offset in self.needs_predecessors:
+            await predecessors()
+            self.began_at[item.offset] = self.store.state.next_offset
         if item.offset in self.slow_sources:
             turn.wait_for_source(None)
         if item.offset in self.answers:
@@ -80,13 +82,12 @@ class Harness:
             return tagged(upload(f"img{item.offset}", f"e{item.offset}"), koala=0.9)
         return Rejected(Fault("x", "parse", False, "E", "m"))
 
-    def _fold(self, changes: Changes, event: Done) -> None:
-        self.applied.append(event.record.offset)
-        if self.folds:
-            fold(changes, event, self.rules)
+    async def _commit(self, batch: MicroBatch) -> None:
+        self.applied += [done.record.offset for done in batch.outcomes]
+        await fold_and_commit(batch)
 
-    def _doom(self, where: str, error: BaseException) -> None:
-        self.doomed.append(f"{where}: {error!r}")
+    def _fail(self, where: str, error: BaseException) -> None:
+        self.failures.append(f"{where}: {error!r}")
 
     def hold(self, offset: int) -> None:
         self.answers[offset] = asyncio.get_running_loop().create_future()
@@ -110,20 +111,20 @@ async def test_outcomes_are_applied_in_offset_order(harness: Callable[..., Harne
     await subject.until(lambda: len(subject.started) == 10)
     assert subject.applied == []
     subject.answers[0].set_result(None)
-    await subject.until(lambda: subject.books.state.next_offset == 10)
+    await subject.until(lambda: subject.store.state.next_offset == 10)
     assert subject.applied == list(range(10))
     await subject.unit.close()
-    assert subject.books.closed
-    assert subject.doomed == []
+    assert subject.store.closed
+    assert subject.failures == []
 
 
 async def test_the_resume_point_moves_with_the_transaction(harness: Callable[..., Harness]) -> None:
     """Each commit covers at most `max_transaction` records and ends behind the last of them."""
     subject = harness([0, 1, 2, 5, 6], max_transaction=2)  # 3 and 4 are transaction markers
     subject.unit.start()
-    await subject.until(lambda: subject.books.state.next_offset == 7)
-    assert subject.books.commits[-1] == 7
-    assert len(subject.books.commits) >= 3
+    await subject.until(lambda: subject.store.state.next_offset == 7)
+    assert subject.store.commits[-1] == 7
+    assert len(subject.store.commits) >= 3
     await subject.unit.close()
 
 
@@ -137,7 +138,7 @@ async def test_no_more_than_the_allowed_records_are_in_flight(harness: Callable[
     assert subject.started == [0, 1, 2, 3]
     for offset in range(20):
         subject.answers[offset].set_result(None)
-    await subject.until(lambda: subject.books.state.next_offset == 20)
+    await subject.until(lambda: subject.store.state.next_offset == 20)
     await subject.unit.close()
 
 
@@ -145,7 +146,7 @@ async def test_half_of_the_records_that_may_be_in_work_are_always_enough(
     harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However long the records took, no more than these gather."""
-    monkeypatch.setattr("streams.units.unit._UNFELT", 1e12)
+    monkeypatch.setattr("streams.units.committing._UNFELT", 1e12)
     subject = harness(list(range(4)), max_in_flight=4, backlog_interval=1e9)
     for offset in range(4):
         subject.hold(offset)
@@ -153,9 +154,9 @@ async def test_half_of_the_records_that_may_be_in_work_are_always_enough(
     await subject.until(lambda: len(subject.started) == 4)
     subject.answers[0].set_result(None)
     await asyncio.sleep(0.02)
-    assert subject.books.commits == []
+    assert subject.store.commits == []
     subject.answers[1].set_result(None)
-    await subject.until(lambda: subject.books.commits == [2])
+    await subject.until(lambda: subject.store.commits == [2])
     await subject.unit.close()
 
 
@@ -164,7 +165,7 @@ async def test_records_that_have_waited_long_gather(
     harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch, unfelt: float, commits: list[int]
 ) -> None:
     """A transaction waits as long as is little beside the time that its records took."""
-    monkeypatch.setattr("streams.units.unit._UNFELT", unfelt)
+    monkeypatch.setattr("streams.units.committing._UNFELT", unfelt)
     subject = harness(list(range(3)), max_in_flight=8, backlog_interval=0.5)
     for offset in range(3):
         subject.hold(offset)
@@ -173,10 +174,10 @@ async def test_records_that_have_waited_long_gather(
     for offset in range(3):
         subject.answers[offset].set_result(None)
         if offset == 0:
-            await subject.until(lambda: subject.books.commits == [1])
+            await subject.until(lambda: subject.store.commits == [1])
         await asyncio.sleep(0.05)
-    await subject.until(lambda: subject.books.state.next_offset == 3)
-    assert subject.books.commits == commits
+    await subject.until(lambda: subject.store.state.next_offset == 3)
+    assert subject.store.commits == commits
     await subject.unit.close()
 
 
@@ -184,16 +185,16 @@ async def test_how_long_sources_took_lets_nothing_gather(
     harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Others behind would wait for as long: a transaction waits for half of what we took alone."""
-    monkeypatch.setattr("streams.units.unit._UNFELT", 100)
+    monkeypatch.setattr("streams.units.committing._UNFELT", 100)
     subject = harness(list(range(3)), backlog_interval=1e9)
     subject.slow_sources = {1, 2}
     for offset in (1, 2):
         subject.hold(offset)
     subject.unit.start()
-    await subject.until(lambda: subject.books.commits == [1])
+    await subject.until(lambda: subject.store.commits == [1])
     await asyncio.sleep(0.2)
     subject.answers[1].set_result(None)
-    await subject.until(lambda: subject.books.commits == [1, 2])
+    await subject.until(lambda: subject.store.commits == [1, 2])
     await subject.unit.close()
 
 
@@ -201,17 +202,17 @@ async def test_a_record_that_waits_for_the_state_is_not_kept_waiting(
     harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What comes before it is committed at once, though a backlog would let more gather."""
-    monkeypatch.setattr("streams.units.unit._UNFELT", 1e12)
+    monkeypatch.setattr("streams.units.committing._UNFELT", 1e12)
     subject = harness(list(range(4)), max_in_flight=4, backlog_interval=1e9)
     subject.images = dict.fromkeys(range(4), "mine")
     subject.hold(1)
     subject.hold(2)
-    subject.needs_settled = {3}
+    subject.needs_predecessors = {3}
     subject.unit.start()
-    await subject.until(lambda: subject.books.commits == [1])
+    await subject.until(lambda: subject.store.commits == [1])
     subject.answers[1].set_result(None)
     subject.answers[2].set_result(None)
-    await subject.until(lambda: subject.settled_at == {3: 3})
+    await subject.until(lambda: subject.began_at == {3: 3})
     await subject.unit.close()
 
 
@@ -221,24 +222,24 @@ async def test_a_suspended_unit_commits_nothing(harness: Callable[..., Harness])
     await subject.unit.suspend()
     subject.unit.start()
     await asyncio.sleep(0.05)
-    assert subject.books.commits == []
+    assert subject.store.commits == []
     subject.unit.resume()
-    await subject.until(lambda: subject.books.state.next_offset == 3)
+    await subject.until(lambda: subject.store.state.next_offset == 3)
     await subject.unit.close()
 
 
 async def test_suspend_waits_for_the_transaction_under_way(harness: Callable[..., Harness]) -> None:
     """A commit that has begun is finished before `suspend` returns."""
     subject = harness([0])
-    subject.books.gate.clear()
+    subject.store.gate.clear()
     subject.unit.start()
     await subject.until(lambda: subject.applied == [0])
     suspending = asyncio.create_task(subject.unit.suspend())
     await asyncio.sleep(0.02)
     assert not suspending.done()
-    subject.books.gate.set()
+    subject.store.gate.set()
     await suspending
-    assert subject.books.commits == [1]
+    assert subject.store.commits == [1]
     await subject.unit.close()
 
 
@@ -246,52 +247,52 @@ async def test_closing_ends_while_the_next_transaction_becomes_ripe(
     harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cancellation that meets the end of a wait is a cancellation; a SIGTERM would wait for ever."""
-    monkeypatch.setattr("streams.units.unit._UNFELT", 1e12)
+    monkeypatch.setattr("streams.units.committing._UNFELT", 1e12)
     subject = harness([0, 1, 2, 3], backlog_interval=1e9, max_in_flight=3)
     subject.images = dict.fromkeys(range(4), "mine")
-    subject.needs_settled = {2}  # so that the transaction after the one under way need not wait
+    subject.needs_predecessors = {2}  # so that the transaction after the one under way need not wait
     subject.hold(1)
-    subject.books.gate.clear()
+    subject.store.gate.clear()
     subject.unit.start()
     await subject.until(lambda: subject.applied == [0] and subject.started == [0, 1, 2])
     subject.answers[1].set_result(None)
     await asyncio.sleep(0.01)
     closing = asyncio.create_task(subject.unit.close())
     await asyncio.sleep(0.01)
-    subject.books.gate.set()
+    subject.store.gate.set()
     async with asyncio.timeout(5):
         await closing
-    assert subject.books.closed
-    assert subject.books.commits == [1]
+    assert subject.store.closed
+    assert subject.store.commits == [1]
 
 
 async def test_a_record_may_wait_for_the_state_before_it(harness: Callable[..., Harness]) -> None:
     """`settled` returns when everything of its image before the record is committed."""
     subject = harness(list(range(5)))
     subject.images = dict.fromkeys(range(5), "mine")
-    subject.needs_settled = {3}
+    subject.needs_predecessors = {3}
     subject.unit.start()
-    await subject.until(lambda: subject.books.state.next_offset == 5)
+    await subject.until(lambda: subject.store.state.next_offset == 5)
     await subject.unit.close()
-    assert subject.settled_at == {3: 3}
-    assert subject.doomed == []
+    assert subject.began_at == {3: 3}
+    assert subject.failures == []
 
 
 async def test_what_is_being_committed_is_not_committed(harness: Callable[..., Harness]) -> None:
     """A record that comes while its image's last one is in the transaction under way waits for its end."""
     subject = harness([0])
     subject.images = dict.fromkeys(range(2), "mine")
-    subject.needs_settled = {1}
-    subject.books.gate.clear()
+    subject.needs_predecessors = {1}
+    subject.store.gate.clear()
     subject.unit.start()
     await subject.until(lambda: subject.applied == [0])
     subject.source.add(record(1))
     await subject.until(lambda: subject.started == [0, 1])
     await asyncio.sleep(0.02)
-    assert subject.settled_at == {}
-    subject.books.gate.set()
-    await subject.until(lambda: subject.books.state.next_offset == 2)
-    assert subject.settled_at == {1: 1}
+    assert subject.began_at == {}
+    subject.store.gate.set()
+    await subject.until(lambda: subject.store.state.next_offset == 2)
+    assert subject.began_at == {1: 1}
     await subject.unit.close()
 
 
@@ -299,46 +300,49 @@ async def test_how_long_a_record_waited_for_its_image_lets_nothing_gather(
     harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may have been another's source that took so long."""
-    monkeypatch.setattr("streams.units.unit._UNFELT", 100)
+    monkeypatch.setattr("streams.units.committing._UNFELT", 100)
     subject = harness(list(range(2)), backlog_interval=1e9)
     subject.images = dict.fromkeys(range(2), "mine")
     subject.slow_sources = {0}
-    subject.needs_settled = {1}
+    subject.needs_predecessors = {1}
     subject.hold(0)
     subject.unit.start()
     await subject.until(lambda: subject.started == [0, 1])
     await asyncio.sleep(0.2)
     subject.answers[0].set_result(None)
-    await subject.until(lambda: subject.books.commits == [1, 2])
+    await subject.until(lambda: subject.store.commits == [1, 2])
     await subject.unit.close()
 
 
-async def test_rows_that_no_longer_count_go_without_an_upload(harness: Callable[..., Harness]) -> None:
+async def test_rows_that_no_longer_count_go_without_an_upload(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The sweep's finds are removed in a transaction of their own, but for those that changed meanwhile."""
     subject = harness([0])
-    subject.books.state.apply("trends", "minute:0:koala", b'{"o":0,"n":1}')
-    subject.books.state.apply("images", "back", b'{"o":0}')
-    subject.expired = [
+    subject.store.state.apply("trends", "minute:0:koala", b'{"o":0,"n":1}')
+    subject.store.state.apply("images", "back", b'{"o":0}')
+    expired = [
         Expired("trends", "minute:0:koala", b'{"o":0,"n":1}'),
         Expired("images", "back", b'{"o":0,"deleted":true}'),
     ]
+    monkeypatch.setattr("streams.units.committing.expired_rows", lambda *_: [*expired])
     subject.unit.start()
-    await subject.until(lambda: not subject.books.state.rows["trends"])
-    assert subject.books.state.rows["images"] == {"back": b'{"o":0}'}
-    await subject.until(lambda: subject.books.state.next_offset == 1)
+    await subject.until(lambda: not subject.store.state.rows["trends"])
+    assert subject.store.state.rows["images"] == {"back": b'{"o":0}'}
+    await subject.until(lambda: subject.store.state.next_offset == 1)
     await subject.unit.close()
 
 
 async def test_how_far_the_log_is_done_is_told_without_an_upload(
     harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the books ask for a transaction to tell it, one without changes is made."""
-    monkeypatch.setattr("streams.units.unit._TELL_EVERY", 0.01)
+    """Where the store asks for a transaction to tell it, one without changes is made."""
+    monkeypatch.setattr("streams.units.committing._TELL_EVERY", 0.01)
     subject = harness([0])
     subject.unit.start()
-    await subject.until(lambda: subject.books.commits == [1])
-    subject.books.untold = True
-    await subject.until(lambda: subject.books.commits == [1, 1])
+    await subject.until(lambda: subject.store.commits == [1])
+    subject.store.is_commit_due = True
+    await subject.until(lambda: subject.store.commits == [1, 1])
     await subject.unit.close()
 
 
@@ -346,20 +350,20 @@ async def test_what_is_no_record_is_passed_over(
     harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Behind the last record that is done, nothing waits: not before one that is in work."""
-    monkeypatch.setattr("streams.units.unit._TELL_EVERY", 0.01)
+    monkeypatch.setattr("streams.units.committing._TELL_EVERY", 0.01)
     subject = harness([0, 1])
     subject.hold(1)
     subject.unit.start()
-    await subject.until(lambda: subject.books.commits == [1])
+    await subject.until(lambda: subject.store.commits == [1])
     subject.source.reached = 5  # 2 to 4 are markers of transactions
     await asyncio.sleep(0.05)
-    assert subject.books.commits == [1]
+    assert subject.store.commits == [1]
     subject.answers[1].set_result(None)
-    await subject.until(lambda: subject.books.commits == [1, 5])
+    await subject.until(lambda: subject.store.commits == [1, 5])
     subject.source.reached = 8
-    await subject.until(lambda: subject.books.commits == [1, 5, 8])
+    await subject.until(lambda: subject.store.commits == [1, 5, 8])
     await asyncio.sleep(0.05)
-    assert subject.books.commits == [1, 5, 8]
+    assert subject.store.commits == [1, 5, 8]
     await subject.unit.close()
 
 
@@ -368,8 +372,8 @@ async def test_an_order_that_is_broken_ends_the_process(harness: Callable[..., H
     subject = harness([])
     subject.source = ListSource([record(0), record(0)])
     subject.unit.start()
-    await subject.until(lambda: bool(subject.doomed))
-    assert "offset 0 after 0" in subject.doomed[0]
+    await subject.until(lambda: bool(subject.failures))
+    assert "offset 0 after 0" in subject.failures[0]
     await subject.unit.close()
 
 
@@ -380,10 +384,10 @@ async def test_a_commit_in_doubt_ends_the_process(harness: Callable[..., Harness
     async def fail(_changes: Changes, _next_offset: int) -> None:
         raise ConnectionError("broker gone")
 
-    subject.books.commit = fail  # type: ignore[method-assign]
+    subject.store.commit = fail  # type: ignore[method-assign]
     subject.unit.start()
-    await subject.until(lambda: bool(subject.doomed))
-    assert "broker gone" in subject.doomed[0]
+    await subject.until(lambda: bool(subject.failures))
+    assert "broker gone" in subject.failures[0]
     await subject.unit.close()
 
 
@@ -399,34 +403,33 @@ async def test_a_fenced_unit_leaves_the_word_to_the_group(
     async def fail(_changes: Changes, _next_offset: int) -> None:
         raise error
 
-    subject.books.commit = fail  # type: ignore[method-assign]
+    subject.store.commit = fail  # type: ignore[method-assign]
     subject.unit.start()
     await subject.until(lambda: subject.applied == [0])
-    await subject.until(lambda: not subject.unit.ready.is_set())
-    assert subject.doomed == []
-    await subject.until(lambda: bool(subject.doomed))
+    await subject.until(lambda: not subject.unit.is_ready)
+    assert subject.failures == []
+    await subject.until(lambda: bool(subject.failures))
     await subject.unit.close()
 
 
 async def test_a_slow_source_holds_back_nobody(harness: Callable[..., Harness]) -> None:
-    """Its record goes on aside, and gives its slot back; it begins once, and its outcome comes once."""
+    """Its record is parked, and gives its slot back; it begins once, and its outcome comes once."""
     subject = harness(list(range(10)), max_in_flight=2)
-    subject.folds = True
     subject.slow_sources = {0, 4}
     for offset in subject.slow_sources:
         subject.hold(offset)
     subject.unit.start()
-    await subject.until(lambda: subject.books.state.next_offset == 10)
-    assert subject.books.state.rows["retries"].keys() == {"0", "4"}
+    await subject.until(lambda: subject.store.state.next_offset == 10)
+    assert subject.store.state.rows["retries"].keys() == {"0", "4"}
     await asyncio.sleep(0.5)  # longer than it takes to find what is due
     assert subject.started == list(range(10))
     for offset in subject.slow_sources:
         subject.answers[offset].set_result(None)
-    await subject.until(lambda: not subject.books.state.rows["retries"])
-    assert [topic for topic, _ in subject.books.outputs] == [NAMES.dead_letters] * 10
+    await subject.until(lambda: not subject.store.state.rows["retries"])
+    assert [topic for topic, _ in subject.store.outputs] == [NAMES.dead_letters] * 10
     assert subject.started == list(range(10))
     await subject.unit.close()
-    assert subject.doomed == []
+    assert subject.failures == []
 
 
 async def test_a_record_waits_for_its_own_image_alone(harness: Callable[..., Harness]) -> None:
@@ -434,27 +437,26 @@ async def test_a_record_waits_for_its_own_image_alone(harness: Callable[..., Har
     subject = harness([0, 1])
     subject.images = {0: "silent", 1: "mine"}
     subject.slow_sources = {0}
-    subject.needs_settled = {1}
+    subject.needs_predecessors = {1}
     subject.hold(0)
     subject.unit.start()
-    await subject.until(lambda: subject.books.state.next_offset == 2)
+    await subject.until(lambda: subject.store.state.next_offset == 2)
     assert not subject.answers[0].done()
     await subject.unit.close()
 
 
-async def test_one_that_has_waited_for_its_image_goes_aside_like_others(
+async def test_one_that_has_waited_for_its_image_is_parked_like_others(
     harness: Callable[..., Harness],
 ) -> None:
     """Others are overdue already when its source keeps them waiting."""
     subject = harness(list(range(3)), sweep_interval=60)
-    subject.folds = True
     subject.images = {0: "mine", 1: "mine", 2: "other"}
     subject.slow_sources = {0, 1}
-    subject.needs_settled = {1}
+    subject.needs_predecessors = {1}
     subject.hold(0)
     subject.hold(1)
     subject.unit.start()
-    await subject.until(lambda: subject.books.state.next_offset == 3)
+    await subject.until(lambda: subject.store.state.next_offset == 3)
     await subject.unit.close()
 
 
@@ -462,37 +464,35 @@ async def test_retries_of_a_slow_source_hold_back_no_others(
     harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They give their slots back, as first attempts do."""
-    monkeypatch.setattr("streams.units.unit.RETRY_SLOTS", 2)
-    subject = harness(list(range(6)))
-    subject.rules = FoldRules(NAMES, RULES.retention, RetryPolicy(first=0.01, longest=0.01))
-    subject.folds = True
+    monkeypatch.setattr("streams.units.retrying.RETRY_SLOTS", 2)
+    rules = FoldRules(NAMES, RULES.retention, RetryPolicy(first=0.01, longest=0.01))
+    subject = harness(list(range(6)), rules=rules)
     subject.away = set(range(6))
     subject.unit.start()
-    await subject.until(lambda: subject.books.state.next_offset == 6)
+    await subject.until(lambda: subject.store.state.next_offset == 6)
     subject.away = set()
     subject.slow_sources = set(range(5))
     for offset in subject.slow_sources:
         subject.hold(offset)
-    await subject.until(lambda: NAMES.dead_letters in {topic for topic, _ in subject.books.outputs})
-    assert "5" not in subject.books.state.rows["retries"]
+    await subject.until(lambda: NAMES.dead_letters in {topic for topic, _ in subject.store.outputs})
+    assert "5" not in subject.store.state.rows["retries"]
     await subject.unit.close()
 
 
-async def test_what_was_aside_is_taken_up_again(harness: Callable[..., Harness]) -> None:
+async def test_what_was_parked_is_taken_up_again(harness: Callable[..., Harness]) -> None:
     """Another worker, or the same one after its restart, finds the row and works on it anew."""
     subject = harness([0, 1])
-    subject.folds = True
     subject.slow_sources = {0}
     subject.hold(0)
     subject.unit.start()
-    await subject.until(lambda: subject.books.state.next_offset == 2)
+    await subject.until(lambda: subject.store.state.next_offset == 2)
     await subject.unit.close()
-    successor = harness([], books=subject.books)
+    successor = harness([], store=subject.store)
     successor.folds = True
     successor.unit.start()
-    await successor.until(lambda: not subject.books.state.rows["retries"])
+    await successor.until(lambda: not subject.store.state.rows["retries"])
     assert successor.started == [0]
-    assert len(subject.books.outputs) == 2
+    assert len(subject.store.outputs) == 2
     await successor.unit.close()
 
 
@@ -504,17 +504,19 @@ async def test_sources_that_stay_away_cost_others_nothing(
     monkeypatch.setattr("streams.units.waiting_room.MAX_BYTES", limits.get("size", 10**9))
     monkeypatch.setattr("streams.units.waiting_room._SLOW", 0.01)
     monkeypatch.setattr("streams.units.waiting_room._POLL", 0.001)
-    subject = harness(list(range(100)), max_in_flight=1, max_retries=limits.get("max_retries", 10**9))
-    subject.rules = FoldRules(NAMES, RULES.retention, RetryPolicy(first=3600, longest=3600))
-    subject.folds = subject.tags = True
+    rules = FoldRules(NAMES, RULES.retention, RetryPolicy(first=3600, longest=3600))
+    subject = harness(
+        list(range(100)), max_in_flight=1, max_retries=limits.get("max_retries", 10**9), rules=rules
+    )
+    subject.tags = True
     subject.away = set(range(0, 100, 2))
     subject.unit.start()
-    await subject.until(lambda: subject.books.state.next_offset == 100)
-    waiting = subject.books.state.rows["retries"]
-    letters = [topic for topic, _ in subject.books.outputs if topic == NAMES.dead_letters]
+    await subject.until(lambda: subject.store.state.next_offset == 100)
+    waiting = subject.store.state.rows["retries"]
+    letters = [topic for topic, _ in subject.store.outputs if topic == NAMES.dead_letters]
     assert 3 <= len(waiting) <= 8
     assert len(letters) == 50 - len(waiting)
-    assert len(subject.books.state.rows["images"]) == 50
+    assert len(subject.store.state.rows["images"]) == 50
     await subject.unit.close()
 
 
@@ -524,20 +526,20 @@ async def test_where_nothing_gets_through_nothing_is_given_up(
     """The network may be away, or the only host: intake is slow until that has passed."""
     monkeypatch.setattr("streams.units.waiting_room._SLOW", 0.2)
     monkeypatch.setattr("streams.units.waiting_room._POLL", 0.001)
-    subject = harness(list(range(100)), max_in_flight=1, max_retries=10)
-    subject.rules = FoldRules(NAMES, RULES.retention, RetryPolicy(first=0.3, longest=0.3))
-    subject.folds = subject.tags = True
+    rules = FoldRules(NAMES, RULES.retention, RetryPolicy(first=0.3, longest=0.3))
+    subject = harness(list(range(100)), max_in_flight=1, max_retries=10, rules=rules)
+    subject.tags = True
     subject.away = set(range(100))
     subject.unit.start()
-    await subject.until(lambda: len(subject.books.state.rows["retries"]) >= 10)
+    await subject.until(lambda: len(subject.store.state.rows["retries"]) >= 10)
     await asyncio.sleep(0.3)
-    assert subject.books.state.next_offset <= 15
-    assert subject.books.outputs == []
+    assert subject.store.state.next_offset <= 15
+    assert subject.store.outputs == []
     subject.away.clear()
-    await subject.until(lambda: subject.books.state.next_offset == 100)
-    await subject.until(lambda: not subject.books.state.rows["retries"])
-    assert NAMES.dead_letters not in {topic for topic, _ in subject.books.outputs}
-    assert len(subject.books.state.rows["images"]) == 100
+    await subject.until(lambda: subject.store.state.next_offset == 100)
+    await subject.until(lambda: not subject.store.state.rows["retries"])
+    assert NAMES.dead_letters not in {topic for topic, _ in subject.store.outputs}
+    assert len(subject.store.state.rows["images"]) == 100
     await subject.unit.close()
 
 
@@ -545,21 +547,20 @@ async def test_where_nothing_gets_through_nothing_is_given_up(
 async def test_intake_waits_for_slow_sources_in_the_end(
     harness: Callable[..., Harness], backlog_interval: float
 ) -> None:
-    """Records aside are counted like those that wait for a retry; for those to go there, nothing gathers."""
+    """Parked records count like those that wait for a retry; for those to be parked, nothing gathers."""
     subject = harness(list(range(20)), max_in_flight=1, max_retries=3, backlog_interval=backlog_interval)
-    subject.folds = True
     subject.slow_sources = set(range(0, 20, 2))
     for offset in subject.slow_sources:
         subject.hold(offset)
     subject.unit.start()
-    await subject.until(lambda: len(subject.books.state.rows["retries"]) >= 3)
+    await subject.until(lambda: len(subject.store.state.rows["retries"]) >= 3)
     await asyncio.sleep(0.1)
     started = len(subject.started)
     assert started <= 8
     for offset in subject.slow_sources:
         subject.answers[offset].set_result(None)
-    await subject.until(lambda: subject.books.state.next_offset == 20)
-    await subject.until(lambda: len(subject.books.outputs) == 20)
+    await subject.until(lambda: subject.store.state.next_offset == 20)
+    await subject.until(lambda: len(subject.store.outputs) == 20)
     await subject.unit.close()
 
 

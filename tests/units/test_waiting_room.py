@@ -11,9 +11,9 @@ class Waiting:
     """So many events wait, with so many bytes, at a time that the test decides."""
 
     def __init__(self, most: int = 10) -> None:
-        self.load, self.aside = Load(), Load()
+        self.load, self.parked = Load(), Load()
         self.now = 100.0
-        self.room = WaitingRoom(7, most, self.load, self.aside, lambda: self.now)
+        self.room = WaitingRoom(7, most, self.load, self.parked, lambda: self.now)
 
     def passes(self, seconds_ago: float = 0) -> None:
         self.room.note_success(self.now - seconds_ago)
@@ -24,13 +24,13 @@ def waiting() -> Waiting:
     return Waiting()
 
 
-@pytest.mark.parametrize(("number", "size", "aside"), [(10, 0, 0), (0, MAX_BYTES, 0), (4, 0, 6)])
+@pytest.mark.parametrize(("number", "size", "parked"), [(10, 0, 0), (0, MAX_BYTES, 0), (4, 0, 6)])
 def test_what_fails_is_given_up_only_if_others_get_through(
-    waiting: Waiting, number: int, size: int, aside: int
+    waiting: Waiting, number: int, size: int, parked: int
 ) -> None:
     """What got through before the room was full proves nothing, nor does what was long ago."""
     waiting.passes()
-    waiting.load.number, waiting.load.size, waiting.aside.number = number, size, aside
+    waiting.load.number, waiting.load.size, waiting.parked.number = number, size, parked
     assert not waiting.room.turns_away
     waiting.now += 1
     waiting.passes(2)
@@ -78,19 +78,19 @@ def test_a_room_that_is_almost_full_needs_no_new_proof(waiting: Waiting) -> None
 
 
 @pytest.mark.parametrize("full", [Load(10, 0), Load(1, MAX_BYTES)])
-async def test_intake_is_slow_while_as_many_are_in_work_aside(
+async def test_intake_is_slow_while_as_many_are_parked(
     waiting: Waiting, monkeypatch: pytest.MonkeyPatch, full: Load
 ) -> None:
     """Each takes more memory than one that waits, whatever gets through."""
     monkeypatch.setattr("streams.units.waiting_room._POLL", 0.001)
-    waiting.aside.number, waiting.aside.size = full.number, full.size
+    waiting.parked.number, waiting.parked.size = full.number, full.size
     assert not waiting.room.turns_away
     waiting.now += 1
     waiting.passes()
     entering = asyncio.ensure_future(waiting.room.enter())
     await asyncio.sleep(0.02)
     assert not entering.done()
-    waiting.aside.number, waiting.aside.size = full.number - 1, full.size - 1
+    waiting.parked.number, waiting.parked.size = full.number - 1, full.size - 1
     await entering
 
 

@@ -16,19 +16,19 @@ import msgspec
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from support.fakes import RULES, Followed, record, tagged, upload
+from support.fakes import RULES, FakeReplica, record, tagged, upload
 from support.web_client import client_of, query_app
 from support.web_client import serving as listening_to
 
 from schemas.answers.trends import Health, PartitionState
-from streams.app.query_indexes import Library
+from streams.app.query_indexes import QueryIndexes
 from streams.app.settings import Settings
 from streams.fold.changes import Changes
 from streams.fold.fold import fold
 from streams.fold.outcomes import Done
 from streams.fold.rows import ImageKey, InterestKey, TrendKey
 from streams.state.partition import PartitionState as Rows
-from streams.web.access.callers import Scope
+from streams.web.access.callers import IN_USE, Scope
 from streams.web.access.guard import Guard
 from streams.web.access.query_gate import QueryGate
 from streams.web.access.tokens import lines_of
@@ -57,12 +57,12 @@ def mark(tenant: str) -> str:
     return f"only-{tenant or 'default'}"
 
 
-async def library() -> Library:
+async def query_indexes() -> QueryIndexes:
     """Three tenants whose images, users and tags have some names in common, and some of their own."""
-    rows, library = Rows(0), Library(Settings())
-    rows.indexes += library.indexes
-    await rows.tell_all()
-    library.follow(cast("Any", Followed({0: rows}, [AT])))
+    rows, query_indexes = Rows(0), QueryIndexes(Settings())
+    rows.indexes += query_indexes.indexes
+    await rows.build_indexes()
+    query_indexes.follow(cast("Any", FakeReplica({0: rows}, [AT])))
     for offset in range(IMAGES * len(TENANTS)):
         tenant, number = TENANTS[offset % len(TENANTS)], offset // len(TENANTS)
         public_id = "shared" if number == 0 else f"{mark(tenant)}-{number}"
@@ -76,7 +76,7 @@ async def library() -> Library:
         fold(changes, Done(record(offset, timestamp=NOW), outcome), RULES)
         for table, key, value in changes.encoded():
             rows.apply(table, key, value)
-    return library
+    return query_indexes
 
 
 TOKENS = {
@@ -119,12 +119,12 @@ async def serving(routes: list[Route], guard: Guard) -> AsyncIterator[Ask]:
 
 @pytest.fixture
 async def ask(file: Path) -> AsyncIterator[Ask]:
-    async with serving((await library()).routes(), Guard.of(Settings(tokens=file))) as ask:
+    async with serving((await query_indexes()).routes(), Guard.of(Settings(tokens=file))) as ask:
         yield ask
 
 
 PATH_VALUES = {"tag": "shared", "user_id": "shared", "public_id": "shared"}
-ROUTES = {route.path: route for route in Library(Settings()).routes()}
+ROUTES = {route.path: route for route in QueryIndexes(Settings()).routes()}
 MORE = {
     "/trends/top": ["by=uploaders", "window=all", "add_on=imagga_tagging", "window=1h&limit=1000"],
     "/trends/rising": ["least_uses=1&least_uploaders=0&window=1h", "least_uses=1"],
@@ -151,7 +151,7 @@ def test_every_route_is_asked() -> None:
         assert "tenant" in route.parameters, route.path
         assert route.needs_state
         assert not route.open
-        assert route.scope is Scope.READ
+    assert {route.scope for route in ROUTES.values()} == IN_USE
 
 
 @pytest.mark.parametrize(("path", "more"), QUESTIONS)
@@ -259,7 +259,7 @@ def test_hostile_authorization_headers(file: Path) -> None:
     """Bytes of any kind, in one header or several: 401 or 400 in JSON, and never an answer."""
     loop = asyncio.new_event_loop()
     guard = Guard.of(Settings(tokens=file, rate_limit=0))
-    server = WebServer(query_app(Idle(), Library(Settings()).routes(), guard=guard))
+    server = WebServer(query_app(Idle(), QueryIndexes(Settings()).routes(), guard=guard))
     port = loop.run_until_complete(server.start("127.0.0.1", 0))
     pieces = st.binary(max_size=20) | st.sampled_from(
         [b"Bearer ", b"bearer ts_", b"\xff", b"left", b"\t", b"="]
@@ -287,7 +287,7 @@ async def test_what_strangers_are_told(file: Path) -> None:
     """The status, for Docker's sake, and the description of the API; positions are for those with a token."""
 
     async def healthz(_question: NoParameters) -> Health:
-        """Tell."""
+        """Answer."""
         return Health("ready", [AT])
 
     route = Route("/also", NoParameters, Health, healthz, needs_state=False, open=True)
@@ -331,7 +331,7 @@ async def test_foreign_pages_read_nothing(ask: Ask) -> None:
 async def test_too_many_questions(file: Path) -> None:
     """429 and when to come back, by token; health is told all the same, for a probe must not fail."""
     guard = Guard.of(Settings(tokens=file, rate_limit=0.5, rate_burst=3))
-    async with client_of(query_app(Idle(), (await library()).routes(), guard=guard)) as client:
+    async with client_of(query_app(Idle(), (await query_indexes()).routes(), guard=guard)) as client:
         statuses = []
         for _ in range(5):
             async with client.get("/tags", headers={"Authorization": "Bearer ts_left"}) as answer:
@@ -387,7 +387,7 @@ async def test_a_route_that_knows_no_tenant_is_for_tokens_of_all(file: Path) -> 
     """A later route that forgets tenants tells nobody of another's."""
 
     async def total(_question: NoParameters) -> Health:
-        """Tell of all."""
+        """Answer about everybody."""
         return Health("everybody's", [])
 
     async with serving(
@@ -411,7 +411,7 @@ async def listening(routes: list[Route] | None = None, guard: Guard | None = Non
 
 
 async def say(port: int, request: bytes, seconds: float = 5) -> bytes:
-    """Send bytes as they are; give all that comes back until the other side closes."""
+    """Send bytes as they are; return all that comes back until the other side closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
     try:
@@ -460,7 +460,7 @@ async def test_nothing_is_told_about_the_server(request_: bytes, caplog: pytest.
 async def test_what_is_expected_opens_no_door(file: Path, path: bytes, expected: bytes) -> None:
     """Token, host and rate are looked at as ever, and nobody is told to go on."""
     guard = Guard.of(Settings(tokens=file, rate_limit=0.001, rate_burst=2))
-    async with listening((await library()).routes(), guard) as port:
+    async with listening((await query_indexes()).routes(), guard) as port:
 
         async def ask(more: bytes = b"") -> bytes:
             lines = [b"GET " + path + b" HTTP/1.1", b"Expect: " + expected, b"Connection: close"]
@@ -504,7 +504,7 @@ async def test_an_answer_that_is_not_taken_is_not_kept(hasty: float) -> None:
     """Whoever asks for much and reads nothing is left; the memory is free again."""
 
     async def much(_question: NoParameters) -> Health:
-        """Tell much."""
+        """Answer at length."""
         return Health("x" * 30_000_000, [])
 
     server = WebServer(query_app(Idle(), [Route("/much", NoParameters, Health, much)]))
@@ -530,7 +530,7 @@ Wire = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def connected(port: int, request: bytes = b"") -> Wire:
-    """Open a connection, and keep it; give it when its request has been answered."""
+    """Open a connection, and keep it; return it when its request has been answered."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     if request:
         writer.write(request)
@@ -540,7 +540,7 @@ async def connected(port: int, request: bytes = b"") -> Wire:
 
 
 async def last_words(wire: Wire) -> bytes | None:
-    """Give what was said before the other side closed; None: it has not."""
+    """What was said before the other side closed; None: it has not."""
     try:
         return await asyncio.wait_for(wire[0].read(), 0.05)
     except TimeoutError:
@@ -598,7 +598,7 @@ async def test_an_answer_that_is_not_taken_holds_no_place() -> None:
     """Nor does what was asked for and left lying."""
 
     async def much(_question: NoParameters) -> Health:
-        """Tell much."""
+        """Answer at length."""
         return Health("x" * 30_000_000, [])
 
     async with listening([Route("/much", NoParameters, Health, much)]) as port:
@@ -633,7 +633,7 @@ async def test_a_caller_with_many_questions_leaves_room(file: Path) -> None:
 
 
 async def test_a_body_is_not_read_for_long() -> None:
-    """A question has none; whoever keeps sending one is left after two seconds."""
+    """A question has none; whoever sends one is answered and left."""
     async with listening() as port:
         begin = time.monotonic()
         answer = await say(
@@ -659,6 +659,7 @@ ODD = st.text(max_size=30) | st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     st.lists(
@@ -678,7 +679,7 @@ def test_any_question_has_an_answer(
 
     async def ask_all() -> None:
         guard = Guard.of(Settings(rate_limit=0))
-        async with serving((await library()).routes(), guard) as ask:
+        async with serving((await query_indexes()).routes(), guard) as ask:
             for path, values, parameters in questions:
                 status, text = await ask(f"{filled(path, values)}?{urlencode(parameters)}")
                 assert status in {200, 400, 403, 404, 414}, (path, values, parameters, text)

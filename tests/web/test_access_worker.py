@@ -22,7 +22,7 @@ NOBODY = "127.0.0.1:1"  # no broker listens there
 
 
 async def end_of(*words: str, **environment: str) -> tuple[int, str]:
-    """Run a command that ends by itself; give its exit code and all that it says."""
+    """Run a command that ends by itself; return its exit code and all that it says."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "streams.cli", *words),
         env={**os.environ, **environment},
@@ -50,7 +50,7 @@ async def test_a_worker_does_not_open_itself(tmp_path: Path) -> None:
     words = ("worker", "--broker", NOBODY, "--data-dir", str(tmp_path), "--tagger", "stub")
     code, said = await end_of(*words, "--web-host", "0.0.0.0", "--web-port", "0")
     assert code == 78, said
-    assert "tagstream worker: TAGSTREAM_WEB_HOST='0.0.0.0' lets others ask" in said
+    assert "starts again: TAGSTREAM_WEB_HOST='0.0.0.0' lets others ask" in said
     assert "Traceback" not in said
 
 
@@ -99,7 +99,7 @@ def event(tenant: str, tag: str) -> UploadData:
 
 
 def listening_ports(pid: int) -> set[int]:
-    """Give the TCP ports that a process listens on, as the kernel knows them."""
+    """The TCP ports that a process listens on, as the kernel knows them."""
     sockets = set()
     for link in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):

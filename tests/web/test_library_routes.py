@@ -90,7 +90,7 @@ class Library:
 async def library() -> AsyncIterator[Library]:
     library = Library()
     for state in library.states.values():
-        await state.tell_all()
+        await state.build_indexes()
     async with client_of(library.app) as library.client:
         yield library
 

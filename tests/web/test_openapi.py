@@ -17,7 +17,7 @@ from streams.state.trends.index import TrendIndex
 from streams.web.api.freshness import LateFreshness
 from streams.web.api.health import HealthRoutes
 from streams.web.api.parameters import NAME, Kind, number, one_of, whole_number
-from streams.web.api.retained import KeptBuckets
+from streams.web.api.retained import RetainedBuckets
 from streams.web.api.routes import NoParameters, Route
 from streams.web.api.trends import TrendRoutes
 from streams.web.app import create_api
@@ -33,8 +33,8 @@ class Idle:
 
 @pytest.fixture
 def routes() -> list[Route]:
-    kept = KeptBuckets(Retention.of(Settings()), {})
-    trends = TrendRoutes(TrendIndex({}), LateFreshness(), lambda: 0.0, kept)
+    retained = RetainedBuckets(Retention.of(Settings()), {})
+    trends = TrendRoutes(TrendIndex({}), LateFreshness(), lambda: 0.0, retained)
     return [*HealthRoutes(Idle()).routes(), *trends.routes()]
 
 

@@ -9,18 +9,18 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.fakes import Followed
+from support.fakes import FakeReplica
 from support.trend_rows import TrendRows
 
 from schemas.answers.trends import PartitionState
 from schemas.topics import OFFSET_KEY
-from streams.app.query_indexes import Library
+from streams.app.query_indexes import QueryIndexes
 from streams.app.settings import Settings
 from streams.fold.retention import Retention
 from streams.fold.rows import ALL, WINDOW_SECONDS, TrendKey, bucket_start
 from streams.state.partition import PartitionState as Rows
 from streams.web.access.errors import UnknownError
-from streams.web.api.retained import KeptBuckets
+from streams.web.api.retained import RetainedBuckets
 from streams.web.api.trends import TrendRoutes
 
 NOW = 1_795_521_600  # 2026-11-24T12:00:00Z
@@ -43,22 +43,22 @@ class Fresh:
 class World:
     """Three partitions with clocks of their own, each of which holds what it keeps."""
 
-    def __init__(self, settings: Settings, marks: tuple[float, float, float]) -> None:
+    def __init__(self, settings: Settings, stream_times: tuple[float, float, float]) -> None:
         self.now = float(NOW)
         self._counts = Counter[tuple[int, str]]()
         self._retention = Retention.of(settings)
         self._trends = TrendRows()
-        for state, mark in zip(self._trends.states.values(), marks, strict=True):
-            state.mark = int(mark * 1000)
-        kept = KeptBuckets(self._retention, self._trends.states)
-        routes = TrendRoutes(self._trends.index, Fresh(), lambda: self.now, kept).routes()
+        for state, stream_time in zip(self._trends.states.values(), stream_times, strict=True):
+            state.stream_time = int(stream_time * 1000)
+        retained = RetainedBuckets(self._retention, self._trends.states)
+        routes = TrendRoutes(self._trends.index, Fresh(), lambda: self.now, retained).routes()
         self._routes = {route.path: route for route in routes}
 
     def upload(self, at: float, images: int = 1, partition: int = 0) -> None:
         """Count images of koalas, in the buckets that the partition keeps."""
         for window in (ALL, *WINDOW_SECONDS):
             start = bucket_start(window, int(at * 1000))
-            if self._retention.keeps(window, start, self._trends.states[partition].mark):
+            if self._retention.keeps(window, start, self._trends.states[partition].stream_time):
                 key = TrendKey("", window, start, "koala").encode()
                 self._counts[partition, key] += images
                 number = self._counts[partition, key]
@@ -164,10 +164,10 @@ ahead = st.sampled_from([-400 * DAY, -DAY, 0, 1, HOUR - 1, HOUR]) | st.integers(
 )
 @settings(max_examples=60, deadline=None)
 def test_rolling_windows_are_never_refused(
-    chosen: Settings, now: int, marks: tuple[int, int, int], images: list[tuple[int, int]]
+    chosen: Settings, now: int, stream_times: tuple[int, int, int], images: list[tuple[int, int]]
 ) -> None:
     """With the shortest retention too, and clocks an hour ahead: these and the windows before them count."""
-    world = World(chosen, (now + marks[0], now + marks[1], now + marks[2]))
+    world = World(chosen, (now + stream_times[0], now + stream_times[1], now + stream_times[2]))
     world.now = float(now)
     for ago, partition in images:
         world.upload(now - ago, partition=partition)
@@ -186,9 +186,9 @@ def test_rolling_windows_are_never_refused(
 
 async def test_a_worker_counts_by_its_settings_and_its_partitions_clocks() -> None:
     """The state's clock, not the wall's: nothing is gone of a log that stands still."""
-    rows, library = Rows(0), Library(Settings(keep_hours=20))
-    library.follow(cast("Any", Followed({0: rows})))
-    [route] = [route for route in library.routes() if route.path == "/trends/top"]
+    rows, indexes = Rows(0), QueryIndexes(Settings(keep_hours=20))
+    indexes.follow(cast("Any", FakeReplica({0: rows})))
+    [route] = [route for route in indexes.routes() if route.path == "/trends/top"]
     question = route.read({"window": ["2026-11-02T12"]})  # 22 days before
     await route.handler(question)
     rows.apply("meta", OFFSET_KEY, orjson.dumps({"next": 1, "mark": NOW * 1000}))

@@ -25,7 +25,7 @@ from streams.fold.retention import Retention
 from streams.fold.rows import ALL, WINDOW_SECONDS, TrendKey, bucket_start
 from streams.fold.uploaders import Uploaders
 from streams.web.api.freshness import Freshness, LateFreshness
-from streams.web.api.retained import KeptBuckets
+from streams.web.api.retained import RetainedBuckets
 from streams.web.api.routes import NoParameters, Route
 from streams.web.api.trends import TrendRoutes
 from streams.web.door import MAX_TARGET
@@ -76,8 +76,8 @@ def upload(  # noqa: PLR0917 - an image in one line
 
 
 def trend_routes(trends: TrendRows, freshness: Freshness | None = None) -> list[Route]:
-    kept = KeptBuckets(RETENTION, trends.states)
-    return TrendRoutes(trends.index, freshness or Fresh(), lambda: NOW, kept).routes()
+    retained = RetainedBuckets(RETENTION, trends.states)
+    return TrendRoutes(trends.index, freshness or Fresh(), lambda: NOW, retained).routes()
 
 
 def people(number: int) -> list[str]:
@@ -422,6 +422,7 @@ paths = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_hostile_requests(api: Litestar, fuzzing: "Fuzzing", data: st.DataObject) -> None:

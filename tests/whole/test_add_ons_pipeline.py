@@ -109,7 +109,7 @@ async def test_one_add_on_fails_and_the_others_do_not_mind(cluster: Cluster, pho
 
 
 async def stream(cluster: Cluster, photos: FileServer, stop: asyncio.Event) -> list[str]:
-    """Publish koalas one after another until told to stop; give their ids."""
+    """Publish koalas one after another until told to stop; return their ids."""
     published: list[str] = []
     for number in count():
         if stop.is_set():

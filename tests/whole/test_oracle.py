@@ -106,7 +106,7 @@ def test_bad_events_become_dead_letters_with_their_reason() -> None:
 
 
 def run(size: int = 3000) -> tuple[list[Source], Partition]:
-    """Give a workload as one partition's log, and what must come of it."""
+    """A workload as one partition's log, and what must come of it."""
     log = [
         Source("t", 0, offset, message.timestamp, message.key, message.value, tuple(message.headers))
         for offset, message in enumerate(Workload(3, size, HOST, NOW, [BUSY_HOST]))
@@ -166,7 +166,7 @@ async def _settled() -> None:
 
 
 async def fold_all(log: list[Source]) -> PartitionState:
-    """Give the rows that the product makes of a log, without Kafka."""
+    """The rows that the product makes of a log, without Kafka."""
     state = PartitionState(0)
     models = dict.fromkeys(("imagga_tagging", "tagstream"), ModelInfo("stub", "1"))
     categorizer = Categorizer(Photos(), StubTagger(), Offer(models, ("imagga_tagging",)))
@@ -190,6 +190,7 @@ def decoded(state: PartitionState) -> Rows:
     }
 
 
+@pytest.mark.slow
 async def test_oracle_and_product_agree_without_any_fault() -> None:
     """Two independent computations of the same log give the same rows."""
     log, partition = run()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -11,7 +11,7 @@ import orjson
 import pytest
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
-from support.cluster import Cluster, free_port
+from support.cluster import FAUST_WORKER, TAGSTREAM_WORKER, Cluster, free_port
 from support.small_source import source
 
 from model import Tagger
@@ -94,11 +94,16 @@ async def test_a_thousand_uploads_give_a_thousand_results(
     assert await cluster.stop(0) == 0
 
 
+@pytest.mark.parametrize("command", [TAGSTREAM_WORKER, FAUST_WORKER], ids=["tagstream", "faust"])
 async def test_three_kills_lose_nothing_and_double_nothing(
-    cluster: Cluster, photos: FileServer, expected_tags: dict[str, list[str]]
+    cluster: Cluster, photos: FileServer, expected_tags: dict[str, list[str]], command: Sequence[str]
 ) -> None:
-    """kill -9 of a worker in the middle, three times: each result still comes exactly once."""
+    """kill -9 of a worker in the middle, three times: each result still comes exactly once.
+
+    Whether workers are started by our command or by Faust's; SIGTERM ends the last one with 0.
+    """
     events = thousand(photos)
+    cluster.command = command
     for worker in (0, 1):
         await cluster.start(worker)
     await cluster.until_ready([0, 1])
@@ -109,6 +114,7 @@ async def test_three_kills_lose_nothing_and_double_nothing(
         await cluster.start(worker)
     await cluster.until_folded(1000)
     await assert_exact(cluster, events, expected_tags)
+    assert [await cluster.stop(worker) for worker in (0, 1)] == [0, 0]
 
 
 async def test_the_koala_of_the_add_on(cluster: Cluster, photos: FileServer) -> None:

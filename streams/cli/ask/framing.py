@@ -27,7 +27,7 @@ def framed(title: Line, body: RenderableType | None, answer: Answer, *notes: Lin
 
 
 def window_text(window: Window) -> str:
-    """Give a window's name and the event times that it spans."""
+    """A window's name and the event times that it spans."""
     if window.start is None and window.end is None:
         return "all time"
     start = "the beginning" if window.start is None else when(window.start)
@@ -36,7 +36,7 @@ def window_text(window: Window) -> str:
 
 
 def freshness_line(answer: Answer) -> Text:
-    """Give the latest event time that is counted, and how many uploads wait."""
+    """The latest event time that is counted, and how many uploads wait."""
     times = [state.event_time for state in answer.as_of if state.event_time is not None]
     latest = f"counted up to {when(max(times), '%Y-%m-%d %H:%M:%S')} UTC" if times else "nothing counted yet"
     lags = [state.lag for state in answer.as_of]
@@ -59,7 +59,7 @@ def warning_line(answer: Answer) -> Text | None:
 
 
 def more(cursor: str | None) -> Iterator[Text]:
-    """Tell how to get the next page, where there is one."""
+    """How to get the next page, where there is one."""
     if cursor is not None:
         yield Text(f"more with --cursor {printable(cursor)}", style="dim", no_wrap=True, overflow="ignore")
 

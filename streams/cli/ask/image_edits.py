@@ -8,15 +8,15 @@ import uuid
 import click
 import msgspec
 from aiokafka.errors import KafkaError
-from rich.console import Console
 
 from schemas.errors import BadEventError
 from schemas.topics import TopicNames
 from schemas.uploads import Record, UploadData, UploadType, parse_upload
 from streams.cli.options import connection_to, give_up, kafka_options, require_topics, topic_names
 from streams.cli.rendering import line
+from streams.cli.terminal import record_console
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.output_follower import Followed
+from streams.kafka.output_follower import OutputRecord
 from streams.kafka.publishing import event_id_of, publish_one
 
 
@@ -87,17 +87,17 @@ async def _edit(
     names: TopicNames,
     event: UploadData,
     timeout: float,  # noqa: ASYNC109 - passed on
-) -> Followed | None:
+) -> OutputRecord | None:
     await require_topics(connection, names)
     answers = await publish_one(connection, names, event, timeout=timeout)
     return next((answer for answer in answers if event_id_of(answer) == event.event_id), None)
 
 
-def _show(public_id: str, found: Followed | None, *, as_json: bool) -> None:
+def _show(public_id: str, found: OutputRecord | None, *, as_json: bool) -> None:
     if found is None:
         told = "its tags are as you say already, or its upload still waits for a busy source"
         click.echo(f"{public_id}: no tag changed; {told}", err=True)
     elif as_json:
         click.echo(found.as_json())
     else:
-        Console(soft_wrap=True).print(line(found))
+        record_console().print(line(found))

@@ -10,6 +10,7 @@ from schemas.answers.images import FoundImages, ImageState, RelatedTags, TagChan
 from schemas.results import ScoredTag
 from streams.cli.ask.framing import framed, more, window_text
 from streams.cli.charts import bar_of, counted, name, number, printable, share, table, when
+from streams.cli.flow import Flow
 
 SHOWN_TAGS = 8
 
@@ -35,16 +36,15 @@ def images_view(answer: FoundImages, wanted: Collection[str] = ()) -> Renderable
     return framed(title, rows, answer, *more(answer.cursor))
 
 
-def scored_text(tags: Sequence[ScoredTag], standing_out: Collection[str] = ()) -> Text:
-    """Give an image's tags with their confidences, those that stand out first."""
+def scored_text(tags: Sequence[ScoredTag], standing_out: Collection[str] = ()) -> Flow:
+    """An image's tags with their confidences, those that stand out first."""
     ranked = sorted(tags, key=lambda tag: tag.tag not in standing_out)
-    text = Text()
+    text = Flow()
     for tag in ranked[:SHOWN_TAGS]:
         style = "bold green" if tag.tag in standing_out else ""
-        text.append(f"{printable(tag.tag)} {tag.confidence:.2f}  ", style=style)
+        text.add(f"{printable(tag.tag)} {tag.confidence:.2f}", style)
     if len(ranked) > SHOWN_TAGS:
-        text.append(f"and {len(ranked) - SHOWN_TAGS} more", style="dim")
-    text.rstrip()
+        text.add(f"and {len(ranked) - SHOWN_TAGS} more", "dim")
     return text
 
 
@@ -110,7 +110,7 @@ def _history(changes: Iterable[TagChange]) -> Table:
 
 
 def _taggers(change: TagChange) -> Text:
-    """Give the add-ons that looked, each with its model; of an old change the model alone is known."""
+    """The add-ons that looked, each with its model; of an old change the model alone is known."""
     taggers = [(f"{add_on} ", model) for add_on, model in change.taggers.items()]
     if not taggers and change.model is not None:
         taggers = [("", change.model)]
@@ -118,7 +118,7 @@ def _taggers(change: TagChange) -> Text:
 
 
 def _said(edits: Iterable[TagEdit]) -> Text:
-    """Give what people said: each tag that they added or took away, and who it was."""
+    """What people said: each tag that they added or took away, and who it was."""
     return Text(", ").join(
         name(f"{'+' if edit.added else '-'}{edit.tag}", "green" if edit.added else "red").append(
             f" {printable(edit.by)}" if edit.by is not None else "", style="dim"

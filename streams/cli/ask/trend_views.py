@@ -48,7 +48,7 @@ class _Rows(NamedTuple):
     places: int
 
     def place(self, moment: datetime) -> int:
-        """Give a moment's place in its row."""
+        """How many steps after its row's beginning a moment lies."""
         return (moment - self.begin(moment)) // self.step
 
 

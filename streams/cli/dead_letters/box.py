@@ -9,7 +9,7 @@ from schemas.topics import TopicNames
 from schemas.uploads import Record
 from streams.cli.dead_letters.letters import Letter, ReplayedLetters, Selection, Summary
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.span import TopicSpan, measure, read
+from streams.kafka.offset_ranges import OffsetRanges, find_offset_ranges, read_offset_ranges
 
 CLOCK_SKEW_MS = 3_600_000  # by which the clocks of workers and of those who replay may differ
 OnRead = Callable[[], None]
@@ -22,8 +22,8 @@ def _ignore() -> None:
 class DeadLetterBox:
     """The dead letters that there were when it was opened."""
 
-    def __init__(self, connection: KafkaConnection, names: TopicNames, span: TopicSpan) -> None:
-        self.span = span
+    def __init__(self, connection: KafkaConnection, names: TopicNames, ranges: OffsetRanges) -> None:
+        self.ranges = ranges
         self._connection = connection
         self._names = names
 
@@ -32,19 +32,19 @@ class DeadLetterBox:
         cls, connection: KafkaConnection, names: TopicNames, since: int | None = None
     ) -> "DeadLetterBox":
         """Take note of what is there, `since` a moment in milliseconds if one is given."""
-        return cls(connection, names, await measure(connection, names.dead_letters, since))
+        return cls(connection, names, await find_offset_ranges(connection, names.dead_letters, since))
 
     async def letters(
         self, selection: Selection, skip: int = 0, on_read: OnRead = _ignore
     ) -> AsyncGenerator[Letter, None]:
-        """Give the letters that are meant, oldest first. Use `contextlib.aclosing` around it.
+        """The letters that are meant, oldest first. Use `contextlib.aclosing` around it.
 
         Args:
             selection: Which letters are meant.
             skip: So many of them are left out at the beginning.
             on_read: Called for each record that was looked at.
         """
-        async with contextlib.aclosing(read(self._connection, self.span)) as records:
+        async with contextlib.aclosing(read_offset_ranges(self._connection, self.ranges)) as records:
             async for record in records:
                 on_read()
                 letter = Letter.of(record)
@@ -64,29 +64,29 @@ class DeadLetterBox:
         return summary
 
     async def letter_at(self, partition: int, offset: int) -> Letter:
-        """Give one letter.
+        """Read one letter.
 
         Raises:
             ValueError: There is none.
         """
         fault = f"there is no dead letter {partition}/{offset}"
-        if not self.span.starts.get(partition, 0) <= offset < self.span.ends.get(partition, 0):
+        if not self.ranges.starts.get(partition, 0) <= offset < self.ranges.ends.get(partition, 0):
             raise ValueError(f"{fault}; `tagstream dead-letters list` shows those that there are")
-        only = TopicSpan(self.span.topic, {partition: offset}, {partition: offset + 1})
-        async with contextlib.aclosing(read(self._connection, only)) as records:
+        only = OffsetRanges(self.ranges.topic, {partition: offset}, {partition: offset + 1})
+        async with contextlib.aclosing(read_offset_ranges(self._connection, only)) as records:
             async for record in records:
                 return Letter.of(record)
         raise ValueError(f"{fault}: only a transaction's marker is there")
 
     async def replayed(self, on_read: OnRead = _ignore) -> ReplayedLetters:
         """Find the letters that were published again already, in the topic to which they were published."""
-        found = ReplayedLetters(self.span)
+        found = ReplayedLetters(self.ranges)
         oldest = await self._oldest()
         if oldest is None:
             return found
         since = oldest.timestamp - CLOCK_SKEW_MS  # no replay is older than its letter
-        uploads = await measure(self._connection, self._names.uploads, since)
-        async with contextlib.aclosing(read(self._connection, uploads)) as records:
+        uploads = await find_offset_ranges(self._connection, self._names.uploads, since)
+        async with contextlib.aclosing(read_offset_ranges(self._connection, uploads)) as records:
             async for record in records:
                 on_read()
                 letter = replayed_letter(record.headers)
@@ -95,14 +95,14 @@ class DeadLetterBox:
         return found
 
     async def _oldest(self) -> Record | None:
-        async with contextlib.aclosing(read(self._connection, self.span)) as records:
+        async with contextlib.aclosing(read_offset_ranges(self._connection, self.ranges)) as records:
             async for record in records:
                 return record
         return None
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SelectedLetters:
     """Letters that are meant, counted.
 
     Attributes:
@@ -119,7 +119,7 @@ class Chosen:
         return len(self.summary) - self.skip
 
     def letters(self) -> AsyncGenerator[Letter, None]:
-        """Give them, oldest first: the same ones each time. Use `contextlib.aclosing` around it."""
+        """The letters, oldest first: the same ones each time. Use `contextlib.aclosing` around it."""
         return self.box.letters(self.selection, self.skip)
 
 
@@ -130,7 +130,7 @@ async def choose(
     new_only: bool = False,
     limit: int | None = None,
     on_read: OnRead = _ignore,
-) -> Chosen:
+) -> SelectedLetters:
     """Find the letters that are meant.
 
     Args:
@@ -143,4 +143,4 @@ async def choose(
     if new_only:
         selection = replace(selection, replayed=await box.replayed(on_read))
     summary = await box.count(selection, on_read)
-    return Chosen(box, selection, summary, max(len(summary) - limit, 0) if limit else 0)
+    return SelectedLetters(box, selection, summary, max(len(summary) - limit, 0) if limit else 0)

@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from schemas.origins import Place
+from schemas.origins import TopicPartitionOffset
 
 STAGES = ("parse", "fetch", "decode", "infer")
 _AGO = re.compile(r"([0-9]{1,6})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-class Moment(click.ParamType):
+class TimeParam(click.ParamType):
     """A moment, as milliseconds since the epoch: RFC 3339, or so long ago, such as 90m or 7d."""
 
     name = "TIME"
@@ -48,7 +48,7 @@ class LetterPlace(click.ParamType):
         """Read a place."""
         if isinstance(value, tuple):
             return value
-        place = Place.parse(f"x/{value}")
+        place = TopicPartitionOffset.parse(f"x/{value}")
         if place is None:
             self.fail(f"{value!r} is no PARTITION/OFFSET, such as 0/12", param, ctx)
         return place.partition, place.offset
@@ -67,9 +67,9 @@ def filters(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Only those that may pass as they are, or only the others.",
         ),
         click.option(
-            "--since", type=Moment(), help="Only those from then on: RFC 3339, or 90m, 12h, 7d ago."
+            "--since", type=TimeParam(), help="Only those from then on: RFC 3339, or 90m, 12h, 7d ago."
         ),
-        click.option("--until", type=Moment(), help="Only those before."),
+        click.option("--until", type=TimeParam(), help="Only those before."),
         click.option(
             "--host", "hosts", multiple=True, help="Only these sources, HOST or HOST:PORT of the event's URL."
         ),

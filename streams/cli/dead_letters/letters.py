@@ -12,10 +12,10 @@ import msgspec
 from schemas.cloudevents import open_envelope
 from schemas.dead_letters import LEFT_OUT, Fault, read_fault
 from schemas.errors import BadEventError
-from schemas.origins import Place
+from schemas.origins import TopicPartitionOffset
 from schemas.replays import failed_place
 from schemas.uploads import Record
-from streams.kafka.span import TopicSpan
+from streams.kafka.offset_ranges import OffsetRanges
 
 
 class _Event(msgspec.Struct):
@@ -35,7 +35,7 @@ class Letter:
 
     record: Record
     fault: Fault
-    failed: Place | None
+    failed: TopicPartitionOffset | None
 
     @classmethod
     def of(cls, record: Record) -> "Letter":
@@ -49,7 +49,7 @@ class Letter:
 
     @property
     def whole(self) -> bool:
-        """Tell whether it holds the event; one that was too large for any record it only tells of."""
+        """Whether it holds the event; one that was too large for any record it only tells of."""
         return all(name != LEFT_OUT for name, _ in self.record.headers)
 
     @property
@@ -107,7 +107,7 @@ class Selection:
     replayed: Container[tuple[int, int]] = ()
 
     def has(self, letter: Letter) -> bool:
-        """Tell whether a letter is meant."""
+        """Whether a letter is meant."""
         fault, at = letter.fault, letter.record.timestamp
         return (
             (not self.places or letter.place in self.places)
@@ -138,28 +138,28 @@ class Summary:
 
 
 class ReplayedLetters:
-    """Places of dead letters: a bit for each letter of a span."""
+    """Places of dead letters: a bit for each letter of the ranges."""
 
-    def __init__(self, span: TopicSpan) -> None:
-        self._span = span
+    def __init__(self, ranges: OffsetRanges) -> None:
+        self._ranges = ranges
         self._bits = {
-            partition: bytearray((end - span.starts[partition]) // 8 + 1)
-            for partition, end in span.ends.items()
+            partition: bytearray((end - ranges.starts[partition]) // 8 + 1)
+            for partition, end in ranges.ends.items()
         }
 
-    def add(self, place: Place) -> None:
-        """Remember a letter; a place outside of the span is nobody's."""
-        span, partition = self._span, place.partition
-        if place.topic != span.topic or partition not in self._bits:
+    def add(self, place: TopicPartitionOffset) -> None:
+        """Remember a letter; a place outside of the ranges is nobody's."""
+        ranges, partition = self._ranges, place.partition
+        if place.topic != ranges.topic or partition not in self._bits:
             return
-        if span.starts[partition] <= place.offset < span.ends[partition]:
-            byte, bit = divmod(place.offset - span.starts[partition], 8)
+        if ranges.starts[partition] <= place.offset < ranges.ends[partition]:
+            byte, bit = divmod(place.offset - ranges.starts[partition], 8)
             self._bits[partition][byte] |= 1 << bit
 
     def __contains__(self, place: object) -> bool:
         match place:
             case (int(partition), int(offset)) if partition in self._bits:
-                byte, bit = divmod(offset - self._span.starts[partition], 8)
+                byte, bit = divmod(offset - self._ranges.starts[partition], 8)
                 bits = self._bits[partition]
                 return 0 <= byte < len(bits) and bool(bits[byte] >> bit & 1)
         return False

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from aiokafka.errors import KafkaTimeoutError
 
-from schemas.origins import Place
+from schemas.origins import TopicPartitionOffset
 from schemas.replays import replay_headers
 from schemas.topics import MAX_RECORD_BYTES
 from streams.cli.dead_letters.letters import Letter
@@ -73,13 +73,13 @@ class Replayer:
             except TimeoutError:
                 raise KafkaTimeoutError(f"no acknowledgement within {DEADLINE:g} s") from None
 
-    async def _send_all(self, by_partition: dict[int, list[tuple[Letter, Place]]]) -> None:
+    async def _send_all(self, by_partition: dict[int, list[tuple[Letter, TopicPartitionOffset]]]) -> None:
         sends = (self._send(partition, letters) for partition, letters in by_partition.items())
         for failure in await asyncio.gather(*sends, return_exceptions=True):
             if failure is not None:
                 raise failure
 
-    async def _send(self, partition: int, waiting: list[tuple[Letter, Place]]) -> None:
+    async def _send(self, partition: int, waiting: list[tuple[Letter, TopicPartitionOffset]]) -> None:
         now = int(time.time() * 1000)
         while waiting:
             batch = self._producer.create_batch()

@@ -12,7 +12,7 @@ from schemas.cloudevents import Headers
 from schemas.origins import read_origin
 from schemas.reasons import reason_of
 from schemas.replays import original_headers
-from schemas.times import moment
+from schemas.times import utc_datetime
 from streams.cli.dead_letters.letters import Letter, Summary
 
 SHOWN_VALUE = 4000  # characters
@@ -20,7 +20,7 @@ SHOWN_TEXT = 200
 
 
 def shown(content: bytes | str | None, limit: int = SHOWN_TEXT) -> str:
-    """Give text that no terminal takes for commands: escapes instead of what cannot be seen."""
+    """Text that no terminal takes for commands: escapes instead of what cannot be seen."""
     if content is None:
         return "(none)"
     text = content if isinstance(content, str) else content.decode(errors="backslashreplace")
@@ -29,17 +29,17 @@ def shown(content: bytes | str | None, limit: int = SHOWN_TEXT) -> str:
 
 
 def place_text(letter: Letter) -> str:
-    """Give PARTITION/OFFSET."""
+    """The letter's place as PARTITION/OFFSET."""
     return "/".join(map(str, letter.place))
 
 
 def time_text(letter: Letter) -> str:
-    """Give when the event became a dead letter, RFC 3339 in UTC."""
-    return moment(letter.record.timestamp).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """When the event became a dead letter, RFC 3339 in UTC."""
+    return utc_datetime(letter.record.timestamp).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def line(letter: Letter) -> Text:
-    """Give one line for one letter."""
+    """One line for one letter."""
     fault = letter.fault
     text = Text(f"{place_text(letter):<9}", style="cyan").append(f" {time_text(letter)} ", style="dim")
     text.append(f" {shown(fault.reason)}{'*' if fault.retryable else ''}", style="red")
@@ -48,7 +48,7 @@ def line(letter: Letter) -> Text:
 
 
 def summary_table(summary: Summary) -> Table:
-    """Give the number of letters by reason, most first, each reason in plain words with its cure."""
+    """The number of letters by reason, most first, each reason in plain words with its cure."""
     table = Table(
         title="* may pass if it is published again as it is", title_justify="left", title_style="dim"
     )
@@ -64,7 +64,7 @@ def summary_table(summary: Summary) -> Table:
 
 
 def explanation(letter: Letter, topic: str) -> Text:
-    """Give everything about one letter."""
+    """Everything about one letter."""
     fault, known = letter.fault, reason_of(letter.fault.reason)
     origin = read_origin(letter.record.headers)
     facts = {
@@ -96,7 +96,7 @@ def _record(letter: Letter) -> Text:
 
 
 def as_json(letter: Letter, *, everything: bool = False) -> bytes:
-    """Give one line of JSON, in ASCII; with `everything` also headers, meaning and cure."""
+    """A letter as one line of JSON, in ASCII; with `everything` also headers, meaning and cure."""
     found: dict[str, Any] = {
         "letter": place_text(letter),
         "at": time_text(letter),
@@ -118,7 +118,7 @@ def _headers(headers: Headers) -> list[list[Any]]:
 
 
 def _text(content: bytes | None) -> str | dict[str, str] | None:
-    """Give a text, or what is no text in base64: a program must be able to tell and to get it back."""
+    """A text, or what is no text in base64: a program must be able to tell and to get it back."""
     if content is None:
         return None
     try:

@@ -65,12 +65,12 @@ class Holder:
 
     @property
     def orphaned(self) -> bool:
-        """Tell whether the process that started the broker is gone."""
+        """Whether the process that started the broker is gone."""
         return not _alive(self.owner)
 
     @property
     def kept(self) -> bool:
-        """Tell whether the broker's keeper lives, which stops an orphaned broker."""
+        """Whether the broker's keeper lives, which stops an orphaned broker."""
         return _alive(self.group)
 
 
@@ -88,7 +88,7 @@ class BrokerDirectory:
 
     @property
     def formatted(self) -> bool:
-        """Tell whether the storage was formatted."""
+        """Whether the storage was formatted."""
         return (self.path / "log" / "meta.properties").exists()
 
     def prepare(self, host: str, port: int, controller_port: int, properties: Mapping[str, str]) -> None:
@@ -103,14 +103,14 @@ class BrokerDirectory:
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
 
     def log_tail(self, lines: int) -> str:
-        """Give the last lines that the broker wrote, without the frames of Java's stack traces."""
+        """The last lines that the broker wrote, without the frames of Java's stack traces."""
         with suppress(OSError):
             written = self.log_file.read_text("utf-8", "replace").splitlines()
             return "\n".join([line for line in written if not line.startswith("\tat ")][-lines:])
         return ""
 
     def claim(self) -> int:
-        """Lock the directory; give the descriptor that holds the lock.
+        """Lock the directory; return the descriptor that holds the lock.
 
         Raises:
             BrokerError: Another broker uses it, or it cannot be used.
@@ -136,7 +136,7 @@ class BrokerDirectory:
         os.pwrite(descriptor, text.encode(), 0)
 
     def holder(self) -> Holder | None:
-        """Give who runs a broker here now."""
+        """Who runs a broker here now; None: nobody does."""
         try:
             with self._pid_file.open("rb+") as file:
                 return None if _try_lock(file.fileno()) else Holder(**json.loads(file.read()))

@@ -82,17 +82,17 @@ class EmbeddedBroker:
 
     @property
     def bootstrap_servers(self) -> str:
-        """Give the address for clients."""
+        """The address for clients."""
         return f"{_HOST}:{self.port}"
 
     @property
     def running(self) -> bool:
-        """Tell whether the broker's process lives."""
+        """Whether the broker's process lives."""
         return self._keeper is not None and self._keeper.poll() is None
 
     @property
     def log_file(self) -> Path:
-        """Give the file of the broker's own log lines."""
+        """The file of the broker's own log lines."""
         return self._directory.log_file
 
     def start(self) -> None:

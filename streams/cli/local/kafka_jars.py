@@ -46,12 +46,12 @@ class Jar:
 
     @property
     def filename(self) -> str:
-        """Give the name of its file: artifact and version."""
+        """The name of its file: artifact and version."""
         _, artifact, version = self.coordinate.split(":")
         return f"{artifact}-{version}.jar"
 
     def fits(self, path: Path) -> bool:
-        """Tell whether the file is this jar, byte for byte."""
+        """Whether the file is this jar, byte for byte."""
         if not path.is_file() or path.stat().st_size != self.size:
             return False
         with path.open("rb") as file:
@@ -59,12 +59,12 @@ class Jar:
 
 
 def default_cache_dir() -> Path:
-    """Give the directory where jars are kept between runs."""
+    """The directory where jars are kept between runs."""
     return Path.home() / ".cache" / "tagstream"
 
 
 def java() -> Path:
-    """Give the Java executable.
+    """The path of the Java executable.
 
     Raises:
         BrokerError: The runtime is not installed.
@@ -83,7 +83,7 @@ def read_lock(path: Path = LOCK) -> list[Jar]:
 
 
 def jgo_maven() -> Any:  # noqa: ANN401 - a module of an optional package
-    """Give jgo's resolver of Maven artifacts.
+    """Import jgo's resolver of Maven artifacts.
 
     Raises:
         BrokerError: It is not installed.
@@ -98,7 +98,7 @@ def jgo_maven() -> Any:  # noqa: ANN401 - a module of an optional package
 def fetch_jars(
     cache_dir: Path, jars: list[Jar] | None = None, load_maven: Callable[[], Any] = jgo_maven
 ) -> list[Path]:
-    """Give the paths of all jars, after downloading those that the cache lacks.
+    """Find all jars, after downloading those that the cache lacks; return their paths.
 
     Args:
         cache_dir: Where jars are kept between runs.

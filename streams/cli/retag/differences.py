@@ -43,7 +43,7 @@ class TagDifferences:
                 self.failed[read_fault(output.headers).reason] += 1
 
     def by_tag(self) -> list[tuple[str, int, int]]:
-        """Give each tag with how many images got it and how many lost it, the most changes first."""
+        """Each tag with how many images got it and how many lost it, the most changes first."""
         changes = self.added + self.removed
         ranked = sorted(changes, key=lambda tag: (-changes[tag], tag))
         return [(tag, self.added[tag], self.removed[tag]) for tag in ranked]

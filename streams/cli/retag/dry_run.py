@@ -19,7 +19,7 @@ Compute = Callable[[Record, PartitionRows, Settled, Turn], Awaitable[Outcome]]
 
 
 def with_rules(rules: Rules) -> Compute:
-    """Give what finds the outcome of a re-tag by rules."""
+    """A `Compute` for the outcomes of re-tags by rules."""
 
     async def compute(record: Record, _rows: PartitionRows, _settled: Settled, _turn: Turn) -> Outcome:
         return Rederived(parse_upload(record), rules)
@@ -27,7 +27,7 @@ def with_rules(rules: Rules) -> Compute:
     return compute
 
 
-class Rehearsal:
+class DryRun:
     """Re-tags that stay without consequences.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""A re-tag from plan to report, for real or as a rehearsal."""
+"""A re-tag from plan to report, for real or as a dry run."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from schemas.topics import TopicNames
 from streams.app.assembly import build_tagger, fold_rules_of, open_categorizer
 from streams.app.settings import Settings
 from streams.cli.retag.differences import TagDifferences
-from streams.cli.retag.dry_run import Compute, Rehearsal, with_rules
+from streams.cli.retag.dry_run import Compute, DryRun, with_rules
 from streams.cli.retag.plan import Fate, Mode, Selection, choose, image_rows, partitions_of
 from streams.cli.retag.run import Pace, RetagRun
 from streams.fold.rules.applying import Rules
@@ -21,7 +21,7 @@ from streams.kafka.connection import KafkaConnection
 from streams.tag.categorizer import Categorizer
 
 Rows = Mapping[str, bytes]  # by key
-_AT_ONCE = 32  # images in work in a rehearsal
+_AT_ONCE = 32  # images in work in a dry run
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Report:
         total: Images that are to be worked off, as far as they are known.
         done: Those that were.
         differences: What changed, or would change.
-        rules: In a rehearsal: hash of the rules that were applied.
+        rules: In a dry run: hash of the rules that were applied.
     """
 
     options: RetagOptions
@@ -107,7 +107,7 @@ class RetagJob:
                 self.report.rules = watch.current.hash
             selection = await self._selection()
             if self._options.dry_run:
-                await self._rehearse(selection, self._compute(categorizer))
+                await self._dry_run(selection, self._compute(categorizer))
             else:
                 await self._retag(selection)
 
@@ -130,9 +130,9 @@ class RetagJob:
         self.report.rules = rules.hash
         return with_rules(rules)
 
-    async def _rehearse(self, selection: Selection, compute: Compute) -> None:
-        rehearsal = Rehearsal(selection, compute, fold_rules_of(self._settings))
-        self.report.differences = rehearsal.differences
+    async def _dry_run(self, selection: Selection, compute: Compute) -> None:
+        dry_run = DryRun(selection, compute, fold_rules_of(self._settings))
+        self.report.differences = dry_run.differences
         pace, room = Pace(self._options.rate), asyncio.Semaphore(_AT_ONCE)
 
         def seen(_: object) -> None:
@@ -144,7 +144,7 @@ class RetagJob:
                 for key in keys:
                     await pace.wait()
                     await room.acquire()
-                    group.create_task(rehearsal.see(partition, key, rows[key])).add_done_callback(seen)
+                    group.create_task(dry_run.see(partition, key, rows[key])).add_done_callback(seen)
 
     async def _retag(self, selection: Selection) -> None:
         keys = {partition: keys async for partition, _, keys in self._chosen(selection)}
@@ -162,10 +162,10 @@ class RetagJob:
     async def _chosen(
         self, selection: Selection
     ) -> AsyncIterator[tuple[int, Mapping[str, bytes], list[str]]]:
-        """Give for each partition its images' rows, and the keys of those that are meant."""
+        """For each partition its images' rows, and the keys of those that are meant."""
         limit = self._options.limit
-        for partition, span in (await partitions_of(self._connection, self._names)).items():
-            rows = await image_rows(self._connection, span)
+        for partition, ranges in (await partitions_of(self._connection, self._names)).items():
+            rows = await image_rows(self._connection, ranges)
             left = None if limit is None else limit - self.report.total
             keys = list(islice(choose(rows, selection, self.report.fates), left))
             self.report.total += len(keys)

@@ -21,7 +21,7 @@ from streams.fold.changes import Row
 from streams.fold.retagging import second_look
 from streams.fold.rows import ImageKey
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.span import TopicSpan, measure, read
+from streams.kafka.offset_ranges import OffsetRanges, find_offset_ranges, read_offset_ranges
 
 SOURCE = "tagstream:retag"
 Mode = Literal["rules", "model", "image"]  # the field `retag` of an event
@@ -59,7 +59,7 @@ class Selection:
     tags: tuple[str, ...] = ()
 
     def fate(self, key: str, row: Row) -> Fate:
-        """Tell whether an image is meant."""
+        """Whether an image is meant; if not, why."""
         tenant = ImageKey.decode(key).tenant
         if row.get("deleted") or self.tenant not in {None, tenant} or not set(self.tags) <= set(row["tags"]):
             return Fate.OTHERS
@@ -75,7 +75,7 @@ class Selection:
         return Fate.CURRENT if look is None else Fate.CHOSEN
 
     def event(self, names: TopicNames, partition: int, key: str, offset: int = 0) -> Record:
-        """Give the event that re-tags an image, as the log has it at an offset."""
+        """The event that re-tags an image, as the log has it at an offset."""
         tenant, public_id = ImageKey.decode(key)
         data = UploadData(public_id=public_id, tenant=tenant or None, retag=self.mode)
         digest = hashlib.sha256(key.encode()).hexdigest()[:16]
@@ -91,23 +91,23 @@ class Selection:
         )
 
 
-async def partitions_of(connection: KafkaConnection, names: TopicNames) -> dict[int, TopicSpan]:
-    """Give what there is of the images' changelog, by partition."""
-    span = await measure(connection, names.changelog("images"))
+async def partitions_of(connection: KafkaConnection, names: TopicNames) -> dict[int, OffsetRanges]:
+    """Measure what there is of the images' changelog, by partition."""
+    ranges = await find_offset_ranges(connection, names.changelog("images"))
     return {
-        number: TopicSpan(span.topic, {number: start}, {number: span.ends[number]})
-        for number, start in sorted(span.starts.items())
+        number: OffsetRanges(ranges.topic, {number: start}, {number: ranges.ends[number]})
+        for number, start in sorted(ranges.starts.items())
     }
 
 
-async def image_rows(connection: KafkaConnection, span: TopicSpan) -> dict[str, bytes]:
-    """Give the rows of a partition's images as they are now.
+async def image_rows(connection: KafkaConnection, ranges: OffsetRanges) -> dict[str, bytes]:
+    """Read the rows of a partition's images as they are now.
 
     Raises:
         KafkaTimeoutError: The cluster stopped answering.
     """
     rows: dict[str, bytes] = {}
-    async with contextlib.aclosing(read(connection, span)) as records:
+    async with contextlib.aclosing(read_offset_ranges(connection, ranges)) as records:
         async for record in records:
             key = (record.key or b"").decode()
             if record.value is None:
@@ -118,7 +118,7 @@ async def image_rows(connection: KafkaConnection, span: TopicSpan) -> dict[str, 
 
 
 def choose(rows: Mapping[str, bytes], selection: Selection, fates: Counter[Fate]) -> Iterator[str]:
-    """Give the keys of the images that are meant; count what becomes of each."""
+    """The keys of the images that are meant; what becomes of each is counted in `fates`."""
     for key, row in rows.items():
         fate = selection.fate(key, orjson.loads(row))
         fates[fate] += 1

@@ -12,7 +12,7 @@ from schemas.topics import TopicNames
 from streams.cli.retag.differences import TagDifferences
 from streams.cli.retag.plan import SOURCE, Selection
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.output_follower import FoldedOffsets, Followed, Follower
+from streams.kafka.output_follower import CommittedOffsets, OutputFollower, OutputRecord
 from streams.kafka.publishing import open_producer
 
 WINDOWS = {
@@ -85,14 +85,14 @@ class RetagRun:
             KafkaError: The broker refuses or does not answer.
         """
         async with (
-            Follower(self._connection, self._names, ("tag-update", "dead-letter")) as follower,
-            FoldedOffsets(self._connection, self._names) as folded,
+            OutputFollower(self._connection, self._names, ("tag-update", "dead-letter")) as follower,
+            CommittedOffsets(self._connection, self._names) as committed,
             open_producer(self._connection, linger_ms=5) as producer,
         ):
             try:
                 async with asyncio.TaskGroup() as background:
                     tasks = [background.create_task(self._follow(follower))]
-                    tasks += [background.create_task(self._watch(folded))]
+                    tasks += [background.create_task(self._watch(committed))]
                     async with asyncio.TaskGroup() as publishing:
                         for partition, chosen in keys.items():
                             publishing.create_task(self._publish(producer, partition, chosen))
@@ -118,7 +118,7 @@ class RetagRun:
         async with self._moved:
             await self._moved.wait_for(lambda: not waiting)
 
-    async def _watch(self, folded: FoldedOffsets) -> None:
+    async def _watch(self, committed: CommittedOffsets) -> None:
         """Follow how far the workers are.
 
         Raises:
@@ -126,7 +126,7 @@ class RetagRun:
         """
         moved_at = time.monotonic()
         while True:
-            count = self._take_folded(await folded.now())
+            count = self._take_committed(await committed.now())
             now = time.monotonic()
             if count or not any(self._waiting.values()):
                 moved_at = now
@@ -139,7 +139,7 @@ class RetagRun:
                     self._moved.notify_all()
             await asyncio.sleep(_LOOK_INTERVAL)
 
-    def _take_folded(self, offsets: Mapping[int, int]) -> int:
+    def _take_committed(self, offsets: Mapping[int, int]) -> int:
         count = 0
         for partition, waiting in self._waiting.items():
             while waiting and waiting[0].done() and waiting[0].result().offset < offsets.get(partition, 0):
@@ -147,11 +147,11 @@ class RetagRun:
                 count += 1
         return count
 
-    async def _follow(self, follower: Follower) -> None:
+    async def _follow(self, follower: OutputFollower) -> None:
         async for answer in follower.records():
             self._note(answer)
 
-    def _note(self, answer: Followed) -> None:
+    def _note(self, answer: OutputRecord) -> None:
         if answer.kind == "tag-update":
             source, event_id = answer.value["cause"]["source"], answer.value["cause"]["id"]
         else:

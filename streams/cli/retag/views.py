@@ -36,7 +36,7 @@ def report_view(report: Report) -> RenderableType:
 
 
 def as_json(report: Report) -> bytes:
-    """Give the report as one line of JSON."""
+    """The report as one line of JSON."""
     differences = report.differences
     tags = {tag: {"added": added, "removed": removed} for tag, added, removed in differences.by_tag()}
     return orjson.dumps(

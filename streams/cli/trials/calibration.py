@@ -40,7 +40,7 @@ class Trial:
 
 
 def plans(providers: Sequence[str], cores: int) -> Iterator[Plan]:
-    """Give the plans worth measuring on a machine.
+    """The plans worth measuring on a machine.
 
     Args:
         providers: ONNX Runtime's execution providers.
@@ -74,14 +74,14 @@ async def measure(
 
 
 def best(trials: Sequence[Trial]) -> Trial:
-    """Give the trial whose plan to take."""
+    """The trial whose plan to take."""
     fastest = max(trial.images_per_second for trial in trials)
     close = [trial for trial in trials if trial.images_per_second >= _ABOUT_AS_FAST * fastest]
     return min(close, key=lambda trial: (trial.plan.max_batch, trial.plan.threads, -trial.images_per_second))
 
 
 async def _keep_busy(pool: TaggerPool, plan: Plan, photos: Sequence[bytes], seconds: float) -> float:
-    """Give the images per second of a backlog that is never empty."""
+    """Images per second of a backlog that is never empty."""
     end = time.perf_counter() + seconds
     done = 0
 
@@ -100,7 +100,7 @@ async def _keep_busy(pool: TaggerPool, plan: Plan, photos: Sequence[bytes], seco
 
 
 async def _lone(pool: TaggerPool, photos: Sequence[bytes]) -> float:
-    """Give the median milliseconds of images that come one at a time."""
+    """Median milliseconds of images that come one at a time."""
     found = []
     for photo in (*photos, *photos)[: max(_LEAST_LATENCIES, len(photos))]:
         started = time.perf_counter()

@@ -36,7 +36,7 @@ class _Photos:
     every_tag: bool
 
     def truth(self, tagger: Tagger, files: Sequence[str]) -> Truth:
-        """Say what is true of some of them."""
+        """What is true of some of them."""
         implied = implied_tags(tagger.vocabulary.entries, tagger.vocabulary.classes)
         named = [self.named[file] for file in files]
         return truth_of(named, implied, every_tag=self.every_tag, only=self.only)

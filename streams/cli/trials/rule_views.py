@@ -20,7 +20,7 @@ def verdicts_table(photo: str, rules: str, ruling: Ruling, failed: Mapping[str, 
 
 
 def as_json(photo: str, rules: str, ruling: Ruling, failed: Mapping[str, str]) -> dict[str, Any]:
-    """Give the same for programs."""
+    """What became of each tag, for programs."""
     add_ons = {add_on: [_verdict(each) for each in judged] for add_on, judged in ruling.verdicts.items()}
     return {
         "photo": photo,

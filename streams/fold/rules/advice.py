@@ -42,7 +42,7 @@ def _unknown_tags(rules: RuleSet, known: set[str], where: str) -> Iterator[str]:
 
 
 def _own_names(rules: RuleSet) -> set[str]:
-    """Give the names that the rules themselves bring."""
+    """The names that the rules themselves bring."""
     return {*rules.rename.values(), *(parent for parents in rules.parents.values() for parent in parents)}
 
 

@@ -191,7 +191,7 @@ class _AddOnRules:
 
 
 def _ancestors(parents: Mapping[str, Sequence[str]], tag: str) -> list[str]:
-    """Give a tag's parents, then theirs, each once."""
+    """A tag's parents, then theirs, each once."""
     found = dict.fromkeys(parents[tag])
     waiting = list(found)
     while waiting:

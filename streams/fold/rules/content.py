@@ -80,7 +80,7 @@ class RulesFile(RuleSet, frozen=True, forbid_unknown_fields=True, kw_only=True):
     add_on: dict[str, RuleSet] = {}
 
     def of(self, add_on: str) -> RuleSet:
-        """Give what holds for an add-on: its section, and what that leaves to the top level.
+        """What holds for an add-on: its section, and what that leaves to the top level.
 
         `max_tags` is the section's alone: the top level's counts the tags of all add-ons together.
         """
@@ -97,13 +97,13 @@ class RulesFile(RuleSet, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 def content_hash(rules: RulesFile) -> str:
-    """Give a short hash of what the rules say, however the file is written: 12 hexadecimal digits."""
+    """A short hash of what the rules say, however the file is written: 12 hexadecimal digits."""
     canonical = msgspec.json.encode(rules, order="deterministic")
     return hashlib.sha256(canonical).hexdigest()[:12]
 
 
 def rules_bytes(path: Path) -> bytes:
-    """Give what is in a rules file.
+    """Read what is in a rules file.
 
     Raises:
         RulesError: It cannot be read.
@@ -145,7 +145,7 @@ def parse_rules(raw: bytes, path: Path) -> RulesFile:
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:
-    """Give the known name that somebody who wrote `name` most likely meant."""
+    """The known name that somebody who wrote `name` most likely meant."""
     lowered = {each.lower(): each for each in known}
     found = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
     return lowered[found[0]] if found else None
@@ -209,7 +209,7 @@ def _shown(value: object) -> str:
 
 
 def quoted(name: str) -> str:
-    """Give a key as TOML writes it."""
+    """A key as TOML writes it."""
     bare = name.isascii() and name.replace("_", "").replace("-", "").isalnum()
     return name if bare else f'"{name}"'
 
@@ -252,7 +252,7 @@ def _named(rules: RuleSet) -> Iterator[tuple[str, str]]:
 
 
 def _cycle(parents: Mapping[str, Sequence[str]]) -> list[str]:
-    """Give a circle of parents, its first tag also last; empty where there is none."""
+    """A circle of parents, its first tag also last; empty where there is none."""
     finished: set[str] = set()
     for start in parents:
         path, waiting = [start], [iter(parents[start])]

@@ -16,7 +16,7 @@ LEAST_DEAD = 1024  # below that the dead do no harm
 
 
 def is_due(library: Library) -> bool:
-    """Tell whether more than half of the slots are dead."""
+    """Whether more than half of the slots are dead."""
     return library.tick > max(LEAST_DEAD, library.live)
 
 
@@ -44,7 +44,7 @@ class Compaction:
             new.slots.setdefault(partition, {})[key] = slot
 
     def finish(self) -> Library:
-        """Repeat what has changed since the view was made; give the new library."""
+        """Repeat what has changed since the view was made; return the new library."""
         old, new = self.library, self._new
         for slot in self._view.died_since().tolist():
             new.put(old.partition[slot], old.keys[slot], None)

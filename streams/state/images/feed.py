@@ -35,7 +35,7 @@ class Match(NamedTuple):
 def feed(
     view: View, weights: Mapping[str, float], *, user: str, limit: int, seen: Collection[str] = ()
 ) -> list[Match]:
-    """Give the best matches: so many, or fewer if their tags are too long for one answer.
+    """The best matches: so many, or fewer if their tags are too long for one answer.
 
     Args:
         view: The library.

@@ -8,9 +8,9 @@ import asyncio
 
 from streams.fold.rows import ImageKey
 from streams.state.images.compaction import Compaction, is_due
+from streams.state.images.indexed_row import indexed_image
 from streams.state.images.library import Library
 from streams.state.images.loading import ImageLoading
-from streams.state.images.searched import searched
 from streams.state.images.view import View
 from streams.state.loading import Loading
 
@@ -35,7 +35,7 @@ class ImageIndex:
         """Take in the change of a row; a listener of `streams.state.partition.PartitionState`."""
         if table != TABLE:
             return
-        image = None if new is None else searched(new)
+        image = None if new is None else indexed_image(new)
         tenant = ImageKey.decode(key).tenant
         if image is not None or tenant in self.libraries:
             self._held(tenant).put(partition, key, image)
@@ -55,7 +55,7 @@ class ImageIndex:
         return library
 
     def view(self, tenant: str) -> View:
-        """Give the present state of a tenant's library."""
+        """The present state of a tenant's library."""
         return View(self.libraries.get(tenant) or Library())
 
     async def compact(self) -> None:

@@ -93,7 +93,7 @@ class Library:
 
     @property
     def live(self) -> int:
-        """Give the number of images."""
+        """The number of images."""
         return len(self.keys) - self.tick
 
     def put(self, partition: int, key: str, image: Image | None) -> None:
@@ -109,7 +109,7 @@ class Library:
             slots[key] = self._append(partition, key, image)
 
     def append_many(self, partition: int, batch: Batch, tags: NDArray[np.int32], by_tag: ByTag) -> int:
-        """Append images that the partition does not have yet; give the slot of the first.
+        """Append images that the partition does not have yet; return the slot of the first.
 
         What `slots` knows of them, the caller adds.
 
@@ -134,7 +134,7 @@ class Library:
         return first
 
     def tag_numbers(self, names: Sequence[str]) -> NDArray[np.int32]:
-        """Give the numbers of different tags, new ones if need be."""
+        """The numbers of different tags, new ones if need be."""
         numbers = self.tags.numbers(names)
         self.counts.extend(np.zeros(len(self.tags.names) - self.counts.size, np.int32))
         return numbers
@@ -152,7 +152,7 @@ class Library:
 
     @property
     def nbytes(self) -> int:
-        """Give the memory that the columns take; names, keys and dictionaries come on top."""
+        """Bytes of memory that the columns take; names, keys and dictionaries come on top."""
         columns: list[Column | Segment | Postings] = [
             self.at,
             self.owner,

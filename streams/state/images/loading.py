@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.times import LEAST_MOMENT, MOST_MOMENT
+from schemas.times import MAX_DATETIME_MS, MIN_DATETIME_MS
 from streams.fold.rows import split_tenants
 from streams.state.columns import Column
+from streams.state.images.indexed_row import IndexedRow, confidences, decode_indexed_row
 from streams.state.images.library import CONFIDENCE_STEPS, NOBODY, Batch, ByTag, Library
-from streams.state.images.searched import SearchedRow, confidences, read_searched
 from streams.state.numbering import Names, Numbering, order_of
 
 Numbers = NDArray[np.int32]
@@ -40,7 +40,7 @@ class ImageLoading:
 
     def take(self, keys: Sequence[str], rows: Sequence[bytes]) -> None:
         """Take some of the rows."""
-        images = [*map(read_searched, rows)]
+        images = [*map(decode_indexed_row, rows)]
         for tenant, places, _ in split_tenants(keys):
             alive = [place for place in places if not images[place].deleted]
             if alive:
@@ -73,11 +73,11 @@ class _Images:
         self._confidences = Column.empty(np.uint16)
         self._by_tag = ByTag(np.empty(0, np.uint32), np.empty(0, np.uint16), np.empty(0, np.intp))
 
-    def take(self, keys: Sequence[str], images: Sequence[SearchedRow]) -> None:
+    def take(self, keys: Sequence[str], images: Sequence[IndexedRow]) -> None:
         tags = [*chain.from_iterable([image.tags for image in images])]
         found = np.fromiter(chain.from_iterable(map(confidences, images)), np.float64, len(tags))
         self._keys += keys
-        self._at.extend(np.clip([image.at for image in images], LEAST_MOMENT, MOST_MOMENT))
+        self._at.extend(np.clip([image.at for image in images], MIN_DATETIME_MS, MAX_DATETIME_MS))
         self._owners.extend(self._users.numbers([image.user for image in images]))
         self._lengths.extend([len(image.tags) for image in images])
         self._numbers.extend(self._tags.numbers(tags))
@@ -113,7 +113,7 @@ class _Images:
 def _numbered(
     number: Callable[[Sequence[str]], Numbers], names: Sequence[Any]
 ) -> Generator[None, None, Numbers]:
-    """Give the numbers of different names, some per step."""
+    """The numbers of different names, some per step."""
     found = np.empty(len(names), np.int32)
     for start in range(0, len(names), _NAMES_PER_STEP):
         lot = slice(start, start + _NAMES_PER_STEP)

@@ -4,32 +4,32 @@ from collections.abc import Iterable
 
 from schemas.answers.images import AssignedTag, TagChange, TagEdit, TagOrigin
 from schemas.results import Cause, ModelInfo
-from schemas.times import moment
+from schemas.times import utc_datetime
 from schemas.uploads import UploadType
-from streams.fold.history import tags_of
+from streams.fold.history import decode_sources
 from streams.fold.people import ADDED, OWN, PEOPLE, Decision
 from streams.state.images.rows import Change, ImageRow
 
 
 def assigned_tags(row: ImageRow) -> list[AssignedTag]:
-    """Give an image's tags with their origins."""
+    """An image's tags with their origins."""
     confidences = {add_on: dict(scores) for add_on, scores in row.scores.items()}
     tags = zip(row.tags, row.by, strict=True)
     return [AssignedTag(tag, sources, _origins(row, tag, sources, confidences)) for tag, sources in tags]
 
 
 def tag_edits(row: ImageRow) -> list[TagEdit]:
-    """Give what people said of an image's tags, the tags that they took away too; oldest first."""
+    """What people said of an image's tags, the tags that they took away too; oldest first."""
     decisions = [(tag, Decision(*decision)) for tag, decision in row.people.tags.items()]
     ordered = sorted(decisions, key=lambda item: (item[1].at, item[1].offset, item[0]))
     return [
-        TagEdit(tag, decision.kind == ADDED, moment(decision.at), decision.who, _edit(decision))
+        TagEdit(tag, decision.kind == ADDED, utc_datetime(decision.at), decision.who, _edit(decision))
         for tag, decision in ordered
     ]
 
 
 def tag_changes(row: ImageRow) -> list[TagChange]:
-    """Give what changed an image's tags, oldest first, with the add-ons that looked and what they gave."""
+    """What changed an image's tags, oldest first, with the add-ons that looked and what they gave."""
     return [_change(change) for change in row.history]
 
 
@@ -37,7 +37,7 @@ def _change(change: Change) -> TagChange:
     taggers = {add_on: ModelInfo(*model) for add_on, model in change.models.items()}
     is_old = change.model is not None
     return TagChange(
-        moment(change.at),
+        utc_datetime(change.at),
         Cause(*change.cause),
         ModelInfo(*change.model) if change.model is not None else next(iter(taggers.values()), None),
         change.added,
@@ -45,7 +45,7 @@ def _change(change: Change) -> TagChange:
         change.rules,
         change.by,
         taggers,
-        {} if is_old else tags_of(change.added, change.places, taggers),
+        {} if is_old else decode_sources(change.added, change.places, taggers),
     )
 
 

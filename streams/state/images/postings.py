@@ -41,13 +41,13 @@ class Segment:
         return cls(slots, confidences, begins, ends)
 
     def of(self, tag: int) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
-        """Give a tag's slots and confidences."""
+        """A tag's slots and confidences."""
         place = slice(self.begins[tag], self.ends[tag]) if tag < len(self.begins) else slice(0)
         return self.slots[place], self.confidences[place]
 
     @property
     def nbytes(self) -> int:
-        """Give the memory that it takes."""
+        """Bytes of memory that it takes."""
         return self.slots.nbytes + self.confidences.nbytes + self.begins.nbytes + self.ends.nbytes
 
 
@@ -74,13 +74,13 @@ class Postings:
         self._size = size + 1
 
     def view(self) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:
-        """Give the slots and confidences that there are now."""
+        """The slots and confidences that there are now."""
         size = self._size  # before the arrays: they are never shorter than a size seen earlier
         return self._slots[:size], self._confidences[:size]
 
     @property
     def nbytes(self) -> int:
-        """Give the memory that they take."""
+        """Bytes of memory that they take."""
         return self._slots.nbytes + self._confidences.nbytes
 
     def _grow(self) -> None:

@@ -30,7 +30,7 @@ class RelatedTag(NamedTuple):
 def related_tags(
     view: View, tag: str, *, limit: int, min_both: int = 1, order: str = BY_LIFT
 ) -> list[RelatedTag] | None:
-    """Give the tags that come with a tag on at least `min_both` images; None where no image has it.
+    """The tags that come with a tag on at least `min_both` images; None where no image has it.
 
     The measures are those of association rules: Brin, Motwani, Ullman, Tsur, "Dynamic itemset counting and
     implication rules for market basket data", SIGMOD 1997. Lift overrates rare tags: the floor is against

@@ -59,7 +59,7 @@ _decode_address = msgspec.json.Decoder(_Address).decode
 
 
 def find_image(states: Mapping[int, State], tenant: str, public_id: str) -> tuple[int, ImageRow] | None:
-    """Give an image's row and the partition that has it.
+    """An image's row and the partition that has it.
 
     Records that were published under another key than their image may have put it into several partitions;
     the newest row is given.
@@ -71,7 +71,7 @@ def find_image(states: Mapping[int, State], tenant: str, public_id: str) -> tupl
 
 
 def find_url(states: Mapping[int, State], partition: int, key: str) -> str | None:
-    """Give an image's address; None where it is not kept, or where the image has gone meanwhile."""
+    """An image's address; None where it is not kept, or where the image has gone meanwhile."""
     state = states.get(partition)
     row = None if state is None else state.rows[TABLE].get(key)
     return None if row is None else _decode_address(row).url

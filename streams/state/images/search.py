@@ -56,11 +56,11 @@ class ImageQuery:
 
     @property
     def wants_tags(self) -> bool:
-        """Tell whether a tag is wanted: only then do images match with a confidence."""
+        """Whether a tag is wanted: only then do images match with a confidence."""
         return bool(self.all_of or self.any_of)
 
 
-class Place(NamedTuple):
+class SortKey(NamedTuple):
     """Where an image stands in an order: higher ranks first, equal ones by key, then by partition."""
 
     rank: int
@@ -71,7 +71,7 @@ class Place(NamedTuple):
 class Hit(NamedTuple):
     """An image that matches; `confidence` is that of the wanted tags, None where none is."""
 
-    place: Place
+    place: SortKey
     at: int
     user: str | None
     confidence: float | None
@@ -86,8 +86,8 @@ class Page(NamedTuple):
     more: bool
 
 
-def search(view: View, query: ImageQuery, *, limit: int, after: Place | None = None) -> Page:
-    """Give the hits that come after a place: so many, or fewer if their tags are too long for one page.
+def search(view: View, query: ImageQuery, *, limit: int, after: SortKey | None = None) -> Page:
+    """The hits that come after a place: so many, or fewer if their tags are too long for one page.
 
     The order does not depend on what else is in the library. So a reader who goes on after the last hit sees
     every matching image once, whichever others come, change or go meanwhile; an image that itself changes
@@ -98,7 +98,7 @@ def search(view: View, query: ImageQuery, *, limit: int, after: Place | None = N
     chosen = _first(view, slots, ranks, limit + 1, after)
     found = (
         Hit(
-            Place(int(ranks[n]), view.library.keys[slots[n]], int(view.partition[slots[n]])),
+            SortKey(int(ranks[n]), view.library.keys[slots[n]], int(view.partition[slots[n]])),
             int(view.at[slots[n]]),
             view.user_of(int(slots[n])),
             int(confidences[n]) / CONFIDENCE_STEPS if query.wants_tags else None,
@@ -111,7 +111,7 @@ def search(view: View, query: ImageQuery, *, limit: int, after: Place | None = N
 
 
 def fitting(found: Iterable[T], size: Callable[[T], int]) -> list[T]:
-    """Give the first of what was found, as far as it fits a page, and the very first in any case.
+    """The first of what was found, as far as it fits a page, and the very first in any case.
 
     An image may have a thousand long tags, and a page a thousand images: together hundreds of megabytes.
     """
@@ -126,12 +126,12 @@ def fitting(found: Iterable[T], size: Callable[[T], int]) -> list[T]:
 
 
 def tags_size(tags: Tags) -> int:
-    """Give about how many characters tags take in an answer."""
+    """About how many characters tags take in an answer."""
     return sum(len(name) + _AROUND_A_TAG for name, _ in tags)
 
 
 def newest(view: View, slots: Slots, number: int) -> Slots:
-    """Give the newest of some slots, in no order; of those of one moment any."""
+    """The newest of some slots, in no order; of those of one moment any."""
     if len(slots) <= number:
         return slots
     at = view.at.take(slots)
@@ -141,7 +141,7 @@ def newest(view: View, slots: Slots, number: int) -> Slots:
 
 
 def nth_greatest(values: NDArray[Any], number: int) -> Any:  # noqa: ANN401 - an element of `values`
-    """Give the n-th greatest of at least so many values.
+    """The n-th greatest of at least so many values.
 
     A sample tells where to look, so that only the few greatest are put in order.
     """
@@ -154,7 +154,7 @@ def nth_greatest(values: NDArray[Any], number: int) -> Any:  # noqa: ANN401 - an
 
 
 def _matching(view: View, query: ImageQuery) -> tuple[Slots, Confidences]:
-    """Give the slots that match and the confidences of their wanted tags, 0 where none is."""
+    """The slots that match and the confidences of their wanted tags, 0 where none is."""
     least = math.ceil(round(query.min_confidence * CONFIDENCE_STEPS, 6))
     found = _wanted(view, query, least)
     if found is None:
@@ -176,7 +176,7 @@ def _matching(view: View, query: ImageQuery) -> tuple[Slots, Confidences]:
 
 
 def _wanted(view: View, query: ImageQuery, least: int) -> tuple[Slots, Confidences] | None:
-    """Give the slots, dead ones too, that have the wanted tags; None where a tag rules all out."""
+    """The slots, dead ones too, that have the wanted tags; None where a tag rules all out."""
     required = [view.tag(name) for name in query.all_of]
     some = [tag for name in query.any_of if (tag := view.tag(name)) is not None]
     if None in required or (query.any_of and not some):
@@ -200,7 +200,7 @@ def _wanted(view: View, query: ImageQuery, least: int) -> tuple[Slots, Confidenc
 
 
 def _union(view: View, tags: list[int], least: int) -> tuple[Slots, Confidences]:
-    """Give the slots that have one of the tags, and the best confidence of those."""
+    """The slots that have one of the tags, and the best confidence of those."""
     if len(tags) == 1:
         return view.postings(tags[0], least)
     spread = _spread(view, tags, least)
@@ -209,7 +209,7 @@ def _union(view: View, tags: list[int], least: int) -> tuple[Slots, Confidences]
 
 
 def _spread(view: View, tags: list[int], least: int) -> Confidences:
-    """Give by slot the best confidence of some tags, 0 where there is none."""
+    """By slot the best confidence of some tags, 0 where there is none."""
     spread = np.zeros(view.size, np.uint16)
     for tag in tags:
         slots, confidences = view.postings(tag, least)
@@ -224,8 +224,8 @@ def _ranks(view: View, slots: Slots, confidences: Confidences | None) -> Ranks:
     return ranks
 
 
-def _first(view: View, slots: Slots, ranks: Ranks, number: int, after: Place | None) -> list[int]:
-    """Give the indices of the first so many slots after a place, in order."""
+def _first(view: View, slots: Slots, ranks: Ranks, number: int, after: SortKey | None) -> list[int]:
+    """The indices of the first so many slots after a place, in order."""
 
     def place(n: int) -> tuple[int, str, int]:
         return (-int(ranks[n]), view.library.keys[slots[n]], int(view.partition[slots[n]]))

@@ -40,35 +40,35 @@ class View:
         self._confidences: NDArray[np.uint16] = library.confidences.view()
 
     def all_slots(self) -> Slots:
-        """Give every live slot."""
+        """Every live slot."""
         return np.flatnonzero(self._death >= self.tick)
 
     def alive(self, slots: Slots) -> Mask:
-        """Tell which slots are alive."""
+        """Which slots are alive."""
         alive: Mask = self._death.take(slots) >= self.tick
         return alive
 
     def died_since(self) -> Slots:
-        """Give the slots of this view that died after it was made. For the library's own thread."""
+        """The slots of this view that died after it was made. For the library's own thread."""
         death = self.library.death.view()[: self.size]
         return np.flatnonzero((death >= self.tick) & (death != ALIVE))
 
     def tag(self, name: str) -> int | None:
-        """Give a tag's number; None where no image ever had it."""
+        """A tag's number; None where no image ever had it."""
         number = self.library.tags.ids.get(name)
         return number if number is not None and number < len(self.counts) else None
 
     def user(self, name: str) -> int | None:
-        """Give a user's number; None where no image ever was theirs."""
+        """A user's number; None where no image ever was theirs."""
         return self.library.users.ids.get(name)
 
     def count(self, name: str) -> int:
-        """Give how many images have a tag."""
+        """How many images have a tag."""
         tag = self.tag(name)
         return 0 if tag is None else int(self.counts[tag])
 
     def postings(self, tag: int, least: int = 0) -> tuple[Slots, NDArray[np.uint16]]:
-        """Give the slots, dead ones too, that have a tag, and its confidences of at least `least`."""
+        """The slots, dead ones too, that have a tag, and its confidences of at least `least`."""
         parts = [segment.of(tag) for segment in self._segments]
         late = self.library.postings.get(tag)
         if late is not None:
@@ -84,7 +84,7 @@ class View:
         return places[enough], confidences[enough]
 
     def tags_of(self, slots: Slots) -> tuple[Slots, NDArray[np.uint32], NDArray[np.uint16]]:
-        """Give all tags of some slots: how many each slot has, their numbers, their confidences."""
+        """All tags of some slots: how many each slot has, their numbers, their confidences."""
         begin = self._first[slots].astype(np.int64)
         lengths = self._first[slots + 1] - begin
         ends = np.cumsum(lengths)
@@ -92,7 +92,7 @@ class View:
         return lengths, self._tag_ids[places], self._confidences[places]
 
     def described_tags(self, slot: int) -> list[tuple[str, float]]:
-        """Give the tags of a slot by name, with their confidences, in the image's order."""
+        """The tags of a slot by name, with their confidences, in the image's order."""
         place = slice(int(self._first[slot]), int(self._first[slot + 1]))
         names = self.library.tags.names
         confidences = self._confidences[place].tolist()
@@ -102,6 +102,6 @@ class View:
         ]
 
     def user_of(self, slot: int) -> str | None:
-        """Give the user of a slot."""
+        """The user of a slot."""
         owner = int(self.owner[slot])
         return None if owner == NOBODY else self.library.users.names[owner]

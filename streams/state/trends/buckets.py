@@ -84,20 +84,20 @@ class Tally:
                 self.add(tag, number)
 
     def get(self, tag: int) -> int:
-        """Give a tag's number; in any thread."""
+        """A tag's number; in any thread."""
         cells = self._cells
         if isinstance(cells, dict):
             return cells.get(tag, 0)
         return cells[tag] if tag < len(cells) else 0
 
     def get_many(self, tags: Numbers) -> Numbers:
-        """Give the numbers of tags, none of which is beyond those that were added to."""
+        """The numbers of tags, none of which is beyond those that were added to."""
         if self.array is not None:
             return self.array[tags]
         return np.fromiter(map(self.get, tags.tolist()), np.int32, len(tags))
 
     def pairs(self) -> Pairs:
-        """Give tags and numbers; from a dictionary they are kept until it changes."""
+        """Tags and numbers; from a dictionary they are kept until it changes."""
         cells = self._cells
         if not isinstance(cells, dict):
             numbers = np.asarray(cells)
@@ -175,7 +175,7 @@ class BucketCounts:
                 self.held_tally(add_on).add(tag, more)
 
     def held_tally(self, add_on: str | None) -> Tally:
-        """Give the uses of an add-on, from now on kept if they were not; None stands for all together."""
+        """The uses of an add-on, from now on kept if they were not; None stands for all together."""
         if add_on is None:
             return self.uses
         tally = self.by.get(add_on)
@@ -184,5 +184,5 @@ class BucketCounts:
         return tally
 
     def tally(self, add_on: str | None) -> Tally | None:
-        """Give the uses of an add-on, if it has any; None stands for all together."""
+        """The uses of an add-on, if it has any; None stands for all together."""
         return self.uses if add_on is None else self.by.get(add_on)

@@ -61,7 +61,7 @@ class _Names:
         return chain.from_iterable(self._runs)
 
     def since(self, start: str) -> Iterator[str]:
-        """Give those that do not come before `start`."""
+        """Those that do not come before `start`."""
         place = self._place(start)
         for run in self._runs[place : place + 1]:
             yield from run[bisect_left(run, start) :]
@@ -93,7 +93,7 @@ class _Names:
             del self._runs[place]
 
     def _place(self, name: str) -> int:
-        """Give the run where a name is, or would be."""
+        """The run where a name is, or would be."""
         return max(bisect_right(self._runs, name, key=_first) - 1, 0)
 
 
@@ -116,7 +116,7 @@ class TenantTrends:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether no row is left."""
+        """Whether no row is left."""
         return not self._buckets
 
     def move(self, bucket: Bucket, tag: str, old: bytes | None, new: bytes | None) -> None:
@@ -136,7 +136,7 @@ class TenantTrends:
             self._starts[bucket.window].remove(bucket.start)
 
     def held_bucket(self, bucket: Bucket) -> BucketCounts:
-        """Give a bucket, from now on kept if it was not."""
+        """A bucket, from now on kept if it was not."""
         counts = self._buckets.get(bucket)
         if counts is None:
             counts = self._buckets[bucket] = BucketCounts()
@@ -144,7 +144,7 @@ class TenantTrends:
         return counts
 
     def numbers(self, tags: Sequence[str]) -> Numbers:
-        """Give the places of all tags of a partition that is loaded in arrays, new ones if need be.
+        """The places of all tags of a partition that is loaded in arrays, new ones if need be.
 
         Each is taken to have a row of all time there, before that is counted: so nobody takes it off the list
         meanwhile.
@@ -200,18 +200,18 @@ class TenantTrends:
         return {add_on: uses for add_on, uses in sorted(total.items()) if uses}
 
     def knows(self, tag: str) -> bool:
-        """Tell whether any image has the tag."""
+        """Whether any image has the tag."""
         return self.count(tag, [ALL_TIME]) > 0
 
     def seen(self, tag: str) -> tuple[int | None, int | None]:
-        """Give the earliest and the latest event time that was counted for a tag, in milliseconds."""
+        """The earliest and the latest event time that was counted for a tag, in milliseconds."""
         key = TrendKey(self._tenant, *ALL_TIME, tag).encode()
         found = [_read_seen(row) for row in self._sketches.rows_of(key) if row is not None]
         first = min((row.first for row in found if row.first is not None), default=None)
         return first, max((row.last for row in found if row.last is not None), default=None)
 
     def begin(self) -> int | None:
-        """Give the start of the oldest bucket, as precisely as hours tell, in seconds; None without any."""
+        """Start of the oldest bucket, as precisely as hours tell, in seconds; None without any."""
         days, hours = self._starts.get("day", []), self._starts.get("hour", [])
         if not days:
             return hours[0] if hours else None
@@ -219,7 +219,7 @@ class TenantTrends:
         return hours[place] if place < len(hours) and hours[place] < days[0] + _DAY else days[0]
 
     def bounds(self, tag: str, window: str) -> tuple[int, int] | None:
-        """Give the starts in seconds of a tag's oldest and newest bucket of a window; None without any."""
+        """Starts in seconds of a tag's oldest and newest bucket of a window; None without any."""
         number = self._ids.get(tag, len(self.tags))
         starts = self._starts.get(window, [])
 
@@ -230,11 +230,11 @@ class TenantTrends:
         return None if oldest is None else (oldest, next(filter(used, reversed(starts))))
 
     def top(self, counts: Counts, limit: int) -> list[Ranked]:
-        """Give the most used tags, equal ones by name."""
+        """The most used tags, equal ones by name."""
         return [Ranked(self.tags[tag], int(counts[tag])) for tag in self.best(counts, limit)]
 
     def best(self, values: NDArray[np.int64] | NDArray[np.float64], limit: int) -> list[int]:
-        """Give the places of the greatest values above zero, greatest first, equal ones by tag."""
+        """The places of the greatest values above zero, greatest first, equal ones by tag."""
         places = np.flatnonzero(values > 0)
         if len(places) > limit:
             bar = np.partition(values[places], len(places) - limit)[len(places) - limit]
@@ -246,7 +246,7 @@ class TenantTrends:
         return sure + [self._ids[tag] for tag in nsmallest(limit - len(sure), equal)]
 
     def top_by_uploaders(self, counts: Counts, buckets: Sequence[Bucket], limit: int) -> list[Ranked]:
-        """Give the tags with the most distinct uploaders, equal ones by name. For any thread.
+        """The tags with the most distinct uploaders, equal ones by name. For any thread.
 
         Tags are walked by descending uses. A tag has no more uploaders than uses, so once `limit` tags are
         found and the next one's uses are below the least of them, the rest cannot be better (Fagin's

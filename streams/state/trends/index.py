@@ -46,7 +46,7 @@ class TrendIndex:
         return TrendLoading(self._held)
 
     def tenant(self, name: str = _NO_TENANT) -> TenantTrends:
-        """Give a tenant's counts; those of an unknown one are empty."""
+        """A tenant's counts; those of an unknown one are empty."""
         return self._tenants.get(name) or TenantTrends(name, self._sketches)
 
     def _held(self, tenant: str) -> TenantTrends:

@@ -101,7 +101,7 @@ class _Cells:
                 done = 0
 
     def _runs(self) -> Iterator[tuple[int, int, slice]]:
-        """Give bucket, add-on and place of each array's counts."""
+        """Bucket, add-on and place of each array's counts."""
         begins = [*self._begins.tolist(), self._columns[0].size]
         for array, begin, end in zip(self._arrays.tolist(), begins, begins[1:], strict=False):
             yield *divmod(array, len(self._add_ons.names)), slice(begin, end)

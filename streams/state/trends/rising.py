@@ -93,7 +93,7 @@ def recency(
     expected: Floats,
     half_life: float,
 ) -> Floats:
-    """Give the share of each tag's surplus that is left.
+    """The share of each tag's surplus that is left.
 
     Args:
         counts: Uses in each block.
@@ -144,7 +144,7 @@ def find_candidates(
 def pick(
     trends: TenantTrends, candidates: Candidates, buckets: list[Bucket], least: int, limit: int
 ) -> list[Rising]:
-    """Give the best candidates that have at least `least` distinct uploaders. For any thread.
+    """The best candidates that have at least `least` distinct uploaders. For any thread.
 
     An image without a user has no uploader: where none is known, the uses alone decide.
     """
@@ -164,7 +164,7 @@ def pick(
 
 
 def _in_order(trends: TenantTrends, ranks: Floats, number: int) -> Iterator[int]:
-    """Give places by descending rank, sorting no more of them than are taken."""
+    """Places by descending rank, sorting no more of them than are taken."""
     done = 0
     while done < len(order := trends.best(ranks, number)):
         yield from order[done:]

@@ -64,7 +64,7 @@ class UploaderSketches:
         return round(estimate)
 
     def rows_of(self, key: str) -> Rows:
-        """Give a key's rows."""
+        """The rows of a key, one per partition; None where a partition has none."""
         return tuple([state.rows[TABLE].get(key) for state in self._states.values()])
 
     def _merged(self, key: TrendKey, version: int) -> datasketches.hll_sketch | None:

@@ -91,11 +91,11 @@ class UserIndex:
         return self._places.setdefault(place, place)  # one number for all users, not one each
 
     def knows(self, tenant: str, user: str) -> bool:
-        """Tell whether a user has interests."""
+        """Whether a user has interests."""
         return user in self._users.get(tenant, {})
 
     def interests(self, tenant: str, user: str, *, now_day: int, half_life_days: float) -> list[Interest]:
-        """Give a user's interests, strongest first, equal ones by tag.
+        """A user's interests, strongest first, equal ones by tag.
 
         A tag weighs the sum, over the days, of its images times 2 ** (-age in days / half-life); days that
         are still to come count like today.
@@ -117,12 +117,12 @@ class UserIndex:
         return sorted(found, key=lambda interest: (-interest.weight, interest.tag))
 
     def rows(self, tenant: str, users: Iterable[str]) -> dict[str, Rows]:
-        """Give the rows of users as they are now and will be; no rows: the user has gone."""
+        """The rows of users as they are now and will be; no rows: the user has gone."""
         known = self._users.get(tenant, {})
         return {user: known.get(user, {}) for user in users}
 
     def take_touched(self, tenant: str) -> set[str]:
-        """Give the users that changed since this was asked last."""
+        """Take the users that changed since they were taken last."""
         return self._touched.pop(tenant, set())
 
     def touch(self, tenant: str, users: Iterable[str]) -> None:
@@ -130,7 +130,7 @@ class UserIndex:
         self._touched.setdefault(tenant, set()).update(users)
 
     def touched_tenants(self) -> list[str]:
-        """Give the tenants whose users changed since they were taken last."""
+        """The tenants whose users changed since they were taken last."""
         return list(self._touched)
 
 
@@ -152,7 +152,7 @@ class _UserLoading:
 
 
 def read_days(rows: Rows) -> Iterable[tuple[int, dict[str, int]]]:
-    """Give the images by tag of each day; a day comes once per partition. Safe in any thread."""
+    """Read the images by tag of each day; a day comes once per partition. Safe in any thread."""
     for place, row in list(rows.items()):
         yield place >> _PARTITION_BITS, _decode(row).t
 
@@ -168,10 +168,10 @@ def read_tags(users: Mapping[str, Rows]) -> Tags:
 
 
 def decay(age_days: int, half_life_days: float) -> float:
-    """Give what is left of a weight of 1."""
+    """What is left of a weight of 1."""
     return float(2.0 ** -min(age_days / half_life_days, _NOTHING_LEFT))
 
 
 def decays(ages: NDArray[np.int64], half_life_days: float) -> NDArray[np.float64]:
-    """Give what is left of weights of 1, by their ages in days."""
+    """What is left of weights of 1, by their ages in days."""
     return np.exp2(-np.minimum(ages / half_life_days, _NOTHING_LEFT))

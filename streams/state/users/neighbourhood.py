@@ -62,11 +62,11 @@ class Neighbourhood:
 
     @classmethod
     def empty(cls, now: float) -> "Neighbourhood":
-        """Give that of nobody."""
+        """The neighbourhood of nobody."""
         return cls(now, [], Names(), csr_array((0, 0)))
 
     def similar(self, weights: Mapping[str, float], *, user: str, limit: int, tags: int) -> list[SimilarUser]:
-        """Give the users most similar to a profile, equal ones by name.
+        """The users most similar to a profile, equal ones by name.
 
         Args:
             weights: The profile by tag, of any length.
@@ -88,7 +88,7 @@ class Neighbourhood:
         ]
 
     def without(self, users: frozenset[str]) -> Profiles:
-        """Give the profiles of all but some users."""
+        """The profiles of all but some users."""
         kept = [row for row, user in enumerate(self.users) if user not in users]
         if len(kept) == len(self.users):
             return Profiles(self.users, self.matrix)

@@ -37,7 +37,7 @@ class Neighbours:
         self.made: Neighbourhood | None = None
 
     async def neighbourhood(self, now: float, *, wait: bool) -> Neighbourhood:
-        """Give what there is.
+        """The neighbourhood as it was made last.
 
         Args:
             now: Seconds since the epoch.
@@ -96,7 +96,7 @@ class AllNeighbours:
         self._tenants: dict[str, Neighbours] = {}
 
     def of(self, tenant: str) -> Neighbours:
-        """Give those of a tenant."""
+        """The neighbours in a tenant."""
         neighbours = self._tenants.get(tenant)
         if neighbours is None:
             neighbours = self._tenants[tenant] = Neighbours(self.index, tenant, self._half_life_days)

@@ -6,7 +6,7 @@ from typing import Protocol
 import msgspec
 
 from schemas.answers.trends import Health, PartitionState
-from schemas.times import moment
+from schemas.times import utc_datetime
 from streams.tag.rules_watch import RulesWatch
 from streams.web.api.routes import NoParameters, Reply, Route
 
@@ -102,5 +102,5 @@ def for_strangers(answer: msgspec.Struct | Reply) -> msgspec.Struct | Reply:
 def _state(unit: Unit) -> PartitionState:
     state, end = unit.state, unit.end_offset
     lag = None if end is None else max(end - state.next_offset, 0)
-    at = None if state.event_time is None else moment(state.event_time)
+    at = None if state.event_time is None else utc_datetime(state.event_time)
     return PartitionState(unit.partition, unit.is_ready, state.next_offset, lag, at)

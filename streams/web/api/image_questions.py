@@ -10,7 +10,7 @@ import msgspec
 from schemas.names import MAX_NAME
 from streams.fold.rows import ImageKey
 from streams.state.images.related_tags import BY_BOTH, BY_LIFT
-from streams.state.images.search import CONFIDENT, NEWEST, ImageQuery, Place
+from streams.state.images.search import CONFIDENT, NEWEST, ImageQuery, SortKey
 from streams.web.access.errors import BadQuestionError
 from streams.web.api.cursors import CursorPart, cursor, encode_cursor
 from streams.web.api.parameters import NAME, Kind, Limit, Parameter, Tenant, number, one_of, whole_number
@@ -98,7 +98,7 @@ class ImagesQuestion:
             raise BadQuestionError(f"invalid_{name}", message)
         return query
 
-    def after(self) -> Place | None:
+    def after(self) -> SortKey | None:
         """Give where the page begins.
 
         Raises:
@@ -113,9 +113,9 @@ class ImagesQuestion:
                 "cursor is of another question; repeat that one's parameters, limit aside, or leave it out"
             )
             raise BadQuestionError("invalid_cursor", message)
-        return Place(rank, ImageKey(self.tenant, str(public_id)).encode(), partition)
+        return SortKey(rank, ImageKey(self.tenant, str(public_id)).encode(), partition)
 
-    def cursor_of(self, last: Place) -> str:
+    def cursor_of(self, last: SortKey) -> str:
         """Give the cursor behind a page's last image. The tenant is not in it: the question names that."""
         public_id = ImageKey.decode(last.key).public_id
         return encode_cursor((self.fingerprint(), last.rank, public_id, last.partition))

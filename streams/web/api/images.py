@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from schemas.answers.images import FoundImage, FoundImages, ImageState, RelatedTag, RelatedTags
 from schemas.answers.trends import Window
 from schemas.results import Cause, ModelInfo, ScoredTag
-from schemas.times import moment
+from schemas.times import utc_datetime
 from streams.fold.rows import ImageKey, State
 from streams.state.images.index import ImageIndex
 from streams.state.images.origins import assigned_tags, tag_changes, tag_edits
@@ -82,7 +82,7 @@ class ImageRoutes:
             **common,
             public_id=question.public_id,
             user_id=row.user,
-            uploaded_at=moment(row.at),
+            uploaded_at=utc_datetime(row.at),
             version=row.version,
             url=row.url,
             deleted=row.deleted,
@@ -125,7 +125,7 @@ class ImageRoutes:
         place = hit.place
         return FoundImage(
             public_id=ImageKey.decode(place.key).public_id,
-            uploaded_at=moment(hit.at),
+            uploaded_at=utc_datetime(hit.at),
             user_id=hit.user,
             url=find_url(self._states, place.partition, place.key),
             confidence=hit.confidence,
@@ -145,5 +145,5 @@ def _model(model: tuple[str, str] | None) -> ModelInfo | None:
 def _window(question: ImagesQuestion) -> Window:
     if question.since is None and question.until is None:
         return ALWAYS
-    start, end = (None if at is None else moment(at) for at in (question.since, question.until))
+    start, end = (None if at is None else utc_datetime(at) for at in (question.since, question.until))
     return Window("range", start, end)

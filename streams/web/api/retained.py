@@ -20,11 +20,11 @@ class Clocked(Protocol):
     """A partition's state; see `streams.state.partition.PartitionState`."""
 
     @property
-    def mark(self) -> int:
+    def stream_time(self) -> int:
         """Give the partition's clock in milliseconds."""
 
 
-class KeptBuckets:
+class RetainedBuckets:
     """Tells by the partition whose clock is the most advanced: it has let go of the most."""
 
     def __init__(self, retention: Retention, states: Mapping[int, Clocked]) -> None:
@@ -33,7 +33,7 @@ class KeptBuckets:
 
     def has(self, bucket: Bucket) -> bool:
         """Tell whether every partition keeps a bucket."""
-        return self._retention.keeps(*bucket, self._mark)
+        return self._retention.keeps(*bucket, self._stream_time)
 
     def require(self, name: str, span: Span, buckets: Iterable[Bucket]) -> None:
         """Refuse to count what is not kept.
@@ -46,8 +46,8 @@ class KeptBuckets:
         Raises:
             UnknownError: A bucket is gone. The message names the setting, and what can be asked instead.
         """
-        mark = self._mark
-        gone = next((bucket for bucket in buckets if not self._retention.keeps(*bucket, mark)), None)
+        stream_time = self._stream_time
+        gone = next((bucket for bucket in buckets if not self._retention.keeps(*bucket, stream_time)), None)
         if gone is not None:
             days, when = getattr(self._retention, gone.window), _told(gone.start, "%Y-%m-%dT%H:%M")
             raise UnknownError(
@@ -63,8 +63,8 @@ class KeptBuckets:
         return "ask for a later one"
 
     @property
-    def _mark(self) -> int:
-        return max((state.mark for state in self._states.values()), default=0)
+    def _stream_time(self) -> int:
+        return max((state.stream_time for state in self._states.values()), default=0)
 
 
 def _told(seconds: int, form: str) -> str:

@@ -15,7 +15,7 @@ from schemas.answers.trends import (
     TagSeries,
     TopTags,
 )
-from schemas.times import moment
+from schemas.times import utc_datetime
 from streams.fold.rows import ALL, WINDOW_SECONDS
 from streams.fold.uploaders import RELATIVE_STANDARD_ERROR
 from streams.state.trends.buckets import Bucket
@@ -26,7 +26,7 @@ from streams.web.access.errors import BadQuestionError, UnknownError
 from streams.web.api.baselines import baseline_of, blocks_of
 from streams.web.api.cursors import encode_cursor
 from streams.web.api.freshness import Freshness, not_found, provenance
-from streams.web.api.retained import KeptBuckets
+from streams.web.api.retained import RetainedBuckets
 from streams.web.api.routes import Route
 from streams.web.api.trend_questions import (
     PREVIOUS,
@@ -45,11 +45,13 @@ MAX_POINTS = 1500
 class TrendRoutes:
     """Answers from an index. A window some of whose counts are no longer kept gets a reason, and no count."""
 
-    def __init__(self, index: TrendIndex, freshness: Freshness, clock: Clock, kept: KeptBuckets) -> None:
+    def __init__(
+        self, index: TrendIndex, freshness: Freshness, clock: Clock, retained: RetainedBuckets
+    ) -> None:
         self._index = index
         self._freshness = freshness
         self._clock = clock
-        self._kept = kept
+        self._retained = retained
 
     def routes(self) -> list[Route]:
         """Give the routes."""
@@ -151,8 +153,8 @@ class TrendRoutes:
             by_add_on=trends.by_add_on(tag, buckets),
             uploaders=min(trends.uploaders(tag, buckets), total),
             uploaders_error=RELATIVE_STANDARD_ERROR,
-            first_seen=None if first is None else moment(first),
-            last_seen=None if last is None else moment(last),
+            first_seen=None if first is None else utc_datetime(first),
+            last_seen=None if last is None else utc_datetime(last),
         )
 
     def _points(
@@ -164,7 +166,9 @@ class TrendRoutes:
         for step in [question.step] if question.step else steps[steps.index(span.step) :]:
             told = self._all_time(trends.bounds(tag, step), now, step) if span.is_all else _within(span, step)
             parts = told.steps(step)
-            points = [Point(moment(part.start * 1000), trends.count(tag, part.buckets())) for part in parts]
+            points = [
+                Point(utc_datetime(part.start * 1000), trends.count(tag, part.buckets())) for part in parts
+            ]
             if span.is_all or sum(point.count for point in points) == total:
                 return step, points
         message = f"counts by {question.step} are no longer kept for all of this window; say a longer step"
@@ -214,20 +218,20 @@ class TrendRoutes:
     def _buckets(self, name: str, span: Span) -> list[Bucket]:
         """Give the buckets of a span that a parameter asks for, if all of them are kept."""
         buckets = span.buckets()
-        self._kept.require(name, span, buckets)
+        self._retained.require(name, span, buckets)
         return buckets
 
     def _blocks(self, span: Span, now: float) -> list[Block]:
         """Give the blocks that a window is weighed by: one, where its steps are no longer kept."""
         blocks = blocks_of(span, now)
-        if all(self._kept.has(bucket) for block in blocks for bucket in block.buckets):
+        if all(self._retained.has(bucket) for block in blocks for bucket in block.buckets):
             return blocks
         return [Block(span.buckets(), span.start, span.until(now).end)]
 
     def _begin(self, trends: TenantTrends) -> int | None:
         """Give where the counts begin, by the day where not all of its hours are kept."""
         begin = trends.begin()
-        if begin is None or self._kept.has(Bucket("hour", begin)):
+        if begin is None or self._retained.has(Bucket("hour", begin)):
             return begin
         return begin // DAY * DAY
 
@@ -242,7 +246,7 @@ class TrendRoutes:
         end = (int(max(now, newest)) // length + 1) * length
         start = max(int(oldest) // length * length, end - MAX_POINTS * length)
         starts = range(start, end + 1, length)
-        place = bisect_left(starts, True, key=lambda start: self._kept.has(Bucket(step, start)))
+        place = bisect_left(starts, True, key=lambda start: self._retained.has(Bucket(step, start)))
         return Span(ALL, starts[min(place, len(starts) - 1)], end, step)
 
 

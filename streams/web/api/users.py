@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from schemas.answers.users import FeedImage, Interest, SimilarUser, SimilarUsers, UserFeed, UserInterests
-from schemas.times import moment
+from schemas.times import utc_datetime
 from streams.fold.rows import ImageKey, State
 from streams.state.images.feed import CANDIDATES, TOP_TAGS, Match, feed
 from streams.state.images.index import ImageIndex
@@ -153,7 +153,7 @@ class UserRoutes:
             user_id=user,
             method=COSINE,
             half_life_days=self._half_life_days,
-            profiles_as_of=moment(int(around.made_at * 1000)),
+            profiles_as_of=utc_datetime(int(around.made_at * 1000)),
             profiles_age_seconds=round(max(now - around.made_at, 0.0), 3),
             users=[SimilarUser(*each) for each in found],
         )
@@ -201,7 +201,7 @@ class UserRoutes:
     def _feed_image(self, match: Match) -> FeedImage:
         return FeedImage(
             public_id=ImageKey.decode(match.key).public_id,
-            uploaded_at=moment(match.at),
+            uploaded_at=utc_datetime(match.at),
             user_id=match.user,
             url=find_url(self._states, match.partition, match.key),
             score=match.score,

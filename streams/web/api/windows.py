@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from schemas.answers.trends import Window
-from schemas.times import moment
+from schemas.times import utc_datetime
 from streams.fold.rows import ALL, WINDOW_SECONDS, bucket_start
 from streams.state.trends.buckets import ALL_TIME, Bucket
 from streams.web.api.parameters import Kind
@@ -65,7 +65,7 @@ class Span:
         """Give it as answers do."""
         if self.is_all:
             return Window(self.name, None, None)
-        return Window(self.name, moment(self.start * 1000), moment(self.end * 1000))
+        return Window(self.name, utc_datetime(self.start * 1000), utc_datetime(self.end * 1000))
 
 
 def _cover(start: int, end: int) -> Iterator[Bucket]:

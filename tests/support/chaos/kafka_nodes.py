@@ -33,7 +33,7 @@ class KafkaNodes:
 
     @property
     def bootstrap_servers(self) -> str:
-        """Give the addresses for clients."""
+        """The addresses for clients."""
         return ",".join(node.bootstrap_servers for node in self._nodes)
 
     def start(self) -> None:

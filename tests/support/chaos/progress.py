@@ -37,17 +37,17 @@ class Progress:
 
     @property
     def folded(self) -> int:
-        """Give the uploads that are folded in."""
+        """The uploads that are folded in."""
         return sum(self._next.values())
 
     @property
     def retries(self) -> int:
-        """Give the uploads that wait for busy sources."""
+        """The uploads that wait for busy sources."""
         return len(self._retries)
 
     @property
     def lags(self) -> list[int]:
-        """Give the uploads that wait in each partition."""
+        """The uploads that wait in each partition."""
         return [self._lag(number) for number in range(self._cluster.partitions)]
 
     def note_published(self, partition: int, offset: int) -> None:
@@ -57,7 +57,7 @@ class Progress:
         self._ends[partition] = max(self._ends.get(partition, 0), offset + 1)
 
     def look(self, *, broker_up: bool) -> list[str]:
-        """Give what is to be said of partitions that have come to a standstill, or move again."""
+        """What is to be said of partitions that have come to a standstill, or move again."""
         said = []
         for partition in range(self._cluster.partitions):
             if not broker_up or self._lag(partition) == 0:

@@ -26,7 +26,7 @@ from support.judge.audit import Verdict, audit
 from support.judge.oracle import KEPT_MINUTES, look_at
 from support.judge.workload import Message, Workload
 
-from streams.app.exit import EXIT_DOOMED
+from streams.app.exit import EXIT_RESTART
 
 DRAIN_SECONDS = 240.0
 SWEEP_SECONDS = 60.0  # a unit looks for expired rows that often, and a transaction takes some of them
@@ -42,7 +42,7 @@ class Broker(Protocol):
 
     @property
     def bootstrap_servers(self) -> str:
-        """Give the addresses for clients."""
+        """The addresses for clients."""
 
     def start(self) -> None:
         """Start what does not run."""
@@ -197,7 +197,7 @@ class Chaos:
             if worker in self._killed and code == -signal.SIGKILL:
                 self._killed.discard(worker)
                 absence = self._dice.choice((0.0, 0.0, _BACKOFF, _LONG_ABSENCE))
-            elif code == EXIT_DOOMED:
+            elif code == EXIT_RESTART:
                 self.dooms += 1
                 self._note(f"worker {worker} ended itself: {self._last_critical(worker)}")
             elif code in {-signal.SIGKILL, -signal.SIGTERM, 0}:  # by hand, or for want of memory
@@ -236,7 +236,7 @@ class Chaos:
             await producer.stop()
 
     async def _held_back(self) -> bool:
-        """Wait while too many uploads do; tell whether that was ever so."""
+        """Wait while too many uploads do; return whether that was ever so."""
         while self.published - self.progress.folded > self._plan.backlog:
             self._was_held_back = True
             await asyncio.sleep(_BACKOFF)
@@ -323,7 +323,7 @@ def _environment(hosts: list[str], plan: Plan) -> dict[str, str]:
 
 
 def steady_port() -> int:
-    """Give a free port that no outgoing connection is given while its owner is down: see RFC 6056."""
+    """A free port that no outgoing connection is given while its owner is down: see RFC 6056."""
     while True:
         port = random.randint(15_000, 30_000)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):

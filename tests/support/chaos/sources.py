@@ -30,7 +30,7 @@ class PhotoServer:
 
     @contextlib.asynccontextmanager
     async def run(self) -> AsyncIterator[list[str]]:
-        """Serve; give scheme, host and port of each."""
+        """Serve; return scheme, host and port of each."""
         app = web.Application()
         app.router.add_get("/{path:.*}", self._answer)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)

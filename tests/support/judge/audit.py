@@ -42,11 +42,11 @@ class Verdict(Findings):
 
     @property
     def exact(self) -> bool:
-        """Tell whether everything is as it must be."""
+        """Whether everything is as it must be."""
         return not self.lost and not self.duplicates and not any(self.differences.values())
 
     def lines(self) -> Iterable[str]:
-        """Give the report, the first few differences of each kind."""
+        """The report, the first few differences of each kind."""
         yield "compared " + ", ".join(f"{number} {kind}" for kind, number in self.checked.items())
         for kind, found in self.differences.items():
             if found:

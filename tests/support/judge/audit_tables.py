@@ -35,13 +35,13 @@ class Findings:
 
 
 def differing(must: dict[str, Any], is_: dict[str, Any]) -> str:
-    """Say in which fields two rows differ."""
+    """In which fields two rows differ."""
     names = sorted(name for name in must.keys() | is_.keys() if must.get(name) != is_.get(name))
     return "; ".join(f"{name} is {is_.get(name)!r:.300}, must be {must.get(name)!r:.300}" for name in names)
 
 
 async def read_tables(cluster: Cluster, partition: int) -> Rows:
-    """Give the rows of a partition."""
+    """The rows of a partition."""
     found: Rows = {table: {} for table in TABLES}
     for table, rows in found.items():
         encoded: dict[str, tuple[int, bytes]] = {}
@@ -67,8 +67,9 @@ def compare_tables(
         swept: Whether rows of expired buckets must be gone; otherwise they are left aside.
     """
     where = f"partition {partition}"
-    position = {name: rows["meta"]["@offset"].get(name, 0) for name in ("next", "mark", "at", "late")}
-    findings.check("positions", where, {name: getattr(expected, name) for name in position}, position)
+    must = {"next": expected.next, "mark": expected.stream_time, "at": expected.at, "late": expected.late}
+    position = {name: rows["meta"]["@offset"].get(name, 0) for name in must}
+    findings.check("positions", where, must, position)
     for table in ("images", "trends", "interests"):
         for key, row in rows[table].items():
             if row["o"] >= expected.next:
@@ -121,7 +122,7 @@ def _image_row(tenant: str, image: Image) -> Row:
 
 
 def _people(image: Image) -> Row:
-    """Give what an image's row has of what people said, as far as there is anything."""
+    """What an image's row has of what people said, as far as there is anything."""
     said = {tag: ["+" if said.wanted else "-", *said[1:4], *said.id] for tag, said in image.said.items()}
     unwanted = {} if image.deleted else image.unwanted
     hidden = {tag: names for tag, names in image.found.items() if tag in unwanted}
@@ -137,7 +138,7 @@ def _kept_trends(expected: Partition, rows: dict[str, Row], *, swept: bool) -> d
     return {
         key: rows[key]
         for key, place in decoded.items()
-        if expected.kept.window(place.window, place.start, expected.mark)
+        if expected.kept.window(place.window, place.start, expected.stream_time)
     }
 
 
@@ -147,7 +148,7 @@ def _kept_interests(expected: Partition, rows: dict[str, Row], *, swept: bool) -
     return {
         key: row
         for key, row in rows.items()
-        if expected.kept.interest(InterestKey.decode(key).day, expected.mark)
+        if expected.kept.interest(InterestKey.decode(key).day, expected.stream_time)
     }
 
 

@@ -142,7 +142,7 @@ class Image:
 
     @property
     def sources(self) -> dict[str, list[str]]:
-        """Give the image's tags with where they are from: of people, with the image, from add-ons."""
+        """The image's tags with where they are from: of people, with the image, from add-ons."""
         if self.deleted:
             return {}
         wanted = sorted((said.at, tag) for tag, said in self.said.items() if said.wanted)
@@ -156,11 +156,11 @@ class Image:
 
     @property
     def unwanted(self) -> set[str]:
-        """Give the tags that people took away."""
+        """The tags that people took away."""
         return {tag for tag, said in self.said.items() if not said.wanted}
 
     def places(self) -> Iterable[tuple[str, int, str]]:
-        """Give window, bucket and tag of everything that the image counts in."""
+        """Window, bucket and tag of everything that the image counts in."""
         for tag in self.sources:
             yield "all", 0, tag
             for window, length in WINDOW_MS.items():
@@ -191,15 +191,15 @@ class Kept:
     day: float = 800.0
     interests: float = 365.0
 
-    def window(self, window: str, start: int, mark: int) -> bool:
-        """Tell whether a bucket counts when the partition's clock shows `mark`."""
+    def window(self, window: str, start: int, stream_time: int) -> bool:
+        """Whether a bucket counts when the partition's clock shows `stream_time`."""
         if window == "all":
             return True
-        return start * 1000 + WINDOW_MS[window] + getattr(self, window) * DAY_MS > mark
+        return start * 1000 + WINDOW_MS[window] + getattr(self, window) * DAY_MS > stream_time
 
-    def interest(self, day: int, mark: int) -> bool:
-        """Tell whether a day of interests counts when the partition's clock shows `mark`."""
-        return (day + 1 + self.interests) * DAY_MS > mark
+    def interest(self, day: int, stream_time: int) -> bool:
+        """Whether a day of interests counts when the partition's clock shows `stream_time`."""
+        return (day + 1 + self.interests) * DAY_MS > stream_time
 
 
 class Partition:
@@ -215,7 +215,7 @@ class Partition:
         self.results: list[Result] = []
         self.updates: list[Update] = []
         self.letters: list[Letter] = []
-        self.next = self.mark = self.at = self.late = 0
+        self.next = self.stream_time = self.at = self.late = 0
         self.ever: dict[TrendKey, Trend] = defaultdict(Trend)  # withdrawn images included
         self.kept = kept or Kept()
         self._look = look
@@ -223,7 +223,7 @@ class Partition:
     def apply(self, source: Source) -> None:
         """Apply the next event."""
         self.next = source.offset + 1
-        self.mark = max(self.mark, source.timestamp)
+        self.stream_time = max(self.stream_time, source.timestamp)
         try:
             event = read(source)
             self.at = max(self.at, self._handle(event, source.offset))
@@ -248,7 +248,7 @@ class Partition:
         return 0 if event.type == RETAGGED else event.at
 
     def _retagged(self, event: Event, old: Image | None, offset: int) -> Image | None:
-        """Give the image after a re-tag: model and rules are the same, so it finds what was found before."""
+        """The image after a re-tag: model and rules are the same, so it finds what was found before."""
         if old is None:
             raise BadEvent("unknown_image")
         if old.deleted or old.cause[:2] == list(event.id):
@@ -256,7 +256,7 @@ class Partition:
         return Image(**{**vars(old), "offset": offset, "cause": [*event.id, event.type]})
 
     def _edited(self, event: Event, old: Image | None, offset: int) -> Image | None:
-        """Give the image after a person's edit; None where it has come before."""
+        """The image after a person's edit; None where it has come before."""
         if old and event.id in old.edits:
             return None
         forgotten = old is not None and old.said_since is not None and event.at < old.said_since
@@ -334,7 +334,7 @@ class Partition:
         before = {place: (old.sources[place[2]], old.user) for place in old.places()} if old else {}
         for window, start, tag in new.places():
             trend = self.ever[key[0], window, start, tag]
-            if not self.kept.window(window, start, self.mark):
+            if not self.kept.window(window, start, self.stream_time):
                 self.late += before.get((window, start, tag)) != (new.sources[tag], new.user)
             else:
                 trend.see(new.at)
@@ -345,7 +345,7 @@ class Partition:
         found: dict[TrendKey, Trend] = defaultdict(Trend)
         for (tenant, _), image in self.images.items():
             for window, start, tag in image.places():
-                if self.kept.window(window, start, self.mark):
+                if self.kept.window(window, start, self.stream_time):
                     trend = found[tenant, window, start, tag]
                     trend.n += 1
                     trend.by.update(image.sources[tag])
@@ -358,13 +358,13 @@ class Partition:
         found: dict[InterestKey, Counter[str]] = defaultdict(Counter)
         for (tenant, _), image in self.images.items():
             day = image.at // DAY_MS
-            if image.user and image.sources and self.kept.interest(day, self.mark):
+            if image.user and image.sources and self.kept.interest(day, self.stream_time):
                 found[tenant, image.user, day].update(image.sources.keys())
         return dict(found)
 
 
 def is_older(event: Event, image: Image) -> bool:
-    """Tell whether the image is known in a newer state: by version where both have one, then by time."""
+    """Whether the image is known in a newer state: by version where both have one, then by time."""
     version = event.data.get("version")
     if version is not None and image.version is not None and version != image.version:
         return bool(version < image.version)
@@ -372,12 +372,12 @@ def is_older(event: Event, image: Image) -> bool:
 
 
 def ranked(photo: Photo) -> list[list[Any]]:
-    """Give tags with their confidences, best first."""
+    """Tags with their confidences, best first."""
     return [[tag, photo[tag]] for tag in sorted(photo, key=lambda tag: (-photo[tag], tag))]
 
 
 def assigned(photo: Photo, event: Event) -> dict[str, list[str]]:
-    """Give the tags that add-ons assign, each with those add-ons: all of them see the same here."""
+    """The tags that add-ons assign, each with those add-ons: all of them see the same here."""
     least = 1.0 if event.threshold is None else event.threshold
     return {tag: list(event.add_ons) for tag, confidence in ranked(photo) if confidence > least}
 
@@ -397,14 +397,14 @@ def note_change(event: Event, old: Image | None, new: Image, told: dict[str, Any
 
 
 def difference(old: Image | None, new: Image) -> tuple[list[str], list[str]]:
-    """Give the tags that came and those that went."""
+    """The tags that came and those that went."""
     before = list(old.sources) if old else []
     added = [tag for tag in new.sources if tag not in before]
     return added, [tag for tag in before if tag not in new.sources]
 
 
 def result_content(event: Event, photo: Photo, tags: list[str]) -> dict[str, Any]:
-    """Give the fields of a categorization that follow from the events."""
+    """The fields of a categorization that follow from the events."""
     data = [{"tag": tag, "confidence": confidence} for tag, confidence in ranked(photo)]
     model = dict(zip(("name", "version"), MODEL, strict=True))
     content = {
@@ -498,7 +498,7 @@ def _milliseconds(text: str) -> int:
 
 
 def look_at(url: str, photo_host: str) -> Photo:
-    """Give the tags in a photo of a chaos test, as the stub tagger will.
+    """The tags in a photo of a chaos test, as the stub tagger will find them.
 
     Raises:
         BadEvent: There is no such photo.
@@ -518,6 +518,6 @@ def look_at(url: str, photo_host: str) -> Photo:
 
 
 def result_identity(kind: str, cause: Id, add_ons: Iterable[str], model: str) -> str:
-    """Give the id that a result must carry, however often it is made."""
+    """The id that a result must carry, however often it is made."""
     text = "\x1f".join((kind, *cause, ",".join(add_ons), model))
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -94,11 +94,11 @@ class Workload:
         return self._event(number, key, now, at=now - self._dice.randint(4, 30) * HOUR_MS)
 
     def _ancient(self, number: int, key: bytes, now: int) -> Message:
-        """Give an event that some of its buckets, or all, are too late for."""
+        """An event that some of its buckets, or all, are too late for."""
         return self._event(number, key, now, at=now - self._dice.choice((2, 33, 370, 900)) * DAY_MS)
 
     def _conflict(self, number: int, key: bytes, now: int) -> Message:
-        """Give a version that is higher, equal or lower, independent of the event time."""
+        """A version that is higher, equal or lower, independent of the event time."""
         version = max((self._past(key).version or 3) + self._dice.randint(-2, 2), 0)
         return self._event(
             number, key, now, at=now - self._dice.randint(-3, 5) * HOUR_MS // 2, version=version
@@ -108,7 +108,7 @@ class Workload:
         return self._event(number, key, now, at=now, type="image.deleted", url=None)
 
     def _update(self, number: int, key: bytes, now: int) -> Message:
-        """Give an update without a URL: the last known one counts, and without one it is a dead letter."""
+        """An update without a URL: the last known one counts, and without one it is a dead letter."""
         return self._event(number, key, now, at=now, type="image.update", url=None)
 
     def _repeat(self, number: int, key: bytes, now: int) -> Message:
@@ -119,11 +119,11 @@ class Workload:
         return self._dice.choice(events)._replace(timestamp=now)
 
     def _busy(self, number: int, _key: bytes, now: int) -> Message:
-        """Give an event that is worked on later. The time of its image does not expire meanwhile."""
+        """An event that is worked on later. The time of its image does not expire meanwhile."""
         return self._from_host(number, now, f"{self._dice.choice(self._busy_hosts)}%s?{number}")
 
     def _fetched(self, number: int, _key: bytes, now: int) -> Message:
-        """Give an event that may come late: its worker may be killed while it waits for the source."""
+        """An event that may come late: its worker may be killed while it waits for the source."""
         return self._from_host(number, now, f"{self._photo_host}%s")
 
     def _from_host(self, number: int, now: int, url: str) -> Message:
@@ -132,7 +132,7 @@ class Workload:
         return self._event(number, key, now, at=self._end, url=url % photo_path(self._photo()), tenant=None)
 
     def _edit(self, number: int, key: bytes, now: int, **given: Any) -> Message:  # noqa: ANN401
-        """Give a person's edit, now or as it comes late; it may contradict another one, or the tagger."""
+        """A person's edit, now or as it comes late; it may contradict another one, or the tagger."""
         dice = self._dice
         tags = dice.sample(TAGS[:12] if dice.random() < 0.8 else TAGS, dice.randint(1, 4))
         added = dice.randint(0, len(tags))
@@ -143,18 +143,18 @@ class Workload:
         return self._event(number, key, now, **(kind | edit | given))
 
     def _retag(self, number: int, key: bytes, now: int) -> Message:
-        """Give a re-tag that finds what is known already; it leaves time, owner and people's words alone."""
+        """A re-tag that finds what is known already; it leaves time, owner and people's words alone."""
         mode = self._dice.choice(("rules", "model", None))
         return self._event(number, key, now, at=now, type="image.retag", url=None, retag=mode)
 
     def _edit_fetched(self, number: int, key: bytes, now: int) -> Message:
-        """Give the only edit of an image whose upload may wait still: several might change places."""
+        """The only edit of an image whose upload may wait still: several might change places."""
         if not self._waiting:
             return self._edit(number, key, now)
         return self._edit(number, self._waiting.pop(), now, at=self._end, tenant=None)
 
     def _update_fetched(self, number: int, key: bytes, now: int) -> Message:
-        """Give the only update of such an image, which needs the URL of the upload."""
+        """The only update of such an image, which needs the URL of the upload."""
         if not self._waiting:
             return self._update(number, key, now)
         given = {"type": "image.update", "url": None, "at": self._end, "tenant": None}
@@ -187,7 +187,7 @@ class Workload:
         return message
 
     def _enveloped(self, event_id: str, data: dict[str, Any]) -> tuple[bytes, Headers]:
-        """Give the value and the headers in one of the three encodings."""
+        """The value and the headers in one of the three encodings."""
         encoding = self._dice.random()
         if encoding < 0.7:
             named = encoding < 0.65 or data["public_id"].startswith(BUSY)
@@ -246,10 +246,10 @@ def _is_update(message: Message) -> bool:
 
 
 def photo_path(photo: bytes) -> str:
-    """Give the path under which a server must answer with these bytes."""
+    """The path under which a server must answer with these bytes."""
     return f"/photo/{base64.urlsafe_b64encode(photo).decode()}"
 
 
 def photo_at(path: str) -> bytes | None:
-    """Give the bytes behind a path, or None where it is not there."""
+    """The bytes behind a path, or None where it is not there."""
     return base64.urlsafe_b64decode(path.removeprefix("/photo/")) if path.startswith("/photo/") else None

@@ -15,14 +15,14 @@ from typing import TypeVar
 _Result = TypeVar("_Result")
 
 
-class OwnThreads:
+class DedicatedThreads:
     """Runs at most `limit` calls at once, those that nobody waits for any more included."""
 
     def __init__(self, limit: int) -> None:
         self._free = asyncio.Semaphore(limit)
 
     async def run(self, call: Callable[[], _Result]) -> _Result:
-        """Give what a call returns, or raise what it raises.
+        """Return what a call returns, or raise what it raises.
 
         Raises:
             OSError: The machine has no thread left.

@@ -13,7 +13,7 @@ from streams.cli.local.embedded_broker import EmbeddedBroker
 
 
 @dataclass(frozen=True)
-class Place:
+class Testbed:
     """What everybody uses.
 
     Attributes:
@@ -34,16 +34,16 @@ class Place:
 
     @property
     def threads(self) -> int:
-        """Give how many threads whoever is measured decodes and infers with."""
+        """How many threads whoever is measured decodes and infers with."""
         return len(self.cores) if self.cores else available_cores()
 
     def cpu_seconds(self) -> dict[str, float]:
-        """Give the CPU time that the servers have taken so far."""
+        """The CPU time that the servers have taken so far."""
         return {"broker": cpu_seconds(*self.broker_pids), "image_server": cpu_seconds(self.server_pid)}
 
 
 @asynccontextmanager
-async def open_place(*, pinned: bool = False, photos: Path | None = None) -> AsyncIterator[Place]:
+async def open_testbed(*, pinned: bool = False, photos: Path | None = None) -> AsyncIterator[Testbed]:
     """Start the servers.
 
     Args:
@@ -59,7 +59,7 @@ async def open_place(*, pinned: bool = False, photos: Path | None = None) -> Asy
         before = set(children(os.getpid()))
         with EmbeddedBroker(Path(folder) / "kafka", 0) as broker:
             try:
-                yield Place(
+                yield Testbed(
                     bootstrap=broker.bootstrap_servers,
                     server=f"http://127.0.0.1:{port}",
                     folder=Path(folder),

@@ -1,4 +1,4 @@
-"""What a source's answer, or its lack of one, means for the upload."""
+"""What a source's response, or its lack of one, means for the upload."""
 
 import re
 import time
@@ -16,7 +16,7 @@ _COMPRESSIONS = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress"
 
 
 def redirect_target(response: httpx.Response) -> str:
-    """Give the URL that a redirect leads to.
+    """The URL that a redirect leads to.
 
     Raises:
         SourceGoneError: There is none.
@@ -29,7 +29,7 @@ def redirect_target(response: httpx.Response) -> str:
         raise SourceGoneError("invalid_url", message) from error
 
 
-def check_answer(response: httpx.Response) -> None:
+def check_response(response: httpx.Response) -> None:
     """Let only those answers pass whose body is the image.
 
     Raises:

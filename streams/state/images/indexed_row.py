@@ -5,14 +5,14 @@ from itertools import chain, repeat
 
 import msgspec
 
-from schemas.times import LEAST_MOMENT, MOST_MOMENT
+from schemas.times import MAX_DATETIME_MS, MIN_DATETIME_MS
 from streams.fold.people import OWN, PEOPLE
 from streams.state.images.library import CONFIDENCE_STEPS, Image
 
 _CERTAIN = frozenset({OWN, PEOPLE})
 
 
-class SearchedRow(msgspec.Struct, gc=False):
+class IndexedRow(msgspec.Struct, gc=False):
     """The fields of an image's row that are searched."""
 
     at: int
@@ -23,25 +23,25 @@ class SearchedRow(msgspec.Struct, gc=False):
     deleted: bool = False
 
 
-read_searched = msgspec.json.Decoder(SearchedRow).decode
+decode_indexed_row = msgspec.json.Decoder(IndexedRow).decode
 
 
-def searched(row: bytes) -> Image | None:
+def indexed_image(row: bytes) -> Image | None:
     """Read from an image's row what is searched; None if it is deleted.
 
     Raises:
         msgspec.MsgspecError: It is no image's row.
     """
-    image = read_searched(row)
+    image = decode_indexed_row(row)
     if image.deleted:
         return None
     steps = [max(1, round(confidence * CONFIDENCE_STEPS)) for confidence in confidences(image)]
     tags = list(zip(image.tags, steps, strict=True))
-    return Image(min(max(image.at, LEAST_MOMENT), MOST_MOMENT), image.user, tags)
+    return Image(min(max(image.at, MIN_DATETIME_MS), MAX_DATETIME_MS), image.user, tags)
 
 
-def confidences(image: SearchedRow) -> Iterable[float]:
-    """Give the confidence of each tag.
+def confidences(image: IndexedRow) -> Iterable[float]:
+    """The confidence of each tag.
 
     A tag that came with the image, that people gave it, or that no add-on gave a score, is certain.
     """
@@ -54,7 +54,7 @@ def confidences(image: SearchedRow) -> Iterable[float]:
 
 
 def _best_scores(add_ons: Sequence[list[tuple[str, float]]]) -> dict[str, float]:
-    """Give the highest score of each tag; an add-on names a tag once."""
+    """The highest score of each tag; an add-on names a tag once."""
     best = dict(add_ons[0]) if add_ons else {}
     for scores in add_ons[1:]:
         for tag, confidence in scores:

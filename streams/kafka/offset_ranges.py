@@ -1,4 +1,4 @@
-"""A stretch of a topic that has an end: what was committed between a moment and now, oldest first."""
+"""Ranges of offsets in a topic, with an end: what was committed between a moment and now, oldest first."""
 
 import time
 from collections import deque
@@ -18,10 +18,10 @@ _MAX_RECORDS = 500
 
 
 @dataclass(frozen=True)
-class TopicSpan:
+class OffsetRanges:
     """Offsets of a topic by partition: from where, and before which.
 
-    Reading the same span twice gives the same records, whatever was published meanwhile.
+    Reading the same ranges twice gives the same records, whatever was published meanwhile.
     """
 
     topic: str
@@ -29,8 +29,10 @@ class TopicSpan:
     ends: dict[int, int]
 
 
-async def measure(connection: KafkaConnection, topic: str, since: int | None = None) -> TopicSpan:
-    """Find the span of a topic up to now.
+async def find_offset_ranges(
+    connection: KafkaConnection, topic: str, since: int | None = None
+) -> OffsetRanges:
+    """Find the offset ranges of a topic up to now.
 
     Args:
         connection: How to reach Kafka.
@@ -48,15 +50,17 @@ async def measure(connection: KafkaConnection, topic: str, since: int | None = N
                 place: max(starts[place], found[place].offset) if found[place] else ends[place]
                 for place in places
             }
-        return TopicSpan(
+        return OffsetRanges(
             topic,
             {place.partition: start for place, start in starts.items()},
             {place.partition: end for place, end in ends.items()},
         )
 
 
-async def read(connection: KafkaConnection, span: TopicSpan) -> AsyncGenerator[Record, None]:
-    """Give a span's records by Kafka's timestamps as far as each partition's order allows.
+async def read_offset_ranges(
+    connection: KafkaConnection, ranges: OffsetRanges
+) -> AsyncGenerator[Record, None]:
+    """Read the records of ranges by Kafka's timestamps as far as each partition's order allows.
 
     Only a few fetches' worth of records is in memory. Use `contextlib.aclosing` around it.
 
@@ -64,7 +68,7 @@ async def read(connection: KafkaConnection, span: TopicSpan) -> AsyncGenerator[R
         KafkaTimeoutError: The cluster stopped answering.
     """
     async with consuming(connection) as consumer:
-        merge = _Merge(consumer, span)
+        merge = _Merge(consumer, ranges)
         while (record := await merge.next()) is not None:
             yield record
 
@@ -72,19 +76,19 @@ async def read(connection: KafkaConnection, span: TopicSpan) -> AsyncGenerator[R
 class _Merge:
     """The partitions' records as one stream: the oldest of their next records comes next."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, span: TopicSpan) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, ranges: OffsetRanges) -> None:
         self._consumer = consumer
         self._ends = {
-            TopicPartition(span.topic, partition): end
-            for partition, end in span.ends.items()
-            if span.starts[partition] < end
+            TopicPartition(ranges.topic, partition): end
+            for partition, end in ranges.ends.items()
+            if ranges.starts[partition] < end
         }
         self._unread = set(self._ends)
         self._queues: dict[TopicPartition, deque[Record]] = {place: deque() for place in self._ends}
         if self._ends:
             consumer.assign(list(self._ends))
         for place in self._ends:
-            consumer.seek(place, span.starts[place.partition])
+            consumer.seek(place, ranges.starts[place.partition])
 
     async def next(self) -> Record | None:
         deadline = time.monotonic() + STALLED_AFTER
@@ -97,7 +101,7 @@ class _Merge:
         return min(heads, key=lambda queue: queue[0].timestamp).popleft() if heads else None
 
     async def _fill(self, empty: list[TopicPartition]) -> bool:
-        """Fetch for partitions that have nothing in store; tell whether that led anywhere."""
+        """Fetch for partitions that have nothing in store; return whether that led anywhere."""
         unread = len(self._unread)
         batches = await self._consumer.getmany(*empty, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
         for place, messages in batches.items():

@@ -4,7 +4,7 @@ To the broker a header's name is bytes, and some clients send any. aiokafka rais
 a record, again at each attempt, so that its partition would stand still for ever. Here the record is given
 like any other, its name with U+FFFD for what is not UTF-8.
 
-aiokafka offers no place for that: `read_any_header_name` replaces two classes that its fetcher uses. All is
+aiokafka offers no place for that: `use_lenient_headers` replaces two classes that its fetcher uses. All is
 read by aiokafka's compiled decoder until that fails, and from the batch where it failed, to the end of the
 bytes that were fetched with it, by aiokafka's decoder in Python. Without the compiled one (a build of
 aiokafka without its extensions) nothing changes: such a record is a CorruptRecordException.
@@ -23,7 +23,7 @@ from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords, _MemoryRecordsPy
 
 
-def read_any_header_name() -> None:
+def use_lenient_headers() -> None:
     """Let the consumers of this process read records with any header names."""
     fetcher.MemoryRecords = Batches
     fetcher.PartitionRecords = Records
@@ -40,13 +40,13 @@ class Batches:
         self.size_in_bytes = self._batches.size_in_bytes
 
     def next_batch(self) -> Any:  # noqa: ANN401 - aiokafka is untyped here
-        """Give the next batch."""
+        """The next batch."""
         self._given += 1
         return self._batches.next_batch()
 
-    def from_last_on(self) -> "_PatientBatches":
-        """Give the batch that was given last, and those after it, so that any header name is read."""
-        batches = _PatientBatches(self._data)
+    def from_last_on(self) -> "_LenientBatches":
+        """The batch that was returned last, and those after it, so that any header name is read."""
+        batches = _LenientBatches(self._data)
         for _ in range(self._given - 1):
             batches.next_batch()
         return batches
@@ -66,22 +66,22 @@ class Records(PartitionRecords):  # type: ignore[misc]  # aiokafka is untyped he
             yield from super()._unpack_records()
 
 
-class _PatientBatches(_MemoryRecordsPy):  # type: ignore[misc]  # aiokafka is untyped here
-    def next_batch(self) -> "_PatientBatch":
+class _LenientBatches(_MemoryRecordsPy):  # type: ignore[misc]  # aiokafka is untyped here
+    def next_batch(self) -> "_LenientBatch":
         data = self._next_slice
         super().next_batch()
-        return _PatientBatch(data)
+        return _LenientBatch(data)
 
 
-class _PatientBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # aiokafka is untyped here
+class _LenientBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # aiokafka is untyped here
     _buffer: bytearray
 
     def _maybe_uncompress(self) -> None:
         super()._maybe_uncompress()
-        self._buffer = _PatientBytes(self._buffer)
+        self._buffer = _LenientBytes(self._buffer)
 
 
-class _PatientBytes(bytearray):
+class _LenientBytes(bytearray):
     """Bytes that decode whatever they are, as do their slices, which are as long as asked for or an error."""
 
     def __getitem__(self, place: Any) -> Any:  # noqa: ANN401 - an index gives an int, a slice gives bytes
@@ -90,7 +90,7 @@ class _PatientBytes(bytearray):
             return part
         if len(part) < place.stop - place.start:
             raise IndexError("a record ends beyond its batch")  # aiokafka: CorruptRecordException
-        return _PatientBytes(part)
+        return _LenientBytes(part)
 
     def decode(self, encoding: str = "utf-8", _errors: str = "strict") -> str:
         return super().decode(encoding, "replace")

@@ -1,4 +1,4 @@
-"""A circuit per source host: one that keeps failing is left alone for a while, then tried with one fetch."""
+"""A circuit breaker per source host: one that keeps failing is left alone, then tried with one fetch."""
 
 import contextlib
 import logging
@@ -37,8 +37,8 @@ class _Circuit:
     probing: bool = False
 
 
-class Circuits:
-    """What is known of each host. `clock` is in seconds and never goes back."""
+class CircuitBreakers:
+    """The circuits of all hosts. `clock` is in seconds and never goes back."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -46,7 +46,7 @@ class Circuits:
 
     @property
     def open_hosts(self) -> list[str]:
-        """Give the hosts that are left alone now."""
+        """The hosts that are left alone now."""
         return [host for host, circuit in self._circuits.items() if circuit.open_until is not None]
 
     @contextlib.contextmanager
@@ -88,7 +88,7 @@ class Circuits:
         self._answered(host)
 
     def _enter(self, host: str) -> float:
-        """Begin to ask a host; give when."""
+        """Begin to ask a host; return the time."""
         circuit = self._circuits.get(host)
         if circuit is None or circuit.open_until is None:
             return self._clock()

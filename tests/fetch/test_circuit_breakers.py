@@ -2,7 +2,7 @@ import contextlib
 
 import pytest
 
-from streams.fetch.circuits import FAILS_FOR, FIRST_PAUSE, OPENS_AFTER, Circuits
+from streams.fetch.circuit_breakers import FAILS_FOR, FIRST_PAUSE, OPENS_AFTER, CircuitBreakers
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
 
 BUSY = SourceBusyError("http_503", "busy")
@@ -16,22 +16,22 @@ class Clock:
         return self.now
 
 
-def fail(circuits: Circuits, times: int, host: str = "bad", error: SourceError = BUSY) -> None:
+def fail(circuits: CircuitBreakers, times: int, host: str = "bad", error: SourceError = BUSY) -> None:
     for _ in range(times):
         with contextlib.suppress(type(error)), circuits.guard(host):
             circuits._clock.now += FAILS_FOR / OPENS_AFTER
             raise error
 
 
-def refusal(circuits: Circuits, host: str = "bad") -> SourceBusyError:
-    """Give the error of a fetch that is not let through."""
+def refusal(circuits: CircuitBreakers, host: str = "bad") -> SourceBusyError:
+    """The error of a fetch that is not let through."""
     with pytest.raises(SourceBusyError) as caught, circuits.guard(host):
         pytest.fail("the host was asked")
     assert caught.value.code == "circuit_open"
     return caught.value
 
 
-def succeed(circuits: Circuits, host: str = "bad") -> None:
+def succeed(circuits: CircuitBreakers, host: str = "bad") -> None:
     with circuits.guard(host):
         """It answers."""
 
@@ -42,11 +42,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def circuits(clock: Clock) -> Circuits:
-    return Circuits(clock)
+def circuits(clock: Clock) -> CircuitBreakers:
+    return CircuitBreakers(clock)
 
 
-def test_a_host_that_keeps_failing_is_left_alone(circuits: Circuits) -> None:
+def test_a_host_that_keeps_failing_is_left_alone(circuits: CircuitBreakers) -> None:
     """After five failures nobody asks it, and the error says how long."""
     fail(circuits, OPENS_AFTER - 1)
     assert circuits.open_hosts == []
@@ -55,7 +55,7 @@ def test_a_host_that_keeps_failing_is_left_alone(circuits: Circuits) -> None:
     assert circuits.open_hosts == ["bad"]
 
 
-def test_a_burst_of_failures_opens_no_circuit(circuits: Circuits, clock: Clock) -> None:
+def test_a_burst_of_failures_opens_no_circuit(circuits: CircuitBreakers, clock: Clock) -> None:
     """Many at once may be one hiccup; it takes failures over a second, as a fetch that hangs does alone."""
     for _ in range(10 * OPENS_AFTER):
         fail(circuits, 1)
@@ -66,14 +66,14 @@ def test_a_burst_of_failures_opens_no_circuit(circuits: Circuits, clock: Clock) 
     assert circuits.open_hosts == ["bad"]
 
 
-def test_other_hosts_are_not_affected(circuits: Circuits) -> None:
+def test_other_hosts_are_not_affected(circuits: CircuitBreakers) -> None:
     """Circuits are per host and port."""
     fail(circuits, OPENS_AFTER)
     succeed(circuits, "good")
     succeed(circuits, "bad:8080")
 
 
-def test_one_probe_closes_the_circuit(circuits: Circuits, clock: Clock) -> None:
+def test_one_probe_closes_the_circuit(circuits: CircuitBreakers, clock: Clock) -> None:
     """After the pause one fetch is let through, alone; its success forgets the past."""
     fail(circuits, OPENS_AFTER)
     clock.now += FIRST_PAUSE
@@ -83,7 +83,7 @@ def test_one_probe_closes_the_circuit(circuits: Circuits, clock: Clock) -> None:
     assert circuits.open_hosts == []
 
 
-def test_a_probe_that_fails_doubles_the_pause(circuits: Circuits, clock: Clock) -> None:
+def test_a_probe_that_fails_doubles_the_pause(circuits: CircuitBreakers, clock: Clock) -> None:
     """A host that is still down is asked ever more rarely."""
     fail(circuits, OPENS_AFTER)
     clock.now += FIRST_PAUSE
@@ -92,7 +92,7 @@ def test_a_probe_that_fails_doubles_the_pause(circuits: Circuits, clock: Clock) 
 
 
 @pytest.mark.parametrize("target", ["bad", "other"])
-def test_a_redirect_within_a_host_is_no_answer_of_it(circuits: Circuits, target: str) -> None:
+def test_a_redirect_within_a_host_is_no_answer_of_it(circuits: CircuitBreakers, target: str) -> None:
     """What it leads to counts; one to another host says that this one is well."""
     for _ in range(OPENS_AFTER):
         with contextlib.suppress(SourceBusyError), circuits.guard("bad") as go_on_to:
@@ -103,7 +103,7 @@ def test_a_redirect_within_a_host_is_no_answer_of_it(circuits: Circuits, target:
 
 
 @pytest.mark.parametrize("error", [SourceGoneError("http_404", "gone"), None])
-def test_a_host_that_answers_is_well(circuits: Circuits, error: SourceError | None) -> None:
+def test_a_host_that_answers_is_well(circuits: CircuitBreakers, error: SourceError | None) -> None:
     """An image that is gone says nothing against its host; nor does one that comes between failures."""
     for _ in range(OPENS_AFTER):
         fail(circuits, OPENS_AFTER - 1)
@@ -115,7 +115,7 @@ def test_a_host_that_answers_is_well(circuits: Circuits, error: SourceError | No
     "error", [SourceGoneError("image_too_large", "huge"), SourceBusyError("memory_busy", "full")]
 )
 def test_an_end_that_says_nothing_about_the_host(
-    circuits: Circuits, clock: Clock, error: SourceError
+    circuits: CircuitBreakers, clock: Clock, error: SourceError
 ) -> None:
     """It neither opens a circuit nor closes one, and lets the next probe through."""
     fail(circuits, 2 * OPENS_AFTER, error=error)
@@ -126,7 +126,7 @@ def test_an_end_that_says_nothing_about_the_host(
     assert circuits.open_hosts == ["bad"]
 
 
-def test_a_cancelled_probe_lets_the_next_one_through(circuits: Circuits, clock: Clock) -> None:
+def test_a_cancelled_probe_lets_the_next_one_through(circuits: CircuitBreakers, clock: Clock) -> None:
     """Whoever gives up leaves no host alone for ever."""
     fail(circuits, OPENS_AFTER)
     clock.now += FIRST_PAUSE
@@ -135,9 +135,9 @@ def test_a_cancelled_probe_lets_the_next_one_through(circuits: Circuits, clock: 
     succeed(circuits)
 
 
-def test_memory_is_bounded(circuits: Circuits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_bounded(circuits: CircuitBreakers, monkeypatch: pytest.MonkeyPatch) -> None:
     """Strangers' host names do not pile up."""
-    monkeypatch.setattr("streams.fetch.circuits._MAX_HOSTS", 10)
+    monkeypatch.setattr("streams.fetch.circuit_breakers._MAX_HOSTS", 10)
     for number in range(50):
         fail(circuits, 1, f"host{number}")
     assert len(circuits._circuits) == 10

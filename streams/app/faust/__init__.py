@@ -1,0 +1,1 @@
+"""What Faust sees: the application, its agent, its tables. Start with `app.py`."""

@@ -1,0 +1,55 @@
+"""The units of the partitions that this worker owns: made, suspended and closed as the group decides."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+
+from streams.state.partition import PartitionState
+from streams.state.replica import Replica
+from streams.units.unit import Unit
+
+log = logging.getLogger(__name__)
+
+
+class OwnedUnits:
+    """One unit for each owned partition.
+
+    Attributes:
+        units: By partition.
+    """
+
+    def __init__(self, replica: Replica, new_unit: Callable[[PartitionState], Unit]) -> None:
+        self.units: dict[int, Unit] = {}
+        self._replica = replica
+        self._new_unit = new_unit
+        self._owning = asyncio.Lock()
+        self._closing = False
+
+    async def suspend(self) -> None:
+        """Finish the transactions under way and begin no other, until `own`.
+
+        Only a pause: most partitions come back at once, and a fence guards those that do not.
+        """
+        await asyncio.gather(*(unit.suspend() for unit in self.units.values()))
+
+    async def own(self, partitions: Collection[int]) -> None:
+        """Work on these partitions and on no other."""
+        async with self._owning:  # a state that is given back and taken at once would have two who feed it
+            await self._move(set() if self._closing else set(partitions))
+
+    async def close(self) -> None:
+        """Let go of every partition, and take none any more."""
+        self._closing = True
+        await self.own(())
+
+    async def _move(self, partitions: set[int]) -> None:
+        gone = [self.units.pop(partition) for partition in self.units.keys() - partitions]
+        await asyncio.gather(*(unit.close() for unit in gone))
+        for unit in gone:
+            self._replica.give_back(unit.partition)
+        for partition in sorted(partitions - self.units.keys()):
+            self.units[partition] = self._new_unit(self._replica.take(partition))
+            self.units[partition].start()
+        for unit in self.units.values():
+            unit.resume()
+        log.info("owning partitions %s", sorted(partitions))

@@ -1,0 +1,118 @@
+"""The worker's process: its log, its event loop, its garbage collector, its exit code."""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from model import ManifestError
+from schemas.errors import KafkaRefusalError, SettingsError, TopicsError
+from streams.app.exit import EXIT_UNUSABLE, end_process, tell_unusable
+from streams.app.faust.app import Tagstream, create_app
+from streams.app.logs import FORMATS, set_up_logs
+from streams.app.settings import Settings, variable
+from streams.app.worker import Worker, run_until_signal
+from streams.kafka.connection import KafkaConnection
+
+log = logging.getLogger(__name__)
+
+_SAID = (SettingsError, TopicsError, KafkaRefusalError, ManifestError)  # these name rule and cure
+
+
+def app_of_environment() -> Tagstream:
+    """The application as the environment's settings say. A wrong one ends the process."""
+    try:
+        return create_app(Settings.from_mapping(os.environ), KafkaConnection.from_mapping(os.environ))
+    except SettingsError as error:
+        set_up_first_logs()
+        tell_unusable(str(error))
+        sys.exit(EXIT_UNUSABLE)
+
+
+def run_process(make_app: Callable[[], Tagstream], log_format: str | None = None) -> int:
+    """Run a worker until SIGTERM or SIGINT.
+
+    Args:
+        make_app: Makes the application; what it refuses ends the process like any other refusal.
+        log_format: Form of log lines until the settings are read; None: as the environment says.
+
+    Returns:
+        The exit code: 0 after a stop that was asked for, 78 when something must be changed first. A worker in
+        doubt ends the process by itself, with 70: see `streams.app.exit`.
+    """
+    set_up_first_logs(log_format)
+    signal.signal(signal.SIGTERM, _interrupt)  # until the event loop has a say
+    worker: Worker | None = None
+    try:
+        app = make_app()
+        set_up_logs(app.settings.log_level, app.settings.log_format)
+        _make_usable(app.settings.data_dir)
+        _collect_seldom()
+        worker = Worker(app)
+        _run(run_until_signal(worker))
+    except KeyboardInterrupt:
+        return 0
+    except _SAID as error:
+        tell_unusable(str(error))
+        return EXIT_UNUSABLE
+    except Exception as error:
+        log.exception("the worker cannot go on")
+        if worker is not None and not worker.starting:
+            end_process(app.connection, worker.status, error)
+        # What comes up before Kafka has answered comes up again at the next start.
+        tell_unusable(f"{type(error).__name__}: {error} (the traceback is above)")
+        return EXIT_UNUSABLE
+    return 0
+
+
+def set_up_first_logs(log_format: str | None = None) -> None:
+    """Send log lines to standard error until the settings are read, which may be wrong themselves."""
+    form = log_format or os.environ.get(variable("log_format"), "")
+    set_up_logs("INFO", form if form in FORMATS else "auto")
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _make_usable(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=data_dir):
+            pass
+    except OSError as error:
+        cure = "name a directory that the worker may write to"
+        name = variable("data_dir")
+        raise SettingsError(f"{name}={str(data_dir)!r}: {error.strerror}; {cure}") from error
+
+
+def _collect_seldom() -> None:
+    """Let the garbage collector pass over what stays, and come less often.
+
+    A transaction makes thousands of short-lived objects without cycles. By default each 700 of them start a
+    collection, and those took two fifths of the event loop's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    loop_factory = None
+    if sys.platform != "win32":
+        import uvloop  # noqa: PLC0415 - it does not exist on Windows
+
+        loop_factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main)
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        logging.shutdown()  # a thread of Faust's that would not stop must not keep the process
+        os._exit(0)

@@ -1,0 +1,148 @@
+"""Committing: what leaves the window, one transaction after the other, and when the next one is due."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+
+from streams.fold.changes import Changes, CountRowCache
+from streams.fold.outcomes import Done, Outcome, Tagged
+from streams.fold.retention import Expired, expired_rows
+from streams.units.micro_batch import MicroBatch
+from streams.units.order import Entry
+from streams.units.retrying import Retrier
+from streams.units.waiting_room import WaitingRoom
+from streams.units.window import InFlightWindow
+from streams.units.work import Pace, Source, StateStore, Work
+
+SWEPT_PER_TRANSACTION = 200
+_UNFELT = 0.5  # of the time that we took for a record: so much more goes unnoticed
+_TELL_EVERY = 1.0  # seconds between two looks at whether others know how far we are
+
+
+class Committer:
+    """Has what is done folded and committed, at a pace that nobody feels and the broker can bear."""
+
+    def __init__(
+        self,
+        *,
+        store: StateStore,
+        window: InFlightWindow,
+        room: WaitingRoom,
+        retrier: Retrier,
+        work: Work,
+        pace: Pace,
+    ) -> None:
+        self._store = store
+        self._window = window
+        self._room = room
+        self._retrier = retrier
+        self._work = work
+        self._pace = pace
+        self._count_rows = CountRowCache()
+        self._expired: list[Expired] = []
+        self._last_commit = 0.0
+        self._may_commit = asyncio.Event()
+        self._may_commit.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def suspend(self) -> None:
+        """Finish the transaction under way and begin no other, until `resume`."""
+        self._may_commit.clear()
+        await self._idle.wait()
+
+    def resume(self) -> None:
+        """Go on after `suspend`."""
+        self._may_commit.set()
+
+    async def commit_for_ever(self, source: Source) -> None:
+        """Commit whatever there is to commit.
+
+        Args:
+            source: Says how far the log reaches where nothing is in work.
+        """
+        while True:
+            await self._something_to_commit(source)
+            await self._keep_pace()
+            await self._may_commit.wait()
+            self._idle.clear()
+            try:
+                await self._commit(source)
+            finally:
+                self._idle.set()
+
+    async def sweep_for_ever(self) -> None:
+        """Look for rows that no longer count, once in a while."""
+        while True:
+            await asyncio.sleep(self._pace.sweep_interval)
+            if not self._expired:
+                retention, state = self._work.rules.retention, self._store.state
+                self._expired = await asyncio.to_thread(expired_rows, retention, state)
+                self._window.arrived.set()
+
+    async def tell_for_ever(self, source: Source) -> None:
+        """See to it that others hear how far the log is done, also while nothing comes."""
+        while True:
+            await asyncio.sleep(_TELL_EVERY)
+            if self._store.is_commit_due or self._may_move_on(source):
+                self._window.arrived.set()
+
+    async def _something_to_commit(self, source: Source) -> None:
+        while True:
+            self._window.arrived.clear()
+            due = self._expired or self._store.is_commit_due or self._window.order.any_leaves
+            if due or self._may_move_on(source):
+                return
+            await self._window.arrived.wait()
+
+    def _may_move_on(self, source: Source) -> bool:
+        """Whether only transactions' markers and the like lie between what is committed and the end."""
+        return self._next_offset(source, []) > self._store.state.next_offset
+
+    def _next_offset(self, source: Source, entries: list[Entry]) -> int:
+        """The resume point of a transaction with these entries."""
+        done = entries[-1].record.offset + 1 if entries else self._store.state.next_offset
+        return max(done, source.reached) if self._window.order.is_clear else done
+
+    async def _keep_pace(self) -> None:
+        """Let more outcomes gather, unless enough have or the last transaction is long past."""
+        await self._gather(self._pace.commit_interval)
+        await self._gather(min(_UNFELT * self._window.order.longest_took, self._pace.backlog_interval))
+        self._last_commit = time.monotonic()
+
+    async def _gather(self, interval: float) -> None:
+        wait = self._last_commit + interval - time.monotonic()
+        if wait > 0:
+            # Not asyncio.wait_for: in Python 3.11 it may swallow a cancellation, and `close` waits for ever.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._window.commit_now.wait()
+
+    async def _commit(self, source: Source) -> None:
+        late, in_turn = self._window.order.take(self._pace.max_transaction)
+        changes = Changes(self._store.state.rows, self._count_rows)
+        batch = MicroBatch(
+            store=self._store,
+            changes=changes,
+            expired=self._expired[:SWEPT_PER_TRANSACTION],
+            outcomes=list(self._outcomes(late, in_turn)),
+            rules=self._work.rules,
+            next_offset=self._next_offset(source, in_turn),
+        )
+        del self._expired[:SWEPT_PER_TRANSACTION]
+        await self._work.commit(batch)
+        self._retrier.note(key for table, key in changes.written if table == "retries")
+        self._window.leave(late, in_turn)
+
+    def _outcomes(self, late: list[Entry], in_turn: list[Entry]) -> Iterator[Done]:
+        for entry, outcome in _leaving(late, in_turn):
+            full = self._room.is_full and not entry.turn.late
+            yield Done(entry.record, outcome, self._room.turns_away, full)
+            if isinstance(outcome, Tagged) and outcome.is_from_afar:
+                self._room.note_success(entry.began)
+
+
+def _leaving(late: list[Entry], in_turn: list[Entry]) -> Iterator[tuple[Entry, Outcome]]:
+    yield from ((entry, entry.outcome.result()) for entry in late)
+    yield from ((entry, entry.leave()) for entry in in_turn)

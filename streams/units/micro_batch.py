@@ -1,0 +1,49 @@
+"""Micro-batches: what leaves a unit together, folded and committed in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from streams.fold.changes import Changes
+from streams.fold.fold import FoldRules, fold
+from streams.fold.outcomes import Done
+from streams.fold.retention import Expired
+
+
+class CommitsChanges(Protocol):
+    """What makes changes true, all or none: see `streams.units.ledger.Ledger`."""
+
+    async def commit(self, changes: Changes, next_offset: int) -> None:
+        """Commit the changes, and the first offset that is not folded in."""
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """Outcomes of one partition in the order in which they are folded.
+
+    Attributes:
+        store: What commits them.
+        changes: What they change, over the state that is committed; empty before the fold.
+        expired: Rows that no longer count, which go in the same transaction.
+        next_offset: The resume point once the batch is committed.
+    """
+
+    store: CommitsChanges
+    changes: Changes
+    expired: Sequence[Expired]
+    outcomes: Sequence[Done]
+    rules: FoldRules
+    next_offset: int
+
+
+async def fold_and_commit(batch: MicroBatch) -> None:
+    """Fold a micro-batch into rows and records, and commit these with the resume point in one transaction.
+
+    Raises:
+        Exception: What is committed is not known, or another owner took over; the process must end.
+    """
+    for table, key, row in batch.expired:
+        batch.changes.remove_unchanged(table, key, row)
+    for done in batch.outcomes:
+        fold(batch.changes, done, batch.rules)
+    await batch.store.commit(batch.changes, batch.next_offset)

@@ -1,0 +1,97 @@
+"""The seams of a unit: the source of its records, what finds their outcomes, what commits them; its pace."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from schemas.uploads import Record
+from streams.fold.changes import Changes, PartitionRows
+from streams.fold.fold import FoldRules
+from streams.fold.outcomes import Outcome
+from streams.state.partition import PartitionState
+from streams.units.micro_batch import MicroBatch
+from streams.units.order import Turn
+
+WaitForPredecessors = Callable[[], Awaitable[object]]
+"""Waits until all that came before a record, of the same image, is committed."""
+
+
+class Source(Protocol):
+    """Where a unit's records come from: see `streams.kafka.partition_log.PartitionLog`."""
+
+    end_offset: int | None
+    reached: int
+
+    def records(self, offset: int) -> AsyncIterator[Record]:
+        """Every record from `offset` on, in order."""
+
+
+class StateStore(Protocol):
+    """Where a unit's state is kept: see `streams.units.ledger.Ledger`."""
+
+    state: PartitionState
+
+    @property
+    def is_commit_due(self) -> bool:
+        """Whether the group is to be told how far the log is done, changes or none."""
+
+    async def open(self) -> None:
+        """Take the partition over."""
+
+    async def close(self) -> None:
+        """Let go."""
+
+    async def commit(self, changes: Changes, next_offset: int) -> None:
+        """Make the changes true, all or none."""
+
+
+class FindsOutcomes(Protocol):
+    """What finds outcomes: see `streams.tag.categorizer.Categorizer`."""
+
+    async def outcome(
+        self, record: Record, rows: PartitionRows, predecessors: WaitForPredecessors, turn: Turn
+    ) -> Outcome:
+        """The outcome of a record, found without touching any state."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a unit does with its records.
+
+    Attributes:
+        categorizer: Finds the outcome of each.
+        rules: What the fold of outcomes depends on besides them.
+        commit: Has a micro-batch folded and committed: `streams.units.micro_batch.fold_and_commit`, by way of
+            the Faust agent `commit_outcomes` (streams/app/faust/app.py).
+        end_process: Ends the process, saying where it failed and why.
+    """
+
+    categorizer: FindsOutcomes
+    rules: FoldRules
+    commit: Callable[[MicroBatch], Awaitable[None]]
+    end_process: Callable[[str, BaseException], None]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How much a unit takes on.
+
+    Attributes:
+        max_in_flight: Most records in work.
+        max_transaction: Most records in one transaction.
+        commit_interval: Seconds between two transactions under load; a lone record does not wait.
+        backlog_interval: The same at most, while records wait: half of the time that we took for one of
+            those that leave, its source apart. Rare transactions cost less, and nobody feels it: the records
+            take longer anyway. Half of `max_in_flight` is always enough.
+        sweep_interval: Seconds between two searches for rows that no longer count.
+        max_retries: Most records that wait for a retry: see `streams.units.waiting_room`.
+        patience: Seconds that a record which is done waits for those before it whose sources are slow.
+    """
+
+    max_in_flight: int = 64
+    max_transaction: int = 100
+    commit_interval: float = 0.0
+    backlog_interval: float = 0.0
+    sweep_interval: float = 60.0
+    max_retries: int = 1000
+    patience: float = 0.1
