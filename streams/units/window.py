@@ -45,7 +45,7 @@ class InFlightWindow:
     def begin_retry(self, record: Record, slots: asyncio.Semaphore) -> Entry:
         """Begin a record that left the order without an outcome."""
         entry = self._begin(record, slots)
-        self.order.retry(entry)
+        self.order.add_late(entry)
         return entry
 
     def starve(self) -> None:
