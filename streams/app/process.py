@@ -1,23 +1,24 @@
 """The worker's process: its log, its event loop, its garbage collector, its exit code."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 from model import ManifestError
 from schemas.errors import KafkaRefusalError, SettingsError, TopicsError
+from streams.app.checks.local import check_machine
 from streams.app.exit import EXIT_UNUSABLE, tell_unusable
 from streams.app.faust.app import Tagstream, create_app
 from streams.app.logs import set_up_logs
-from streams.app.settings import Settings, variable
+from streams.app.settings import Settings
 from streams.app.worker import Worker, run_until_signal
+from streams.kafka.checks.enforcing import enforce
 from streams.kafka.connection import KafkaConnection
 
 _UNUSABLE = (SettingsError, TopicsError, KafkaRefusalError, ManifestError, ValueError, OSError)
@@ -46,7 +47,7 @@ def run_process(make_app: Callable[[], Tagstream]) -> int:
     try:
         app = make_app()
         set_up_logs(app.settings.log_level, app.settings.log_format)
-        _make_usable(app.settings.data_dir)
+        _check_machine(app.settings)
         _collect_seldom()
         _run(run_until_signal(Worker(app)))
     except _UNUSABLE as error:
@@ -55,15 +56,11 @@ def run_process(make_app: Callable[[], Tagstream]) -> int:
     return 0
 
 
-def _make_usable(data_dir: Path) -> None:
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=data_dir):
-            pass
-    except OSError as error:
-        cure = "name a directory that the worker may write to"
-        name = variable("data_dir")
-        raise SettingsError(f"{name}={str(data_dir)!r}: {error.strerror}; {cure}") from error
+def _check_machine(settings: Settings) -> None:
+    """Make the data directory, and refuse what cannot work; models are checked by loading them."""
+    with contextlib.suppress(OSError):  # the check says why
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    enforce(check_machine(settings), lambda finding: SettingsError(finding.sentence))
 
 
 def _collect_seldom() -> None:

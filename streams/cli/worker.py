@@ -11,18 +11,19 @@ from streams.app.settings import Settings, kind_of, variable
 from streams.cli.options import connection_to
 
 
-def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
+def worker_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add a flag for the broker, and one for each setting of a worker."""
     for item in reversed(fields(Settings)):
         flag = f"--{item.name.replace('_', '-')}"
         default = "empty" if item.default in {"", None} else item.default
         text = f"{item.metadata['help']} [{variable(item.name)}; default: {default}]"
         command = click.option(flag, item.name, type=kind_of(item.name), default=None, help=text)(command)
-    return command
+    text = "Bootstrap servers. [KAFKA_BOOTSTRAP_SERVERS; default: localhost:9092]"
+    return click.option("--broker", help=text)(command)
 
 
 @click.command()
-@click.option("--broker", help="Bootstrap servers. [KAFKA_BOOTSTRAP_SERVERS; default: localhost:9092]")
-@_with_settings
+@worker_options
 def worker(broker: str | None, **overrides: object) -> None:
     """Tag uploads until SIGTERM or Ctrl-C.
 
