@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def enforce(findings: Iterable[Finding], refusal: Callable[[Finding], Exception]) -> None:
-    """Log one line per warning, and refuse to go on where a check fails.
+    """Log one line per warning, and refuse to go on where a check fails. Of several that fail all are told.
 
     A wrong clock is a warning too: it may be the controller's alone, it can be set right while we run, and
     brokers refuse by themselves what they must.
@@ -20,11 +20,16 @@ def enforce(findings: Iterable[Finding], refusal: Callable[[Finding], Exception]
     Raises:
         Exception: What `refusal` makes of the first check that fails.
     """
+    faults = []
     for finding in findings:
         if finding.status == "fail" and finding.check != CLOCK:
-            raise refusal(finding)
-        if finding.status != "ok":
+            faults.append(finding)
+        elif finding.status != "ok":
             log.warning("%s", finding.sentence)
+    for fault in faults[1:]:
+        log.error("%s", fault.sentence)
+    if faults:
+        raise refusal(faults[0])
 
 
 def refusal_of_cluster(finding: Finding) -> Exception:

@@ -65,7 +65,6 @@ class Look:
 
     Attributes:
         versions: The newest version of each request that the broker knows, by the request's number.
-        brokers: How many there are.
         topics: Those of ours that are there.
         configs: The configuration of each of them, or why it is not told.
         filled: State topics that hold records; asked only where topics are missing.
@@ -75,7 +74,6 @@ class Look:
     """
 
     versions: Mapping[int, int]
-    brokers: int = 1
     topics: Mapping[str, TopicLook] = field(default_factory=dict)
     configs: Mapping[str, Mapping[str, str] | KafkaError] = field(default_factory=dict)
     filled: frozenset[str] = frozenset()
@@ -107,12 +105,8 @@ async def look_at(
     Raises:
         KafkaError: It does not answer, or does not let us ask.
     """
-    answer = await _send(admin, DescribeAllTopics())
-    topics = {
-        name: TopicLook(len(partitions), operations_of(allowed))
-        for code, name, _, partitions, allowed in answer.topics
-        if code == 0 and name in names.configs
-    }
+    there = await _topics(admin)
+    topics = {name: topic for name, topic in there.items() if name in names.configs}
     configs, filled, group, transactions, ahead = await asyncio.gather(
         _configs(admin, topics),
         _filled(connection, names, topics),
@@ -122,7 +116,6 @@ async def look_at(
     )
     return Look(
         versions=versions,
-        brokers=len(answer.brokers),
         topics=topics,
         configs=configs,
         filled=filled,
@@ -130,6 +123,22 @@ async def look_at(
         transactions=transactions,
         ahead=ahead,
     )
+
+
+async def _topics(admin: AIOKafkaAdminClient) -> dict[str, TopicLook]:
+    """All topics: to ask for one by name would create it, with too few partitions, where brokers do that."""
+    try:
+        answer = await _send(admin, DescribeAllTopics())
+    except (IncompatibleBrokerVersion, NotImplementedError):  # a broker of another maker
+        found = await admin.describe_topics()
+        return {
+            each["topic"]: TopicLook(len(each["partitions"])) for each in found if each["error_code"] == 0
+        }
+    return {
+        name: TopicLook(len(partitions), operations_of(allowed))
+        for code, name, _, partitions, allowed in answer.topics
+        if code == 0
+    }
 
 
 async def _answer_or_error(ask: Callable[[], Awaitable[_Result]]) -> _Result | KafkaError:
