@@ -3,14 +3,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
 .DEFAULT_GOAL := help
+# For recipes that make a virtual environment: what pip says of an old Python is a riddle, and venv keeps an old one.
+version = $(shell $(1) -c 'import sys; print("%s %s" % (sys.version.split()[0], sys.version_info >= (3, 11)))' 2>/dev/null)
+new_venv = @$(if $(filter True,$(call version,$(PYTHON))),$(PYTHON) -m venv $(if $(filter True,$(call version,$(1)/bin/python)),,--clear) $(1),$(error $(too_old)))
+too_old = Tagstream needs Python 3.11 or newer, and $(PYTHON) is $(or $(firstword $(call version,$(PYTHON))),not to be found): make $(or $(MAKECMDGOALS),run) PYTHON=python3.12
 
 .PHONY: help install run test test-quick docs bench chaos corpus check lock clean
 
-help: ## print the targets
+help: ## print the targets, and how long each takes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 $(VENV)/.run: .locks/run.txt pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+	$(call new_venv,$(VENV))
 	$(BIN)/python -m pip install --quiet --require-hashes -r .locks/run.txt
 	$(BIN)/python -m pip install --quiet --no-deps -e .
 	@touch $@
@@ -19,36 +23,36 @@ $(VENV)/.dev: .locks/dev.txt $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --require-hashes -r .locks/dev.txt
 	@touch $@
 
-install: $(VENV)/.dev ## commands and benchmarks into .venv, nothing else; some 2 minutes
+install: $(VENV)/.dev ## commands and benchmarks into .venv, nothing else; two minutes, once
 
-run: $(VENV)/.run ## sample photos through a broker and a worker, then stay up until Ctrl-C
+run: $(VENV)/.run ## sample photos through a broker and a worker, then stay up until Ctrl-C; two minutes the first time, then 20 seconds
 	$(BIN)/tagstream run
 
 test: $(VENV)/.dev ## all tests, against a real broker; some 17 minutes on 2 cores
 	$(BIN)/python -m pytest
 
-test-quick: $(VENV)/.dev ## the tests that need no broker; under 2 minutes on 2 cores
-	$(BIN)/python -m pytest -q -m "not kafka"
+test-quick: $(VENV)/.dev ## the tests that need no broker, but for the slow ones; some 2 minutes on 2 cores
+	$(BIN)/python -m pytest -q -m "not kafka and not slow"
 
 $(VENV)/.docs: .locks/docs.txt $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --require-hashes -r .locks/docs.txt
 	@touch $@
 
 docs: $(VENV)/.docs ## the documentation as a site in site/, its links checked; some 20 seconds
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 $(PEERS)/.ready: .locks/peers.txt
-	$(PYTHON) -m venv $(PEERS)
+	$(call new_venv,$(PEERS))
 	-$(PEERS)/bin/python -m pip install --quiet --require-hashes -r .locks/peers.txt
 	@touch $@
 
 bench: $(VENV)/.dev $(PEERS)/.ready ## measure speed, memory and latency beside others; some 30 minutes (BENCH=--short: 4)
 	@$(BIN)/python -m benchmarks --peers-python $(PEERS)/bin/python $(BENCH)
 
-chaos: $(VENV)/.dev ## kill workers and the broker under load, then count (SECONDS= WORKERS= SEED= UPLOADS= BROKERS=)
+chaos: $(VENV)/.dev ## kill workers and the broker under load, then count; some 3 minutes (SECONDS=90 WORKERS= SEED= UPLOADS= BROKERS=)
 	@$(BIN)/python benchmarks/chaos.py
 
-corpus: $(VENV)/.dev ## send hostile images through the pipeline, a good one behind each (DIR= a folder of them)
+corpus: $(VENV)/.dev ## send hostile images through the pipeline, a good one behind each; seconds for hundreds (DIR= a folder of them)
 	@$(BIN)/python benchmarks/corpus.py $(if $(DIR),"$(DIR)",$(error name a folder of images: make corpus DIR=...))
 
 check: $(VENV)/.dev ## lint, types and the walls between the packages; a minute
@@ -57,12 +61,12 @@ check: $(VENV)/.dev ## lint, types and the walls between the packages; a minute
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-lock: ## resolve the dependencies anew (needs uv)
+lock: ## resolve the dependencies anew; a minute (needs uv)
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header --upgrade pyproject.toml -o .locks/worker.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --extra embedded -c .locks/worker.txt -o .locks/run.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --all-extras --group dev -c .locks/run.txt -o .locks/dev.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group docs -c .locks/dev.txt -o .locks/docs.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group peers -c .locks/worker.txt -o .locks/peers.txt
 
-clean: ## forget the virtual environment and the broker's data
+clean: ## forget the virtual environment and the broker's data; at once
 	rm -rf $(VENV) $(PEERS) site .tagstream

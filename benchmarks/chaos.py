@@ -71,8 +71,8 @@ def _summary(chaos: Chaos, chosen: Plan, seconds: float) -> str:
     return (
         f"sources: {sources}\n"
         f"uploads={chaos.published} broker_kills={chaos.broker_kills} freezes={chaos.freezes} "
-        f"dooms={chaos.dooms} strangers={chaos.strangers} longest_standstill_s={chaos.progress.longest:.0f} "
-        f"seconds={seconds:.0f} seed={chosen.seed}"
+        f"restarts={chaos.restarts} strangers={chaos.strangers} "
+        f"longest_standstill_s={chaos.progress.longest:.0f} seconds={seconds:.0f} seed={chosen.seed}"
     )
 
 

@@ -91,8 +91,8 @@ def commands() -> str:
 
 def routes() -> str:
     """Each route with its parameters and answers, from the OpenAPI document."""
-    library = QueryIndexes(Settings())
-    document = openapi_document([*HealthRoutes(_NoWorker()).routes(), *library.routes()])
+    indexes = QueryIndexes(Settings())
+    document = openapi_document([*HealthRoutes(_NoWorker()).routes(), *indexes.routes()])
     return "\n\n".join(_route(path, item["get"]) for path, item in document["paths"].items())
 
 

@@ -110,6 +110,8 @@ def build_tagger(settings: Settings) -> tuple[TaggerPool | StubTagger, dict[str,
         for name, folder in settings.model_folders.items()
     }
     models = {name: ModelInfo(add_on.name, add_on.version) for name, add_on in add_ons.items()}
+    offered = ", ".join(f"{name} ({model.name} {model.version})" for name, model in models.items())
+    log.info("add-ons, all on this machine; none asks Imagga or anybody else: %s", offered)
     pool = TaggerPool(
         add_ons,
         threads=settings.worker_threads,

@@ -2,12 +2,13 @@
 
 import logging
 import os
+from typing import NoReturn
 
 from schemas.errors import KafkaRefusalError, SettingsError, TopicsError
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.faults import lasting_fault
 
-EXIT_DOOMED = 70  # sysexits' EX_SOFTWARE: start again from what was committed
+EXIT_RESTART = 70  # sysexits' EX_SOFTWARE: start again from what was committed
 EXIT_UNUSABLE = 78  # sysexits' EX_CONFIG: something must be changed first
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ def tell_unusable(fault: str) -> None:
     log.critical("ending the process, something must be changed before it starts again: %s", fault)
 
 
-def end_process(connection: KafkaConnection, where: str, error: BaseException) -> None:
+def end_process(connection: KafkaConnection, where: str, error: BaseException) -> NoReturn:
     """End the process: with 70 for a restart, or with 78 where that cannot help."""
     fault = str(error) if isinstance(error, _OPERATORS) else lasting_fault(error, connection)
     if fault is not None:
@@ -29,6 +30,6 @@ def end_process(connection: KafkaConnection, where: str, error: BaseException) -
     else:
         begin = "ending the process, so that a restart begins from what was committed"
         log.critical("%s: %s: %r", begin, where, error)
-        code = EXIT_DOOMED
+        code = EXIT_RESTART
     logging.shutdown()
     os._exit(code)

@@ -21,7 +21,7 @@ _QUIET = {  # what these say below the level given is of use to their authors
     "stamina": logging.ERROR,  # each retry; what comes of it is in the outcome
 }
 
-
+FORMATS = ("auto", "console", "json")
 _SELDOM = 60.0  # seconds
 
 
@@ -54,7 +54,7 @@ def set_up_logs(level: str, form: str) -> None:
     """
     if level.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise SettingsError(f"TAGSTREAM_LOG_LEVEL={level!r}: choose DEBUG, INFO, WARNING or ERROR")
-    if form not in {"auto", "console", "json"}:
+    if form not in FORMATS:
         raise SettingsError(f"TAGSTREAM_LOG_FORMAT={form!r}: choose auto, console or json")
     chatter = _Seldom()
     console = form == "console" or (form == "auto" and sys.stderr.isatty())

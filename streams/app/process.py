@@ -5,23 +5,27 @@ import contextlib
 import gc
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from types import FrameType
 from typing import Any
 
 from model import ManifestError
 from schemas.errors import KafkaRefusalError, SettingsError, TopicsError
 from streams.app.checks.local import check_machine
-from streams.app.exit import EXIT_UNUSABLE, tell_unusable
+from streams.app.exit import EXIT_UNUSABLE, end_process, tell_unusable
 from streams.app.faust.app import Tagstream, create_app
-from streams.app.logs import set_up_logs
-from streams.app.settings import Settings
+from streams.app.logs import FORMATS, set_up_logs
+from streams.app.settings import Settings, variable
 from streams.app.worker import Worker, run_until_signal
 from streams.kafka.checks.enforcing import enforce
 from streams.kafka.connection import KafkaConnection
 
-_UNUSABLE = (SettingsError, TopicsError, KafkaRefusalError, ManifestError, ValueError, OSError)
+log = logging.getLogger(__name__)
+
+_SAID = (SettingsError, TopicsError, KafkaRefusalError, ManifestError)  # these name rule and cure
 
 
 def app_of_environment() -> Tagstream:
@@ -29,31 +33,55 @@ def app_of_environment() -> Tagstream:
     try:
         return create_app(Settings.from_mapping(os.environ), KafkaConnection.from_mapping(os.environ))
     except SettingsError as error:
+        set_up_first_logs()
         tell_unusable(str(error))
         sys.exit(EXIT_UNUSABLE)
 
 
-def run_process(make_app: Callable[[], Tagstream]) -> int:
+def run_process(make_app: Callable[[], Tagstream], log_format: str | None = None) -> int:
     """Run a worker until SIGTERM or SIGINT.
 
     Args:
         make_app: Makes the application; what it refuses ends the process like any other refusal.
+        log_format: Form of log lines until the settings are read; None: as the environment says.
 
     Returns:
         The exit code: 0 after a stop that was asked for, 78 when something must be changed first. A worker in
         doubt ends the process by itself, with 70: see `streams.app.exit`.
     """
-    set_up_logs("INFO", "auto")  # until the settings say otherwise
+    set_up_first_logs(log_format)
+    signal.signal(signal.SIGTERM, _interrupt)  # until the event loop has a say
+    worker: Worker | None = None
     try:
         app = make_app()
         set_up_logs(app.settings.log_level, app.settings.log_format)
         _check_machine(app.settings)
         _collect_seldom()
-        _run(run_until_signal(Worker(app)))
-    except _UNUSABLE as error:
+        worker = Worker(app)
+        _run(run_until_signal(worker))
+    except KeyboardInterrupt:
+        return 0
+    except _SAID as error:
         tell_unusable(str(error))
         return EXIT_UNUSABLE
+    except Exception as error:
+        log.exception("the worker cannot go on")
+        if worker is not None and not worker.starting:
+            end_process(app.connection, worker.status, error)
+        # What comes up before Kafka has answered comes up again at the next start.
+        tell_unusable(f"{type(error).__name__}: {error} (the traceback is above)")
+        return EXIT_UNUSABLE
     return 0
+
+
+def set_up_first_logs(log_format: str | None = None) -> None:
+    """Send log lines to standard error until the settings are read, which may be wrong themselves."""
+    form = log_format or os.environ.get(variable("log_format"), "")
+    set_up_logs("INFO", form if form in FORMATS else "auto")
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _check_machine(settings: Settings) -> None:

@@ -15,12 +15,11 @@ from typing import Any
 from schemas.errors import SettingsError
 from streams.app.cores import available_cores
 from streams.app.profiles import read_profile
-from streams.fold.people import OWN, PEOPLE
+from streams.tag.add_ons import DEFAULT_CHOICE, DEFAULT_OFFER, chosen, misfit, model_folders, offer_fault
 
 PREFIX = "TAGSTREAM_"
 LAST_PORT = 65_535
 _KINDS = {int: "a whole number such as 4", float: "a number such as 0.5", Path: "a path"}
-DEFAULT_ADD_ONS = "tagstream,imagga_tagging,scene_tagging"
 _DATA_DIR = Path(".tagstream")
 
 
@@ -44,12 +43,6 @@ def _tagger(value: str) -> str | None:
     return None if value in {"onnx", "stub"} else "must be onnx or stub"
 
 
-def _add_ons(value: str) -> str | None:
-    names = {entry.partition("=")[0].strip() for entry in value.split(",")}
-    taken = sorted(names & {OWN, PEOPLE})
-    return f"names {taken[0]!r}, which stands for tags that no add-on gave; choose another" if taken else None
-
-
 def _fraction(value: float | None) -> str | None:
     return None if value is None or 0 <= value <= 1 else "must lie between 0 and 1"
 
@@ -64,13 +57,15 @@ class Settings:
     partitions: int = _setting(4, "Partitions of topics that are created.", _at_least(1))
     replication: int = _setting(1, "Replicas of topics that are created.", _at_least(1))
     add_ons: str = _setting(
-        DEFAULT_ADD_ONS, "Add-ons offered: NAME or NAME=FOLDER of a model, separated by commas.", _add_ons
+        DEFAULT_OFFER, "Add-ons offered: NAME or NAME=FOLDER of a model, separated by commas.", offer_fault
     )
     tagger: str = _setting(
         "onnx", "onnx, or stub: tags are read from the bytes, for load and chaos tests.", _tagger
     )
     categorization: str = _setting(
-        "imagga_tagging", "Add-ons that run where an event names none, separated by commas."
+        DEFAULT_CHOICE,
+        "Add-ons that run where an event names none, separated by commas. imagga_tagging is named after the "
+        "add-on whose form its results have: the model is local, nothing is sent to Imagga.",
     )
     auto_tagging: float | None = _setting(
         None, "Threshold where neither event nor rules name one. Empty: assign nothing.", _fraction
@@ -204,21 +199,28 @@ class Settings:
             check = item.metadata["check"]
             fault = check(getattr(self, item.name)) if check else None
             if fault:
-                raise SettingsError(f"{variable(item.name)}={getattr(self, item.name)!r} {fault}")
-        if not self.keep_minutes <= self.keep_hours <= self.keep_days:
-            names = "TAGSTREAM_KEEP_MINUTES, _HOURS and _DAYS"
-            raise SettingsError(f"{names} must not shrink: a day's count stands in for its hours and minutes")
-        if self.max_bytes_in_flight < 2 * self.max_image_bytes:
-            least = f"{2 * self.max_image_bytes}, twice {variable('max_image_bytes')}"
-            name = variable("max_bytes_in_flight")
-            raise SettingsError(f"{name}={self.max_bytes_in_flight} must be at least {least}")
-        unknown = [name for name in self.default_add_ons if name not in self.model_folders]
-        if unknown or not self.default_add_ons:
-            offered = ", ".join(self.model_folders)
-            fault = f"{unknown[0]!r} is no add-on" if unknown else "names no add-on"
-            raise SettingsError(
-                f"{variable('categorization')}={self.categorization!r}: {fault}; offered: {offered}"
-            )
+                raise SettingsError(f"{self._said(item.name)} {fault}")
+        fault = misfit(self.add_ons, self.categorization) or self._bytes_fault() or self._keeping_fault()
+        if fault:
+            raise SettingsError(fault)
+
+    def _bytes_fault(self) -> str | None:
+        if self.max_bytes_in_flight >= 2 * self.max_image_bytes:
+            return None
+        given = f"{self._said('max_image_bytes')} with {self._said('max_bytes_in_flight')}"
+        rule = "two of the largest images must have room"
+        most, least = self.max_bytes_in_flight // 2, 2 * self.max_image_bytes
+        return f"{given}: {rule}; lower the first to {most}, or raise the second to {least}"
+
+    def _keeping_fault(self) -> str | None:
+        if self.keep_minutes <= self.keep_hours <= self.keep_days:
+            return None
+        given = ", ".join(map(self._said, ("keep_minutes", "keep_hours", "keep_days")))
+        rule = "must not shrink: a day's count stands in for its hours and minutes"
+        return f"{given} {rule}; raise the later ones, or lower the first"
+
+    def _said(self, name: str) -> str:
+        return f"{variable(name)}={getattr(self, name)!r}"
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, str], **overrides: object) -> "Settings":
@@ -227,11 +229,20 @@ class Settings:
         Raises:
             SettingsError: A value does not fit its setting.
         """
-        kinds = typing.get_type_hints(cls)
         profile = overrides.get("profile") or mapping.get(variable("profile"))
-        if profile:
-            found = read_profile(Path(str(profile)), frozenset(map(variable, kinds)))
-            mapping = {**found, **mapping}
+        if not profile:
+            return cls._read(mapping, overrides)
+        found = read_profile(Path(str(profile)), frozenset(variable(item.name) for item in fields(cls)))
+        try:
+            return cls._read({**found, **mapping}, overrides)
+        except SettingsError as error:
+            theirs = [name for name in found.keys() - mapping.keys() if f"{name}=" in str(error)]
+            where = f" ({', '.join(sorted(theirs))}: said in {profile})" if theirs else ""
+            raise SettingsError(f"{error}{where}") from None
+
+    @classmethod
+    def _read(cls, mapping: Mapping[str, str], overrides: Mapping[str, object]) -> "Settings":
+        kinds = typing.get_type_hints(cls)
         values: dict[str, Any] = {
             name: _convert(name, kinds[name], mapping[variable(name)])
             for name in kinds
@@ -243,8 +254,7 @@ class Settings:
     @property
     def model_folders(self) -> dict[str, Path | None]:
         """Each add-on's model folder; None stands for the default model."""
-        pairs = (entry.strip().partition("=") for entry in self.add_ons.split(",") if entry.strip())
-        return {name.strip(): Path(folder.strip()) if folder.strip() else None for name, _, folder in pairs}
+        return model_folders(self.add_ons)
 
     @property
     def execution_providers(self) -> list[str]:
@@ -254,8 +264,7 @@ class Settings:
     @property
     def default_add_ons(self) -> tuple[str, ...]:
         """The add-ons that run where an event names none."""
-        names = (name.strip() for name in self.categorization.split(","))
-        return tuple(dict.fromkeys(name for name in names if name))
+        return chosen(self.categorization)
 
     @property
     def worker_threads(self) -> int:

@@ -66,6 +66,11 @@ class Worker:
             return WAITING
         return self._status
 
+    @property
+    def starting(self) -> bool:
+        """Whether it has not asked for Kafka yet: all that it has met are settings, files and addresses."""
+        return self._status == "starting"
+
     def stop(self) -> None:
         """Ask for a graceful stop."""
         self._status = "stopping"
@@ -78,13 +83,13 @@ class Worker:
             ManifestError: A model folder cannot be used.
             TopicsError: The cluster's topics do not fit the settings.
             KafkaRefusalError: Kafka does not let us in.
-            SettingsError: The allowed sources or the rules cannot be read, or nobody said who may ask.
-            OSError: The query API's address cannot be listened on.
+            SettingsError: The allowed sources or the rules cannot be read, nobody said who may ask, or the
+                query API's address cannot be listened on.
         """
         async with contextlib.AsyncExitStack() as stack:
             closed = None if self.settings.queries else "this worker only tags; ask one with queries on"
             api = QueryApi(self, self._query_indexes.routes(), guard=Guard.of(self.settings), closed=closed)
-            self.port = await api.start(self.settings.web_host, self.settings.web_port)
+            self.port = await self._listen(api)
             stack.push_async_callback(api.stop)
             log.info("query API on http://%s:%d", self.settings.web_host, self.port)
             work = await self._work(stack)
@@ -96,6 +101,15 @@ class Worker:
             else:
                 await finding
                 await self._with_state(work)
+
+    async def _listen(self, api: QueryApi) -> int:
+        host, port = self.settings.web_host, self.settings.web_port
+        try:
+            return await api.start(host, port)
+        except OSError as error:
+            said = f"{variable('web_host')}={host!r}, {variable('web_port')}={port}"
+            cure = "choose another address or port, or stop what listens there"
+            raise SettingsError(f"{said}: {error.strerror or error}; {cure}") from error
 
     async def _with_state(self, work: Work) -> None:
         settings, names = self.settings, self._app.names

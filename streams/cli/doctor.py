@@ -16,14 +16,14 @@ from schemas.findings import Finding, worst
 from streams.app.exit import EXIT_UNUSABLE
 from streams.app.settings import Settings
 from streams.cli.charts import printable, table
-from streams.cli.options import connection_to
-from streams.cli.worker import worker_options
+from streams.cli.options import connection_to, settings_options
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 @click.command()
-@worker_options
+@click.option("--broker", help="Bootstrap servers. [KAFKA_BOOTSTRAP_SERVERS; default: localhost:9092]")
+@settings_options()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(broker: str | None, *, as_json: bool, **overrides: object) -> None:
     """Check all that a worker with these settings needs, and start and change nothing.

@@ -8,6 +8,10 @@ from urllib.parse import quote
 from aiohttp import web
 
 
+class ServingError(OSError):
+    """Files cannot be served at the address that was chosen."""
+
+
 class FileServer:
     """HTTP server for a fixed list of files. Use as an async context manager.
 
@@ -26,7 +30,13 @@ class FileServer:
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self.port).start()
+        try:
+            await web.TCPSite(self._runner, self._host, self.port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            cure = "choose another port or address, one that the workers' TAGSTREAM_ALLOW_SOURCES names"
+            fault = f"files cannot be served on {self._host}:{self.port} ({error.strerror})"
+            raise ServingError(f"{fault}: {cure}") from error
         self.port = int(self._runner.addresses[0][1])
         return self
 

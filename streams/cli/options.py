@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Collection
+from dataclasses import fields, replace
 from typing import Any, NoReturn
 
 import click
@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.topics import TopicNames
 from streams.app.exit import EXIT_UNUSABLE
+from streams.app.settings import Settings, kind_of, variable
 from streams.kafka.admin import open_admin, partition_counts
 from streams.kafka.connection import KafkaConnection
 
@@ -29,6 +30,35 @@ def kafka_options(command: Command) -> Command:
     return click.option(
         "--app-id", envvar="TAGSTREAM_APP_ID", default="tagstream", help="The workers' group.", hidden=True
     )(command)
+
+
+def settings_options(shown: Collection[str] | None = None) -> Callable[[Command], Command]:
+    """Make the decorator that adds a flag for each setting of a worker.
+
+    Args:
+        shown: Settings whose flags `--help` lists; None: all.
+    """
+
+    def decorate(command: Command) -> Command:
+        for item in reversed(fields(Settings)):
+            default = "empty" if item.default in {"", None} else item.default
+            option = click.option(
+                flag_of(item.name),
+                item.name,
+                type=kind_of(item.name),
+                default=None,
+                help=f"{item.metadata['help']} [{variable(item.name)}; default: {default}]",
+                hidden=shown is not None and item.name not in shown,
+            )
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def flag_of(setting: str) -> str:
+    """The worker's flag for a setting."""
+    return f"--{setting.replace('_', '-')}"
 
 
 def connection_to(broker: str | None) -> KafkaConnection:

@@ -1,19 +1,30 @@
 """Results as people read them."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
-from streams.cli.charts import printable
+from streams.cli.charts import counted, printable, table
+from streams.cli.flow import Flow
 from streams.kafka.output_follower import OutputRecord
 from streams.kafka.publishing import Publication
 
 SHOWN_TAGS = 5
+IMAGGA = (
+    "imagga_tagging is the name of the add-on whose form these results have: the model runs on this machine, "
+    "nothing is sent to Imagga."
+)
+KNOWN = (
+    "The model knows animals, things, vehicles and food; not people, faces, trees or streets "
+    "(model/MODEL_CARD.md). For scenes and colours: publish --categorization imagga_tagging,scene_tagging"
+)
+_OURS = "efficientnet_lite"  # the models that come along; of others nobody here knows what they know
+_KIND_WIDTH = 15  # columns of a record's kind, with the space behind it
+_TIMES = "fetch + decode\n+ infer, in ms"
 
 
 def counting_progress() -> Progress:
@@ -29,40 +40,65 @@ def counting_progress() -> Progress:
     )
 
 
-def tags_text(categorization: Mapping[str, Any], limit: int = SHOWN_TAGS) -> Text:
+def tags_text(categorization: Mapping[str, Any], limit: int = SHOWN_TAGS) -> Flow:
     """Each add-on's best tags with their confidence; assigned ones stand out."""
     assigned = set(categorization["tags"])
-    text = Text()
+    text = Flow()
     add_ons = categorization["info"]["categorization"]
     for name, add_on in add_ons.items():
         if len(add_ons) > 1:
-            text.append(f"{printable(name)}: ", style="cyan")
+            text.add(f"{printable(name)}:", "cyan")
         if add_on["status"] == "failed":
-            text.append(f"failed ({printable(add_on['error'])})  ", style="red")
-        for score in add_on["data"][:limit]:
+            text.add(f"failed ({printable(add_on['error'])})", "red", gap=1)
+        for place, score in enumerate(add_on["data"][:limit]):
             style = "bold green" if score["tag"] in assigned else "dim"
-            text.append(f"{printable(score['tag'])} {score['confidence']:.2f}  ", style=style)
+            named = len(add_ons) > 1 and place == 0
+            text.add(f"{printable(score['tag'])} {score['confidence']:.2f}", style, gap=1 if named else 2)
     return text
 
 
-def results_table(publication: Publication) -> Table:
+def results_table(publication: Publication) -> RenderableType:
     """One line per event that was published."""
-    table = Table(title="assigned tags stand out", title_justify="left", title_style="dim")
-    table.add_column("image", style="bold")
-    table.add_column("size", justify="right")
-    table.add_column("tags and confidences")
-    table.add_column("fetch + decode + infer", justify="right")
+    rows = table("image", "size", "tags and confidences", _TIMES, right=("size", _TIMES))
     for name, answer in sorted(publication.categorizations.items()):
         value, times = answer.value, answer.value["timings_ms"]
         spent = " + ".join(f"{times[part]:.0f}" for part in ("fetch", "decode", "inference"))
-        table.add_row(
-            Text(printable(name)), f"{value['width']}x{value['height']}", tags_text(value), f"{spent} ms"
-        )
+        size = f"{value['width']}x{value['height']}"
+        rows.add_row(Text(printable(name)), size, tags_text(value), spent)
     for name, answer in sorted(publication.dead_letters.items()):
-        table.add_row(Text(printable(name)), "", fault_text(answer))
+        rows.add_row(Text(printable(name)), "", fault_text(answer))
     for name in sorted(publication.waiting.values()):
-        table.add_row(Text(printable(name)), "", Text("no answer yet", style="yellow"))
-    return table
+        rows.add_row(Text(printable(name)), "", Text("no answer yet", style="yellow"))
+    return Group("", rows, Text("assigned tags stand out", style="dim"))
+
+
+def first_notes(publication: Publication) -> list[str]:
+    """What whoever sees results for the first time may take wrongly; a line each."""
+    notes = [IMAGGA] if any("imagga_tagging" in _add_ons(answer) for answer in _results(publication)) else []
+    return [*notes, KNOWN] if any(map(_by_ours, _results(publication))) else notes
+
+
+def untagged_note(publication: Publication, threshold: float) -> str | None:
+    """What to know where photos got no tag; None: each has one."""
+    results = _results(publication)
+    untagged = [answer for answer in results if not answer.value["tags"]]
+    if not untagged:
+        return None
+    found = f"{len(untagged)} of {counted(len(results), 'photo')} without a tag above {threshold:g}"
+    return f"{found}. {KNOWN}" if any(map(_by_ours, untagged)) else f"{found}."
+
+
+def _results(publication: Publication) -> list[OutputRecord]:
+    return list(publication.categorizations.values())
+
+
+def _add_ons(answer: OutputRecord) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = answer.value["info"]["categorization"]
+    return found
+
+
+def _by_ours(answer: OutputRecord) -> bool:
+    return any(add_on["model"]["name"].startswith(_OURS) for add_on in _add_ons(answer).values())
 
 
 def fault_text(letter: OutputRecord) -> Text:
@@ -73,17 +109,26 @@ def fault_text(letter: OutputRecord) -> Text:
     return Text(f"dead letter: {printable(fault.reason)} ({printable(fault.message)})", style="red")
 
 
-def line(answer: OutputRecord) -> Text:
-    """One line for one record, as `tagstream tail` prints it."""
-    text = Text(f"{answer.kind:<15}", style="cyan")
+def line(answer: OutputRecord) -> Flow:
+    """One record, as `tagstream tail` prints it."""
+    text = Flow(indent=_KIND_WIDTH).add(f"{answer.kind:<{_KIND_WIDTH - 1}}", "cyan")
     if answer.kind == "dead-letter":
-        return text.append(f"{printable(answer.key)}  ", style="bold").append_text(fault_text(answer))
-    if answer.kind == "categorization":
-        return text.append(f"{printable(answer.value['public_id'])}  ", style="bold").append_text(
-            tags_text(answer.value)
+        text.add(printable(answer.key), "bold", gap=1)
+        return text.extend(
+            (1 if place else 2, word) for place, word in enumerate(fault_text(answer).split(" "))
         )
+    if answer.kind == "categorization":
+        return text.add(printable(answer.value["public_id"]), "bold", gap=1).extend(tags_text(answer.value))
     for resource in answer.value["resources"]:
-        text.append(f"{printable(resource['public_id'])}  ", style="bold")
-        text.append("".join(f"+{printable(tag)} " for tag in resource["added"]), style="green")
-        text.append("".join(f"-{printable(tag)} " for tag in resource["removed"]), style="red")
-    return text.append(f"= {', '.join(map(printable, answer.value['tags']))}", style="dim")
+        text.add(printable(resource["public_id"]), "bold", gap=1)
+        changes = [*(("+", tag) for tag in resource["added"]), *(("-", tag) for tag in resource["removed"])]
+        for place, (sign, tag) in enumerate(changes):
+            text.add(f"{sign}{printable(tag)}", "green" if sign == "+" else "red", gap=1 if place else 2)
+    return _listed(text, [printable(tag) for tag in answer.value["tags"]])
+
+
+def _listed(text: Flow, tags: Sequence[str]) -> Flow:
+    text.add("=", "dim", gap=1)
+    for place, tag in enumerate(tags, 1):
+        text.add(tag if place == len(tags) else f"{tag},", "dim", gap=1)
+    return text

@@ -6,11 +6,11 @@ from typing import get_args
 
 import click
 from aiokafka.errors import KafkaError
-from rich.console import Console
 
 from schemas.topics import TopicNames
 from streams.cli.options import connection_to, give_up, kafka_options, require_topics, topic_names
 from streams.cli.rendering import line
+from streams.cli.terminal import record_console
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.output_follower import KINDS, Kind, OutputFollower
 
@@ -58,7 +58,7 @@ async def _tail(
     limit: int | None,
     as_json: bool,
 ) -> None:
-    console = Console(soft_wrap=True)
+    console = record_console()
     count = 0
     await require_topics(connection, names)
     async with OutputFollower(connection, names, kinds, from_beginning=from_beginning) as follower:

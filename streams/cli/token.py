@@ -2,7 +2,7 @@
 
 import click
 
-from streams.web.access.callers import EVERY_TENANT, Scope
+from streams.web.access.callers import EVERY_TENANT, IN_USE, Scope
 from streams.web.access.tokens import lines_of, new_token
 from streams.web.api.parameters import NAME, PREFIX, Kind
 
@@ -34,11 +34,12 @@ def _checked(kind: Kind[str], what: str, text: str) -> str:
 @click.option(
     "--scope",
     "scopes",
-    type=click.Choice([str(scope) for scope in Scope]),
+    type=click.Choice(sorted(str(scope) for scope in IN_USE)),
     multiple=True,
     default=[str(Scope.READ)],
     show_default=True,
     help="What it is for; may be said several times.",
+    hidden=len(IN_USE) == 1,
 )
 @click.option(
     "--tenant",

@@ -1,7 +1,7 @@
-"""Applying one event to the state: pure, in offset order, the same on every replay.
+"""Applying one event to the state: pure, the same whenever the same outcomes come in the same order.
 
-The committed state of a partition is always the fold of these functions over its log's first k
-records, and k travels with it.
+The committed state of a partition is always the fold of these functions over the outcomes of its log's first
+k records, and k travels with it. Those that wait for their sources are folded as rows of `retries` first.
 """
 
 from dataclasses import dataclass

@@ -128,20 +128,21 @@ async def publish_and_wait(
     timeout: float,  # noqa: ASYNC109 - what is there when it runs out is the answer
     on_answer: Callable[[OutputRecord], None] = lambda _: None,
 ) -> Publication:
-    """Publish events and wait until each has a categorization or a dead letter, or time is up.
+    """Publish events and wait until each has a categorization or a dead letter, or until none comes any more.
 
     Args:
         connection: How to reach Kafka.
         names: The deployment's topics.
         events: What to publish.
-        timeout: Seconds.
+        timeout: Seconds without an answer after which the rest is given up.
         on_answer: Called with each answer as it comes.
     """
     async with OutputFollower(connection, names) as follower:
         publication = Publication(await publish(connection, names, events))
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout) as deadline:
                 async for answer in _answers(follower, publication):
+                    deadline.reschedule(asyncio.get_running_loop().time() + timeout)
                     on_answer(answer)
         except TimeoutError:
             pass  # `publication.waiting` says what is missing

@@ -13,7 +13,7 @@ from streams.units.order import Entry
 from streams.units.retrying import Retrier
 from streams.units.waiting_room import WaitingRoom
 from streams.units.window import InFlightWindow
-from streams.units.work import Pace, Source, StateStore, Work
+from streams.units.work import Pace, RecordLog, StateStore, Work
 
 SWEPT_PER_TRANSACTION = 200
 _UNFELT = 0.5  # of the time that we took for a record: so much more goes unnoticed
@@ -56,19 +56,19 @@ class Committer:
         """Go on after `suspend`."""
         self._may_commit.set()
 
-    async def commit_for_ever(self, source: Source) -> None:
+    async def commit_for_ever(self, record_log: RecordLog) -> None:
         """Commit whatever there is to commit.
 
         Args:
-            source: Says how far the log reaches where nothing is in work.
+            record_log: Says how far the log reaches where nothing is in work.
         """
         while True:
-            await self._something_to_commit(source)
+            await self._something_to_commit(record_log)
             await self._keep_pace()
             await self._may_commit.wait()
             self._idle.clear()
             try:
-                await self._commit(source)
+                await self._commit(record_log)
             finally:
                 self._idle.set()
 
@@ -81,29 +81,29 @@ class Committer:
                 self._expired = await asyncio.to_thread(expired_rows, retention, state)
                 self._window.arrived.set()
 
-    async def tell_for_ever(self, source: Source) -> None:
+    async def tell_for_ever(self, record_log: RecordLog) -> None:
         """See to it that others hear how far the log is done, also while nothing comes."""
         while True:
             await asyncio.sleep(_TELL_EVERY)
-            if self._store.is_commit_due or self._may_move_on(source):
+            if self._store.is_group_offset_due or self._may_move_on(record_log):
                 self._window.arrived.set()
 
-    async def _something_to_commit(self, source: Source) -> None:
+    async def _something_to_commit(self, record_log: RecordLog) -> None:
         while True:
             self._window.arrived.clear()
-            due = self._expired or self._store.is_commit_due or self._window.order.any_leaves
-            if due or self._may_move_on(source):
+            due = self._expired or self._store.is_group_offset_due or self._window.order.any_leaves
+            if due or self._may_move_on(record_log):
                 return
             await self._window.arrived.wait()
 
-    def _may_move_on(self, source: Source) -> bool:
+    def _may_move_on(self, record_log: RecordLog) -> bool:
         """Whether only transactions' markers and the like lie between what is committed and the end."""
-        return self._next_offset(source, []) > self._store.state.next_offset
+        return self._next_offset(record_log, []) > self._store.state.next_offset
 
-    def _next_offset(self, source: Source, entries: list[Entry]) -> int:
+    def _next_offset(self, record_log: RecordLog, entries: list[Entry]) -> int:
         """The resume point of a transaction with these entries."""
         done = entries[-1].record.offset + 1 if entries else self._store.state.next_offset
-        return max(done, source.reached) if self._window.order.is_clear else done
+        return max(done, record_log.reached) if self._window.order.is_clear else done
 
     async def _keep_pace(self) -> None:
         """Let more outcomes gather, unless enough have or the last transaction is long past."""
@@ -119,7 +119,7 @@ class Committer:
                 async with asyncio.timeout(wait):
                     await self._window.commit_now.wait()
 
-    async def _commit(self, source: Source) -> None:
+    async def _commit(self, record_log: RecordLog) -> None:
         late, in_turn = self._window.order.take(self._pace.max_transaction)
         changes = Changes(self._store.state.rows, self._count_rows)
         batch = MicroBatch(
@@ -128,7 +128,7 @@ class Committer:
             expired=self._expired[:SWEPT_PER_TRANSACTION],
             outcomes=list(self._outcomes(late, in_turn)),
             rules=self._work.rules,
-            next_offset=self._next_offset(source, in_turn),
+            next_offset=self._next_offset(record_log, in_turn),
         )
         del self._expired[:SWEPT_PER_TRANSACTION]
         await self._work.commit(batch)
@@ -138,7 +138,7 @@ class Committer:
     def _outcomes(self, late: list[Entry], in_turn: list[Entry]) -> Iterator[Done]:
         for entry, outcome in _leaving(late, in_turn):
             full = self._room.is_full and not entry.turn.late
-            yield Done(entry.record, outcome, self._room.turns_away, full)
+            yield Done(entry.record, outcome, over_limit=self._room.turns_away, over_hard_limit=full)
             if isinstance(outcome, Tagged) and outcome.is_from_afar:
                 self._room.note_success(entry.began)
 

@@ -9,9 +9,9 @@ This module is why nothing is lost and nothing counted twice.
    add to them any more, so what it reads is final. The row `@offset` says how far the log is folded in.
 3. `commit` writes outputs, changed rows and the next `@offset` in one transaction: all or nothing.
 
-The committed rows are therefore always the fold of the log's first `@offset` records, whoever made them
-and however often a worker died. Group offsets are for lag monitors and autoscalers; nothing here reads them.
-As they cost two of a transaction's five round trips, they travel along every few seconds only.
+The committed rows are therefore always the fold of the outcomes of the log's first `@offset` records, whoever
+made them and however often a worker died. Group offsets are for lag monitors and autoscalers; nothing here
+reads them. As they cost two of a transaction's five round trips, they travel along every few seconds only.
 """
 
 import asyncio
@@ -71,8 +71,8 @@ class Ledger:
         self.state = state
 
     @property
-    def is_commit_due(self) -> bool:
-        """Tell whether it is time for the next transaction to tell the group's offset."""
+    def is_group_offset_due(self) -> bool:
+        """Whether it is time for the next transaction to tell the group's offset."""
         return self.state.next_offset != self._told and time.monotonic() - self._told_at >= TELL_EVERY
 
     async def open(self) -> None:
@@ -117,7 +117,7 @@ class Ledger:
         await (producer.commit_transaction() if committed else producer.abort_transaction())
 
     async def close(self) -> None:
-        """Give the producer back. A transaction that is still open is left to the next owner's fence."""
+        """Stop the producer. A transaction that is still open is left to the next owner's fence."""
         if self._producer is not None:
             await self._producer.stop()
 
@@ -240,6 +240,6 @@ def _says(now: int) -> str:
 
 
 def _source_offset(row: bytes) -> int:
-    """Give a row's "o". It is written first, so that a million of them are checked in a second."""
+    """A row's "o". It is written first, so that a million of them are checked in a second."""
     found = _LEADING_OFFSET.match(row)
     return int(found[1]) if found else int(orjson.loads(row)["o"])

@@ -77,7 +77,7 @@ class Entry:
             self.took = time.monotonic() - self.turn.since
 
     def leave(self) -> Outcome:
-        """Give what is to be applied as it leaves the order: its outcome, or that it is parked."""
+        """What is to be applied as it leaves the order: its outcome, or that it is parked."""
         if self.parked:
             return Parked(int(steady_time() * 1000), self.turn.upload)
         return self.outcome.result()
@@ -104,24 +104,24 @@ class Order:
     def __init__(self) -> None:
         self.starved = False
         self._entries: deque[Entry] = deque()
-        self._retries: list[Entry] = []
+        self._late: list[Entry] = []
 
     def __iter__(self) -> Iterator[Entry]:
-        return iter((*self._entries, *self._retries))
+        return iter((*self._entries, *self._late))
 
     @property
     def parked(self) -> list[Entry]:
-        """Give the entries that lost their turn and are in work."""
-        return [entry for entry in self._retries if entry.parked]
+        """The entries that lost their turn and are in work."""
+        return [entry for entry in self._late if entry.parked]
 
     @property
     def is_clear(self) -> bool:
-        """Tell whether no entry waits for its turn."""
+        """Whether no entry waits for its turn."""
         return not self._entries
 
     @property
     def longest_took(self) -> float:
-        """Give the most seconds that we took for one of the entries that leave in their turn, or 0."""
+        """The most seconds that we took for one of the entries that leave in their turn, or 0."""
         leaving = itertools.islice(self._entries, self._number_leaving())
         return max((entry.took for entry in leaving), default=0.0)
 
@@ -129,10 +129,10 @@ class Order:
         """Add the next record of the log."""
         self._entries.append(entry)
 
-    def retry(self, entry: Entry) -> None:
+    def add_late(self, entry: Entry) -> None:
         """Add a record that has left the order without an outcome."""
         entry.turn.late = True
-        self._retries.append(entry)
+        self._late.append(entry)
 
     @property
     def any_leaves(self) -> bool:
@@ -154,27 +154,27 @@ class Order:
         for entry in in_turn:
             entry.parked = not entry.done or entry.turn.image in images
             if entry.parked:
-                self.retry(entry)
+                self.add_late(entry)
                 images |= {entry.turn.image} - {None}
         return late, in_turn
 
     def _take_late(self, few: int, most: int) -> list[Entry]:
         taken = self._finished_late(few)[:most]
         gone = set(taken)
-        self._retries = [entry for entry in self._retries if entry not in gone]
+        self._late = [entry for entry in self._late if entry not in gone]
         return taken
 
     def _number_leaving(self) -> int:
         leaving = 0
-        all_failed = True
+        all_failed = True  # the sources of those that would be parked if the next one left
         for index, entry in enumerate(self._entries):
             if entry.done:
                 if all_failed or entry.overdue:
                     leaving, all_failed = index + 1, True
             elif entry.turn.awaits_predecessors and self._is_urgent():
-                return index
+                return index  # it goes on once those before it are committed: they leave first, parked or not
             elif not entry.turn.waits:
-                return leaving
+                return leaving  # it is up to us, and soon done: nobody behind it overtakes
             else:
                 all_failed = all_failed and entry.turn.source_failed
         if self.starved and not any(entry.done for entry in self._entries):
@@ -185,10 +185,10 @@ class Order:
         return self.starved or any(entry.overdue for entry in self._entries)
 
     def _finished_late(self, few: int) -> list[Entry]:
-        """Give the late entries that may leave; of those that do not wait on, at most a few."""
+        """The late entries that may leave; of those that do not wait on, at most a few."""
         finished: list[Entry] = []
         awaited: set[str | None] = set()
-        for entry in self._retries:
+        for entry in self._late:
             waits_on = entry.done and isinstance(entry.outcome.result(), Deferred)
             if not entry.done or (entry.parked and entry.turn.image in awaited) or not (few or waits_on):
                 awaited |= {entry.turn.image} - {None} if entry.parked else set()

@@ -5,7 +5,7 @@ import asyncio
 from schemas.errors import InvariantError
 from streams.units.waiting_room import WaitingRoom
 from streams.units.window import InFlightWindow
-from streams.units.work import Pace, Source
+from streams.units.work import Pace, RecordLog
 
 PATIENCES = 10  # a unit waits so many times its patience for a slot before slow sources give theirs back
 
@@ -19,14 +19,14 @@ class Reader:
         self._slots = asyncio.Semaphore(pace.max_in_flight)
         self._patience = PATIENCES * pace.patience
 
-    async def read(self, source: Source, next_offset: int) -> None:
+    async def read(self, record_log: RecordLog, next_offset: int) -> None:
         """Begin every record from `next_offset` on, for ever.
 
         Raises:
             InvariantError: An offset comes again, or an earlier one.
         """
         last = next_offset - 1
-        async for record in source.records(next_offset):
+        async for record in record_log.records(next_offset):
             if record.offset <= last:
                 raise InvariantError(f"offset {record.offset} after {last}")
             last = record.offset

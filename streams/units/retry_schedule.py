@@ -41,7 +41,7 @@ class RetrySchedule:
         heapq.heappush(self._heap, (due, key))
 
     def take_due(self, now: int) -> str | None:
-        """Give the key of a row that is due at `now` (milliseconds) and was not given since it changed."""
+        """The key of a row that is due at `now` (milliseconds), and was not taken since it changed."""
         while self._heap and self._heap[0][0] <= now:
             due, key = heapq.heappop(self._heap)
             if self._due.get(key) == due:

@@ -2,7 +2,8 @@
 
 Records are worked on concurrently and applied in offset order. While one transaction commits, the
 next records are already being fetched, decoded and inferred. A record whose source is busy leaves that
-order: it becomes a row of `retries`, and is worked on again, beside the others, when it is due.
+order: it becomes a row of `retries`, is worked on again, beside the others, when it is due, and is applied
+when it is done.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from streams.units.retry_schedule import RetrySchedule
 from streams.units.retrying import Retrier
 from streams.units.waiting_room import WaitingRoom
 from streams.units.window import InFlightWindow
-from streams.units.work import Pace, Source, StateStore, Work
+from streams.units.work import Pace, RecordLog, StateStore, Work
 
 log = logging.getLogger(__name__)
 
@@ -29,20 +30,21 @@ FENCE_GRACE = 4.0  # seconds: whoever took over, the group's word on it comes wi
 class Unit:
     """One partition in work: a reader, a retrier and a committer around one in-flight window.
 
-    Invariants: a record enters only if it is the next of the log; outcomes are applied in that order;
-    the state's `next_offset` moves only by a commit that also holds what the records before it changed.
+    Invariants: a record enters only if it is the next of the log; outcomes are applied in that order, those
+    of late records when they are done; the state's `next_offset` moves only by a commit that also holds what
+    the records before it changed, or that they wait.
     """
 
     def __init__(
         self,
         partition: int,
-        open_source: Callable[[], AbstractAsyncContextManager[Source]],
+        open_log: Callable[[], AbstractAsyncContextManager[RecordLog]],
         store: StateStore,
         work: Work,
         pace: Pace,
     ) -> None:
         self.partition = partition
-        self._open_source = open_source
+        self._open_log = open_log
         self._store = store
         self._end_process = work.end_process
         schedule = RetrySchedule()
@@ -54,7 +56,7 @@ class Unit:
             store=store, window=self._window, room=room, retrier=self._retrier, work=work, pace=pace
         )
         self._ready = asyncio.Event()
-        self._source: Source | None = None
+        self._log: RecordLog | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -70,7 +72,7 @@ class Unit:
     @property
     def end_offset(self) -> int | None:
         """The end of the log, as last heard; None: not heard yet."""
-        return self._source.end_offset if self._source else None
+        return self._log.end_offset if self._log else None
 
     def start(self) -> None:
         """Begin to work, in the background."""
@@ -97,13 +99,13 @@ class Unit:
             await self._store.open()
             self._retrier.schedule_all()
             log.info("partition %d: %s", self.partition, self._loaded())
-            async with self._open_source() as self._source, asyncio.TaskGroup() as tasks:
+            async with self._open_log() as self._log, asyncio.TaskGroup() as tasks:
                 self._ready.set()
-                tasks.create_task(self._reader.read(self._source, self.state.next_offset))
+                tasks.create_task(self._reader.read(self._log, self.state.next_offset))
                 tasks.create_task(self._retrier.retry_for_ever())
-                tasks.create_task(self._committer.commit_for_ever(self._source))
+                tasks.create_task(self._committer.commit_for_ever(self._log))
                 tasks.create_task(self._committer.sweep_for_ever())
-                tasks.create_task(self._committer.tell_for_ever(self._source))
+                tasks.create_task(self._committer.tell_for_ever(self._log))
         except Exception as error:  # whatever it was: loading anew gives the truth
             log.critical("partition %d failed", self.partition, exc_info=error)
             cause = _innermost(error)

@@ -56,12 +56,12 @@ class WaitingRoom:
 
     @property
     def turns_away(self) -> bool:
-        """Tell whether an event is given up whose source is busy."""
+        """Whether an event is given up whose source is busy."""
         return self._holds(1) and self._others_pass()
 
     @property
     def is_full(self) -> bool:
-        """Tell whether twice as much waits as may: then none begins to, whatever it would wait for."""
+        """Whether twice as much waits as may: then none begins to, whatever it would wait for."""
         return self._holds(2)
 
     def note_success(self, came: float) -> None:
@@ -81,13 +81,13 @@ class WaitingRoom:
         return self._share(self._parked) >= 1 or (self._holds(1) and not self._others_pass())
 
     def _others_pass(self) -> bool:
-        """Tell whether anything has got through lately that came when the room was full already."""
+        """Whether anything has got through lately that came when the room was full already."""
         if self._full_since is None:
             return False
         return self._passed > max(self._full_since, self._clock() - _PROOF)
 
     def _holds(self, share: float) -> bool:
-        """Tell whether as much waits as may, or a share of that."""
+        """Whether as much waits as may, or a share of that."""
         taken = self._share(self._waiting, self._parked)
         if taken < _ROOMY:
             self._full_since = None
@@ -96,7 +96,7 @@ class WaitingRoom:
         return taken >= share
 
     def _share(self, *loads: Load) -> float:
-        """Give how much of what may wait some events are, by number or by bytes."""
+        """The share that some events are of what may wait, by number or by bytes."""
         number, size = sum(load.number for load in loads), sum(load.size for load in loads)
         return max(number / self._most, size / MAX_BYTES)
 

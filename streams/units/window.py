@@ -45,7 +45,7 @@ class InFlightWindow:
     def begin_retry(self, record: Record, slots: asyncio.Semaphore) -> Entry:
         """Begin a record that left the order without an outcome."""
         entry = self._begin(record, slots)
-        self.order.retry(entry)
+        self.order.add_late(entry)
         return entry
 
     def starve(self) -> None:
@@ -69,7 +69,7 @@ class InFlightWindow:
             entry.give_slot_back()
 
     def cancel(self) -> None:
-        """Give up all work; what was not committed is replayed."""
+        """Cancel all work; what was not committed is replayed."""
         for entry in self.order:
             entry.outcome.cancel()
 

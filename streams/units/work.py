@@ -16,7 +16,7 @@ WaitForPredecessors = Callable[[], Awaitable[object]]
 """Waits until all that came before a record, of the same image, is committed."""
 
 
-class Source(Protocol):
+class RecordLog(Protocol):
     """Where a unit's records come from: see `streams.kafka.partition_log.PartitionLog`."""
 
     end_offset: int | None
@@ -32,7 +32,7 @@ class StateStore(Protocol):
     state: PartitionState
 
     @property
-    def is_commit_due(self) -> bool:
+    def is_group_offset_due(self) -> bool:
         """Whether the group is to be told how far the log is done, changes or none."""
 
     async def open(self) -> None:

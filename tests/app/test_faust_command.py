@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 from support.cluster import FAUST_WORKER, free_port
 
 from schemas.topics import TABLES
 
+pytestmark = pytest.mark.slow  # each starts processes
 FAUST = (sys.executable, "-m", "faust", "-A", "streams.app")
 
 

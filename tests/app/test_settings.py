@@ -78,7 +78,6 @@ BAD = {
     "TAGSTREAM_PARTITIONS": ("0", "must be at least 1"),
     "TAGSTREAM_AUTO_TAGGING": ("1.5", "must lie between 0 and 1"),
     "TAGSTREAM_TAGGER": ("magic", "must be onnx or stub"),
-    "TAGSTREAM_ADD_ONS": ("imagga_tagging,people=/models/mine", "names .people., which stands for"),
     "TAGSTREAM_QUERIES": ("perhaps", "say true or false"),
     "TAGSTREAM_CATEGORIZATION": ("nobody", "offered: tagstream, imagga_tagging"),
     "TAGSTREAM_KEEP_MINUTES": ("0.1", "must be at least 0.125: the window 1h and the one before it are"),
@@ -137,10 +136,98 @@ def test_several_add_ons_by_default() -> None:
     assert settings.default_add_ons == ("scene_tagging", "imagga_tagging")
 
 
+NEEDS = "does not offer 'imagga_tagging', which runs where an event names no add-on; add it, or say in"
+ALL = "offered: tagstream, imagga_tagging, scene_tagging"
+HERE = "or offer it in TAGSTREAM_ADD_ONS"
+
+
 @pytest.mark.parametrize(
-    ("names", "fault"), [("imagga_tagging,scenes", "'scenes' is no add-on"), (" , ", "names no add-on")]
+    ("offer", "rule"),
+    [
+        ("", "names no add-on; say NAME or NAME=FOLDER, several separated by commas"),
+        (" , ", "names no add-on; say NAME or NAME=FOLDER, several separated by commas"),
+        ("imagga_tagging,=/models/mine", "has '=/models/mine'; say NAME=FOLDER, or NAME alone"),
+        ("imagga_tagging,mine=", "has 'mine='; say NAME=FOLDER, or NAME alone for the model that"),
+        ("imagga_tagging,people=/models/mine", "names 'people', which stands for tags that no add-on gave"),
+        ("imagga_tagging,a=/x,a=/y", "names 'a' twice, with different models; choose another name for one"),
+        ("a,imagga_tagging,a=/y", "names 'a' twice, with different models"),
+        ("mine=/m", f"{NEEDS} TAGSTREAM_CATEGORIZATION which is to run instead: mine"),
+        ("imaga_tagging,x", f"{NEEDS} TAGSTREAM_CATEGORIZATION which is to run instead: imaga_tagging, x"),
+    ],
 )
-def test_default_add_ons_are_offered(names: str, fault: str) -> None:
-    """The message says which are."""
-    with pytest.raises(SettingsError, match=f"{fault}; offered: tagstream, imagga_tagging, scene_tagging"):
-        Settings.from_mapping({"TAGSTREAM_CATEGORIZATION": names})
+def test_an_offer_that_cannot_be_is_blamed_itself(offer: str, rule: str) -> None:
+    """The message names what the operator set, and never that a default of something else is wrong."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_mapping({"TAGSTREAM_ADD_ONS": offer})
+    assert str(caught.value).startswith(f"TAGSTREAM_ADD_ONS={offer!r} {rule}")
+
+
+@pytest.mark.parametrize(
+    ("offer", "choice", "message"),
+    [
+        (None, "imagga_tagging,scenes", f"'scenes' is no add-on; {ALL}; choose of these, {HERE}"),
+        (None, " , ", f"names no add-on; {ALL}; choose of these"),
+        (None, "", f"names no add-on; {ALL}; choose of these"),
+        (
+            "a=/m,b",
+            "c",
+            f"'c' is no add-on; offered: a, b by TAGSTREAM_ADD_ONS='a=/m,b'; choose of these, {HERE}",
+        ),
+        ("mine=/m", "", "names no add-on; offered: mine by TAGSTREAM_ADD_ONS='mine=/m'; choose of these"),
+    ],
+)
+def test_a_choice_that_is_not_offered_is_blamed_itself(offer: str | None, choice: str, message: str) -> None:
+    """The message says which are offered, and by whom where that is not the default."""
+    mapping = {"TAGSTREAM_CATEGORIZATION": choice} | ({"TAGSTREAM_ADD_ONS": offer} if offer else {})
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_mapping(mapping)
+    assert str(caught.value) == f"TAGSTREAM_CATEGORIZATION={choice!r}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("offer", "choice", "chosen"),
+    [
+        ("mine=/m", "mine", ("mine",)),
+        ("mine=/m,mine=/m", "mine", ("mine",)),
+        ("a,imagga_tagging", None, ("imagga_tagging",)),
+    ],
+)
+def test_an_offer_and_a_choice_of_it(offer: str, choice: str | None, chosen: tuple[str, ...]) -> None:
+    """Neither has to have anything to do with the defaults."""
+    mapping = {"TAGSTREAM_ADD_ONS": offer} | ({"TAGSTREAM_CATEGORIZATION": choice} if choice else {})
+    assert Settings.from_mapping(mapping).default_add_ons == chosen
+
+
+IMAGE, FLIGHT = "TAGSTREAM_MAX_IMAGE_BYTES", "TAGSTREAM_MAX_BYTES_IN_FLIGHT"
+MINUTES, HOURS = "TAGSTREAM_KEEP_MINUTES", "TAGSTREAM_KEEP_HOURS"
+
+
+@pytest.mark.parametrize(
+    ("given", "parts"),
+    [
+        ({IMAGE: "100000000"}, (f"{IMAGE}=100000000 with {FLIGHT}=128000000", "the second to 200000000")),
+        ({FLIGHT: "10"}, (f"{IMAGE}=30000000 with {FLIGHT}=10:", "raise the second to 60000000")),
+        ({MINUTES: "40"}, (f"{MINUTES}=40.0, {HOURS}=31.0, ", "raise the later ones, or lower the first")),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_all_named(
+    given: dict[str, str], parts: tuple[str, ...]
+) -> None:
+    """Whichever was set: each with its value, and the cure for either."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_mapping(given)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_a_fault_of_a_profile_is_told_with_its_file(tmp_path: Path) -> None:
+    """Nobody looks for it in an environment that does not have it; the environment's own are told as ever."""
+    profile = tmp_path / "machine.env"
+    profile.write_text("TAGSTREAM_THREADS=-1\nTAGSTREAM_MAX_BATCH=4\n")
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_mapping({"TAGSTREAM_PROFILE": str(profile)})
+    said = f"TAGSTREAM_THREADS=-1 must be at least 0 (TAGSTREAM_THREADS: said in {profile})"
+    assert str(caught.value) == said
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_mapping({"TAGSTREAM_PROFILE": str(profile), "TAGSTREAM_THREADS": "-2"})
+    assert str(caught.value) == "TAGSTREAM_THREADS=-2 must be at least 0"

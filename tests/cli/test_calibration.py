@@ -40,6 +40,7 @@ def bench(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
+@pytest.mark.slow
 def test_a_profile_is_written_and_read(tmp_path: Path) -> None:
     """The real model is measured; what is written are settings of a worker, below the environment's."""
     profile = tmp_path / "machine.env"

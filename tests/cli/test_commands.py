@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import re
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -16,7 +18,6 @@ import pytest
 from support.cluster import Cluster, free_port
 
 from schemas.topics import TopicNames
-from streams.cli.publish import _is_url
 
 PHOTOS = Path(__file__).parents[2] / "streams" / "photos"
 CLIENTS = (
@@ -106,9 +107,10 @@ async def test_publishing_a_folder(deployment: Deployment, tmp_path: Path) -> No
     ended = await deployment.publish(str(folder), "--json", "--user", "u1")
     assert ended.code == 0, ended.err
     values = {record["value"]["public_id"]: record["value"] for record in ended.records()}
-    assert values.keys() == {"cat", "koala"}
-    assert values["koala"]["tags"] == ["koala", "marsupial", "mammal"]
-    assert values["koala"]["user_id"] == "u1"
+    assert values.keys() == {"cat", "zoo/koala"}
+    assert values["zoo/koala"]["tags"] == ["koala", "marsupial", "mammal"]
+    assert values["zoo/koala"]["user_id"] == "u1"
+    assert "left out: 1 other file (.txt 1)" in ended.err
     table = await deployment.publish(str(folder / "cat.jpg"))
     assert table.code == 0
     assert "feline" in table.out
@@ -206,22 +208,23 @@ async def test_a_connection_that_cannot_be(command: list[str], tmp_path: Path) -
     assert ended.err.splitlines() == [f"tagstream {command[0]}: KAFKA_SECURITY_PROTOCOL='TLS': {rule}"]
 
 
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [("https://a.test/b", True), ("DATA:,x", True), ("s3://photos/a", True), ("file:///srv/a.jpg", True),
-     ("photos/a.jpg", False), ("/srv/photos", False), ("database", False)],
-)  # fmt: skip
-def test_what_is_published_as_a_url(source: str, expected: bool) -> None:  # noqa: FBT001 - a case
-    """Whether workers fetch it is theirs to say; the rest is files and folders on this machine."""
-    assert _is_url(source) is expected
-
-
 async def test_a_folder_that_is_missing(tmp_path: Path) -> None:
     """No event is published for a typing error: exit code 78, and the name."""
     missing = tmp_path / "no-such-folder"
     ended = await run("publish", str(missing))
     assert ended.code == 78
     assert ended.err == f"tagstream publish: {str(missing)!r} is no file, no folder and no URL\n"
+
+
+async def test_photos_that_would_be_one_image(tmp_path: Path) -> None:
+    """Refused before anybody asks for a broker: exit code 78, both names and the cure on one line."""
+    for name in ("IMG_0001.jpg", "IMG_0001.png"):
+        (tmp_path / name).write_bytes(b"")
+    ended = await run("publish", str(tmp_path), "--broker", NOBODY)
+    assert ended.code == 78
+    (line,) = ended.err.splitlines()
+    assert "IMG_0001.jpg' and " in line
+    assert line.endswith("nothing was published. Rename one, or say --keep-extension")
 
 
 async def test_a_folder_without_photos(tmp_path: Path) -> None:
@@ -271,6 +274,100 @@ async def test_a_worker_with_a_model_that_is_not_there(tmp_path: Path) -> None:
         KAFKA_BOOTSTRAP_SERVERS=NOBODY,
     )
     assert refusal(ended).startswith(f"no manifest at {tmp_path / 'manifest.json'}")
+
+
+async def test_a_worker_whose_address_is_taken(tmp_path: Path) -> None:
+    """Both settings with their values, and the cure."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        words = ("--web-port", str(port), "--tagger", "stub", "--data-dir", str(tmp_path), "--broker", NOBODY)
+        fault = refusal(await run("worker", *words))
+    assert fault.startswith(f"TAGSTREAM_WEB_HOST='127.0.0.1', TAGSTREAM_WEB_PORT={port}: ")
+    assert fault.endswith("choose another address or port, or stop what listens there")
+
+
+async def test_a_worker_with_rules_that_cannot_be_used(tmp_path: Path) -> None:
+    """Their file is named."""
+    rules = tmp_path / "rules.toml"
+    rules.write_text("treshold = 0.4")
+    words = ("--rules", str(rules), "--web-port", "0", "--data-dir", str(tmp_path), "--broker", NOBODY)
+    assert refusal(await run("worker", *words)).startswith(f"{rules}: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--partitions", "many"), "Invalid value for '--partitions': 'many' is not a valid integer"),
+        (("--partition", "4"), "No such option: --partition"),
+        (("now",), "Got unexpected extra argument (now)"),
+    ],
+)
+async def test_a_worker_with_a_wrong_command_line(words: tuple[str, ...], said: str) -> None:
+    """The usage is told as ever, with exit code 2, and the last line is one of the log."""
+    ended = await run("worker", *words)
+    assert ended.code == 2
+    assert "Usage: " in ended.err
+    last = orjson.loads(ended.last_line)
+    assert last["level"] == "CRITICAL"
+    begin = "ending the process, something must be changed before it starts again: "
+    assert last["message"].startswith(begin + said)
+    assert last["message"].endswith("; see `tagstream worker --help`")
+
+
+@pytest.mark.parametrize(
+    ("words", "environment"),
+    [
+        ((), {"TAGSTREAM_LOG_FORMAT": "console"}),
+        (("--log-format", "console"), {"TAGSTREAM_LOG_FORMAT": "json"}),
+    ],
+)
+async def test_a_refusal_in_the_form_that_was_chosen(
+    words: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    """Also where another setting is wrong; a form that is none is told in the usual one."""
+    ended = await run("worker", *words, **environment, TAGSTREAM_PARTITIONS="0")
+    assert ended.code == 78
+    said = r"CRITICAL +ending the process, .*: TAGSTREAM_PARTITIONS=0 must be at least 1"
+    assert re.search(said, ended.last_line)
+    fault = refusal(await run("worker", TAGSTREAM_LOG_FORMAT="xml"))
+    assert fault == "TAGSTREAM_LOG_FORMAT='xml': choose auto, console or json"
+
+
+PROCESS = """
+import os, signal, sys, time
+from streams.app.process import run_process
+
+def make_app():
+    {}
+
+sys.exit(run_process(make_app))
+"""
+
+
+async def process_of(body: str) -> Ended:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", PROCESS.format(body)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    return Ended(process.returncode or 0, out.decode(), err.decode())
+
+
+async def test_a_worker_that_meets_what_nobody_expects() -> None:
+    """Before Kafka has a part in it a restart meets it again: the traceback, and a last line like others."""
+    ended = await process_of("raise RuntimeError('no such luck')")
+    fault = refusal(ended)
+    assert fault == "RuntimeError: no such luck (the traceback is above)"
+    before = orjson.loads(ended.err.splitlines()[-2])
+    assert before["exc_info"].endswith("RuntimeError: no such luck")
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
+async def test_a_worker_that_is_stopped_while_it_reads_its_settings(number: str) -> None:
+    """A stop that was asked for ends with 0, however early."""
+    ended = await process_of(f"os.kill(os.getpid(), signal.{number}); time.sleep(30)")
+    assert (ended.code, ended.err) == (0, "")
 
 
 async def test_a_worker_waits_for_kafka(tmp_path: Path) -> None:

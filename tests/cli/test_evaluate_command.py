@@ -170,6 +170,7 @@ def test_a_model_that_is_none(labels: Path, tmp_path: Path) -> None:
     assert "no manifest" in result.stderr
 
 
+@pytest.mark.slow
 def test_the_temperature(labels: Path) -> None:
     """--fit-temperature tells the manifest's and the one that suits these photos."""
     result = call(PHOTOS, labels, "--fit-temperature")

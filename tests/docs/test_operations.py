@@ -6,7 +6,7 @@ from pathlib import Path
 from support.secure_broker import needed
 
 from schemas.topics import TopicNames
-from streams.app.exit import EXIT_DOOMED, EXIT_UNUSABLE
+from streams.app.exit import EXIT_RESTART, EXIT_UNUSABLE
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "operations.md").read_text("utf-8")
@@ -27,7 +27,7 @@ def test_exit_codes_and_statuses_are_told() -> None:
     given |= set(re.findall(r'READY, WAITING = "(\w+)", "([\w ]+)"', code)[0])
     assert len(given) > 5
     assert {status for status in given if f"`{status}`" not in TEXT} == set()
-    assert {f"| {code} |" in TEXT for code in (EXIT_DOOMED, EXIT_UNUSABLE)} == {True}
+    assert {f"| {code} |" in TEXT for code in (EXIT_RESTART, EXIT_UNUSABLE)} == {True}
 
 
 def test_exit_codes_of_all_commands_are_told() -> None:
@@ -35,6 +35,13 @@ def test_exit_codes_of_all_commands_are_told() -> None:
     told = TEXT.partition("## Exit codes")[2].partition("\n## ")[0]
     assert {"0", "1", "2", "70", "78"} <= set(re.findall(r"\b(\d+)\b", told))
     assert re.search(r"0 when .* 1 when .* 2 when .* 78 as above", re.sub(r"\s+", " ", told))
+
+
+def test_the_last_line_is_told() -> None:
+    """Both ends begin with the same words."""
+    code = (ROOT / "streams" / "app" / "exit.py").read_text("utf-8")
+    (words,) = re.findall(r"at level CRITICAL and begins with `([a-z ]+)`", TEXT)
+    assert code.count(f'"{words}, ') == code.count("log.critical(") == 2
 
 
 def test_the_topics_to_be_granted_are_all_of_them() -> None:

@@ -57,6 +57,7 @@ def pages(site: Path) -> Iterator[tuple[str, _Tags]]:
         yield path.relative_to(site).as_posix(), _Tags(path.read_text("utf-8"))
 
 
+@pytest.mark.slow
 def test_every_text_has_a_page(site: Path) -> None:
     """Those in docs/ at the same place, those beside the code as well."""
     inside = [Path(page.path).relative_to("docs") for page in PAGES if page.path.startswith("docs/")]
@@ -66,6 +67,7 @@ def test_every_text_has_a_page(site: Path) -> None:
     assert [name for name in others if not (site / f"{name}.html").exists()] == []
 
 
+@pytest.mark.slow
 def test_no_page_loads_anything_from_another_host(site: Path) -> None:
     """No script, style, font or picture; nor has it what makes a script fetch one, as Mermaid would."""
     built = list(pages(site))
@@ -76,6 +78,7 @@ def test_no_page_loads_anything_from_another_host(site: Path) -> None:
     assert re.findall(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//[^)]*", styles) == []
 
 
+@pytest.mark.slow
 def test_what_pages_load_is_there(site: Path) -> None:
     """Scripts, styles and pictures are part of the site."""
     missing = [
@@ -88,6 +91,7 @@ def test_what_pages_load_is_there(site: Path) -> None:
     assert missing == []
 
 
+@pytest.mark.slow
 def test_it_is_searched_without_a_server(site: Path) -> None:
     """The index is a script, and a frame of ours stands in for the worker that files may not start."""
     index = (site / "search" / "search_index.js").read_text("utf-8")
@@ -96,6 +100,7 @@ def test_it_is_searched_without_a_server(site: Path) -> None:
     assert "iframe-worker.js" in (site / "index.html").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_the_reference_is_filled_in(site: Path) -> None:
     """No mark is left where a table should be."""
     texts = {path: path.read_text("utf-8") for path in site.rglob("*.html") if "source" not in path.parts}

@@ -275,6 +275,7 @@ def progressive_jpeg() -> bytes:
     return file.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("test_names")
 async def test_many_large_images_keep_to_the_limit(server: PhotoServer, pool: TaggerPool) -> None:
     """Sixty large progressive JPEGs at once: each is tagged, and memory holds a few of them at a time."""

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.photo_server import PHOTOS, PhotoServer, says
 
-from streams.fetch import files as source_files
+from streams.fetch import files
 from streams.fetch.addresses import AddressPolicy
 from streams.fetch.circuit_breakers import OPENS_AFTER
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
@@ -245,14 +245,14 @@ async def test_a_file_that_changes_is_read_again_later(
     tree: Tree, monkeypatch: pytest.MonkeyPatch, content: bytes
 ) -> None:
     """No more is read than there is room for, and nothing half of which is of before."""
-    sized = source_files._size
+    sized = files._size
 
     def size_then_change(file: object) -> int:
         size = sized(file)  # type: ignore[arg-type]
         (tree.photos / "a.jpg").write_bytes(content)
         return size
 
-    monkeypatch.setattr(source_files, "_size", size_then_change)
+    monkeypatch.setattr(files, "_size", size_then_change)
     fault = await fault_of(f"{tree.url}/a.jpg", tree.roots)
     assert (type(fault), fault.code) == (BUSY, "connection_failed")
     assert "changed while it was read" in str(fault)
@@ -283,16 +283,16 @@ async def test_a_file_that_is_replaced_meanwhile_leads_nowhere_else(
 def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[threading.Event]]:
     """Files called `stuck` are not read until the test lets them; return who waits."""
     waiting: list[threading.Event] = []
-    sized = source_files._size
+    sized = files._size
 
-    def hangs(file: source_files.RootedFile) -> int:
+    def hangs(file: files.RootedFile) -> int:
         if file.names[-1] == b"stuck":
             waiting.append(threading.Event())
             assert waiting[-1].wait(30)
             raise OSError(errno.EIO, "Input/output error")
         return sized(file)
 
-    monkeypatch.setattr(source_files, "_size", hangs)
+    monkeypatch.setattr(files, "_size", hangs)
     yield waiting
     for event in waiting:
         event.set()

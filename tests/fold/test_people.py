@@ -270,6 +270,7 @@ def test_what_people_added_is_never_cut_off(partition: Partition) -> None:
     assert partition.tags["zoo"] == ["people"]
 
 
+@pytest.mark.slow
 def test_no_event_makes_a_row_that_fits_no_record(partition: Partition) -> None:
     """The largest tags that events may have, again and again: history gives way, the last change stays."""
     for number in range(12):

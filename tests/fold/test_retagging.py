@@ -53,7 +53,7 @@ class World:
     async def compute(self, record: Record) -> Outcome:
         offer = Offer(self.models, ("imagga_tagging",))
         categorizer = Categorizer(self, StubTagger(), offer, lambda: self.rules)
-        return await categorizer.outcome(record, self.state.rows, _settled, Turn())
+        return await categorizer.outcome(record, self.state.rows, _predecessors, Turn())
 
     def record(self, **data: Any) -> Record:  # noqa: ANN401 - fields of the event
         self.offset += 1
@@ -91,7 +91,7 @@ class World:
         return [orjson.loads(row)["t"] for row in self.state.rows["interests"].values()]
 
 
-async def _settled() -> None:
+async def _predecessors() -> None:
     """Every record before is folded in."""
 
 

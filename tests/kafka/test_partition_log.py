@@ -17,8 +17,7 @@ from schemas.topics import TABLES, TopicNames
 from schemas.uploads import Record
 from streams.app.settings import Settings
 from streams.cli.local.embedded_broker import EmbeddedBroker
-from streams.kafka import lenient_headers as record_batches
-from streams.kafka import partition_log
+from streams.kafka import lenient_headers, partition_log
 from streams.kafka.admin import ensure_topics
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming, open_consumer
@@ -103,8 +102,8 @@ def given(records: Iterable[ConsumerRecord]) -> Iterator[Given]:
 @pytest.fixture(autouse=True)
 def _aiokafka_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin with aiokafka's own classes, and let `open_consumer` put ours there."""
-    monkeypatch.setattr(fetcher, "MemoryRecords", record_batches.MemoryRecords)
-    monkeypatch.setattr(fetcher, "PartitionRecords", record_batches.PartitionRecords)
+    monkeypatch.setattr(fetcher, "MemoryRecords", lenient_headers.MemoryRecords)
+    monkeypatch.setattr(fetcher, "PartitionRecords", lenient_headers.PartitionRecords)
 
 
 @pytest.fixture
@@ -198,7 +197,7 @@ def test_what_is_corrupt_is_not_skipped() -> None:
 @pytest.mark.usefixtures("opened")
 def test_other_batches_are_read_by_the_compiled_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     """The slow decoder is for the rare bad name alone."""
-    monkeypatch.delattr(record_batches, "_LenientBatches")
+    monkeypatch.delattr(lenient_headers, "_LenientBatches")
     data = batch([plain(0)], codec=1) + batch([plain(1), plain(2)])
     assert list(given(reader(data))) == [plain(0), plain(1), plain(2)]
 

@@ -61,6 +61,7 @@ def test_honest_files(name: str) -> None:
     assert outcome(data) == "decoded"
 
 
+@pytest.mark.slow
 def test_a_large_honest_file() -> None:
     """Up to the limit an image is decoded with its transparency."""
     assert outcome(saved("RGBA", (4000, 4000))) == "decoded"
@@ -158,6 +159,7 @@ def test_frames_larger_than_the_file_says(large: bytes) -> None:
     assert "67,108,864" in str(refused(grid([stream + stream[2:] * 3], (64, 64), config)))
 
 
+@pytest.mark.slow
 def test_one_frame_larger_than_any_image(large: bytes) -> None:
     """Whatever it is scaled to; the largest that an honest image needs passes."""
     assert outcome(large.replace(struct.pack(">II", 4096, 4096), struct.pack(">II", 3999, 4001))) == "decoded"

@@ -134,6 +134,7 @@ class Unfolded:
         return {starts[stage] for stage in (1, 2, 3, 5)}
 
 
+@pytest.mark.slow
 def test_the_graph_is_the_network(variant: Variant, weights: dict[str, NDArray[Any]]) -> None:
     """The folded float32 graph gives the unfolded network's logits to within 0.0001 on real photos."""
     pixels = pixels_of(photos()[4:7], variant)
@@ -146,6 +147,7 @@ def test_the_graph_is_the_network(variant: Variant, weights: dict[str, NDArray[A
     assert (found.argmax(axis=1) == expected.argmax(axis=1)).all()
 
 
+@pytest.mark.slow
 def test_int8_agrees_with_float(variant: Variant, weights: dict[str, NDArray[Any]]) -> None:
     """The shipped INT8 graph names the float graph's best class nearly always where that one is sure."""
     shipped = onnx.load(DEFAULT_ARTIFACT.with_name(f"{variant.name}_int8") / "model.onnx")
@@ -213,6 +215,7 @@ def test_photos_are_split_for_good(tmp_path: Path) -> None:
     assert split_photos([tmp_path], 15) == (calibration, rest)
 
 
+@pytest.mark.slow
 def test_a_folder_from_beginning_to_end(tmp_path: Path) -> None:
     """Weights, photos and words become a folder that the tagger loads and that knows a koala."""
     weights = read_legacy_pth(weights_of(LITE0)[0])

@@ -627,6 +627,7 @@ print(resident() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_memory_is_given_back() -> None:
     """A thread that decoded large images does not keep their memory."""
@@ -651,6 +652,7 @@ def test_run_lengths_have_a_lower_limit() -> None:
     assert "4,000,000 pixels of run-length encoded BMP files" in str(refused(data))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "limit"),
     [("WEBP", "16,000,000"), ("TIFF", "25,000,000"), pytest.param("AVIF", "16,000,000", marks=needs_avif)],
@@ -662,6 +664,7 @@ def test_formats_that_are_copied_have_a_lower_limit(kind: str, limit: str) -> No
     assert f"{limit} pixels of {kind} files" in str(refused(data))
 
 
+@pytest.mark.slow
 def test_coefficients_that_are_kept_have_a_lower_limit() -> None:
     """A progressive JPEG keeps all its coefficients, the more of them the less its colours are subsampled."""
     image = Image.new("RGB", (7000, 7000), RED)

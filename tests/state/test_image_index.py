@@ -121,6 +121,7 @@ def places(page: Page) -> list[tuple[str, int]]:
     return [(hit.place.key, hit.place.partition) for hit in page.hits]
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(changes, queries, st.sampled_from(["", "t"]), st.integers(1, 8))
 def test_answers_are_those_of_a_naive_filter(
@@ -143,6 +144,7 @@ def test_answers_are_those_of_a_naive_filter(
         assert (None if hit.confidence is None else round(hit.confidence * 10_000)) == expected_confidence
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(changes, st.lists(changes, max_size=6), queries, st.integers(1, 3), st.sampled_from([1, 100, 10_000]))
 def test_pages_show_every_image_once(
@@ -174,6 +176,7 @@ def test_pages_show_every_image_once(
     assert [place for place in shown if place in set(stays)] == stays
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(changes, changes, queries)
 def test_a_view_stands_still(before: list[Change], after: list[Change], query: ImageQuery) -> None:
@@ -196,6 +199,7 @@ def compacted(index: ImageIndex) -> None:
         index.libraries[tenant] = compaction.finish()
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(changes, changes, changes, queries)
 def test_compaction_changes_no_answer(

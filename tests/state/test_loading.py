@@ -89,6 +89,7 @@ def trends(index: TrendIndex) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @given(trend_rows, trend_rows, st.integers(1, 5))
 def test_trends(before: list[Rows], after: list[Rows], size: int) -> None:
     """Counts by bucket, add-on and tag."""
@@ -139,6 +140,7 @@ def alive(library: Library) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @given(image_rows, image_rows, st.integers(1, 5))
 def test_images(before: list[Rows], after: list[Rows], size: int) -> None:
     """Images with their tags, users and times; postings; counts."""
@@ -155,6 +157,7 @@ interest_rows = tables(
 )
 
 
+@pytest.mark.slow
 @given(interest_rows, interest_rows, st.integers(1, 5))
 def test_interests(before: list[Rows], after: list[Rows], size: int) -> None:
     """Each user's rows, and who has changed."""

@@ -88,6 +88,7 @@ def test_interests_are_a_decayed_sum(steps: list[Change], tenant: str, user: str
     assert index.knows(tenant, user) == known
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(changes_on(days), min_size=1, max_size=4), st.sampled_from(USERS), st.integers(1, 4))
 def test_similarity_is_the_cosine_of_dense_vectors(rounds: list[list[Change]], user: str, limit: int) -> None:

@@ -126,7 +126,7 @@ class MemoryStore:
         self.commits: list[int] = []
         self.outputs: list[tuple[str, dict[str, object]]] = []
         self.closed = False
-        self.is_commit_due = False
+        self.is_group_offset_due = False
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -143,10 +143,10 @@ class MemoryStore:
             self.state.apply(table, key, value)
         self.outputs += [(out.topic, orjson.loads(out.value or b"null")) for out in changes.outputs]
         self.commits.append(next_offset)
-        self.is_commit_due = False
+        self.is_group_offset_due = False
 
 
-class ListSource:
+class ListLog:
     """A log that holds what it was given, and then waits for more."""
 
     def __init__(self, records: list[Record]) -> None:

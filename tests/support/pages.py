@@ -94,7 +94,8 @@ def route_pattern(route: str) -> re.Pattern[str]:
 
 def _pages() -> list[Page]:
     beside = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "schemas/README.md", "model/README.md"]
-    beside += ["model/MODEL_CARD.md", "benchmarks/results/README.md", "streams/photos/README.md"]
+    beside += ["model/MODEL_CARD.md", "examples/README.md"]
+    beside += ["benchmarks/results/README.md", "streams/photos/README.md"]
     inside = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
     return [Page(path) for path in [*beside, *inside]]
 

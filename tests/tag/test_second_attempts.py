@@ -23,22 +23,22 @@ class Hiccup:
 
     def __init__(self, error: SourceBusyError) -> None:
         self.turn = Turn()
-        self.faltering: list[bool] = []  # as it was at each attempt
+        self.failed_before: list[bool] = []  # as it was at each attempt
         self._error = error
 
     async def fetch(self, _: str) -> Fetched:
-        self.faltering.append(self.turn.source_failed)
-        if len(self.faltering) == 1:
+        self.failed_before.append(self.turn.source_failed)
+        if len(self.failed_before) == 1:
             raise self._error
         return Fetched(b'{"koala": 0.9}', 0.0)
 
     async def outcome(self) -> Outcome:
         return await Categorizer(self, StubTagger(), OFFER).outcome(
-            record(value=EVENT), {"images": {}}, _settled, self.turn
+            record(value=EVENT), {"images": {}}, _predecessors, self.turn
         )
 
 
-async def _settled() -> None:
+async def _predecessors() -> None:
     """Every record before is folded in."""
 
 
@@ -46,7 +46,7 @@ async def test_a_hiccup_is_asked_again_and_holds_up_nobody() -> None:
     """The second attempt follows soon; the record's turn says by then that its source falters."""
     hiccup = Hiccup(SourceBusyError("http_503", "status 503"))
     assert isinstance(await hiccup.outcome(), Tagged)
-    assert hiccup.faltering == [False, True]
+    assert hiccup.failed_before == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ async def test_a_source_that_needs_time_is_given_time(error: SourceBusyError) ->
     outcome = await hiccup.outcome()
     assert isinstance(outcome, Deferred)
     assert outcome.fault.reason == error.code
-    assert len(hiccup.faltering) == 1
+    assert len(hiccup.failed_before) == 1
 
 
 class Steady:
@@ -78,7 +78,7 @@ class BrokenTagger:
 async def test_a_fault_of_ours_may_pass() -> None:
     """A worker that lacks memory now says nothing against the image: it is tried again later."""
     event = record(value=EVENT)
-    outcome = await Categorizer(Steady(), BrokenTagger(), OFFER).outcome(event, {}, _settled, Turn())
+    outcome = await Categorizer(Steady(), BrokenTagger(), OFFER).outcome(event, {}, _predecessors, Turn())
     assert isinstance(outcome, Deferred)
     assert (outcome.fault.reason, outcome.fault.stage, outcome.fault.retryable) == (
         "internal_error",

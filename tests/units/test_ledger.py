@@ -130,8 +130,8 @@ async def test_what_a_broker_forgot_to_end_is_ended_as_it_had_decided(
     producer = dying._producer
     assert producer is not None
     await until_ended(kafka, names)  # or its markers would end what comes next as well
-    is_commit_due = {TopicPartition(names.changelog(table), 0) for table in forgotten}
-    producer._txn_manager._txn_partitions.update(is_commit_due)  # it believes that the broker knows of them
+    untold = {TopicPartition(names.changelog(table), 0) for table in forgotten}
+    producer._txn_manager._txn_partitions.update(untold)  # it believes that the broker knows of them
     if end == "abort":
         producer.commit_transaction = producer.abort_transaction
     await write(dying, "b", 1, outputs=2)
@@ -176,18 +176,18 @@ async def test_the_groups_offset_is_told_now_and_then(
 ) -> None:
     """Lag monitors see it follow the log; a transaction without changes tells what is left to tell."""
     owner = await opened(kafka, names)
-    assert not owner.is_commit_due
+    assert not owner.is_group_offset_due
     await write(owner, "a", 0)
     assert await group_offset(kafka, names) == 1
     monkeypatch.setattr("streams.units.ledger.TELL_EVERY", 1e9)
     await write(owner, "b", 1)
     assert await group_offset(kafka, names) == 1
-    assert not owner.is_commit_due, "the last time is not long past"
+    assert not owner.is_group_offset_due, "the last time is not long past"
     monkeypatch.setattr("streams.units.ledger.TELL_EVERY", 0.0)
-    assert owner.is_commit_due
+    assert owner.is_group_offset_due
     await owner.commit(Changes(owner.state.rows), owner.state.next_offset)
     assert await group_offset(kafka, names) == 2
-    assert not owner.is_commit_due
+    assert not owner.is_group_offset_due
     await owner.close()
 
 

@@ -104,7 +104,7 @@ async def test_who_waits_for_a_source_makes_way_for_those_that_are_overdue() -> 
     assert order.parked == entries[:1]
 
 
-async def test_who_waits_for_a_faltering_source_makes_way_at_once() -> None:
+async def test_who_waits_for_a_source_that_failed_makes_way_at_once() -> None:
     """Nobody waits for a second attempt, but for another source's first one."""
     entries = [make(0, waits=True), make(1), make(2, waits=True), make(3)]
     order = order_of(*entries)
@@ -172,7 +172,7 @@ async def test_a_retry_is_waited_for_by_nobody() -> None:
     """Once its source has failed, an upload does not hold back a newer one of its image."""
     order = Order()
     retried, newer = make(0, "a"), make(1, "a")
-    order.retry(retried)
+    order.add_late(retried)
     order.append(newer)
     finish(newer)
     assert [offsets(taken) for taken in order.take(10)] == [[], [1]]
@@ -184,7 +184,7 @@ async def test_a_flood_of_late_records_leaves_by_and_by() -> None:
     """Beside others few of them leave at once; alone, as many as a transaction holds."""
     order = Order()
     for number in range(20):
-        order.retry(make(number))
+        order.add_late(make(number))
     finish(*order)
     order.append(make(99))
     finish(*order)
@@ -196,7 +196,7 @@ async def test_late_records_that_wait_on_leave_at_once() -> None:
     """They have no counts that others would wait for."""
     order = Order()
     for number in range(20):
-        order.retry(make(number))
+        order.add_late(make(number))
     finish(*list(order)[::2], outcome=WAITS_ON)
     finish(*order)
     order.append(make(99))
@@ -206,7 +206,7 @@ async def test_late_records_that_wait_on_leave_at_once() -> None:
 
     another = Order()
     for number in range(20):
-        another.retry(make(number))
+        another.add_late(make(number))
     finish(*another, outcome=WAITS_ON)
     assert [len(taken) for taken in another.take(15)] == [15, 0]
 

@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 from aiokafka.errors import KafkaError, ProducerFenced
-from support.fakes import NAMES, RULES, ListSource, MemoryStore, record, tagged, upload
+from support.fakes import NAMES, RULES, ListLog, MemoryStore, record, tagged, upload
 
 from schemas.dead_letters import Fault
 from schemas.times import steady_time
@@ -45,10 +45,10 @@ class Harness:
         self.images: dict[int, str] = {}
         self.began_at: dict[int, int] = {}
         self.tags = False
-        self.source = ListSource([record(offset) for offset in offsets])
+        self.log = ListLog([record(offset) for offset in offsets])
         self.unit = Unit(
             0,
-            lambda: self.source,
+            lambda: self.log,
             self.store,
             Work(self, rules, self._commit, self._fail),
             Pace(
@@ -243,7 +243,7 @@ async def test_suspend_waits_for_the_transaction_under_way(harness: Callable[...
     await subject.unit.close()
 
 
-async def test_closing_ends_while_the_next_transaction_becomes_ripe(
+async def test_closing_ends_while_enough_gathers_for_the_next_transaction(
     harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cancellation that meets the end of a wait is a cancellation; a SIGTERM would wait for ever."""
@@ -267,7 +267,7 @@ async def test_closing_ends_while_the_next_transaction_becomes_ripe(
 
 
 async def test_a_record_may_wait_for_the_state_before_it(harness: Callable[..., Harness]) -> None:
-    """`settled` returns when everything of its image before the record is committed."""
+    """Waiting for predecessors ends when all of its image before the record is committed."""
     subject = harness(list(range(5)))
     subject.images = dict.fromkeys(range(5), "mine")
     subject.needs_predecessors = {3}
@@ -286,7 +286,7 @@ async def test_what_is_being_committed_is_not_committed(harness: Callable[..., H
     subject.store.gate.clear()
     subject.unit.start()
     await subject.until(lambda: subject.applied == [0])
-    subject.source.add(record(1))
+    subject.log.add(record(1))
     await subject.until(lambda: subject.started == [0, 1])
     await asyncio.sleep(0.02)
     assert subject.began_at == {}
@@ -341,7 +341,7 @@ async def test_how_far_the_log_is_done_is_told_without_an_upload(
     subject = harness([0])
     subject.unit.start()
     await subject.until(lambda: subject.store.commits == [1])
-    subject.store.is_commit_due = True
+    subject.store.is_group_offset_due = True
     await subject.until(lambda: subject.store.commits == [1, 1])
     await subject.unit.close()
 
@@ -355,12 +355,12 @@ async def test_what_is_no_record_is_passed_over(
     subject.hold(1)
     subject.unit.start()
     await subject.until(lambda: subject.store.commits == [1])
-    subject.source.reached = 5  # 2 to 4 are markers of transactions
+    subject.log.reached = 5  # 2 to 4 are markers of transactions
     await asyncio.sleep(0.05)
     assert subject.store.commits == [1]
     subject.answers[1].set_result(None)
     await subject.until(lambda: subject.store.commits == [1, 5])
-    subject.source.reached = 8
+    subject.log.reached = 8
     await subject.until(lambda: subject.store.commits == [1, 5, 8])
     await asyncio.sleep(0.05)
     assert subject.store.commits == [1, 5, 8]
@@ -370,7 +370,7 @@ async def test_what_is_no_record_is_passed_over(
 async def test_an_order_that_is_broken_ends_the_process(harness: Callable[..., Harness]) -> None:
     """A log that repeats an offset is not believed."""
     subject = harness([])
-    subject.source = ListSource([record(0), record(0)])
+    subject.log = ListLog([record(0), record(0)])
     subject.unit.start()
     await subject.until(lambda: bool(subject.failures))
     assert "offset 0 after 0" in subject.failures[0]

@@ -266,13 +266,13 @@ def say(*words: str) -> Result:
 
 def test_the_command_prints_token_and_lines_apart(tmp_path: Path) -> None:
     """Standard output can be appended to the file; the token goes to the terminal, once."""
-    words = ("--scope", "read", "--scope", "admin", "--tenant", "a", "--tenant", "b\\", "--name", "n")
+    words = ("--scope", "read", "--tenant", "a", "--tenant", "b\\", "--name", "n")
     first, second = say(*words), say()
     assert (first.exit_code, second.exit_code) == (0, 0)
     tokens = read_tokens(write(tmp_path / "t", first.stdout + second.stdout))
     shown = [word for result in (first, second) for word in result.stderr.split() if word.startswith("ts_")]
     assert len(shown) == 2
-    assert tokens.find(shown[0]) == Caller("n", frozenset({Scope.READ, Scope.ADMIN}), frozenset({"a", "b\\"}))
+    assert tokens.find(shown[0]) == Caller("n", READ, frozenset({"a", "b\\"}))
     other = tokens.find(shown[1])
     assert other is not None
     assert (other.scopes, other.tenants) == (READ, frozenset({""}))
@@ -280,10 +280,11 @@ def test_the_command_prints_token_and_lines_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("--scope", "all"), ("--tenant", "\n"), ("--name", ""), ("--tenant", "\udcff")]
+    "words",
+    [("--scope", "all"), ("--scope", "write"), ("--tenant", "\n"), ("--name", ""), ("--tenant", "\udcff")],
 )
 def test_the_command_refuses_what_the_file_would_not_hold(words: tuple[str, str]) -> None:
-    """Exit code 2, and no token."""
+    """Exit code 2, and no token; nor for what no route needs: it would open nothing."""
     result = say(*words)
     assert result.exit_code == 2
     assert "ts_" not in result.output

@@ -27,7 +27,7 @@ from streams.fold.fold import fold
 from streams.fold.outcomes import Done
 from streams.fold.rows import ImageKey, InterestKey, TrendKey
 from streams.state.partition import PartitionState as Rows
-from streams.web.access.callers import Scope
+from streams.web.access.callers import IN_USE, Scope
 from streams.web.access.guard import Guard
 from streams.web.access.query_gate import QueryGate
 from streams.web.access.tokens import lines_of
@@ -150,7 +150,7 @@ def test_every_route_is_asked() -> None:
         assert "tenant" in route.parameters, route.path
         assert route.needs_state
         assert not route.open
-        assert route.scope is Scope.READ
+    assert {route.scope for route in ROUTES.values()} == IN_USE
 
 
 @pytest.mark.parametrize(("path", "more"), QUESTIONS)
@@ -665,6 +665,7 @@ ODD = st.text(max_size=30) | st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     st.lists(

@@ -420,6 +420,7 @@ paths = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.data())
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_hostile_requests(api: QueryApi, fuzzing: "Fuzzing", data: st.DataObject) -> None:

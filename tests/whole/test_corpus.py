@@ -43,6 +43,7 @@ async def test_hostile_images_are_results_or_dead_letters(kafka: str, tmp_path: 
     assert "good photos tagged: 60 of 60" in output
 
 
+@pytest.mark.slow
 async def test_the_same_seed_gives_the_same_images(tmp_path: Path) -> None:
     """What a run has found can be found again."""
     for folder, seed in (("a", "3"), ("b", "3"), ("c", "4")):

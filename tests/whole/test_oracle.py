@@ -161,7 +161,7 @@ class Photos:
             raise SourceGoneError(bad.reason, "gone") from None
 
 
-async def _settled() -> None:
+async def _predecessors() -> None:
     """Every record before is folded in: they come one by one."""
 
 
@@ -173,7 +173,7 @@ async def fold_all(log: list[Source]) -> PartitionState:
     fold_rules = FoldRules(NAMES, Retention(KEPT_MINUTES, 31, 800, 365, 30), RetryPolicy())
     for source in log:
         record = Record(**source._asdict())
-        outcome = await categorizer.outcome(record, state.rows, _settled, Turn())
+        outcome = await categorizer.outcome(record, state.rows, _predecessors, Turn())
         changes = Changes(state.rows)
         fold(changes, Done(record, outcome), fold_rules)
         meta = changes.get("meta", "@offset") or {}
@@ -190,6 +190,7 @@ def decoded(state: PartitionState) -> Rows:
     }
 
 
+@pytest.mark.slow
 async def test_oracle_and_product_agree_without_any_fault() -> None:
     """Two independent computations of the same log give the same rows."""
     log, partition = run()

@@ -2,7 +2,7 @@
 
 Faust keeps the group membership, the assignment, the tables and the agent. It does not deliver: each owned
 partition has a unit of work that reads the log by itself (docs/decisions/0001-units-read-the-log.md), and
-offers the agent each micro-batch that is done.
+requests the agent each micro-batch that is done.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import faust
 from faust.types import TP
 
 from schemas.topics import TABLES, TopicNames
-from streams.app.faust.channel import MicroBatches, Offer
+from streams.app.faust.channel import CommitRequest, MicroBatchChannel
 from streams.app.faust.options import faust_options
 from streams.app.faust.tables import LedgerTable, LedgerTableManager
 from streams.app.owned_units import OwnedUnits
@@ -38,7 +38,7 @@ class Tagstream(faust.App):  # type: ignore[misc]  # Faust is untyped here
 
     Attributes:
         names: The topics.
-        micro_batches: What the units offer to the agent.
+        micro_batches: What the units request to the agent.
         assigned: Set once the group has said which partitions are ours.
     """
 
@@ -55,7 +55,7 @@ class Tagstream(faust.App):  # type: ignore[misc]  # Faust is untyped here
         self.settings = settings
         self.connection = connection
         self.names = TopicNames.of(settings)
-        self.micro_batches = MicroBatches(self, self.names.uploads)
+        self.micro_batches = MicroBatchChannel(self, self.names.uploads)
         self.assigned = asyncio.Event()
         self._membership = Membership(connection, settings.app_id, settings.group_instance_id)
         self._owned: OwnedUnits | None = None
@@ -136,9 +136,9 @@ def create_app(settings: Settings, connection: KafkaConnection) -> Tagstream:
         app.Table(name, help=_HELP[name], key_type=str)
 
     @app.agent(app.micro_batches, name="streams.app.commit_outcomes", concurrency=settings.partitions)  # type: ignore[untyped-decorator]
-    async def commit_outcomes(offers: faust.Stream[Offer]) -> None:
+    async def commit_outcomes(requests: faust.Stream[CommitRequest]) -> None:
         """Fold each micro-batch of outcomes; commit results, tag-updates, dead letters, rows and offset."""
-        async for offer in offers:
-            await offer.answer(fold_and_commit(offer.batch))
+        async for request in requests:
+            await request.answer(fold_and_commit(request.batch))
 
     return app

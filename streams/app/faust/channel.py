@@ -12,7 +12,7 @@ from streams.units.micro_batch import MicroBatch
 
 
 @dataclass(frozen=True)
-class Offer:
+class CommitRequest:
     """A micro-batch on its way through the agent, and the unit that waits for what becomes of it."""
 
     batch: MicroBatch
@@ -39,8 +39,8 @@ class Offer:
             self.committed.set_result(None)
 
 
-class MicroBatches(faust.Channel):  # type: ignore[misc]  # Faust is untyped here
-    """What units offer to the agent.
+class MicroBatchChannel(faust.Channel):  # type: ignore[misc]  # Faust is untyped here
+    """What units request to the agent.
 
     All actors of the agent take from one queue, which is outside of Faust's flow control: that would empty it
     at each rebalance.
@@ -62,9 +62,9 @@ class MicroBatches(faust.Channel):  # type: ignore[misc]  # Faust is untyped her
         Raises:
             Exception: What was committed is not known, or another owner took over; the process must end.
         """
-        offer = Offer(batch)
-        self.queue.put_nowait(offer)
-        await offer.committed
+        request = CommitRequest(batch)
+        self.queue.put_nowait(request)
+        await request.committed
 
     def _clone_args(self) -> Mapping[str, Any]:
         return {**super()._clone_args(), "topic": self._topic, "queue": self.queue}

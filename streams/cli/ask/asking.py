@@ -1,8 +1,6 @@
 """Commands that ask the query API: their options come from the declarations of its questions."""
 
 import functools
-import io
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +8,15 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import click
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from schemas.answers.trends import Answer
 from streams.cli.ask.query_client import NoAnswerError, QueryClient, Received
 from streams.cli.charts import printable
+from streams.cli.terminal import console
 from streams.web.api.parameters import NAME, PREFIX, Parameter, parameters_of, wire_name
 
 DEFAULT_API = "http://127.0.0.1:6066"
-PIPED_WIDTH = 160  # columns where there is no terminal: lines are not cut short for a file
 A = TypeVar("A", bound=Answer)
 Given = Mapping[str, Sequence[str]]
 Command = Callable[..., None]
@@ -62,14 +60,6 @@ class Asking:
             click.echo(received.line)
         else:
             console().print(view(received.answer))
-
-
-def console() -> Console:
-    """The console that answers are printed on."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # names have any characters, terminals do not
-    piped = not sys.stdout.isatty() and not os.environ.get("COLUMNS")
-    return Console(highlight=False, markup=False, emoji=False, width=PIPED_WIDTH if piped else None)
 
 
 def asks(question: type[Any], *, joined: Iterable[str] = ()) -> Callable[[Callable[[Asking], None]], Command]:

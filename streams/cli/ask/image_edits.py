@@ -8,13 +8,13 @@ import uuid
 import click
 import msgspec
 from aiokafka.errors import KafkaError
-from rich.console import Console
 
 from schemas.errors import BadEventError
 from schemas.topics import TopicNames
 from schemas.uploads import Record, UploadData, UploadType, parse_upload
 from streams.cli.options import connection_to, give_up, kafka_options, require_topics, topic_names
 from streams.cli.rendering import line
+from streams.cli.terminal import record_console
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.output_follower import OutputRecord
 from streams.kafka.publishing import event_id_of, publish_one
@@ -100,4 +100,4 @@ def _show(public_id: str, found: OutputRecord | None, *, as_json: bool) -> None:
     elif as_json:
         click.echo(found.as_json())
     else:
-        Console(soft_wrap=True).print(line(found))
+        record_console().print(line(found))

@@ -10,6 +10,7 @@ from schemas.answers.images import FoundImages, ImageState, RelatedTags, TagChan
 from schemas.results import ScoredTag
 from streams.cli.ask.framing import framed, more, window_text
 from streams.cli.charts import bar_of, counted, name, number, printable, share, table, when
+from streams.cli.flow import Flow
 
 SHOWN_TAGS = 8
 
@@ -35,16 +36,15 @@ def images_view(answer: FoundImages, wanted: Collection[str] = ()) -> Renderable
     return framed(title, rows, answer, *more(answer.cursor))
 
 
-def scored_text(tags: Sequence[ScoredTag], standing_out: Collection[str] = ()) -> Text:
+def scored_text(tags: Sequence[ScoredTag], standing_out: Collection[str] = ()) -> Flow:
     """An image's tags with their confidences, those that stand out first."""
     ranked = sorted(tags, key=lambda tag: tag.tag not in standing_out)
-    text = Text()
+    text = Flow()
     for tag in ranked[:SHOWN_TAGS]:
         style = "bold green" if tag.tag in standing_out else ""
-        text.append(f"{printable(tag.tag)} {tag.confidence:.2f}  ", style=style)
+        text.add(f"{printable(tag.tag)} {tag.confidence:.2f}", style)
     if len(ranked) > SHOWN_TAGS:
-        text.append(f"and {len(ranked) - SHOWN_TAGS} more", style="dim")
-    text.rstrip()
+        text.add(f"and {len(ranked) - SHOWN_TAGS} more", "dim")
     return text
 
 

@@ -18,10 +18,10 @@ from streams.cli.dead_letters.replay import Replayer
 from streams.cli.dead_letters.views import as_json, explanation, line, summary_table
 from streams.cli.options import connection_to, give_up, kafka_options, require_topics, topic_names
 from streams.cli.rendering import counting_progress
+from streams.cli.terminal import console
 from streams.kafka.connection import KafkaConnection
 
 LISTED = 50
-PIPED_WIDTH = 160
 _SHOWN_EVERY = 500  # a look at each record would cost more than reading it
 T = TypeVar("T")
 PartitionOffset = tuple[int, int]
@@ -55,15 +55,15 @@ def list_letters(  # noqa: PLR0917 - click passes each option by name
 
     Exit codes: 0, 78 when nothing can be read.
     """
-    connection, names = connection_to(broker), topic_names(app_id, topic_prefix)
+    connection, names = _cluster(broker), topic_names(app_id, topic_prefix)
     limit = limit if limit or as_lines else LISTED
-    console = _console()
+    out = console()
 
     def show(letter: Letter) -> None:
         if as_lines:
             click.echo(as_json(letter))
         else:
-            console.print(line(letter), highlight=False, soft_wrap=True)
+            out.print(line(letter), soft_wrap=True)
 
     async def run() -> SelectedLetters:
         chosen = await _choose(connection, names, Selection(**which), new_only=new_only, limit=limit)
@@ -74,7 +74,7 @@ def list_letters(  # noqa: PLR0917 - click passes each option by name
 
     chosen = _run(run())
     if not as_lines:
-        _summarize(console, chosen)
+        _summarize(out, chosen)
 
 
 @dead_letters.command()
@@ -92,7 +92,7 @@ def explain(
 
     Exit codes: 0, 78 when there is no such letter or nothing can be read.
     """
-    connection, names = connection_to(broker), topic_names(app_id, topic_prefix)
+    connection, names = _cluster(broker), topic_names(app_id, topic_prefix)
 
     async def run() -> Letter:
         await require_topics(connection, names)
@@ -102,11 +102,9 @@ def explain(
     if as_lines:
         click.echo(as_json(letter, everything=True))
         return
-    console = _console()
-    console.print(explanation(letter, names.dead_letters), highlight=False, soft_wrap=True)
-    console.print(
-        "\nTo publish it again: tagstream dead-letters replay {}/{}".format(*place), highlight=False
-    )
+    out = console()
+    out.print(explanation(letter, names.dead_letters), soft_wrap=True)
+    out.print("\nTo publish it again: tagstream dead-letters replay {}/{}".format(*place))
 
 
 @dead_letters.command()
@@ -134,10 +132,10 @@ def replay(  # noqa: PLR0917 - click passes each option by name
 
     Exit codes: 0, 1 when not all could be published, 78 when nothing can be read.
     """
-    connection, names = connection_to(broker), topic_names(app_id, topic_prefix)
+    connection, names = _cluster(broker), topic_names(app_id, topic_prefix)
     selection = Selection(**which, places=frozenset(places))
     chosen = _run(_choose(connection, names, selection, new_only=new_only, limit=limit))
-    _summarize(_console(), chosen)
+    _summarize(console(), chosen)
     if not len(chosen):
         return
     if dry_run:
@@ -194,6 +192,13 @@ async def _choose(
         return await choose(box, selection, new_only=new_only, limit=limit, on_read=on_read)
 
 
+def _cluster(broker: str | None) -> KafkaConnection:
+    try:
+        return connection_to(broker)
+    except ValueError as error:
+        give_up("dead-letters", error)
+
+
 def _run(main: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(main)
@@ -201,18 +206,13 @@ def _run(main: Coroutine[Any, Any, T]) -> T:
         give_up("dead-letters", error)
 
 
-def _summarize(console: Console, chosen: SelectedLetters) -> None:
+def _summarize(out: Console, chosen: SelectedLetters) -> None:
     if not len(chosen.summary):
-        console.print("no dead letter matches")
+        out.print("no dead letter matches")
         return
     if chosen.skip:
         matching = len(chosen.summary)
-        console.print(
+        out.print(
             f"the newest {len(chosen):,} of {matching:,} that match; --limit says how many", style="dim"
         )
-    console.print(summary_table(chosen.summary))
-
-
-def _console() -> Console:
-    """A console; lines for a file or a pipe are not cut to 80 columns."""
-    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    out.print(summary_table(chosen.summary))

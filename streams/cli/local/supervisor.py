@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from streams.app.exit import EXIT_DOOMED
+from streams.app.exit import EXIT_RESTART
 
 _BACKOFF = 0.5  # seconds before the first restart; twice as long each time
 _BACKOFF_MAX = 15.0
@@ -67,7 +67,7 @@ class Supervisor:
                     with contextlib.suppress(ProcessLookupError):
                         self._process.kill()
                     raise
-                if code >= 0 and code != EXIT_DOOMED:
+                if code >= 0 and code != EXIT_RESTART:
                     return code
                 self._on_restart(code)
                 if time.monotonic() - started > _STEADY_AFTER:

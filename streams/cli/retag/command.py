@@ -15,12 +15,12 @@ from aiokafka.errors import KafkaError
 from model import ManifestError
 from schemas.topics import TopicNames
 from streams.app.settings import Settings
-from streams.cli.ask.asking import console
 from streams.cli.options import connection_to, give_up, kafka_options, require_topics
 from streams.cli.rendering import counting_progress
 from streams.cli.retag.job import Report, RetagJob, RetagOptions
 from streams.cli.retag.plan import Mode
 from streams.cli.retag.views import as_json, report_view
+from streams.cli.terminal import console
 from streams.kafka.connection import KafkaConnection
 
 _RUN = re.compile(r"[A-Za-z0-9._:-]{1,64}")

@@ -16,6 +16,7 @@ from streams.app.assembly import build_tagger
 from streams.app.settings import Settings
 from streams.cli.charts import counted
 from streams.cli.options import give_up
+from streams.cli.terminal import console
 from streams.cli.trials.rule_views import as_json, verdicts_table
 from streams.fold.rules.advice import advice
 from streams.fold.rules.applying import Rules, Ruling
@@ -91,14 +92,14 @@ def check(
         pool = _started(settings)
     except (SettingsError, ManifestError) as error:
         give_up("rules check", error)
-    console = Console()
+    out = console()
     done = []
     for photo in photos:
         image = _tagged(pool, photo, wanted)
         done.append(image is not None)
         if image is not None:
             ruling = held.apply(candidates(image, wanted), auto_tagging)
-            _show(console, photo, held, ruling, image.failed, wants_json=wants_json)
+            _show(out, photo, held, ruling, image.failed, wants_json=wants_json)
     pool.stop()
     sys.exit(0 if all(done) else 1)
 
@@ -137,9 +138,9 @@ def _tagged(pool: Pool, photo: Path, add_ons: tuple[str, ...]) -> TaggedImage | 
 
 
 def _show(
-    console: Console, photo: Path, held: Rules, ruling: Ruling, failed: Mapping[str, str], *, wants_json: bool
+    out: Console, photo: Path, held: Rules, ruling: Ruling, failed: Mapping[str, str], *, wants_json: bool
 ) -> None:
     if wants_json:
         click.echo(orjson.dumps(as_json(str(photo), held.hash, ruling, failed)).decode())
     else:
-        console.print(verdicts_table(str(photo), held.hash, ruling, failed))
+        out.print(verdicts_table(str(photo), held.hash, ruling, failed))

@@ -20,6 +20,9 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
+IN_USE = frozenset({Scope.READ})  # what the routes need; files of tokens may hold the others all the same
+
+
 @dataclass(frozen=True)
 class Caller:
     """Who asks.

@@ -3,7 +3,7 @@
     [[token]]
     name = "dashboard"
     sha256 = "…"            # of the token, in hex
-    scopes = ["read"]       # of read, write, admin
+    scopes = ["read"]       # of read, write, admin; routes need read alone
     tenants = ["acme", ""]  # "" is the default tenant, and what is meant if there is no such line; "*": all
 
 A token has 256 random bits, so its plain hash can be neither guessed nor looked up.

@@ -26,7 +26,7 @@ from support.judge.audit import Verdict, audit
 from support.judge.oracle import KEPT_MINUTES, look_at
 from support.judge.workload import Message, Workload
 
-from streams.app.exit import EXIT_DOOMED
+from streams.app.exit import EXIT_RESTART
 
 DRAIN_SECONDS = 240.0
 SWEEP_SECONDS = 60.0  # a unit looks for expired rows that often, and a transaction takes some of them
@@ -85,7 +85,7 @@ class Chaos:
 
     Attributes:
         kills: Worker processes that were killed so far.
-        dooms: Processes that ended themselves, to begin anew from what was committed.
+        restarts: Processes that ended themselves, to begin anew from what was committed.
         strangers: Processes that somebody else killed or stopped.
         unexpected: Other ends of processes, in words.
         progress: How far it is.
@@ -95,7 +95,7 @@ class Chaos:
     def __init__(
         self, plan: Plan, broker: Broker, folder: Path, say: Callable[[str], object] = print
     ) -> None:
-        self.kills = self.broker_kills = self.freezes = self.dooms = self.strangers = self.published = 0
+        self.kills = self.broker_kills = self.freezes = self.restarts = self.strangers = self.published = 0
         self.unexpected: list[str] = []
         self._plan = plan
         self._broker = broker
@@ -197,8 +197,8 @@ class Chaos:
             if worker in self._killed and code == -signal.SIGKILL:
                 self._killed.discard(worker)
                 absence = self._dice.choice((0.0, 0.0, _BACKOFF, _LONG_ABSENCE))
-            elif code == EXIT_DOOMED:
-                self.dooms += 1
+            elif code == EXIT_RESTART:
+                self.restarts += 1
                 self._note(f"worker {worker} ended itself: {self._last_critical(worker)}")
             elif code in {-signal.SIGKILL, -signal.SIGTERM, 0}:  # by hand, or for want of memory
                 self.strangers += 1
@@ -301,7 +301,7 @@ class Chaos:
         return (
             f"published={self.published} folded={progress.folded} lags={lags} retries={progress.retries} "
             f"stuck={progress.stuck} kills={self.kills} broker_kills={self.broker_kills} "
-            f"freezes={self.freezes} dooms={self.dooms} harness_peak_mb={resident} sources: {told}"
+            f"freezes={self.freezes} restarts={self.restarts} harness_peak_mb={resident} sources: {told}"
         )
 
     def _note(self, text: str) -> None:
