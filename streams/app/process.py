@@ -1,25 +1,26 @@
 """The worker's process: its log, its event loop, its garbage collector, its exit code."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from model import ManifestError
 from schemas.errors import KafkaRefusalError, SettingsError, TopicsError
+from streams.app.checks.local import check_machine
 from streams.app.exit import EXIT_UNUSABLE, end_process, tell_unusable
 from streams.app.faust.app import Tagstream, create_app
 from streams.app.logs import FORMATS, set_up_logs
 from streams.app.settings import Settings, variable
 from streams.app.worker import Worker, run_until_signal
+from streams.kafka.checks.enforcing import enforce
 from streams.kafka.connection import KafkaConnection
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def run_process(make_app: Callable[[], Tagstream], log_format: str | None = None
     try:
         app = make_app()
         set_up_logs(app.settings.log_level, app.settings.log_format)
-        _make_usable(app.settings.data_dir)
+        _check_machine(app.settings)
         _collect_seldom()
         worker = Worker(app)
         _run(run_until_signal(worker))
@@ -89,15 +90,11 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _make_usable(data_dir: Path) -> None:
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=data_dir):
-            pass
-    except OSError as error:
-        cure = "name a directory that the worker may write to"
-        name = variable("data_dir")
-        raise SettingsError(f"{name}={str(data_dir)!r}: {error.strerror}; {cure}") from error
+def _check_machine(settings: Settings) -> None:
+    """Make the data directory, and refuse what cannot work; models are checked by loading them."""
+    with contextlib.suppress(OSError):  # the check says why
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    enforce(check_machine(settings), lambda finding: SettingsError(finding.sentence))
 
 
 def _collect_seldom() -> None:

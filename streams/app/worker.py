@@ -25,7 +25,8 @@ from streams.units.unit import Unit
 from streams.units.work import Work
 from streams.web.access.guard import Guard
 from streams.web.api.health import HealthRoutes
-from streams.web.server import QueryApi
+from streams.web.app import create_api
+from streams.web.server import WebServer
 
 if TYPE_CHECKING:
     from streams.tag.rules_watch import RulesWatch
@@ -94,9 +95,12 @@ class Worker:
                 query API's address cannot be listened on.
         """
         async with contextlib.AsyncExitStack() as stack:
-            api = self._new_api()
-            self.port = await self._listen(api)
-            stack.push_async_callback(api.stop)
+            closed = None if self.settings.queries else "this worker only tags; ask one with queries on"
+            routes = [*HealthRoutes(self).routes(), *self._query_indexes.routes()]
+            guard, meter = Guard.of(self.settings), self._telemetry.queries
+            server = WebServer(create_api(routes, guard=guard, closed=closed, meter=meter))
+            self.port = await self._listen(server)
+            stack.push_async_callback(server.stop)
             log.info("query API on http://%s:%d", self.settings.web_host, self.port)
             self.journal.begin()
             await self._telemetry.start(stack)
@@ -113,17 +117,10 @@ class Worker:
                 await self._with_state(work)
         self.journal.end("stopped")
 
-    def _new_api(self) -> QueryApi:
-        closed = None if self.settings.queries else "this worker only tags; ask one with queries on"
-        routes, guard = self._query_indexes.routes(), Guard.of(self.settings)
-        paths = [route.path for route in (*HealthRoutes(self).routes(), *routes)]
-        meter = self._telemetry.query_meter([*paths, "/openapi.json"])
-        return QueryApi(self, routes, guard=guard, closed=closed, meter=meter)
-
-    async def _listen(self, api: QueryApi) -> int:
+    async def _listen(self, server: WebServer) -> int:
         host, port = self.settings.web_host, self.settings.web_port
         try:
-            return await api.start(host, port)
+            return await server.start(host, port)
         except OSError as error:
             said = f"{variable('web_host')}={host!r}, {variable('web_port')}={port}"
             cure = "choose another address or port, or stop what listens there"

@@ -4,26 +4,30 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable
 from typing import Protocol
 
-from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    InvalidReplicationFactorError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
-from schemas.errors import KafkaRefusalError, TopicsError
-from schemas.topics import MAX_RECORD_BYTES, TABLES, Deployment, TopicNames
+from schemas.errors import KafkaRefusalError
+from schemas.findings import Finding
+from schemas.topics import Deployment, TopicNames
+from streams.kafka.checks.all import check_cluster
+from streams.kafka.checks.cluster import check_version
+from streams.kafka.checks.enforcing import enforce, refusal_of_cluster
+from streams.kafka.checks.look import look_at, versions_of
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.consumers import consuming
 from streams.kafka.faults import check_login, lasting_fault
 
 log = logging.getLogger(__name__)
-
-_SIZE, _CLOCK = "max.message.bytes", "message.timestamp.type"
-_AHEAD = "message.timestamp.after.max.ms"
-_NONE = dict.fromkeys((_SIZE, _CLOCK, _AHEAD))
-_DAY_MS = 86_400_000
 
 
 class TopicSettings(Deployment, Protocol):
@@ -54,26 +58,22 @@ async def open_admin(connection: KafkaConnection, **options: object) -> AsyncIte
 
 
 async def ensure_topics(connection: KafkaConnection, settings: TopicSettings) -> None:
-    """Create the topics that are missing, and check those that exist.
+    """Check the cluster, log what it warns of, and create the topics that are missing.
 
     Raises:
-        TopicsError: One has another number of partitions or too small a size limit, cannot be created, or
-            is gone although the rest of the state is there.
+        TopicsError: The topics do not fit the settings, one cannot be created, or one is gone although the
+            rest of the state is there.
+        KafkaRefusalError: The broker is too old, or does not let us do a worker's work.
         KafkaError: The broker does not answer, or refuses.
     """
     names = TopicNames.of(settings)
     async with open_admin(connection) as admin:
-        # All of them: asking for one by name would create it, with too few partitions, where brokers do that.
-        counts = {
-            name: count for name, count in (await partition_counts(admin)).items() if name in names.configs
-        }
-        check_partitions(counts, settings.partitions)
-        missing = [name for name in names.configs if name not in counts]
-        if missing:
-            await _check_whole(connection, names, counts, missing)
-            configs = {name: names.configs[name] for name in missing}
-            await _create(admin, configs, settings.partitions, settings.replication)
-        await _check_configs(admin, names, names.configs)
+        versions = await versions_of(admin)
+        enforce([check_version(versions)], refusal_of_cluster)
+        look = await look_at(admin, connection, names, versions)
+        enforce(check_cluster(look, names, settings.partitions, connection), refusal_of_cluster)
+        missing = [name for name in names.configs if name not in look.topics]
+        enforce(await create_topics(admin, settings, missing), refusal_of_cluster)
 
 
 async def wait_for_topics(connection: KafkaConnection, settings: TopicSettings) -> None:
@@ -101,101 +101,43 @@ async def partition_counts(admin: AIOKafkaAdminClient, names: Iterable[str] | No
     return {topic["topic"]: len(topic["partitions"]) for topic in found if topic["error_code"] == 0}
 
 
-def check_partitions(counts: Mapping[str, int], wanted: int) -> None:
-    """Check that all have the number that the setting says.
-
-    Raises:
-        TopicsError: One has not.
-    """
-    odd = {name: count for name, count in sorted(counts.items()) if count != wanted}
-    if not odd:
-        return
-    listing = ", ".join(f"{name}={count}" for name, count in odd.items())
-    cure = "recreate these topics, or choose another app_id and topic_prefix"
-    if len(odd) == len(counts) and len(set(odd.values())) == 1:
-        cure = f"set TAGSTREAM_PARTITIONS={next(iter(odd.values()))}, or {cure}"
-    rule = f"all topics need the same number of partitions, TAGSTREAM_PARTITIONS={wanted}"
-    raise TopicsError(f"{rule}, found {listing}; {cure}")
-
-
-async def _check_whole(
-    connection: KafkaConnection, names: TopicNames, counts: Mapping[str, int], missing: Iterable[str]
-) -> None:
-    """Refuse to go on with an emptied table: the counts would be wrong without anybody noticing."""
-    gone = [names.changelog(table) for table in TABLES if names.changelog(table) in missing]
-    kept = [names.changelog(table) for table in TABLES if names.changelog(table) in counts]
-    if not gone or not await _any_records(connection, {name: counts[name] for name in kept}):
-        return
-    raise TopicsError(
-        f"state topics {', '.join(gone)} are missing while {', '.join(kept)} hold records: the state is not "
-        "whole; restore them, or delete the others too (the state begins anew from what the upload topic "
-        "still holds), or choose a new app_id"
-    )
-
-
-async def _any_records(connection: KafkaConnection, counts: Mapping[str, int]) -> bool:
-    places = [TopicPartition(name, number) for name, count in counts.items() for number in range(count)]
-    if not places:
-        return False
-    async with consuming(connection) as consumer:
-        return any((await consumer.end_offsets(places)).values())
-
-
-async def _check_configs(admin: AIOKafkaAdminClient, names: TopicNames, topics: Iterable[str]) -> None:
-    asked = [ConfigResource(ConfigResourceType.TOPIC, name, _NONE) for name in topics]
-    for answer in await admin.describe_configs(asked) if asked else ():
-        for code, _, _, topic, entries in answer.resources:
-            if code:
-                log.warning("cannot check the configuration of topic %s: %s", topic, for_code(code).__name__)
-                continue
-            config = {name: value for name, value, *_ in entries}
-            if topic == names.uploads:
-                _check_clock(topic, config)
-            # Ours must take our largest records: a partition would stop at the first that is refused.
-            elif int(config.get(_SIZE, MAX_RECORD_BYTES)) < MAX_RECORD_BYTES:
-                raise TopicsError(too_small(topic, int(config[_SIZE])))
-
-
-def _check_clock(topic: str, config: Mapping[str, str]) -> None:
-    """Warn where a publisher whose clock is far ahead would make the partitions' clocks run ahead."""
-    if config.get(_CLOCK) == "LogAppendTime" or int(config.get(_AHEAD, _DAY_MS + 1)) <= _DAY_MS:
-        return
-    cure = f"kafka-configs.sh --alter --topic {topic} --add-config {_AHEAD}=3600000"
-    log.warning(
-        "topic %s takes records of the far future: one of them would end the retention of all counts; %s",
-        topic,
-        f"{cure} (before Kafka 3.6: {_CLOCK}=LogAppendTime)",
-    )
-
-
-def too_small(topic: str, limit: int | None = None) -> str:
-    """A sentence that a topic's size limit is too low, and the cure."""
-    found = "its limit" if limit is None else f"{_SIZE}={limit}"
-    return (
-        f"topic {topic}: {found} is too small, records may have {MAX_RECORD_BYTES} bytes; "
-        f"kafka-configs.sh --alter --topic {topic} --add-config {_SIZE}={MAX_RECORD_BYTES}"
-    )
-
-
 def replicas_in_sync(replication: int) -> int:
     """How many replicas must have a record before it counts: 2 of 3, so that any one may be lost."""
     return math.ceil(replication / 2)
 
 
-async def _create(
-    admin: AIOKafkaAdminClient, configs: dict[str, dict[str, str]], partitions: int, replication: int
-) -> None:
-    safety = {"min.insync.replicas": str(replicas_in_sync(replication))}
+async def create_topics(
+    admin: AIOKafkaAdminClient, settings: TopicSettings, names: Collection[str], *, rehearse: bool = False
+) -> list[Finding]:
+    """Create topics, or only ask whether they could be; one finding for each that cannot."""
+    configs = TopicNames.of(settings).configs
+    safety = {"min.insync.replicas": str(replicas_in_sync(settings.replication))}
     topics = [
         NewTopic(
-            name, num_partitions=partitions, replication_factor=replication, topic_configs=config | safety
+            name,
+            num_partitions=settings.partitions,
+            replication_factor=settings.replication,
+            topic_configs=configs[name] | safety,
         )
-        for name, config in configs.items()
+        for name in names
     ]
-    answer = await admin.create_topics(topics)
-    for name, code, *rest in answer.topic_errors:
+    answer = await admin.create_topics(topics, validate_only=rehearse) if topics else None
+    refused = []
+    for name, code, *message in answer.topic_errors if answer else ():
         if code not in (0, TopicAlreadyExistsError.errno):
-            raise TopicsError(
-                f"cannot create topic {name!r}: {for_code(code).__name__} {rest[0] if rest else ''}"
-            )
-        log.info("created topic %s with %d partitions", name, partitions)
+            refused.append(_not_created(name, for_code(code), message[0] if message else None))
+        elif not rehearse:
+            log.info("created topic %s with %d partitions", name, settings.partitions)
+    return refused
+
+
+def _not_created(name: str, error: type[KafkaError], message: str | None) -> Finding:
+    cures = {
+        TopicAuthorizationFailedError: "grant CREATE on it, or create it yourself",
+        ClusterAuthorizationFailedError: "grant CREATE on it, or create it yourself",
+        InvalidReplicationFactorError: "set TAGSTREAM_REPLICATION to no more than there are brokers",
+    }
+    cure = cures.get(error, "create it yourself, with the configuration that docs/reference has")
+    return Finding(
+        "topics", "fail", f"cannot create topic {name!r}", f"{error.__name__} {message or ''}".strip(), cure
+    )

@@ -19,7 +19,7 @@ from schemas.errors import KafkaRefusalError
 from streams.kafka.connection import VARIABLES, KafkaConnection
 
 _PATIENCE_MS = 5000
-_GRANTS = {
+GRANTS = {
     TopicAuthorizationFailedError: "READ, WRITE and DESCRIBE on topic",
     GroupAuthorizationFailedError: "READ on group",
     TransactionalIdAuthorizationFailed: "WRITE and DESCRIBE on transactional id",
@@ -28,12 +28,17 @@ _GRANTS = {
 _LOGIN_FAULTS = (SaslAuthenticationFailed, UnsupportedSaslMechanismError, IllegalSaslStateError)
 
 
+def asker(connection: KafkaConnection) -> str:
+    """Who asks, as a refusal names it."""
+    return f"user {connection.username!r}" if connection.username else "this client"
+
+
 def lasting_fault(error: BaseException, connection: KafkaConnection) -> str | None:
     """What must be changed before Kafka does what it refused; None: it may do so the next time."""
-    grant = next((grant for kind, grant in _GRANTS.items() if isinstance(error, kind)), None)
+    grant = next((grant for kind, grant in GRANTS.items() if isinstance(error, kind)), None)
     if grant is not None:
-        user = f"user {connection.username!r}" if connection.username else "this client"
-        return f"Kafka refuses {user} with {type(error).__name__}: grant {grant} {_names(error)}".rstrip()
+        who = asker(connection)
+        return f"Kafka refuses {who} with {type(error).__name__}: grant {grant} {_names(error)}".rstrip()
     if isinstance(error, _LOGIN_FAULTS):
         return _login_fault(error, connection)
     return None

@@ -14,7 +14,9 @@ from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 
 from schemas.errors import KafkaRefusalError, TopicsError
 from schemas.topics import TopicNames
-from streams.kafka.admin import check_partitions, open_admin, partition_counts
+from streams.kafka.admin import open_admin, partition_counts
+from streams.kafka.checks.enforcing import enforce, refusal_of_cluster
+from streams.kafka.checks.topics import check_partitions
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.faults import check_login, lasting_fault
 
@@ -90,7 +92,7 @@ class KafkaWatch:
         if gone:
             cure = "restore it, or see docs/operations.md on what its loss means, and start the worker again"
             raise TopicsError(f"topic {', '.join(gone)} was deleted while the worker ran; {cure}")
-        check_partitions(counts, self._partitions)
+        enforce([check_partitions(counts, self._partitions)], refusal_of_cluster)
 
     def _note_answer(self) -> None:
         if self._silent:

@@ -1,6 +1,7 @@
 """A broker with passwords and access control lists: what a worker needs, and what it says without it."""
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ from support.chaos.run import steady_port
 from support.cluster import Cluster
 from support.fault_cases import STUB, assert_exact, log_of, uploads
 from support.secure_broker import (
+    CLUSTER,
     DESCRIBE,
+    DESCRIBE_CONFIGS,
     GROUP,
     READ,
     TOPIC,
@@ -20,7 +23,12 @@ from support.secure_broker import (
     secure_broker,
 )
 
+from schemas.topics import TopicNames
+from streams.app.checks.kafka import check_kafka
+from streams.app.settings import Settings
 from streams.cli.local.embedded_broker import EmbeddedBroker
+from streams.kafka.admin import ensure_topics
+from streams.kafka.connection import KafkaConnection
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -29,7 +37,10 @@ PORT = steady_port()
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
-    users = {f"{user}-user": "secret" for user in ("whole", "topic", "transactional", "group", "wrong", "no")}
+    users = {
+        f"{user}-user": "secret"
+        for user in ("whole", "topic", "transactional", "group", "wrong", "no", "doctor")
+    }
     with secure_broker(tmp_path_factory.mktemp("secure"), PORT, users) as started:
         yield started
 
@@ -46,6 +57,11 @@ async def cluster(broker: EmbeddedBroker, unique: str, tmp_path: Path) -> AsyncI
         yield cluster
     finally:
         await cluster.close()
+
+
+def connection_of(user: str) -> KafkaConnection:
+    """The way of a user with a password."""
+    return KafkaConnection(f"127.0.0.1:{PORT}", "SASL_PLAINTEXT", username=user, password="secret")  # noqa: S106 - as above
 
 
 async def start_as(cluster: Cluster, user: str, password: str = "secret") -> None:  # noqa: S107 - the tests' own
@@ -106,8 +122,48 @@ async def test_a_wrong_password_is_no_broker_that_is_away(cluster: Cluster) -> N
     assert "guessed-4711" not in said
 
 
-async def test_topics_that_may_not_be_created_are_named(cluster: Cluster) -> None:
-    """A user who may do nothing sees no topics and may create none: exit code 78 and a topic's name."""
+async def test_topics_that_may_not_be_created_are_named(cluster: Cluster, broker: EmbeddedBroker) -> None:
+    """A user who sees no topics and may create none: exit code 78, a topic's name and the cure."""
+    topics = {permission for permission in needed(cluster.names) if permission.resource == TOPIC}
+    await allow(broker.bootstrap_servers, "no-user", needed(cluster.names) - topics)
     await start_as(cluster, "no-user")
     assert await cluster.ended(0) == 78
     assert f"cannot create topic '{cluster.name}" in log_of(cluster, 0)
+    assert "grant CREATE on it, or create it yourself" in log_of(cluster, 0)
+
+
+async def test_the_doctor_names_all_grants_that_are_missing(broker: EmbeddedBroker, unique: str) -> None:
+    """All at once, before anything is started; whoever has them all may also ask what the time is there."""
+    settings = Settings(app_id=unique, topic_prefix=f"{unique}.")
+    names, user = TopicNames.of(settings), "doctor-user"
+    await ensure_topics(KafkaConnection(broker.bootstrap_servers), settings)
+    connection = connection_of(user)
+    lacks = {Permission(TOPIC, names.dead_letters, WRITE), Permission(GROUP, names.app_id, READ)}
+    lacks |= {Permission(TRANSACTIONAL_ID, names.app_id, what) for what in (WRITE, DESCRIBE)}
+    lacks |= {Permission(TOPIC, name, DESCRIBE_CONFIGS) for name in names.configs}
+    await allow(broker.bootstrap_servers, user, needed(names) - lacks)
+    found = await check_kafka(connection, settings)
+    fails = [finding for finding in found if finding.status == "fail"]
+    assert {finding.check for finding in fails} == {"permissions"}
+    assert [finding.cure for finding in fails] == [
+        f"grant READ, WRITE and DESCRIBE on topic '{names.dead_letters}'",
+        f"grant READ on group '{names.app_id}'",
+        f"grant WRITE and DESCRIBE on transactional id '{names.app_id}-', as a prefix",
+    ]
+    warned = {finding.check: finding.cure for finding in found if finding.status == "warn"}
+    assert "grant DESCRIBE_CONFIGS" in warned.pop("topic configuration")
+    assert "grant DESCRIBE on the cluster" in warned.pop("clock")
+    assert warned == {}
+    await allow(broker.bootstrap_servers, user, lacks | {Permission(CLUSTER, "kafka-cluster", DESCRIBE)})
+    found = await check_kafka(connection, settings)
+    assert {finding.status for finding in found} == {"ok"}
+
+
+@pytest.mark.usefixtures("broker")
+async def test_the_doctor_knows_a_wrong_password() -> None:
+    """It is no broker that is away."""
+    connection = replace(connection_of("wrong-user"), password="guessed-4711")  # noqa: S106 - nobody's
+    [found] = await check_kafka(connection, Settings())
+    assert (found.check, found.status) == ("broker", "fail")
+    assert found.cure == "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM"
+    assert "guessed-4711" not in found.sentence

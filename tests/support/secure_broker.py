@@ -15,7 +15,7 @@ from support.chaos.run import steady_port
 from schemas.topics import TopicNames
 from streams.cli.local.embedded_broker import EmbeddedBroker
 
-TOPIC, GROUP, TRANSACTIONAL_ID = 2, 3, 5  # Kafka's ResourceType
+TOPIC, GROUP, CLUSTER, TRANSACTIONAL_ID = 2, 3, 4, 5  # Kafka's ResourceType
 READ, WRITE, CREATE, DESCRIBE, DESCRIBE_CONFIGS = 3, 4, 5, 8, 10  # Kafka's AclOperation
 _LITERAL, _PREFIXED = 3, 4  # Kafka's PatternType
 _ALLOW = 3
@@ -87,10 +87,14 @@ def secure_broker(data_dir: Path, secure_port: int, users: Mapping[str, str]) ->
     return EmbeddedBroker(data_dir, port, properties=properties)
 
 
+def _pattern(resource: int, prefix: str) -> int:
+    return _PREFIXED if prefix and resource != CLUSTER else _LITERAL
+
+
 async def allow(bootstrap: str, user: str, permissions: Iterable[Permission]) -> None:
     """Let a user do these things."""
     creations = [
-        (resource, prefix or "*", _PREFIXED if prefix else _LITERAL, f"User:{user}", "*", operation, _ALLOW)
+        (resource, prefix or "*", _pattern(resource, prefix), f"User:{user}", "*", operation, _ALLOW)
         for resource, prefix, operation in permissions
     ]
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)

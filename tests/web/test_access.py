@@ -247,9 +247,13 @@ def test_the_file_is_not_looked_at_for_every_question(file: Path, monkeypatch: p
     assert looks == [file]
 
 
-def test_an_empty_file_is_a_warning(file: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A worker that nobody may ask tags all the same."""
-    TokenFile(write(file, ""), Clock())
+def test_a_file_that_is_emptied_is_a_warning(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A worker that nobody may ask tags all the same. At its start the check of tokens says so."""
+    clock = Clock()
+    tokens = TokenFile(file, clock)
+    write(file, "")
+    clock.now += LOOK_INTERVAL
+    assert tokens.find(TOKEN) is None
     assert "nobody may ask" in caplog.text
 
 

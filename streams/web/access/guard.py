@@ -53,6 +53,20 @@ class AccessSettings(Protocol):
         """Seconds after which a question is given up."""
 
 
+def check_reach(settings: AccessSettings) -> None:
+    """Make sure that somebody said who may ask where others reach the API.
+
+    Raises:
+        SettingsError: Nobody did.
+    """
+    if settings.tokens is None and not settings.open_api and not is_loopback(settings.web_host):
+        raise SettingsError(
+            f"TAGSTREAM_WEB_HOST={settings.web_host!r} lets others ask; name a file of tokens in "
+            "TAGSTREAM_TOKENS (`tagstream token new` makes one), listen on 127.0.0.1, "
+            "or say TAGSTREAM_OPEN_API=true if anybody may ask"
+        )
+
+
 class Guard:
     """Knows callers, hosts and limits. Without arguments: anybody on this machine, as often as they like.
 
@@ -79,12 +93,7 @@ class Guard:
         Raises:
             SettingsError: Others would reach the API and nobody said who may, or the tokens cannot be used.
         """
-        if settings.tokens is None and not settings.open_api and not is_loopback(settings.web_host):
-            raise SettingsError(
-                f"TAGSTREAM_WEB_HOST={settings.web_host!r} lets others ask: name a file of tokens in "
-                "TAGSTREAM_TOKENS (`tagstream token new` makes one), listen on 127.0.0.1, "
-                "or say TAGSTREAM_OPEN_API=true if anybody may ask"
-            )
+        check_reach(settings)
         tokens = None if settings.tokens is None else TokenFile(settings.tokens, clock)
         return cls(
             tokens,

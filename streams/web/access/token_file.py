@@ -31,7 +31,6 @@ class TokenFile:
         self._tokens = read_tokens(path)
         self._seen: tuple[int, ...] | None = self._tokens.signature
         self._look_at = clock() + LOOK_INTERVAL
-        self._warn_if_empty()
 
     def find(self, token: str) -> Caller | None:
         """Give the owner of a token."""

@@ -135,7 +135,9 @@ def _check_file(path: Path, status: os.stat_result) -> None:
     # A group may read: that is how containers get secrets. Whoever writes makes tokens of their own.
     if os.name == "posix" and status.st_mode & (stat.S_IRWXO | stat.S_IWGRP):
         mode = stat.S_IMODE(status.st_mode)
-        raise SettingsError(f"{path}: others may read or write the tokens (mode {mode:04o}): chmod 600")
+        raise SettingsError(
+            f"{path}: others may read or write the tokens (mode {mode:04o}); chmod 600 {path}"
+        )
     if status.st_size > MAX_BYTES:
         raise SettingsError(f"{path}: the tokens take more than {MAX_BYTES} bytes")
 

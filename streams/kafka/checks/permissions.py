@@ -1,0 +1,90 @@
+"""Checks of permissions: what a worker is about to do, and whether the broker would let it."""
+
+from collections.abc import Iterator
+
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TransactionalIdAuthorizationFailed,
+)
+
+from schemas.findings import Finding
+from schemas.topics import TopicNames
+from streams.kafka.checks.look import Look
+from streams.kafka.checks.operations import Operation
+from streams.kafka.connection import KafkaConnection
+from streams.kafka.faults import GRANTS, asker
+
+PERMISSIONS = "permissions"
+
+
+def check_permissions(look: Look, names: TopicNames, connection: KafkaConnection) -> list[Finding]:
+    """Whether a worker may do its work with the topics that are there, its group and its transactions."""
+    findings = [
+        *_topics(look, names, asker(connection)),
+        *_group(look, names, asker(connection)),
+        *_transactions(look, names, asker(connection)),
+    ]
+    fine = Finding(PERMISSIONS, "ok", f"{asker(connection)} may do what a worker does", _listed(look))
+    return findings or [fine]
+
+
+def _listed(look: Look) -> str:
+    told = sum(topic.operations is not None for topic in look.topics.values())
+    return f"operations on {told} topics, the group, transactional ids"
+
+
+def _topics(look: Look, names: TopicNames, who: str) -> Iterator[Finding]:
+    lacks: dict[str, list[str]] = {}
+    for name, topic in look.topics.items():
+        if topic.operations is not None:
+            for operation in sorted(_needed(names, name) - topic.operations):
+                lacks.setdefault(operation.name, []).append(name)
+    for lacking, topics in lacks.items():
+        listing = ", ".join(map(repr, topics))
+        yield Finding(
+            PERMISSIONS,
+            "fail",
+            f"Kafka refuses {who} to {lacking}",
+            f"a worker must do so on topic {listing}",
+            f"grant READ, WRITE and DESCRIBE on topic {listing}",
+        )
+
+
+def _needed(names: TopicNames, topic: str) -> set[Operation]:
+    if topic == names.uploads:
+        return {Operation.READ}
+    outputs = {names.categorizations, names.tag_updates, names.dead_letters}
+    return {Operation.WRITE} if topic in outputs else {Operation.READ, Operation.WRITE}
+
+
+def _group(look: Look, names: TopicNames, who: str) -> Iterator[Finding]:
+    found, group = look.group, f"group {names.app_id!r}"
+    denied = isinstance(found, GroupAuthorizationFailedError)
+    if denied or (isinstance(found, frozenset) and Operation.READ not in found):
+        rule, cure = (
+            f"workers are members of {group}",
+            f"grant {GRANTS[GroupAuthorizationFailedError]} {names.app_id!r}",
+        )
+        yield Finding(PERMISSIONS, "fail", f"Kafka refuses {who} to READ {group}", rule, cure)
+    elif isinstance(found, KafkaError):
+        yield _uncoordinated(group, found)
+
+
+def _transactions(look: Look, names: TopicNames, who: str) -> Iterator[Finding]:
+    about = f"transactional id '{names.app_id}-' and what begins so"
+    if isinstance(look.transactions, TransactionalIdAuthorizationFailed):
+        value = f"Kafka refuses {who} to WRITE under its {about}"
+        cure = f"grant {GRANTS[TransactionalIdAuthorizationFailed]} '{names.app_id}-', as a prefix"
+        yield Finding(PERMISSIONS, "fail", value, "a worker commits by transactions", cure)
+    elif look.transactions is not None:
+        yield _uncoordinated(about, look.transactions)
+
+
+def _uncoordinated(about: str, error: KafkaError) -> Finding:
+    cure = (
+        "look at the broker's log: a cluster with fewer brokers than offsets.topic.replication.factor or "
+        "transaction.state.log.replication.factor has no coordinator"
+    )
+    value = f"no answer about {about}: {type(error).__name__}"
+    return Finding("coordinators", "warn", value, "a worker waits until a broker coordinates it", cure)

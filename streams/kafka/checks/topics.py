@@ -1,0 +1,175 @@
+"""Checks of topics: which are there, their partitions, and the configuration that a worker relies on."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
+
+from schemas.findings import Finding
+from schemas.topics import MAX_RECORD_BYTES, TABLES, TOMBSTONES_KEPT_MS, TopicNames
+from streams.kafka.checks.look import Look
+
+_Configs = Mapping[str, Mapping[str, str]]
+
+_SIZE, _CLEANUP = "max.message.bytes", "cleanup.policy"
+_TYPE, _AHEAD = "message.timestamp.type", "message.timestamp.after.max.ms"
+_TOMBSTONES = "delete.retention.ms"
+_DAY_MS = 86_400_000
+
+
+def check_partitions(counts: Mapping[str, int], wanted: int) -> Finding:
+    """Whether all topics have the number of partitions that the setting says."""
+    rule = f"all topics need the same number of partitions, TAGSTREAM_PARTITIONS={wanted}"
+    odd = {name: count for name, count in sorted(counts.items()) if count != wanted}
+    if not odd:
+        return Finding("partitions", "ok", str(wanted) if counts else "no topics yet", rule)
+    cure = "recreate these topics, or choose another app_id and topic_prefix"
+    if len(odd) == len(counts) and len(set(odd.values())) == 1:
+        cure = f"set TAGSTREAM_PARTITIONS={next(iter(odd.values()))}, or {cure}"
+    listing = ", ".join(f"{name}={count}" for name, count in odd.items())
+    return Finding("partitions", "fail", listing, rule, cure, f"{rule}, found {listing}; {cure}")
+
+
+def check_presence(look: Look, names: TopicNames) -> Finding:
+    """Whether what is missing may be created: never beside state that it would belong to."""
+    rule = "topics that are missing are created, but never in the place of state that was lost"
+    missing = [name for name in names.configs if name not in look.topics]
+    if not missing:
+        return Finding("topics", "ok", f"all {len(names.configs)}", rule)
+    if not look.filled:
+        value = f"{len(look.topics)} of {len(names.configs)}, the others will be created"
+        return Finding("topics", "ok", value, rule)
+    state = {names.changelog(table) for table in TABLES}
+    if gone := [name for name in missing if name in state]:
+        return _not_whole(gone, sorted(look.filled))
+    if names.uploads in missing:
+        return _uploads_lost(names.uploads)
+    rule = "what they held is lost to consumers; counts are right"
+    cure = "restore them before a worker starts, or let it create them anew, empty"
+    return Finding(
+        "topics", "warn", f"{', '.join(missing)} missing beside state that holds records", rule, cure
+    )
+
+
+def _not_whole(gone: Sequence[str], kept: Sequence[str]) -> Finding:
+    value = f"state topics {', '.join(gone)} are missing while {', '.join(kept)} hold records"
+    cure = (
+        "restore them, or delete the others too (the state begins anew from what the upload topic still "
+        "holds), or choose a new app_id; if they are there, grant DESCRIBE on them"
+    )
+    return Finding("topics", "fail", value, "the state is not whole", cure)
+
+
+def _uploads_lost(uploads: str) -> Finding:
+    rule = "the state has counted records of it, and one that is made anew has fewer"
+    cure = "restore it, or choose a new app_id; if it is there, grant DESCRIBE on it"
+    return Finding("topics", "fail", f"topic {uploads} is missing while the state holds records", rule, cure)
+
+
+def check_configs(look: Look, names: TopicNames) -> Iterator[Finding]:
+    """Whether topics keep what a worker needs, and take what it writes. None of a topic that is missing."""
+    told = {name: found for name, found in look.configs.items() if not isinstance(found, KafkaError)}
+    if untold := {name: found for name, found in look.configs.items() if isinstance(found, KafkaError)}:
+        yield _untold(untold)
+    state = {name: told[name] for name in map(names.changelog, TABLES) if name in told}
+    ours = {name: found for name, found in told.items() if name != names.uploads}
+    uploads = {name: found for name, found in told.items() if name == names.uploads}
+    cleanup = [*_state_lost(state), *_compacted(uploads)]
+    yield from cleanup or _fine(_CLEANUP, told, "state topics are compacted, uploads are not")
+    least = f"at least {TOMBSTONES_KEPT_MS} in state topics, {TOMBSTONES_KEPT_MS // _DAY_MS} days"
+    yield from list(_tombstones(state)) or _fine(_TOMBSTONES, state, least)
+    yield from list(_small(ours)) or _fine(_SIZE, ours, f"at least {MAX_RECORD_BYTES} where a worker writes")
+    yield from list(_far_future(uploads)) or _fine(_AHEAD, uploads, f"at most {_DAY_MS} for uploads, a day")
+
+
+def _fine(check: str, looked_at: _Configs, rule: str) -> Iterator[Finding]:
+    """One finding for all topics that were looked at, with the values that they have."""
+    values = Counter(config.get(check, "not told") for config in looked_at.values())
+    if values:
+        listing = ", ".join(f"{value} ({counted})" for value, counted in values.most_common())
+        yield Finding(check, "ok", listing, rule)
+
+
+def _untold(untold: Mapping[str, KafkaError]) -> Finding:
+    error = next(iter(untold.values()))
+    value = f"the configuration of {', '.join(untold)} is not told: {type(error).__name__}"
+    denied = isinstance(error, TopicAuthorizationFailedError)
+    cure = (
+        "grant DESCRIBE_CONFIGS on these topics"
+        if denied
+        else "ask again; if it stays, look at the broker's log"
+    )
+    return Finding("topic configuration", "warn", value, "nobody can tell whether they fit", cure)
+
+
+def _state_lost(state: _Configs) -> Iterator[Finding]:
+    for topic, config in state.items():
+        policy = config.get(_CLEANUP, "compact")
+        kept = all(config.get(name, "-1") == "-1" for name in ("retention.ms", "retention.bytes"))
+        value, cure = f"topic {topic}: {_CLEANUP}={policy}", altering(topic, _CLEANUP, "compact")
+        if "delete" in policy and not kept:
+            limits = (
+                f"retention.ms={config.get('retention.ms')}, retention.bytes={config.get('retention.bytes')}"
+            )
+            rule = f"it deletes rows of the state past its retention ({limits})"
+            yield Finding(_CLEANUP, "fail", value, rule, cure)
+        elif "compact" not in policy:
+            yield Finding(
+                _CLEANUP, "warn", value, "the topic grows with every upload, and is never compacted", cure
+            )
+
+
+def _compacted(uploads: _Configs) -> Iterator[Finding]:
+    for topic, config in uploads.items():
+        policy = config.get(_CLEANUP, "delete")
+        if "compact" in policy:
+            value, rule = (
+                f"topic {topic}: {_CLEANUP}={policy}",
+                "uploads may be gone before a worker has read them",
+            )
+            yield Finding(_CLEANUP, "warn", value, rule, altering(topic, _CLEANUP, "delete"))
+
+
+def _tombstones(state: _Configs) -> Iterator[Finding]:
+    """Warnings alone: nothing is wrong until a snapshot of that age is loaded, and time enough to cure it."""
+    for topic, config in state.items():
+        kept = int(config.get(_TOMBSTONES, TOMBSTONES_KEPT_MS))
+        if kept < TOMBSTONES_KEPT_MS and "compact" in config.get(_CLEANUP, ""):
+            value = f"topic {topic}: {_TOMBSTONES}={kept}"
+            rule = f"a worker that is away for more than {kept / 3_600_000:g} h may miss the removal of a row"
+            yield Finding(_TOMBSTONES, "warn", value, rule, altering(topic, _TOMBSTONES, TOMBSTONES_KEPT_MS))
+
+
+def _small(ours: _Configs) -> Iterator[Finding]:
+    """Ours must take our largest records: a partition would stop at the first that is refused."""
+    for topic, config in ours.items():
+        limit = int(config.get(_SIZE, MAX_RECORD_BYTES))
+        if limit < MAX_RECORD_BYTES:
+            rule = f"records may have {MAX_RECORD_BYTES} bytes"
+            cure = altering(topic, _SIZE, MAX_RECORD_BYTES)
+            yield Finding(
+                _SIZE, "fail", f"topic {topic}: {_SIZE}={limit}", rule, cure, too_small(topic, limit)
+            )
+
+
+def _far_future(uploads: _Configs) -> Iterator[Finding]:
+    """A publisher whose clock is far ahead would make the partitions' clocks run ahead."""
+    for topic, config in uploads.items():
+        if config.get(_TYPE) == "LogAppendTime" or int(config.get(_AHEAD, _DAY_MS + 1)) <= _DAY_MS:
+            continue
+        value = f"topic {topic} takes records of the far future"
+        rule = "one of them would end the retention of all counts"
+        cure = f"{altering(topic, _AHEAD, 3_600_000)} (before Kafka 3.6: {_TYPE}=LogAppendTime)"
+        yield Finding(_AHEAD, "warn", value, rule, cure)
+
+
+def altering(topic: str, name: str, value: object) -> str:
+    """The command that changes a topic's configuration."""
+    return f"kafka-configs.sh --alter --topic {topic} --add-config {name}={value}"
+
+
+def too_small(topic: str, limit: int | None = None) -> str:
+    """A sentence that a topic's size limit is too low, and the cure."""
+    found = "its limit" if limit is None else f"{_SIZE}={limit}"
+    cure = altering(topic, _SIZE, MAX_RECORD_BYTES)
+    return f"topic {topic}: {found} is too small, records may have {MAX_RECORD_BYTES} bytes; {cure}"

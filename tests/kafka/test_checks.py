@@ -1,0 +1,296 @@
+"""Checks of what a cluster answers: what fits, what does not, and what cannot be told. No broker."""
+
+import logging
+from dataclasses import replace
+
+import pytest
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    GroupCoordinatorNotAvailableError,
+    IncompatibleBrokerVersion,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
+
+from schemas.errors import KafkaRefusalError, TopicsError
+from schemas.findings import Finding, Status, worst
+from schemas.topics import TopicNames
+from streams.kafka.checks.all import check_cluster
+from streams.kafka.checks.cluster import check_clock, check_version
+from streams.kafka.checks.enforcing import enforce, refusal_of_cluster
+from streams.kafka.checks.look import Look, TopicLook
+from streams.kafka.checks.operations import Operation, operations_of
+from streams.kafka.checks.topics import check_configs, check_presence
+from streams.kafka.connection import KafkaConnection
+
+NAMES = TopicNames("app", "own.")
+IMAGES = NAMES.changelog("images")
+HOUR = 3600.0
+ALL = frozenset(Operation)
+HEALTHY = Look(
+    versions={0: 12, 65: 0, 11: 9},
+    topics={name: TopicLook(4, ALL) for name in NAMES.configs},
+    configs={
+        name: {
+            "retention.ms": "604800000",
+            "retention.bytes": "-1",
+            "message.timestamp.after.max.ms": "3600000",
+        }
+        | config
+        for name, config in NAMES.configs.items()
+    },
+    group=ALL,
+    ahead=(0.01, 0.001),
+)
+
+
+def findings(look: Look) -> list[Finding]:
+    return list(check_cluster(look, NAMES, 4, KafkaConnection()))
+
+
+def faults(look: Look) -> list[Finding]:
+    return [finding for finding in findings(look) if finding.status != "ok"]
+
+
+def with_config(topic: str, **values: str) -> Look:
+    """A cluster that is healthy but for one topic; `cleanup_policy` stands for cleanup.policy."""
+    changed = {name.replace("_", "."): value for name, value in values.items()}
+    return replace(HEALTHY, configs={**HEALTHY.configs, topic: {**HEALTHY.configs[topic], **changed}})
+
+
+def without(*topics: str, filled: tuple[str, ...] = ()) -> Look:
+    kept = {name: topic for name, topic in HEALTHY.topics.items() if name not in topics}
+    configs = {name: HEALTHY.configs[name] for name in kept}
+    return replace(HEALTHY, topics=kept, configs=configs, filled=frozenset(filled))
+
+
+def test_topics_as_workers_create_them_are_healthy() -> None:
+    """Every check says so, with a value and a rule."""
+    found = findings(HEALTHY)
+    assert {finding.status for finding in found} == {"ok"}
+    assert all(finding.value and finding.rule for finding in found)
+    assert len({finding.check for finding in found}) == len(found) == 8
+
+
+@pytest.mark.parametrize("status", ["warn", "fail"])
+def test_what_is_wrong_has_a_cure(status: Status) -> None:
+    """A finding without one cannot be made."""
+    with pytest.raises(ValueError, match="needs a cure"):
+        Finding("disk", status, "0 GiB", "room")
+
+
+def test_the_gravest_status_counts() -> None:
+    """Nothing at all is fine."""
+    bad = [Finding("a", "warn", "1", "2", "more"), Finding("b", "fail", "1", "2", "more")]
+    assert worst([Finding("c", "ok", "1", "1"), *bad]) == "fail"
+    assert worst(bad[:1]) == "warn"
+    assert worst([]) == "ok"
+
+
+@pytest.mark.parametrize(
+    ("versions", "status", "value"),
+    [
+        ({0: 12, 65: 0, 11: 9}, "ok", "Kafka 4.0 or newer"),
+        ({0: 9, 65: 0, 11: 7}, "ok", "Kafka 3.0 or newer"),
+        ({0: 8, 11: 7}, "warn", "Kafka 2.3 or newer, before 3.0"),
+        ({0: 7, 11: 4}, "fail", "Kafka before 2.3"),
+        ({}, "fail", "Kafka before 2.3"),
+    ],
+)
+def test_the_release_follows_from_the_requests_that_it_knows(
+    versions: dict[int, int], status: str, value: str
+) -> None:
+    """Brokers tell no version."""
+    found = check_version(versions)
+    assert (found.status, found.value) == (status, value)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "doubt", "status"),
+    [
+        (0.5, 0.1, "ok"),
+        (-9.0, 0.1, "ok"),
+        (11.0, 2.0, "ok"),  # it may be 9
+        (11.0, 0.1, "warn"),
+        (-30 * HOUR, 0.1, "warn"),  # brokers take records of the past
+        (1.1 * HOUR, 0.1, "fail"),
+        (HOUR, 11.0, "warn"),  # nobody knows
+    ],
+)
+def test_a_clock_is_compared_as_well_as_can_be(ahead: float, doubt: float, status: str) -> None:
+    """The time that the question took is the doubt; what Kafka would refuse is a fault."""
+    found = check_clock(replace(HEALTHY, ahead=(ahead, doubt)))
+    assert found.status == status
+    assert ("behind" if ahead < 0 else "ahead of") in found.value
+
+
+def test_how_far_ahead_a_clock_may_be_topics_say() -> None:
+    """The strictest one counts; one that takes the broker's time does not mind."""
+    look = replace(with_config(IMAGES, message_timestamp_after_max_ms="60000"), ahead=(120.0, 0.1))
+    assert check_clock(look).status == "fail"
+    look = replace(
+        with_config(IMAGES, message_timestamp_after_max_ms="60000", message_timestamp_type="LogAppendTime"),
+        ahead=(120.0, 0.1),
+    )
+    assert check_clock(look).status == "warn"
+
+
+@pytest.mark.parametrize("error", [ClusterAuthorizationFailedError(), IncompatibleBrokerVersion()])
+def test_a_clock_that_cannot_be_told_is_a_warning(error: Exception) -> None:
+    """It says how to compare by hand, and what to grant where that helps."""
+    [found] = faults(replace(HEALTHY, ahead=error))
+    assert (found.check, found.status, found.value) == ("clock", "warn", "not known")
+    assert "date -u" in found.cure
+    assert ("grant" in found.cure) == isinstance(error, ClusterAuthorizationFailedError)
+
+
+@pytest.mark.parametrize(
+    ("policy", "retention", "status"),
+    [
+        ("delete", "604800000", "fail"),
+        ("compact,delete", "604800000", "fail"),
+        ("compact,delete", "-1", "ok"),  # nothing is ever deleted
+        ("delete", "-1", "warn"),  # nor here, and nothing is compacted
+        ("compact", "604800000", "ok"),
+    ],
+)
+def test_state_must_not_be_deleted(policy: str, retention: str, status: str) -> None:
+    """Rows are kept until they are replaced; what deletes them by age would make counts wrong."""
+    look = with_config(IMAGES, cleanup_policy=policy, retention_ms=retention)
+    found = [finding for finding in check_configs(look, NAMES) if finding.check == "cleanup.policy"]
+    assert [finding.status for finding in found] == [status]
+    if status != "ok":
+        cure = f"kafka-configs.sh --alter --topic {IMAGES} --add-config cleanup.policy=compact"
+        assert found[0].cure == cure
+
+
+def test_uploads_should_not_be_compacted() -> None:
+    """One of the same key could remove another before it was read."""
+    [found] = faults(with_config(NAMES.uploads, cleanup_policy="compact"))
+    assert (found.check, found.status) == ("cleanup.policy", "warn")
+
+
+def test_removals_should_outlive_snapshots() -> None:
+    """A warning: nothing is wrong before a worker was away for so long."""
+    [found] = faults(with_config(IMAGES, delete_retention_ms="86400000"))
+    assert (found.check, found.status) == ("delete.retention.ms", "warn")
+    assert "away for more than 24 h" in found.rule
+    assert found.cure.endswith("--add-config delete.retention.ms=604800000")
+
+
+def test_our_topics_take_our_largest_records() -> None:
+    """Not the upload topic: its publishers know what they publish."""
+    [found] = faults(with_config(NAMES.dead_letters, max_message_bytes="1048588"))
+    assert (found.check, found.status) == ("max.message.bytes", "fail")
+    assert "too small, records may have 4194304 bytes" in found.sentence
+    assert faults(with_config(NAMES.uploads, max_message_bytes="1048588")) == []
+
+
+def test_uploads_of_the_far_future_are_a_warning() -> None:
+    """Unless the broker's time is taken."""
+    never = str(2**63 - 1)
+    [found] = faults(with_config(NAMES.uploads, message_timestamp_after_max_ms=never))
+    assert (found.check, found.status) == ("message.timestamp.after.max.ms", "warn")
+    fine = with_config(
+        NAMES.uploads, message_timestamp_after_max_ms=never, message_timestamp_type="LogAppendTime"
+    )
+    assert faults(fine) == []
+
+
+def test_a_configuration_that_may_not_be_read_is_one_warning() -> None:
+    """For all topics together, with what to grant."""
+    look = replace(HEALTHY, configs={name: TopicAuthorizationFailedError() for name in NAMES.configs})
+    [found] = faults(look)
+    assert found.status == "warn"
+    assert "grant DESCRIBE_CONFIGS" in found.cure
+
+
+def test_partitions_are_all_the_same() -> None:
+    """The cure names the setting where that is enough."""
+    [found] = faults(replace(HEALTHY, topics={NAMES.uploads: TopicLook(2, ALL)}, configs={}))
+    assert (found.check, found.status, found.value) == ("partitions", "fail", f"{NAMES.uploads}=2")
+    assert found.cure.startswith("set TAGSTREAM_PARTITIONS=2, or recreate")
+    odd = {**HEALTHY.topics, IMAGES: TopicLook(5, ALL)}
+    [found] = faults(replace(HEALTHY, topics=odd))
+    assert found.cure.startswith("recreate these topics")
+
+
+@pytest.mark.parametrize(
+    ("gone", "filled", "status"),
+    [
+        (tuple(NAMES.configs), (), "ok"),
+        ((IMAGES,), (), "ok"),
+        ((IMAGES,), (NAMES.changelog("meta"),), "fail"),
+        ((NAMES.uploads,), (IMAGES,), "fail"),
+        ((NAMES.tag_updates,), (IMAGES,), "warn"),
+        ((NAMES.tag_updates,), (), "ok"),
+    ],
+)
+def test_nothing_is_created_in_the_place_of_what_was_lost(
+    gone: tuple[str, ...], filled: tuple[str, ...], status: str
+) -> None:
+    """State beside state that is gone, or without the uploads that it has counted, is not gone on with."""
+    found = check_presence(without(*gone, filled=filled), NAMES)
+    assert found.status == status
+    assert "will be created" in found.value if status == "ok" else gone[0] in found.value
+
+
+def test_operations_that_are_missing_are_named() -> None:
+    """What a worker does with each kind of topic, and no more: it never writes uploads."""
+    read, write = (
+        frozenset({Operation.READ, Operation.DESCRIBE}),
+        frozenset({Operation.WRITE, Operation.DESCRIBE}),
+    )
+    enough = {NAMES.uploads: read, NAMES.tag_updates: write, NAMES.categorizations: write}
+    topics = {name: TopicLook(4, enough.get(name, ALL)) for name in NAMES.configs}
+    assert faults(replace(HEALTHY, topics=topics)) == []
+    lacking = {**topics, IMAGES: TopicLook(4, read), NAMES.dead_letters: TopicLook(4, read)}
+    [found] = faults(replace(HEALTHY, topics=lacking))
+    assert found.value == "Kafka refuses this client to WRITE"
+    assert f"'{NAMES.dead_letters}'" in found.cure
+    assert f"'{IMAGES}'" in found.cure
+
+
+@pytest.mark.parametrize("bits", [0, -(2**31), 1 << 3])
+def test_operations_that_no_broker_could_mean_are_not_told(bits: int) -> None:
+    """Brokers of other makers fill something in; a worker that works today is not refused for it."""
+    assert operations_of(bits) is None
+    topics = {name: TopicLook(4, operations_of(bits)) for name in NAMES.configs}
+    assert faults(replace(HEALTHY, topics=topics, group=None)) == []
+
+
+def test_group_and_transactions_are_needed() -> None:
+    """Each with its own grant; a coordinator that is not there is only a warning: workers wait for it."""
+    denied = replace(
+        HEALTHY, group=GroupAuthorizationFailedError(), transactions=TransactionalIdAuthorizationFailed()
+    )
+    found = faults(denied)
+    assert [finding.status for finding in found] == ["fail", "fail"]
+    assert ["group" in finding.cure for finding in found] == [True, False]
+    assert [f.status for f in faults(replace(HEALTHY, group=frozenset({Operation.DESCRIBE})))] == ["fail"]
+    away = GroupCoordinatorNotAvailableError()
+    found = faults(replace(HEALTHY, group=away, transactions=away))
+    assert [(finding.check, finding.status) for finding in found] == [("coordinators", "warn")] * 2
+
+
+def test_a_worker_warns_and_refuses(caplog: pytest.LogCaptureFixture) -> None:
+    """One line per warning, one per fault; the first fault is what it ends with."""
+    look = replace(
+        with_config(IMAGES, cleanup_policy="delete", delete_retention_ms="1"),
+        group=GroupAuthorizationFailedError(),
+    )
+    with pytest.raises(KafkaRefusalError, match="grant READ on group 'app'"):
+        enforce(findings(look), refusal_of_cluster)
+    lines = [(entry.levelno, entry.getMessage()) for entry in caplog.records]
+    assert [level for level, _ in lines] == [logging.ERROR]
+    assert "it deletes rows of the state" in lines[0][1]
+    with pytest.raises(TopicsError, match=r"cleanup\.policy=delete: it deletes rows"):
+        enforce(findings(with_config(IMAGES, cleanup_policy="delete")), refusal_of_cluster)
+
+
+def test_a_clock_is_never_refused_at_the_start(caplog: pytest.LogCaptureFixture) -> None:
+    """It may be the controller's; what brokers refuse ends the worker by itself."""
+    enforce(findings(replace(HEALTHY, ahead=(30 * HOUR, 0.1))), refusal_of_cluster)
+    assert [entry.levelno for entry in caplog.records] == [logging.WARNING]
+    assert "ahead of the cluster's controller" in caplog.text
