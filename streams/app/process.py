@@ -62,16 +62,22 @@ def run_process(make_app: Callable[[], Tagstream], log_format: str | None = None
     except KeyboardInterrupt:
         return 0
     except _SAID as error:
-        tell_unusable(str(error))
-        return EXIT_UNUSABLE
+        return _refused(worker, str(error))
     except Exception as error:
         log.exception("the worker cannot go on")
         if worker is not None and not worker.starting:
-            end_process(app.connection, worker.status, error)
+            end_process(app.connection, worker.journal, worker.status, error)
         # What comes up before Kafka has answered comes up again at the next start.
-        tell_unusable(f"{type(error).__name__}: {error} (the traceback is above)")
-        return EXIT_UNUSABLE
+        return _refused(worker, f"{type(error).__name__}: {error} (the traceback is above)")
     return 0
+
+
+def _refused(worker: Worker | None, fault: str) -> int:
+    """Say what must be changed; return the exit code."""
+    tell_unusable(fault)
+    if worker is not None:
+        worker.journal.end("unusable")
+    return EXIT_UNUSABLE
 
 
 def set_up_first_logs(log_format: str | None = None) -> None:

@@ -20,6 +20,7 @@ from model import DecodedViews, Tag, decode_views
 from streams.tag.fair_queue import FairQueue
 from streams.tag.inference import AddOn, Found, Request, infer, views
 from streams.tag.known_images import KnownImages, digest_of
+from streams.tag.meter import InferenceMeter, Spent
 
 QUIET = 60.0  # seconds between two lines about an add-on that fails
 
@@ -74,7 +75,13 @@ class TaggerPool:
     """Threads that decode and infer, fed by one queue. Use `start` and `stop`."""
 
     def __init__(
-        self, add_ons: Mapping[str, AddOn], *, threads: int, max_batch: int, known_images: int = 0
+        self,
+        add_ons: Mapping[str, AddOn],
+        *,
+        threads: int,
+        max_batch: int,
+        known_images: int = 0,
+        meter: InferenceMeter | None = None,
     ) -> None:
         self.add_ons = add_ons
         self._max_batch = max_batch
@@ -82,14 +89,31 @@ class TaggerPool:
         self._known = KnownImages[TaggedImage](known_images)
         self._jobs = FairQueue[_Job]()
         self._threads = [
-            threading.Thread(target=self._serve, name=f"tagger-{index}", daemon=True)
+            threading.Thread(target=self._serve, args=(index,), name=f"tagger-{index}", daemon=True)
             for index in range(threads)
         ]
+        self._at_work = [False] * threads
+        self._meter = meter
 
     @property
     def tag_names(self) -> dict[str, tuple[str, ...]]:
         """For each add-on the tags that it can give."""
         return {name: add_on.tag_names for name, add_on in self.add_ons.items()}
+
+    @property
+    def threads(self) -> int:
+        """How many threads there are."""
+        return len(self._threads)
+
+    @property
+    def busy(self) -> int:
+        """How many of them are at work."""
+        return sum(self._at_work)
+
+    @property
+    def waiting(self) -> int:
+        """How many images wait for one."""
+        return len(self._jobs)
 
     def start(self) -> None:
         """Start the threads."""
@@ -124,9 +148,11 @@ class TaggerPool:
         del data  # or it would live until the answer is there
         return await answer
 
-    def _serve(self) -> None:
+    def _serve(self, index: int) -> None:
         while (job := self._jobs.get()) is not None:
+            self._at_work[index] = True
             self._gather(job)
+            self._at_work[index] = False
 
     def _gather(self, job: _Job) -> None:
         """Decode what waits and tag it as one batch.
@@ -147,9 +173,9 @@ class TaggerPool:
             self._tag_decoded(decoded)
 
     def _tag_decoded(self, decoded: list[_Job]) -> None:
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), list[Spent]()
         try:
-            found = infer(self.add_ons, [Request(job.add_ons, job.views.squares) for job in decoded])
+            found = infer(self.add_ons, [Request(job.add_ons, job.views.squares) for job in decoded], spent)
         except Exception as error:  # noqa: BLE001 - the waiting tasks decide what a fault of ours means
             _answer([(job, error) for job in decoded])
             return
@@ -158,6 +184,8 @@ class TaggerPool:
         for job, answer in answers:
             if isinstance(answer, TaggedImage) and not answer.failed:
                 self._known.put(_known_as(job), answer)
+        if self._meter is not None:
+            decoded[0].answer.get_loop().call_soon_threadsafe(self._meter.note_batch, len(decoded), spent)
         _answer(answers)
 
     def _tagged(self, job: _Job, found: dict[str, Found], inference_ms: float) -> TaggedImage | Exception:

@@ -129,6 +129,8 @@ class Committer:
             outcomes=list(self._outcomes(late, in_turn)),
             rules=self._work.rules,
             next_offset=self._next_offset(record_log, in_turn),
+            taken=len(in_turn),
+            meter=self._work.meter,
         )
         del self._expired[:SWEPT_PER_TRANSACTION]
         await self._work.commit(batch)

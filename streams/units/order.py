@@ -110,6 +110,11 @@ class Order:
         return iter((*self._entries, *self._late))
 
     @property
+    def size(self) -> int:
+        """How many they are."""
+        return len(self._entries) + len(self._late)
+
+    @property
     def parked(self) -> list[Entry]:
         """The entries that lost their turn and are in work."""
         return [entry for entry in self._late if entry.parked]

@@ -36,6 +36,11 @@ class InFlightWindow:
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.order)
 
+    @property
+    def oldest_timestamp(self) -> int | None:
+        """Kafka's timestamp, in milliseconds, of the first record in work that is not committed."""
+        return self._unapplied[0].record.timestamp if self._unapplied else None
+
     def begin_next(self, record: Record, slots: asyncio.Semaphore) -> None:
         """Begin the next record of the log; its slot is taken, and given back to `slots`."""
         entry = self._begin(record, slots)

@@ -19,6 +19,7 @@ from streams.web.docs_page import DocsPage, docs_router
 from streams.web.door import Door, Entry
 from streams.web.envelope import Envelope
 from streams.web.handlers import handler_of
+from streams.web.meter import Metered, QueryMeter
 from streams.web.operations import describe_answers
 from streams.web.problems import EXCEPTION_HANDLERS
 from streams.web.replies import Json
@@ -40,6 +41,7 @@ def create_api(
     handlers: Sequence[ControllerRouterHandler] = (),
     entries: Mapping[str, Entry] | None = None,
     middleware: Sequence[Middleware] = (),
+    meter: QueryMeter | None = None,
 ) -> Litestar:
     """Make the application.
 
@@ -50,6 +52,7 @@ def create_api(
         handlers: What else is served; `scope["user"]` says to whom.
         entries: Paths of theirs that are not for callers alone.
         middleware: Around all handlers.
+        meter: Is told of each answer; None: nobody is.
     """
     guard, routes = guard or Guard(), list(routes)
     app = Litestar(
@@ -63,7 +66,8 @@ def create_api(
     )
     app.register(_document_of(app, routes))
     probes = {route.path: Entry.ANYBODY for route in routes if route.open}
-    app.asgi_handler = Envelope(Door(app.asgi_handler, guard, {**_PUBLIC, **probes, **(entries or {})}))
+    behind_the_door = Door(app.asgi_handler, guard, {**_PUBLIC, **probes, **(entries or {})})
+    app.asgi_handler = Envelope(behind_the_door if meter is None else Metered(behind_the_door, meter))
     return app
 
 
