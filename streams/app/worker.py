@@ -19,6 +19,7 @@ from streams.kafka.admin import wait_for_topics
 from streams.kafka.watch import KafkaWatch
 from streams.state.replica import Replica
 from streams.state.snapshots import SnapshotKeeper, Snapshots
+from streams.telemetry.tracing import NO_TRACING, Tracing
 from streams.units.unit import Unit
 from streams.units.work import Work
 from streams.web.access.guard import Guard
@@ -41,12 +42,13 @@ class Worker:
         rules: The rules for tags; None before they are read.
     """
 
-    def __init__(self, app: Tagstream) -> None:
+    def __init__(self, app: Tagstream, tracing: Tracing = NO_TRACING) -> None:
         self.settings = app.settings
         self.port = app.settings.web_port
         self.rules: RulesWatch | None = None
         self._app = app
         self._connection = app.connection
+        self._tracing = tracing
         self._status = "starting"
         self._end_process = functools.partial(end_process, app.connection)
         self._watch: KafkaWatch | None = None
@@ -87,6 +89,7 @@ class Worker:
                 query API's address cannot be listened on.
         """
         async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._tracing.close)
             closed = None if self.settings.queries else "this worker only tags; ask one with queries on"
             api = QueryApi(self, self._query_indexes.routes(), guard=Guard.of(self.settings), closed=closed)
             self.port = await self._listen(api)
@@ -191,6 +194,7 @@ class Worker:
             rules=fold_rules_of(self.settings),
             commit=self._app.micro_batches.commit,
             end_process=self._end_process,
+            tracing=self._tracing,
         )
 
 

@@ -8,6 +8,7 @@ from streams.fold.changes import Changes
 from streams.fold.fold import FoldRules, fold
 from streams.fold.outcomes import Done
 from streams.fold.retention import Expired
+from streams.telemetry.tracing import NO_TRANSACTION, TransactionSpan
 
 
 class CommitsChanges(Protocol):
@@ -26,6 +27,7 @@ class MicroBatch:
         changes: What they change, over the state that is committed; empty before the fold.
         expired: Rows that no longer count, which go in the same transaction.
         next_offset: The resume point once the batch is committed.
+        span: What the transaction is traced as.
     """
 
     store: CommitsChanges
@@ -34,6 +36,7 @@ class MicroBatch:
     outcomes: Sequence[Done]
     rules: FoldRules
     next_offset: int
+    span: TransactionSpan = NO_TRANSACTION
 
 
 async def fold_and_commit(batch: MicroBatch) -> None:
@@ -42,8 +45,10 @@ async def fold_and_commit(batch: MicroBatch) -> None:
     Raises:
         Exception: What is committed is not known, or another owner took over; the process must end.
     """
-    for table, key, row in batch.expired:
-        batch.changes.remove_unchanged(table, key, row)
-    for done in batch.outcomes:
-        fold(batch.changes, done, batch.rules)
-    await batch.store.commit(batch.changes, batch.next_offset)
+    with batch.span.stage("fold"):
+        for table, key, row in batch.expired:
+            batch.changes.remove_unchanged(table, key, row)
+        for done in batch.outcomes:
+            fold(batch.changes, done, batch.rules)
+    with batch.span.stage("commit"):
+        await batch.store.commit(batch.changes, batch.next_offset)
