@@ -30,6 +30,34 @@ _CHATTER = (
     "aiokafka",
     "opentelemetry",
 )  # repeat themselves while their server is away, some 100 times per second
+_SAID_BY_US = (  # aiokafka's words for what `streams.kafka.watch` says once: Kafka does not answer
+    "Unable connect to ",
+    "Unable to request metadata from ",
+    "Unable to update metadata from ",
+    "Failed fetch messages from ",
+    "Failed fetch offsets from ",
+    "Error sending ",
+    "Cannot send ",
+    "Group Coordinator Request failed",
+    "Heartbeat send request failed",
+    "Heartbeat session expired",
+    "Heartbeat failed for group %s: coordinator",
+    "Marking the coordinator dead",
+)
+
+
+class _Lowered(logging.Filter):
+    """Lowers to INFO what a line of ours says as well: whoever is woken by an ERROR shall have a reason."""
+
+    def __init__(self, least: int) -> None:
+        super().__init__()
+        self._least = least
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record, perhaps lowered, is to be shown."""
+        if record.name.startswith("aiokafka") and str(record.msg).startswith(_SAID_BY_US):
+            record.levelno, record.levelname = logging.INFO, logging.getLevelName(logging.INFO)
+        return record.levelno >= self._least
 
 
 class _Seldom(logging.Filter):
@@ -95,6 +123,7 @@ def set_up_logs(level: str, form: str) -> None:
     if level.upper() != "DEBUG":
         for name, quiet in _QUIET.items():
             logging.getLogger(name).setLevel(quiet)
+        handler.addFilter(_Lowered(logging.getLevelNamesMapping()[level.upper()]))
         handler.addFilter(_Seldom())
 
 
