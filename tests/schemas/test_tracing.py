@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -203,6 +204,12 @@ def test_a_dead_letter_has_the_trace_of_its_record() -> None:
     _, value, headers = dead_letter(record([*kept], b"x" * (MAX_WHOLE_BYTES + 1)), FAULT)
     assert value is None
     assert headers[:3] == kept
+
+
+def test_the_headers_are_told() -> None:
+    """In the page on records, in the same words."""
+    page = (Path(__file__).parents[2] / "schemas" / "README.md").read_text("utf-8")
+    assert [name for name, text in TRACE_HEADERS.items() if f"| `{name}` | {text} |" not in page] == []
 
 
 def test_a_replay_stays_in_its_trace() -> None:

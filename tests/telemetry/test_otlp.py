@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from opentelemetry.sdk.resources import Resource
-from support.otlp_receiver import OtlpReceiver, ReceivedSpan, receiving
+from support.telemetry.otlp_receiver import OtlpReceiver, ReceivedSpan, receiving
 
 from schemas.uploads import Record
 from streams.app.settings import Settings

@@ -11,8 +11,8 @@ from aiohttp import web
 from aiokafka import ConsumerRecord
 from support.cluster import Cluster
 from support.fault_cases import PHOTO, STUB, log_of
-from support.otlp_receiver import OtlpReceiver, receiving
 from support.small_source import source
+from support.telemetry.otlp_receiver import OtlpReceiver, receiving
 
 from schemas.dead_letters import read_fault
 
