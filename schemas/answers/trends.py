@@ -43,9 +43,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     as_of: Annotated[list[PartitionState], Meta(description="How far each partition is.")]
     complete: Annotated[
         bool,
-        Meta(
-            description="Whether every partition's state is in the answer. Not while Kafka is away: it may be newer."
-        ),
+        Meta(description="Whether every partition's state is in the answer. Never while Kafka is away."),
     ]
     behind: Annotated[
         list[int],
