@@ -19,6 +19,7 @@ from streams.app.exit import EXIT_UNUSABLE, end_process, tell_unusable
 from streams.app.faust.app import Tagstream, create_app
 from streams.app.logs import FORMATS, set_up_logs
 from streams.app.settings import Settings, variable
+from streams.app.tracing import open_tracing
 from streams.app.worker import Worker, run_until_signal
 from streams.kafka.checks.enforcing import enforce
 from streams.kafka.connection import KafkaConnection
@@ -57,7 +58,7 @@ def run_process(make_app: Callable[[], Tagstream], log_format: str | None = None
         set_up_logs(app.settings.log_level, app.settings.log_format)
         _check_machine(app.settings)
         _collect_seldom()
-        worker = Worker(app)
+        worker = Worker(app, open_tracing(os.environ, app.settings))
         _run(run_until_signal(worker))
     except KeyboardInterrupt:
         return 0
