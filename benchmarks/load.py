@@ -4,7 +4,7 @@
 
 Everything is the real worker on a real broker; only the tagger is the stub, whose "image" names its tags.
 `--fill direct` writes the same state faster: a process per partition folds and commits categorizations as a
-unit of work would, without fetching anything, in transactions of 500. Then come: a restart of all workers
+unit would, without fetching anything, in transactions of 500. Then come: a restart of all workers
 without local state; questions at rest, and while `--rate` uploads per second are folded; a restart with local
 state. Each restart says when uploads are worked on, when answers are complete, and what it cost each worker.
 Tags follow a Zipf law with exponent 1 over `--tags` names, eight per image without repeats; users are

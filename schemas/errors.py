@@ -37,4 +37,4 @@ class KafkaRefusalError(RuntimeError):
 
 
 class InvariantError(RuntimeError):
-    """Our fault: what the unit of work promises does not hold. The process must end."""
+    """Our fault: what a unit promises does not hold. The process must end."""

@@ -16,7 +16,7 @@ from streams.app.query_indexes import QueryIndexes
 from streams.app.settings import Settings, variable
 from streams.cli.main import COMMANDS, main
 from streams.web.api.health import HealthRoutes
-from streams.web.api.openapi import openapi_document
+from streams.web.app import create_api
 
 _WIDTH = 84
 _DAY_MS = 86_400_000
@@ -92,7 +92,7 @@ def commands() -> str:
 def routes() -> str:
     """Each route with its parameters and answers, from the OpenAPI document."""
     indexes = QueryIndexes(Settings())
-    document = openapi_document([*HealthRoutes(_NoWorker()).routes(), *indexes.routes()])
+    document = create_api([*HealthRoutes(_NoWorker()).routes(), *indexes.routes()]).openapi_schema.to_schema()
     return "\n\n".join(_route(path, item["get"]) for path, item in document["paths"].items())
 
 

@@ -22,7 +22,9 @@ from streams.state.snapshots import SnapshotKeeper, Snapshots
 from streams.units.unit import Unit
 from streams.units.work import Work
 from streams.web.access.guard import Guard
-from streams.web.server import QueryApi
+from streams.web.api.health import HealthRoutes
+from streams.web.app import create_api
+from streams.web.server import WebServer
 
 if TYPE_CHECKING:
     from streams.tag.rules_watch import RulesWatch
@@ -88,9 +90,10 @@ class Worker:
         """
         async with contextlib.AsyncExitStack() as stack:
             closed = None if self.settings.queries else "this worker only tags; ask one with queries on"
-            api = QueryApi(self, self._query_indexes.routes(), guard=Guard.of(self.settings), closed=closed)
-            self.port = await self._listen(api)
-            stack.push_async_callback(api.stop)
+            routes = [*HealthRoutes(self).routes(), *self._query_indexes.routes()]
+            server = WebServer(create_api(routes, guard=Guard.of(self.settings), closed=closed))
+            self.port = await self._listen(server)
+            stack.push_async_callback(server.stop)
             log.info("query API on http://%s:%d", self.settings.web_host, self.port)
             work = await self._work(stack)
             self._status = WAITING
@@ -102,10 +105,10 @@ class Worker:
                 await finding
                 await self._with_state(work)
 
-    async def _listen(self, api: QueryApi) -> int:
+    async def _listen(self, server: WebServer) -> int:
         host, port = self.settings.web_host, self.settings.web_port
         try:
-            return await api.start(host, port)
+            return await server.start(host, port)
         except OSError as error:
             said = f"{variable('web_host')}={host!r}, {variable('web_port')}={port}"
             cure = "choose another address or port, or stop what listens there"

@@ -1,6 +1,6 @@
 """Reading one partition of a topic from an exact offset, committed records only.
 
-No consumer group takes part: a unit of work knows by itself where it stands.
+No consumer group takes part: a unit knows by itself where it stands.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""The unit of work: one owned partition of the upload topic, from its log to its transactions.
+"""A unit: one owned partition of the upload topic, from its log to its transactions.
 
 Records are worked on concurrently and applied in offset order. While one transaction commits, the
 next records are already being fetched, decoded and inferred. A record whose source is busy leaves that

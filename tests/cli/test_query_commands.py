@@ -17,8 +17,11 @@ from aiohttp.test_utils import TestServer
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
+from litestar import Request
+from litestar.types import ASGIApp, Receive, Scope, Send
 from rich.console import Console, RenderableType
 from support.fakes import RULES, edit, record, tagged, upload
+from support.web_client import query_app, serving
 
 from schemas.answers.images import FoundImages
 from schemas.answers.trends import Answer, PartitionState, Window
@@ -42,7 +45,6 @@ from streams.web.api.retained import RetainedBuckets
 from streams.web.api.routes import Route
 from streams.web.api.trends import TrendRoutes
 from streams.web.api.users import UserRoutes
-from streams.web.server import QueryApi
 
 NOW = 1_795_521_600  # 2026-11-24T12:00:00Z
 HOUR = 3600
@@ -91,7 +93,7 @@ class World:
             *ImageRoutes(images, {0: self}, self.fresh).routes(),
             *UserRoutes(everybody, images, {0: self}, self.fresh, lambda: NOW).routes(),
         ]
-        self.asked: list[web.Request] = []
+        self.asked: list[Request[Any, Any, Any]] = []
         self._events = 0
 
     def see(
@@ -126,17 +128,15 @@ class World:
                 index.changed(0, table, key, old, value)
 
     @property
-    def app(self) -> web.Application:
-        app = QueryApi(Idle(), self.routes).app
+    def app(self) -> ASGIApp:
+        app = query_app(Idle(), self.routes)
 
-        @web.middleware
-        async def note(request: web.Request, handler: Any) -> web.StreamResponse:  # noqa: ANN401
-            self.asked.append(request)
-            answer: web.StreamResponse = await handler(request)
-            return answer
+        async def note(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                self.asked.append(Request(scope))
+            await app(scope, receive, send)
 
-        app.middlewares.insert(0, note)
-        return app
+        return note
 
 
 def busy_day() -> World:
@@ -161,8 +161,8 @@ def world() -> World:
 
 @pytest.fixture
 async def api(world: World) -> AsyncIterator[str]:
-    async with TestServer(world.app) as server:
-        yield str(server.make_url("/"))
+    async with serving(world.app) as port:
+        yield f"http://127.0.0.1:{port}/"
 
 
 async def say(api: str, *words: str) -> Result:
@@ -282,7 +282,7 @@ async def test_overview(api: str, world: World) -> None:
     assert "zoo 1 ██▉ ▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁█▁▁" in shown
     assert "Rising tags, 24h: 2026-11-23 13:00 to 2026-11-24 13:00 UTC" in shown
     assert "tree 6 1.0 25.0 62% 3 ▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁██████▁" in shown
-    assert [request.query_string for request in world.asked[:2]] == ["limit=10", "limit=10"]
+    assert [request.scope["query_string"].decode() for request in world.asked[:2]] == ["limit=10", "limit=10"]
 
 
 async def test_overview_with_options(api: str, world: World) -> None:
@@ -405,7 +405,7 @@ async def test_images(api: str, world: World) -> None:
     shown = await lines(api, "images", *words, "--since", "2026-11-24")
     assert [line.split()[0] for line in shown[3:]] == ["koala-4", "koala-5"]
     assert shown[0] == "2 images, range: 2026-11-24 00:00 to now UTC"
-    assert world.asked[-1].query.getall("any") == ["zoo,sea,tree"]
+    assert world.asked[-1].query_params.getall("any") == ["zoo,sea,tree"]
 
 
 def test_wanted_tags_come_first() -> None:

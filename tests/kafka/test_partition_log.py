@@ -297,7 +297,7 @@ async def test_the_ends_of_many_topics_are_had_at_once(
 
 @pytest.mark.kafka
 async def test_a_consumer_stops_while_its_broker_is_gone(new_broker: Callable[[], EmbeddedBroker]) -> None:
-    """Whoever stops it goes on: to be cancelled for no reason would end a unit of work without a word."""
+    """Whoever stops it goes on: to be cancelled for no reason would end a unit without a word."""
     broker = new_broker()
     await asyncio.to_thread(broker.start)
     connection = KafkaConnection(broker.bootstrap_servers)

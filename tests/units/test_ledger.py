@@ -1,4 +1,4 @@
-"""The unit of work's transactions, on a real broker."""
+"""A unit's transactions, on a real broker."""
 
 import asyncio
 from collections.abc import Callable

@@ -3,12 +3,12 @@
 import base64
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 from support.image_rows import RULES, deleted_row, image_row
+from support.web_client import client_of, query_app
 
 from schemas.answers import trends as answers
 from streams.fold.rows import DAY_MS, ImageKey, InterestKey
@@ -19,7 +19,9 @@ from streams.state.users.similar import AllNeighbours
 from streams.web.api.cursors import encode_cursor
 from streams.web.api.images import ImageRoutes
 from streams.web.api.users import UserRoutes
-from streams.web.server import QueryApi
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
 
 TODAY = 20_000
 DAY = 86_400
@@ -63,7 +65,8 @@ class Library:
             *ImageRoutes(images, self.states, self.fresh).routes(),
             *UserRoutes(neighbours, images, self.states, self.fresh, lambda: self.now).routes(),
         ]
-        self.client = TestClient(TestServer(QueryApi(Idle(), routes).app))
+        self.app = query_app(Idle(), routes)
+        self.client: ClientSession
 
     def put(self, public_id: str, row: bytes | None, *, partition: int = 0, tenant: str = "") -> None:
         self.states[partition].apply("images", ImageKey(tenant, public_id).encode(), row)
@@ -88,7 +91,7 @@ async def library() -> AsyncIterator[Library]:
     library = Library()
     for state in library.states.values():
         await state.build_indexes()
-    async with library.client:
+    async with client_of(library.app) as library.client:
         yield library
 
 

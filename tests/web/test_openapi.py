@@ -5,21 +5,22 @@ from typing import Any
 
 import orjson
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 from jsonschema import Draft202012Validator
+from litestar import Litestar
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from support.web_client import client_of
 
 from schemas.answers.trends import Health, PartitionState
 from streams.app.settings import Settings
 from streams.fold.retention import Retention
 from streams.state.trends.index import TrendIndex
 from streams.web.api.freshness import LateFreshness
-from streams.web.api.openapi import openapi_document
+from streams.web.api.health import HealthRoutes
 from streams.web.api.parameters import NAME, Kind, number, one_of, whole_number
 from streams.web.api.retained import RetainedBuckets
 from streams.web.api.routes import NoParameters, Route
 from streams.web.api.trends import TrendRoutes
-from streams.web.server import QueryApi
+from streams.web.app import create_api
 
 
 class Idle:
@@ -31,14 +32,20 @@ class Idle:
 
 
 @pytest.fixture
-def api() -> QueryApi:
+def routes() -> list[Route]:
     retained = RetainedBuckets(Retention.of(Settings()), {})
-    return QueryApi(Idle(), TrendRoutes(TrendIndex({}), LateFreshness(), lambda: 0.0, retained).routes())
+    trends = TrendRoutes(TrendIndex({}), LateFreshness(), lambda: 0.0, retained)
+    return [*HealthRoutes(Idle()).routes(), *trends.routes()]
 
 
 @pytest.fixture
-def document(api: QueryApi) -> dict[str, Any]:
-    return openapi_document(api.routes)
+def app(routes: list[Route]) -> Litestar:
+    return create_api(routes)
+
+
+@pytest.fixture
+def document(app: Litestar) -> dict[str, Any]:
+    return app.openapi_schema.to_schema()
 
 
 def test_the_document_is_valid(document: dict[str, Any]) -> None:
@@ -46,16 +53,16 @@ def test_the_document_is_valid(document: dict[str, Any]) -> None:
     assert list(OpenAPIV31SpecValidator(orjson.loads(orjson.dumps(document))).iter_errors()) == []
 
 
-async def test_it_is_served(api: QueryApi, document: dict[str, Any]) -> None:
+async def test_it_is_served(app: Litestar, document: dict[str, Any]) -> None:
     """At /openapi.json."""
-    async with TestClient(TestServer(api.app)) as client, client.get("/openapi.json") as answer:
+    async with client_of(app) as client, client.get("/openapi.json") as answer:
         assert answer.status == 200
         assert await answer.json() == orjson.loads(orjson.dumps(document))
 
 
-async def test_every_route_is_in_it(api: QueryApi, document: dict[str, Any]) -> None:
-    """What the server answers is what the document lists, besides the document itself."""
-    served = {resource.canonical for resource in api.app.router.resources()}
+async def test_every_route_is_in_it(app: Litestar, document: dict[str, Any]) -> None:
+    """What the server answers is what the document lists, besides the document itself and its page."""
+    served = {route.path_format for route in app.routes if not route.path.startswith("/docs")}
     assert served == document["paths"].keys() | {"/openapi.json"}
 
 
@@ -79,12 +86,10 @@ def test_every_operation_and_parameter_is_explained(document: dict[str, Any]) ->
         assert "Must be" in parameter["description"]
 
 
-def test_examples_and_defaults_fit(api: QueryApi, document: dict[str, Any]) -> None:
+def test_examples_and_defaults_fit(routes: list[Route], document: dict[str, Any]) -> None:
     """Each parameter's example and default are understood, and valid by the schema beside them."""
     kinds = {
-        (route.path, name.removesuffix("_")): p
-        for route in api.routes
-        for name, p in route.parameters.items()
+        (route.path, name.removesuffix("_")): p for route in routes for name, p in route.parameters.items()
     }
     for path, parameter in parameters(document):
         kind = kinds[path, parameter["name"]].kind

@@ -11,11 +11,13 @@ import httpx
 import msgspec
 import orjson
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientSession
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from litestar import Litestar
 from support.trend_rows import TrendRows
+from support.web_client import client_of, query_app, serving
 
 from schemas.answers.trends import PartitionState
 from schemas.json_schemas import PUBLISHED, json_schema
@@ -26,7 +28,8 @@ from streams.web.api.freshness import Freshness, LateFreshness
 from streams.web.api.retained import RetainedBuckets
 from streams.web.api.routes import NoParameters, Route
 from streams.web.api.trends import TrendRoutes
-from streams.web.server import MAX_TARGET, QueryApi
+from streams.web.door import MAX_TARGET
+from streams.web.server import WebServer
 
 NOW = 1_795_521_600  # 2026-11-24T12:00:00Z
 HOUR, DAY = 3600, 86_400
@@ -94,17 +97,17 @@ def trends() -> TrendRows:
 
 
 @pytest.fixture
-def api(trends: TrendRows) -> QueryApi:
-    return QueryApi(Idle(), trend_routes(trends))
+def api(trends: TrendRows) -> Litestar:
+    return query_app(Idle(), trend_routes(trends))
 
 
 @pytest.fixture
-async def client(api: QueryApi) -> AsyncIterator[TestClient[Any, Any]]:
-    async with TestClient(TestServer(api.app)) as client:
+async def client(api: Litestar) -> AsyncIterator[ClientSession]:
+    async with client_of(api) as client:
         yield client
 
 
-async def get(client: TestClient[Any, Any], path: str, status: int = 200) -> Any:  # noqa: ANN401 - JSON
+async def get(client: ClientSession, path: str, status: int = 200) -> Any:  # noqa: ANN401 - JSON
     async with client.get(path) as answer:
         body = await answer.json()
         assert answer.status == status, body
@@ -115,7 +118,7 @@ def counts(answer: Any) -> list[tuple[str, int]]:  # noqa: ANN401 - JSON
     return [(row["tag"], row["count"]) for row in answer["tags"]]
 
 
-async def test_top(client: TestClient[Any, Any]) -> None:
+async def test_top(client: ClientSession) -> None:
     """The most used tags of a window, with the window itself, freshness and completeness."""
     answer = await get(client, "/trends/top?window=24h")
     assert counts(answer) == [("koala", 6), ("sea", 5)]
@@ -143,12 +146,12 @@ async def test_top(client: TestClient[Any, Any]) -> None:
         ("tenant=unknown", []),
     ],
 )
-async def test_top_of(client: TestClient[Any, Any], query: str, expected: list[tuple[str, int]]) -> None:
+async def test_top_of(client: ClientSession, query: str, expected: list[tuple[str, int]]) -> None:
     """Windows, literal hours and days, one add-on, another tenant."""
     assert counts(await get(client, f"/trends/top?{query}")) == expected
 
 
-async def test_top_by_uploaders(client: TestClient[Any, Any]) -> None:
+async def test_top_by_uploaders(client: ClientSession) -> None:
     """One person with many images is one uploader; the error of the estimate is stated."""
     answer = await get(client, "/trends/top?window=7d&by=uploaders")
     assert [(row["tag"], row["uploaders"]) for row in answer["tags"]] == [
@@ -161,7 +164,7 @@ async def test_top_by_uploaders(client: TestClient[Any, Any]) -> None:
     assert "cannot be had per add-on" in refused["reason"]
 
 
-async def test_rising(client: TestClient[Any, Any]) -> None:
+async def test_rising(client: ClientSession) -> None:
     """The koala exceeds its past; the sea is one person's; what the score is made of is in the answer."""
     answer = await get(client, "/trends/rising?window=24h&baseline=7d")
     [row] = answer["tags"]
@@ -174,7 +177,7 @@ async def test_rising(client: TestClient[Any, Any]) -> None:
     assert {row["tag"] for row in lenient["tags"]} == {"koala", "sea"}
 
 
-async def test_series(client: TestClient[Any, Any]) -> None:
+async def test_series(client: ClientSession) -> None:
     """A point for each step, totals, the split by add-on, uploaders, first and last seen."""
     answer = await get(client, "/trends/tags/koala?window=7d&step=day")
     points = {point["start"][:10]: point["count"] for point in answer["points"]}
@@ -190,9 +193,7 @@ async def test_series(client: TestClient[Any, Any]) -> None:
     assert everything["window"] == {"name": "all", "start": None, "end": None}
 
 
-async def test_a_series_of_all_time_tells_all_that_is_kept(
-    client: TestClient[Any, Any], trends: TrendRows
-) -> None:
+async def test_a_series_of_all_time_tells_all_that_is_kept(client: ClientSession, trends: TrendRows) -> None:
     """It goes on to tomorrow where an uploader's clock is ahead, and begins with the oldest step."""
     upload(trends, "koala", NOW + 20 * HOUR, people(2))
     days = await get(client, "/trends/tags/koala?window=all")
@@ -202,7 +203,7 @@ async def test_a_series_of_all_time_tells_all_that_is_kept(
     assert (hours["points"][0]["start"], hours["points"][-1]["count"]) == ("2026-11-22T11:00:00Z", 2)
 
 
-async def test_series_of_what_is_kept(client: TestClient[Any, Any], trends: TrendRows) -> None:
+async def test_series_of_what_is_kept(client: ClientSession, trends: TrendRows) -> None:
     """Where minutes have expired, hours are told; to ask for minutes is 404, not a row of zeros."""
     key = TrendKey("", "minute", bucket_start("minute", (NOW - HOUR) * 1000), "koala").encode()
     trends.put((NOW - HOUR) % 2, key, None)
@@ -213,13 +214,13 @@ async def test_series_of_what_is_kept(client: TestClient[Any, Any], trends: Tren
     assert refused["error"] == "not_kept"
 
 
-async def test_a_tag_with_a_slash(client: TestClient[Any, Any]) -> None:
+async def test_a_tag_with_a_slash(client: ClientSession) -> None:
     """Any tag can be asked for, escaped."""
     answer = await get(client, f"/trends/tags/{quote('sky/cloud', safe='')}?window=7d")
     assert answer["total"] == 4
 
 
-async def test_unknown_tag(client: TestClient[Any, Any]) -> None:
+async def test_unknown_tag(client: ClientSession) -> None:
     """404, with where to look."""
     answer = await get(client, "/trends/tags/unicorn", 404)
     assert answer == {
@@ -231,8 +232,8 @@ async def test_unknown_tag(client: TestClient[Any, Any]) -> None:
 async def test_a_tag_that_may_not_be_loaded_yet(trends: TrendRows) -> None:
     """503 while the state is not complete, whether or not the partitions are known; then 404."""
     freshness = LateFreshness()
-    api = QueryApi(Idle(), trend_routes(trends, freshness))
-    async with TestClient(TestServer(api.app)) as client:
+    api = query_app(Idle(), trend_routes(trends, freshness))
+    async with client_of(api) as client:
         assert (await get(client, "/trends/tags/unicorn", 503))["error"] == "loading"
         freshness.source = Fresh(complete=False)
         assert (await get(client, "/trends/tags/unicorn", 503))["error"] == "loading"
@@ -241,7 +242,7 @@ async def test_a_tag_that_may_not_be_loaded_yet(trends: TrendRows) -> None:
         await get(client, "/trends/tags/unicorn", 404)
 
 
-async def test_compare(client: TestClient[Any, Any]) -> None:
+async def test_compare(client: ClientSession) -> None:
     """Two windows side by side: those asked for, or the most used; the ratio is of images per hour."""
     answer = await get(client, "/trends/compare?a=2026-11-24T11&b=2026-11-22&tag=koala&tag=sea&tag=unicorn")
     assert answer["tags"] == [
@@ -254,7 +255,7 @@ async def test_compare(client: TestClient[Any, Any]) -> None:
     assert answer["b"]["end"] == answer["window"]["start"]
 
 
-async def test_tags(client: TestClient[Any, Any]) -> None:
+async def test_tags(client: ClientSession) -> None:
     """Page after page, by name; the last page has no cursor."""
     first = await get(client, "/tags?limit=2")
     assert counts(first) == [("koala", 9), ("sea", 5)]
@@ -281,14 +282,14 @@ async def test_tags(client: TestClient[Any, Any]) -> None:
         ("/tags?cursor=WzFd", "invalid_cursor", "the `cursor` of the previous answer"),
     ],
 )
-async def test_bad_parameters(client: TestClient[Any, Any], path: str, error: str, reason: str) -> None:
+async def test_bad_parameters(client: ClientSession, path: str, error: str, reason: str) -> None:
     """400 with a code, and a reason that names value, rule and cure."""
     answer = await get(client, path, 400)
     assert answer["error"] == error
     assert reason in answer["reason"]
 
 
-async def test_other_methods_and_paths(client: TestClient[Any, Any]) -> None:
+async def test_other_methods_and_paths(client: ClientSession) -> None:
     """HEAD is GET without a body; other methods are 405 with `Allow`; unknown paths 404; all in JSON."""
     async with client.head("/trends/top") as answer:
         assert (answer.status, await answer.read()) == (200, b"")
@@ -301,7 +302,7 @@ async def test_other_methods_and_paths(client: TestClient[Any, Any]) -> None:
         assert (await get(client, path, 404))["error"] == "http_404"
 
 
-async def test_security_headers(client: TestClient[Any, Any]) -> None:
+async def test_security_headers(client: ClientSession) -> None:
     """Answers of every status are neither cached, sniffed, framed nor read by other sites."""
     for path in ("/trends/top", "/trends/top?limit=0", "/nowhere", "/openapi.json", "/healthz"):
         async with client.get(path) as answer:
@@ -313,22 +314,23 @@ async def test_security_headers(client: TestClient[Any, Any]) -> None:
             assert "access-control-allow-origin" not in answer.headers
 
 
-async def test_lengths_are_bounded(api: QueryApi) -> None:
+async def test_lengths_are_bounded(api: Litestar) -> None:
     """A path and query beyond the limit are 414; a name beyond 255 characters is 400, not repeated whole."""
-    port = await api.start("127.0.0.1", 0)
-    async with httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{port}") as client:
+    async with (
+        serving(api) as port,
+        httpx.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{port}") as client,
+    ):
         answer = await client.get(f"/tags?prefix={'x' * MAX_TARGET}")
         assert (answer.status_code, answer.json()["error"]) == (414, "too_long")
         answer = await client.get(f"/tags?prefix={'x' * 256}")
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_prefix")
         assert len(answer.content) < 300
-    await api.stop()
 
 
 async def test_health() -> None:
     """`/healthz` answers always; `/readyz` is 503 with the reason until uploads are worked on."""
     worker = Idle("waiting for Kafka")
-    async with TestClient(TestServer(QueryApi(worker).app)) as client:
+    async with client_of(query_app(worker)) as client:
         assert (await get(client, "/healthz"))["status"] == "waiting for Kafka"
         assert await get(client, "/readyz", 503) == {"status": "waiting for Kafka", "partitions": []}
         worker.status = "ready"
@@ -338,8 +340,8 @@ async def test_health() -> None:
 async def test_a_worker_that_does_not_follow(trends: TrendRows) -> None:
     """It says so, and whom to ask; its health is told all the same."""
     routes = trend_routes(trends, LateFreshness())
-    api = QueryApi(Idle(), routes, closed="this worker does not follow the state; ask another")
-    async with TestClient(TestServer(api.app)) as client:
+    api = query_app(Idle(), routes, closed="this worker does not follow the state; ask another")
+    async with client_of(api) as client:
         answer = await get(client, "/trends/top", 503)
         assert answer["error"] == "queries_off"
         assert "ask another" in answer["reason"]
@@ -349,8 +351,8 @@ async def test_a_worker_that_does_not_follow(trends: TrendRows) -> None:
 async def test_before_kafka_was_heard(trends: TrendRows) -> None:
     """An answer from the first second says that it is not complete; later it says what the state says."""
     freshness = LateFreshness()
-    api = QueryApi(Idle(), trend_routes(trends, freshness))
-    async with TestClient(TestServer(api.app)) as client:
+    api = query_app(Idle(), trend_routes(trends, freshness))
+    async with client_of(api) as client:
         answer = await get(client, "/trends/top")
         assert (answer["complete"], answer["as_of"], answer["behind"]) == (False, [], [])
         freshness.source = Fresh()
@@ -365,8 +367,8 @@ async def test_our_own_faults_are_told_to_the_log_alone(caplog: pytest.LogCaptur
         """Break down."""
         raise ZeroDivisionError("secret")
 
-    api = QueryApi(Idle(), [Route("/broken", NoParameters, PartitionState, break_down)])
-    async with TestClient(TestServer(api.app)) as client:
+    api = query_app(Idle(), [Route("/broken", NoParameters, PartitionState, break_down)])
+    async with client_of(api) as client:
         assert await get(client, "/broken", 500) == {
             "error": "internal_error",
             "reason": "see the worker's log",
@@ -386,7 +388,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize(("path", "name"), ANSWERS.items())
-async def test_answers_fit_their_schema(client: TestClient[Any, Any], path: str, name: str) -> None:
+async def test_answers_fit_their_schema(client: ClientSession, path: str, name: str) -> None:
     """What is served is what is published."""
     async with client.get(path) as answer:
         Draft202012Validator(json_schema(name)).validate(await answer.json())
@@ -423,7 +425,7 @@ paths = st.sampled_from(
 @pytest.mark.slow
 @given(st.data())
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_hostile_requests(api: QueryApi, fuzzing: "Fuzzing", data: st.DataObject) -> None:
+def test_hostile_requests(api: Litestar, fuzzing: "Fuzzing", data: st.DataObject) -> None:
     """Whatever is asked, the answer is JSON with status 200, 400, 404, 405 or 414; never 500."""
     path = data.draw(paths | st.builds(lambda tag: f"/trends/tags/{quote(tag, safe='')}", odd_texts))
     query = "&".join(
@@ -444,14 +446,15 @@ class Fuzzing:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._port: int | None = None
-        self._api: QueryApi | None = None
+        self._api: Litestar | None = None
 
-    def ask(self, api: QueryApi, method: str, target: str) -> tuple[int, bytes]:
+    def ask(self, api: Litestar, method: str, target: str) -> tuple[int, bytes]:
         return self._loop.run_until_complete(self._ask(api, method, target))
 
-    async def _ask(self, api: QueryApi, method: str, target: str) -> tuple[int, bytes]:
+    async def _ask(self, api: Litestar, method: str, target: str) -> tuple[int, bytes]:
         if self._port is None:
-            self._api, self._port = api, await api.start("127.0.0.1", 0)
+            self._server = WebServer(api)
+            self._port = await self._server.start("127.0.0.1", 0)
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         writer.write(f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
@@ -460,8 +463,8 @@ class Fuzzing:
         return int(head.split()[1]), body
 
     def close(self) -> None:
-        if self._api is not None:
-            self._loop.run_until_complete(self._api.stop())
+        if self._server is not None:
+            self._loop.run_until_complete(self._server.stop())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 

@@ -1,8 +1,8 @@
 """The Faust application: its topic, its tables, its agent, and who owns which partition.
 
 Faust keeps the group membership, the assignment, the tables and the agent. It does not deliver: each owned
-partition has a unit of work that reads the log by itself (docs/decisions/0001-units-read-the-log.md), and
-requests the agent each micro-batch that is done.
+partition has a unit that reads the log by itself (docs/decisions/0001-units-read-the-log.md), and
+hands the agent each micro-batch that is done.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Faust's view of the state: tables that units of work write and everybody else reads.
+"""Faust's view of the state: tables that units write and everybody else reads.
 
 Faust would write a row locally first and to the changelog later, and would restore it on its own. Here the
 rows of a partition belong to its unit's ledger, which writes them in a transaction and restores them

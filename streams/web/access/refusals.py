@@ -30,6 +30,9 @@ class WrongHostError(RefusalError):
 
     status = 421
 
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message, {"connection": "close"})
+
 
 class TooOftenError(RefusalError):
     """Too many questions in a short time."""

@@ -107,7 +107,12 @@ def _prefix(text: str) -> str:
 
 _TEXT_RULE = f"visible text of at most {MAX_NAME} characters"
 NAME = Kind(_name, _TEXT_RULE, "koala", {"type": "string", "maxLength": MAX_NAME, "pattern": VISIBLE})
-PREFIX = Kind(_prefix, f"empty or {_TEXT_RULE}", "ko", {"type": "string", "maxLength": MAX_NAME})
+PREFIX = Kind(
+    _prefix,
+    f"empty or {_TEXT_RULE}",
+    "ko",
+    {"type": "string", "maxLength": MAX_NAME, "pattern": f"^$|{VISIBLE}"},
+)
 
 Tenant = Annotated[str, Parameter(PREFIX, "Whose images; empty: those without a tenant.", default="")]
 Limit = Annotated[int, Parameter(whole_number(1, MAX_LIMIT), "At most so many rows.", default=20)]
