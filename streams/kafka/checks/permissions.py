@@ -31,7 +31,7 @@ def check_permissions(look: Look, names: TopicNames, connection: KafkaConnection
 
 def _listed(look: Look) -> str:
     told = sum(topic.operations is not None for topic in look.topics.values())
-    return f"operations on {told} topics, the group, transactional ids"
+    return f"operations on topics (told of {told}), the group, transactional ids"
 
 
 def _topics(look: Look, names: TopicNames, who: str) -> Iterator[Finding]:
