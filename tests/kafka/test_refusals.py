@@ -24,12 +24,12 @@ from support.secure_broker import (
     secure_broker,
 )
 
-from schemas.findings import Finding
 from schemas.topics import TopicNames
 from streams.app.checks.kafka import check_kafka
 from streams.app.settings import Settings
 from streams.cli.local.embedded_broker import EmbeddedBroker
 from streams.kafka.admin import ensure_topics
+from streams.kafka.checks.findings import Finding
 from streams.kafka.connection import KafkaConnection
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]

@@ -8,8 +8,8 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from schemas.findings import Finding
 from schemas.topics import TopicNames
+from streams.kafka.checks.findings import Finding
 from streams.kafka.checks.look import Look
 from streams.kafka.checks.operations import Operation
 from streams.kafka.connection import KafkaConnection

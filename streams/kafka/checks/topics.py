@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
-from schemas.findings import Finding
 from schemas.topics import MAX_RECORD_BYTES, TABLES, TOMBSTONES_KEPT_MS, TopicNames
+from streams.kafka.checks.findings import Finding
 from streams.kafka.checks.look import Look
 
 _Configs = Mapping[str, Mapping[str, str]]
