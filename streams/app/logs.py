@@ -1,6 +1,7 @@
 """Log lines: for people on a terminal, JSON elsewhere."""
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -125,6 +126,16 @@ def set_up_logs(level: str, form: str) -> None:
             logging.getLogger(name).setLevel(quiet)
         handler.addFilter(_Lowered(logging.getLevelNamesMapping()[level.upper()]))
         handler.addFilter(_Seldom())
+
+
+def set_up_first_logs(log_format: str | None = None) -> None:
+    """Send log lines to standard error until the settings are read, which may be wrong themselves.
+
+    Args:
+        log_format: Their form; None: as the environment says.
+    """
+    form = log_format or os.environ.get("TAGSTREAM_LOG_FORMAT", "")
+    set_up_logs("INFO", form if form in FORMATS else "auto")
 
 
 def _console_handler() -> logging.Handler:
