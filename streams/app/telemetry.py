@@ -5,7 +5,7 @@ import contextlib
 import errno
 import logging
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 
 from schemas.errors import SettingsError
@@ -35,12 +35,14 @@ class WorkerTelemetry:
     Attributes:
         units: Is told of transactions; None: there are no metrics.
         inferences: Is told of batches; likewise.
+        queries: Is told of answers; likewise.
         port: Where the metrics are; None: nowhere.
     """
 
     def __init__(self, settings: Settings, names: TopicNames) -> None:
         self.units: UnitMeter | None = None
         self.inferences: InferenceMeter | None = None
+        self.queries: QueryMeter | None = None
         self.port: int | None = None
         self._settings = settings
         self._recorder = Recorder(
@@ -54,6 +56,7 @@ class WorkerTelemetry:
         if settings.tells_metrics:
             self.units = UnitMeter(self._recorder, names)
             self.inferences = InferenceMeter(self._recorder)
+            self.queries = QueryMeter(self._recorder)
 
     async def start(self, stack: contextlib.AsyncExitStack) -> None:
         """Listen, unless there are no metrics; the stack ends it.
@@ -81,15 +84,6 @@ class WorkerTelemetry:
         stack.callback(lag.cancel)
         self.read(_build_readings)
         log.info("metrics on http://%s:%d%s", host, self.port, PATH)
-
-    def query_meter(self, routes: Iterable[str]) -> QueryMeter | None:
-        """What the query API tells of its answers; None: there are no metrics.
-
-        Args:
-            routes: The templates of its routes.
-        """
-        self._recorder.name("route", routes)
-        return QueryMeter(self._recorder) if self._settings.tells_metrics else None
 
     def read(self, source: ReadsNow) -> None:
         """Ask a source whenever somebody wants the metrics."""

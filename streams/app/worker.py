@@ -98,7 +98,10 @@ class Worker:
         """
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._tracing.close)
-            server = self._new_server()
+            closed = None if self.settings.queries else "this worker only tags; ask one with queries on"
+            routes = [*HealthRoutes(self).routes(), *self._query_indexes.routes()]
+            guard, meter = Guard.of(self.settings), self._telemetry.queries
+            server = WebServer(create_api(routes, guard=guard, closed=closed, meter=meter))
             self.port = await self._listen(server)
             stack.push_async_callback(server.stop)
             log.info("query API on http://%s:%d", self.settings.web_host, self.port)
@@ -116,12 +119,6 @@ class Worker:
                 await finding
                 await self._with_state(work)
         self.journal.end("stopped")
-
-    def _new_server(self) -> WebServer:
-        closed = None if self.settings.queries else "this worker only tags; ask one with queries on"
-        routes = [*HealthRoutes(self).routes(), *self._query_indexes.routes()]
-        meter = self._telemetry.query_meter([*(route.path for route in routes), "/openapi.json"])
-        return WebServer(create_api(routes, guard=Guard.of(self.settings), closed=closed, meter=meter))
 
     async def _listen(self, server: WebServer) -> int:
         host, port = self.settings.web_host, self.settings.web_port

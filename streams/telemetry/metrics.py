@@ -376,7 +376,7 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
             "tagstream_http_requests_total",
             Kind.COUNTER,
             "requests",
-            "Answers of the query API. A path that is no route is `other`.",
+            "Answers of the query API. What was not let in, or asked for no route, is `other`.",
             "429: TAGSTREAM_RATE_LIMIT, TAGSTREAM_RATE_BURST; 503: TAGSTREAM_MAX_QUERIES, "
             "TAGSTREAM_QUERY_TIMEOUT.",
             (_ROUTE, _STATUS),

@@ -13,7 +13,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler, get
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, License, SecurityScheme
-from litestar.types import ControllerRouterHandler, Middleware
+from litestar.types import ASGIApp, ControllerRouterHandler, Middleware
 
 from streams.web.access.guard import Guard
 from streams.web.api.routes import Route
@@ -21,7 +21,7 @@ from streams.web.docs_page import DocsPage, docs_router
 from streams.web.door import Door, Entry
 from streams.web.envelope import Envelope
 from streams.web.handlers import handler_of
-from streams.web.meter import Metered, QueryMeter
+from streams.web.meter import QueryMeter
 from streams.web.operations import describe_answers
 from streams.web.problems import EXCEPTION_HANDLERS
 from streams.web.replies import Json
@@ -68,8 +68,9 @@ def create_api(
     )
     app.register(_document_of(app, routes))
     probes = {route.path: Entry.ANYBODY for route in routes if route.open}
-    behind_the_door = Door(app.asgi_handler, guard, {**_PUBLIC, **probes, **(entries or {})})
-    app.asgi_handler = Envelope(behind_the_door if meter is None else Metered(behind_the_door, meter))
+    door: ASGIApp = Door(app.asgi_handler, guard, {**_PUBLIC, **probes, **(entries or {})})
+    metered = meter.around(door, (route.path_format for route in app.routes)) if meter else door
+    app.asgi_handler = Envelope(metered)
     return app
 
 

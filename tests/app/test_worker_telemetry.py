@@ -47,7 +47,7 @@ async def test_without_a_port_nothing_is_recorded() -> None:
         await telemetry.start(stack)
         telemetry.read_models({})
     assert (telemetry.port, telemetry.units, telemetry.inferences) == (None, None, None)
-    assert telemetry.query_meter(["/trends/top"]) is None
+    assert telemetry.queries is None
 
 
 async def test_an_address_of_others_is_refused() -> None:
