@@ -17,8 +17,9 @@ from schemas.errors import KafkaRefusalError, SettingsError, TopicsError
 from streams.app.checks.local import check_machine
 from streams.app.exit import EXIT_UNUSABLE, end_process, tell_unusable
 from streams.app.faust.app import Tagstream, create_app
-from streams.app.logs import FORMATS, set_up_logs
-from streams.app.settings import Settings, variable
+from streams.app.logs import set_up_first_logs, set_up_logs
+from streams.app.settings import Settings
+from streams.app.tracing import open_tracing
 from streams.app.worker import Worker, run_until_signal
 from streams.kafka.checks.enforcing import enforce
 from streams.kafka.connection import KafkaConnection
@@ -38,18 +39,17 @@ def app_of_environment() -> Tagstream:
         sys.exit(EXIT_UNUSABLE)
 
 
-def run_process(make_app: Callable[[], Tagstream], log_format: str | None = None) -> int:
+def run_process(make_app: Callable[[], Tagstream]) -> int:
     """Run a worker until SIGTERM or SIGINT.
 
     Args:
         make_app: Makes the application; what it refuses ends the process like any other refusal.
-        log_format: Form of log lines until the settings are read; None: as the environment says.
 
     Returns:
         The exit code: 0 after a stop that was asked for, 78 when something must be changed first. A worker in
         doubt ends the process by itself, with 70: see `streams.app.exit`.
     """
-    set_up_first_logs(log_format)
+    set_up_first_logs()
     signal.signal(signal.SIGTERM, _interrupt)  # until the event loop has a say
     worker: Worker | None = None
     try:
@@ -57,7 +57,7 @@ def run_process(make_app: Callable[[], Tagstream], log_format: str | None = None
         set_up_logs(app.settings.log_level, app.settings.log_format)
         _check_machine(app.settings)
         _collect_seldom()
-        worker = Worker(app)
+        worker = Worker(app, open_tracing(os.environ, app.settings))
         _run(run_until_signal(worker))
     except KeyboardInterrupt:
         return 0
@@ -78,12 +78,6 @@ def _refused(worker: Worker | None, fault: str) -> int:
     if worker is not None:
         worker.journal.end("unusable")
     return EXIT_UNUSABLE
-
-
-def set_up_first_logs(log_format: str | None = None) -> None:
-    """Send log lines to standard error until the settings are read, which may be wrong themselves."""
-    form = log_format or os.environ.get(variable("log_format"), "")
-    set_up_logs("INFO", form if form in FORMATS else "auto")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -21,6 +21,7 @@ from streams.kafka.admin import wait_for_topics
 from streams.kafka.watch import KafkaWatch
 from streams.state.replica import Replica
 from streams.state.snapshots import SnapshotKeeper, Snapshots
+from streams.telemetry.tracing import NO_TRACING, Tracing
 from streams.units.unit import Unit
 from streams.units.work import Work
 from streams.web.access.guard import Guard
@@ -46,12 +47,13 @@ class Worker:
         journal: How its earlier lives ended, and this one.
     """
 
-    def __init__(self, app: Tagstream) -> None:
+    def __init__(self, app: Tagstream, tracing: Tracing = NO_TRACING) -> None:
         self.settings = app.settings
         self.port = app.settings.web_port
         self.rules: RulesWatch | None = None
         self._app = app
         self._connection = app.connection
+        self._tracing = tracing
         self._status = "starting"
         settings = app.settings
         self.journal = ExitJournal(settings.data_dir, settings.instance_id or str(settings.web_port))
@@ -95,6 +97,7 @@ class Worker:
                 query API's address cannot be listened on.
         """
         async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._tracing.close)
             closed = None if self.settings.queries else "this worker only tags; ask one with queries on"
             routes = [*HealthRoutes(self).routes(), *self._query_indexes.routes()]
             guard, meter = Guard.of(self.settings), self._telemetry.queries
@@ -208,6 +211,7 @@ class Worker:
             commit=self._app.micro_batches.commit,
             end_process=self._end_process,
             meter=self._telemetry.units,
+            tracing=self._tracing,
         )
 
 

@@ -1,14 +1,18 @@
 """`tagstream worker`: tag uploads until told to stop."""
 
 import os
+import signal
 import sys
 from typing import Any
 
 import click
 
-from streams.app.exit import tell_unusable
+from schemas.errors import SettingsError
+from streams.app.exit import EXIT_UNUSABLE, tell_unusable
+from streams.app.logs import set_up_first_logs, set_up_logs
 from streams.app.settings import Settings
 from streams.cli.options import connection_to, settings_options
+from streams.kafka.connection import KafkaConnection
 
 
 class _WorkerCommand(click.Command):
@@ -18,8 +22,6 @@ class _WorkerCommand(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
-            from streams.app.process import set_up_first_logs  # noqa: PLC0415 - for a quick `--help`
-
             error.show()
             set_up_first_logs()
             tell_unusable(f"{error.format_message().rstrip('.')}; see `tagstream worker --help`")
@@ -41,12 +43,22 @@ def worker(broker: str | None, **overrides: Any) -> None:  # noqa: ANN401 - valu
     Exit codes: 0 after a stop that was asked for; 2 when the command line is wrong; 70 when a restart should
     begin from what was committed; 78 when a setting must be changed first. The last log line tells why.
     """
-    from streams.app.faust.app import create_app  # noqa: PLC0415 - for a quick `--help`
-    from streams.app.process import run_process  # noqa: PLC0415 - likewise
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the event loop has a say
+    try:
+        settings, connection = _read(broker, overrides)
+        from streams.app.faust.app import create_app  # noqa: PLC0415 - what is wrong so far is told at once
+        from streams.app.process import run_process  # noqa: PLC0415 - likewise
+    except KeyboardInterrupt:
+        return
+    sys.exit(run_process(lambda: create_app(settings, connection)))
 
-    sys.exit(
-        run_process(
-            lambda: create_app(Settings.from_mapping(os.environ, **overrides), connection_to(broker)),
-            overrides["log_format"],
-        )
-    )
+
+def _read(broker: str | None, overrides: dict[str, Any]) -> tuple[Settings, KafkaConnection]:
+    set_up_first_logs(overrides["log_format"])
+    try:
+        settings = Settings.from_mapping(os.environ, **overrides)
+        set_up_logs(settings.log_level, settings.log_format)
+        return settings, connection_to(broker)
+    except SettingsError as error:
+        tell_unusable(str(error))
+        sys.exit(EXIT_UNUSABLE)

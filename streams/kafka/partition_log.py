@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from schemas.errors import TopicsError
 from schemas.uploads import Record
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.consumers import close_consumer, open_consumer
+from streams.kafka.consumers import as_record, close_consumer, open_consumer
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class PartitionLog:
             self._note_ends()
             for message in batches.get(self._place, ()):
                 offset = message.offset + 1
-                yield _record(message)
+                yield as_record(message)
             self.reached = await self._consumer.position(self._place)
 
     def _note_ends(self) -> None:
@@ -87,15 +87,3 @@ class PartitionLog:
         if offset < first:
             log.error("%s: records %d to %d were deleted before we read them", self._place, offset, first - 1)
         return max(offset, first)
-
-
-def _record(message: ConsumerRecord) -> Record:
-    return Record(
-        topic=message.topic,
-        partition=message.partition,
-        offset=message.offset,
-        timestamp=message.timestamp,
-        key=message.key,
-        value=message.value,
-        headers=message.headers,
-    )

@@ -9,6 +9,7 @@ Pillow and ONNX Runtime release the GIL, so the event loop goes on meanwhile.
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import queue
 import threading
@@ -21,6 +22,7 @@ from streams.tag.fair_queue import FairQueue
 from streams.tag.inference import AddOn, Found, Request, infer, views
 from streams.tag.known_images import KnownImages, digest_of
 from streams.tag.meter import InferenceMeter, Spent
+from streams.telemetry.tracing import Interval
 
 QUIET = 60.0  # seconds between two lines about an add-on that fails
 
@@ -47,6 +49,7 @@ class TaggedImage:
         digest: Of the image's bytes.
         tags: What each add-on found, best first.
         failed: Why each of the others failed, in short.
+        stages: When it was decoded, and when its batch was inferred; empty for a copy.
     """
 
     digest: str
@@ -57,6 +60,7 @@ class TaggedImage:
     decode_ms: float
     inference_ms: float
     failed: dict[str, str] = field(default_factory=dict)
+    stages: dict[str, Interval] = field(default_factory=dict)
 
 
 @dataclass
@@ -68,7 +72,8 @@ class _Job:
     late: bool = False
     digest: str = ""
     views: DecodedViews = _UNDECODED
-    decode_ms: float = 0.0
+    decoding: Interval = (0.0, 0.0)
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)  # what log lines are about
 
 
 class TaggerPool:
@@ -179,8 +184,11 @@ class TaggerPool:
         except Exception as error:  # noqa: BLE001 - the waiting tasks decide what a fault of ours means
             _answer([(job, error) for job in decoded])
             return
-        share = (time.perf_counter() - started) * 1000 / len(decoded)
-        answers = [(job, self._tagged(job, tags, share)) for job, tags in zip(decoded, found, strict=True)]
+        inferring = (started, time.perf_counter())
+        share = _ms(inferring) / len(decoded)
+        answers = [
+            (job, self._tagged(job, tags, inferring, share)) for job, tags in zip(decoded, found, strict=True)
+        ]
         for job, answer in answers:
             if isinstance(answer, TaggedImage) and not answer.failed:
                 self._known.put(_known_as(job), answer)
@@ -188,21 +196,24 @@ class TaggerPool:
             decoded[0].answer.get_loop().call_soon_threadsafe(self._meter.note_batch, len(decoded), spent)
         _answer(answers)
 
-    def _tagged(self, job: _Job, found: dict[str, Found], inference_ms: float) -> TaggedImage | Exception:
+    def _tagged(
+        self, job: _Job, found: dict[str, Found], inferring: Interval, share_ms: float
+    ) -> TaggedImage | Exception:
         """What the add-ons found; where all of them failed, why the first one did."""
         errors = {name: error for name in job.add_ons if isinstance(error := found[name], Exception)}
         if len(errors) == len(found):
             return next(iter(errors.values()))
         for name, error in errors.items():
-            self._failures.note(name, error)
+            job.context.run(self._failures.note, name, error)
         return TaggedImage(
             digest=job.digest,
             width=job.views.width,
             height=job.views.height,
             format=job.views.format,
             tags={name: tags for name in job.add_ons if isinstance(tags := found[name], list)},
-            decode_ms=job.decode_ms,
-            inference_ms=inference_ms,
+            decode_ms=_ms(job.decoding),
+            inference_ms=share_ms,
+            stages={"decode": job.decoding, "infer": inferring},
             failed={name: _told(error) for name, error in errors.items()},
         )
 
@@ -211,7 +222,7 @@ class TaggerPool:
         job.digest = digest_of(job.data)
         known = self._known.get(_known_as(job))
         if known is not None:
-            _answer([(job, replace(known, decode_ms=0.0, inference_ms=0.0))])
+            _answer([(job, replace(known, decode_ms=0.0, inference_ms=0.0, stages={}))])
             return False
         started = time.perf_counter()
         try:
@@ -221,8 +232,12 @@ class TaggerPool:
             return False
         job.data = b""  # a thread that waits for its next job still knows its last one
         job.answer.get_loop().call_soon_threadsafe(job.decoded)
-        job.decode_ms = (time.perf_counter() - started) * 1000
+        job.decoding = (started, time.perf_counter())
         return True
+
+
+def _ms(interval: Interval) -> float:
+    return (interval[1] - interval[0]) * 1000
 
 
 def _told(error: Exception) -> str:

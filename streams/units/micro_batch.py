@@ -9,6 +9,7 @@ from streams.fold.changes import Changes
 from streams.fold.fold import FoldRules, fold
 from streams.fold.outcomes import Done
 from streams.fold.retention import Expired
+from streams.telemetry.tracing import NO_TRANSACTION, TransactionSpan
 from streams.units.meter import UnitMeter
 
 
@@ -30,6 +31,7 @@ class MicroBatch:
         next_offset: The resume point once the batch is committed.
         taken: How many of the outcomes are of records that the batch takes off the log.
         meter: Is told what was committed; None: nobody is.
+        span: What the transaction is traced as.
     """
 
     store: CommitsChanges
@@ -40,6 +42,7 @@ class MicroBatch:
     next_offset: int
     taken: int = 0
     meter: UnitMeter | None = None
+    span: TransactionSpan = NO_TRANSACTION
 
 
 async def fold_and_commit(batch: MicroBatch) -> None:
@@ -49,12 +52,14 @@ async def fold_and_commit(batch: MicroBatch) -> None:
         Exception: What is committed is not known, or another owner took over; the process must end.
     """
     started = time.perf_counter()
-    for table, key, row in batch.expired:
-        batch.changes.remove_unchanged(table, key, row)
-    for done in batch.outcomes:
-        fold(batch.changes, done, batch.rules)
+    with batch.span.stage("fold"):
+        for table, key, row in batch.expired:
+            batch.changes.remove_unchanged(table, key, row)
+        for done in batch.outcomes:
+            fold(batch.changes, done, batch.rules)
     folded = time.perf_counter() - started
-    await batch.store.commit(batch.changes, batch.next_offset)
+    with batch.span.stage("commit"):
+        await batch.store.commit(batch.changes, batch.next_offset)
     if batch.meter is not None:
         batch.meter.note_folded(folded)
         batch.meter.note_committed(batch.taken, batch.outcomes, batch.changes.outputs)

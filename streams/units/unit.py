@@ -70,7 +70,7 @@ class Unit:
         self._end_process = work.end_process
         self._schedule = schedule = RetrySchedule()
         room = WaitingRoom(partition, pace.max_retries, schedule.waiting, schedule.parked)
-        self._window = InFlightWindow(store.state, work.categorizer, pace)
+        self._window = InFlightWindow(store.state, work.categorizer, pace, work.tracing)
         self._reader = Reader(self._window, room, pace)
         self._retrier = Retrier(store.state, self._window, schedule, pace)
         self._committer = Committer(

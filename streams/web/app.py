@@ -3,6 +3,8 @@
 A route of questions is a `Route` of `api/`. Whatever else is served is a handler of Litestar's.
 """
 
+import asyncio
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 
@@ -85,11 +87,16 @@ def _openapi_config() -> OpenAPIConfig:
 
 
 def _document_of(app: Litestar, routes: Iterable[Route]) -> HTTPRouteHandler:
-    describe_answers(app.openapi_schema.components.schemas or {}, routes)
-    document = msgspec.json.encode(app.openapi_schema.to_schema())
+    """Serves the document; it is made when somebody asks for it, and not at every start."""
+
+    @functools.cache
+    def document() -> bytes:
+        schema = app.openapi_schema
+        describe_answers(schema.components.schemas or {}, routes)
+        return msgspec.json.encode(schema.to_schema())
 
     @get("/openapi.json", include_in_schema=False)
     async def openapi() -> Json:
-        return Json(document)
+        return Json(await asyncio.to_thread(document))
 
     return openapi

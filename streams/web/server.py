@@ -64,7 +64,8 @@ class WebServer:
         if self._ticking is None:
             return
         self._server.should_exit = True
-        await self._ticking
+        self._ticking.cancel()  # it only ticks, ten times a second
+        await asyncio.gather(self._ticking, return_exceptions=True)
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what is cut off now is nobody's fault
         await self._server.shutdown(self._sockets)
         for connection in list(self._server.server_state.connections):

@@ -220,7 +220,7 @@ async def test_a_run_that_ends_by_itself(kafka: str, unique: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("TAGSTREAM_WEB_HOST", "0.0.0.0", "lets others ask: name a file of tokens"),
+        ("TAGSTREAM_WEB_HOST", "0.0.0.0", "lets others ask; name a file of tokens"),
         ("TAGSTREAM_TOKENS", "/no/such/tokens.toml", "the tokens cannot be read"),
         ("TAGSTREAM_ADD_ONS", "mine=/models/mine", "does not offer 'imagga_tagging'"),
         ("TAGSTREAM_PARTITIONS", "0", "must be at least 1"),
