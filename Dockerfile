@@ -19,7 +19,7 @@ ENV PATH=/opt/tagstream/bin:$PATH \
     TAGSTREAM_DATA_DIR=/var/lib/tagstream
 USER tagstream
 WORKDIR /var/lib/tagstream
-EXPOSE 6066
+EXPOSE 6066 9646
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:6066/healthz', timeout=3)"]
 ENTRYPOINT ["tagstream"]

@@ -43,4 +43,4 @@ if __name__ == "__main__":
     points = [(point["start"], point["count"]) for point in series["points"] if point["count"]]
     print_table(f"{tag}, by {series['step']}", points)
     if not top["complete"]:
-        print("a worker is still loading: counts are too low")
+        print("a worker is still loading, or Kafka is away: there may be more")

@@ -59,11 +59,16 @@ def open_envelope(value: bytes, headers: Headers) -> Envelope:
         BadEventError: The record claims to be a CloudEvent and is none.
     """
     texts = {name.lower(): _text(name, content) for name, content in headers if name.lower() in _READ}
-    if texts.get("content-type", "").strip().lower().startswith("application/cloudevents"):
+    if is_structured(texts.get("content-type", "")):
         return _open_structured(value)
     if "ce_specversion" in texts or "ce_id" in texts:
         return _open_binary(value, texts)
     return Envelope(data=value)
+
+
+def is_structured(content_type: str) -> bool:
+    """Whether the value of a record of this `content-type` is a whole CloudEvent."""
+    return content_type.strip().lower().startswith("application/cloudevents")
 
 
 def _text(name: str, content: bytes | None) -> str:

@@ -55,13 +55,13 @@ def dead_letter(record: Record, fault: Fault) -> tuple[bytes | None, bytes | Non
     size = record.bytes_besides + len(record.value or b"")
     if size <= MAX_WHOLE_BYTES:
         return record.key, record.value, dead_letter_headers(record, fault)
-    explained = dead_letter_headers(msgspec.structs.replace(record, headers=()), fault)
+    explained = dead_letter_headers(_without_headers(record), fault)
     key = None if record.key is None else record.key[:_KEY_LEFT]
     return key, None, [*explained, (LEFT_OUT, str(size).encode())]
 
 
 def dead_letter_headers(record: Record, fault: Fault) -> list[tuple[str, Any]]:
-    """The original headers, followed by those that explain the fault.
+    """The original headers, those of the trace that are not among them, and those that explain the fault.
 
     A record that was a dead letter before and was published again sheds its old explanation.
     A header without a value keeps None, which Kafka tells apart from an empty one.
@@ -79,7 +79,20 @@ def dead_letter_headers(record: Record, fault: Fault) -> list[tuple[str, Any]]:
         "tagstream.retryable": "true" if fault.retryable else "false",
     }
     original = [(name, content) for name, content in record.headers if name not in FAULT_HEADERS]
-    return [*original, *((name, text.encode(errors="replace")) for name, text in explained.items())]
+    return [
+        *original,
+        *_trace_headers(record),
+        *((name, text.encode(errors="replace")) for name, text in explained.items()),
+    ]
+
+
+def _without_headers(record: Record) -> Record:
+    return msgspec.structs.replace(record, headers=(), trace=record.trace_context)
+
+
+def _trace_headers(record: Record) -> Headers:
+    there = {name.lower() for name, _ in record.headers}
+    return [(name, content) for name, content in record.trace_context.headers() if name not in there]
 
 
 def read_fault(headers: Headers) -> Fault:

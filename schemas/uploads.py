@@ -15,6 +15,7 @@ from schemas.cloudevents import Envelope, Headers, open_envelope
 from schemas.errors import BadEventError
 from schemas.names import MAX_NAME, Name, check_visible
 from schemas.origins import Origin, TopicPartitionOffset, read_origin
+from schemas.tracing import TraceContext, read_context
 
 MAX_TAGS = 1000  # Cloudinary's limit per image
 MAX_EVENT_BYTES = 1_048_576  # Kafka's own default limit of a record
@@ -170,7 +171,11 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """A Kafka record, whoever delivered it. `timestamp` is in milliseconds."""
+    """A Kafka record, whoever delivered it. `timestamp` is in milliseconds.
+
+    Attributes:
+        trace: What comes of it belongs to, where its headers do not say that: a span of ours.
+    """
 
     topic: str
     partition: int
@@ -179,6 +184,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+    trace: TraceContext | None = None
+
+    @property
+    def trace_context(self) -> TraceContext:
+        """The trace and the baggage that all that comes of it carries."""
+        if self.trace is not None:
+            return self.trace
+        small = self.value if len(self.value or b"") <= MAX_EVENT_BYTES else None
+        return read_context(self.headers, small)
 
     @property
     def bytes_besides(self) -> int:

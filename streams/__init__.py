@@ -5,6 +5,6 @@ In the order in which an upload meets them: `kafka` (read), `units` (one partiti
 searchable), `web` (questions). `app` wires them into one process, `cli` stands on top.
 
 Imports follow another order, from the top: `cli`; `app`; `web` and `units`; `tag` and `state`; `fetch`,
-`fold` and `kafka`; then `model` and `schemas`, which are beside this package. No room imports one above it,
-nor one of its own layer.
+`fold` and `kafka`; `telemetry`; then `model` and `schemas`, which are beside this package. No room imports
+one above it, nor one of its own layer.
 """

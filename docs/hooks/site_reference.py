@@ -15,6 +15,7 @@ from schemas.topics import TopicNames
 from streams.app.query_indexes import QueryIndexes
 from streams.app.settings import Settings, variable
 from streams.cli.main import COMMANDS, main
+from streams.telemetry.metrics import SECTIONS, Metric
 from streams.web.api.health import HealthRoutes
 from streams.web.app import create_api
 
@@ -83,6 +84,14 @@ def topics() -> str:
     return table(["topic", "what it holds", "kept", "largest record"], rows)
 
 
+def metrics() -> str:
+    """A table per section of the list: type, unit and labels; what each metric means, and what to turn."""
+    head = ["metric", "type, unit, labels", "meaning", "knob"]
+    return "\n\n".join(
+        f"## {title}\n\n{table(head, map(_metric, section))}" for title, section in SECTIONS.items()
+    )
+
+
 def commands() -> str:
     """The help of each command and of the commands inside it."""
     context = click.Context(main, info_name="tagstream")
@@ -115,6 +124,16 @@ def _kept(config: dict[str, str]) -> str:
     if config["cleanup.policy"] == "compact":
         return "the newest record of each key"
     return f"{int(config['retention.ms']) // _DAY_MS} days"
+
+
+def _metric(metric: Metric) -> list[str]:
+    labels = "".join(f"; `{label.name}`: {label.meaning}" for label in metric.labels)
+    kind = f"{metric.kind}, {metric.unit}{labels}"
+    return [f"`{metric.name}`", kind, _with_variables(metric.meaning), _with_variables(metric.knob)]
+
+
+def _with_variables(text: str) -> str:
+    return re.sub(r"TAGSTREAM(?:_[A-Z]+)+(?:=\w+)?", r"`\g<0>`", text)
 
 
 def _help(name: str, command: click.Command | None, parent: click.Context, level: int = 2) -> str:
@@ -208,6 +227,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings": cache(settings),
     "reasons": cache(reasons),
     "topics": cache(topics),
+    "metrics": cache(metrics),
     "commands": cache(commands),
     "routes": cache(routes),
     "schemas": cache(schemas),

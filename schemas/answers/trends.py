@@ -41,7 +41,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     window: Annotated[Window, Meta(description="The event times that it is about.")]
     as_of: Annotated[list[PartitionState], Meta(description="How far each partition is.")]
-    complete: Annotated[bool, Meta(description="Whether every partition's state is in the answer.")]
+    complete: Annotated[
+        bool,
+        Meta(description="Whether every partition's state is in the answer. Never while Kafka is away."),
+    ]
     behind: Annotated[
         list[int],
         Meta(description="Partitions that are not loaded, or whose uploads wait and make no progress."),

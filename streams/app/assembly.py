@@ -10,6 +10,7 @@ from model import SceneTagger, Tagger
 from schemas.results import ModelInfo
 from schemas.topics import TopicNames
 from streams.app.settings import Settings
+from streams.app.telemetry import WorkerTelemetry
 from streams.fetch.addresses import AddressPolicy
 from streams.fetch.fetcher import Fetcher, FetchLimits
 from streams.fetch.roots import SourceRoots
@@ -21,6 +22,7 @@ from streams.kafka.partition_log import PartitionLog
 from streams.state.partition import PartitionState
 from streams.tag import stub as stub_tagger
 from streams.tag.categorizer import Categorizer, Offer
+from streams.tag.meter import InferenceMeter
 from streams.tag.pool import TaggerPool
 from streams.tag.rules_watch import RulesWatch
 from streams.tag.stub import StubTagger
@@ -34,9 +36,9 @@ log = logging.getLogger(__name__)
 
 
 async def open_categorizer(
-    settings: Settings, stack: contextlib.AsyncExitStack
+    settings: Settings, stack: contextlib.AsyncExitStack, telemetry: WorkerTelemetry | None = None
 ) -> tuple[Categorizer, RulesWatch]:
-    """Start all that finds outcomes; the stack ends it.
+    """Start all that finds outcomes; the stack ends it, and metrics tell how it is doing.
 
     Raises:
         ManifestError: A model folder cannot be used.
@@ -53,8 +55,13 @@ async def open_categorizer(
     policy = AddressPolicy.parse(settings.allow_sources)
     roots = SourceRoots.parse(settings.source_roots)
     fetcher = await stack.enter_async_context(Fetcher(policy, limits, roots))
-    pool, models = await asyncio.to_thread(build_tagger, settings)
+    meter = telemetry.inferences if telemetry else None
+    pool, models = await asyncio.to_thread(build_tagger, settings, meter)
     pool.start()
+    if telemetry is not None:
+        telemetry.read_fetcher(fetcher)
+        telemetry.read_models(models)
+        telemetry.read_pool(pool)
     stack.callback(pool.stop)
     rules = stack.enter_context(RulesWatch(settings.rules, settings.auto_tagging, pool.tag_names))
     offer = Offer(models, settings.default_add_ons)
@@ -77,7 +84,7 @@ def unit_maker(
         return Unit(
             state.partition,
             lambda: PartitionLog(connection, names.uploads, state.partition),
-            Ledger(connection, names, state),
+            Ledger(connection, names, state, work.meter),
             work,
             pace,
         )
@@ -93,7 +100,9 @@ def fold_rules_of(settings: Settings) -> FoldRules:
     return FoldRules(TopicNames.of(settings), Retention.of(settings), retries)
 
 
-def build_tagger(settings: Settings) -> tuple[TaggerPool | StubTagger, dict[str, ModelInfo]]:
+def build_tagger(
+    settings: Settings, meter: InferenceMeter | None = None
+) -> tuple[TaggerPool | StubTagger, dict[str, ModelInfo]]:
     """Load each add-on's model, once per folder; return what tags, and the model behind each add-on.
 
     Raises:
@@ -117,6 +126,7 @@ def build_tagger(settings: Settings) -> tuple[TaggerPool | StubTagger, dict[str,
         threads=settings.worker_threads,
         max_batch=settings.max_batch,
         known_images=settings.known_images,
+        meter=meter,
     )
     return pool, models
 

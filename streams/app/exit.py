@@ -4,9 +4,14 @@ import logging
 import os
 from typing import NoReturn
 
-from schemas.errors import KafkaRefusalError, SettingsError, TopicsError
+from aiokafka.errors import KafkaError
+
+from schemas.errors import InvariantError, KafkaRefusalError, SettingsError, TopicsError
+from streams.app.exit_journal import ExitJournal
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.faults import lasting_fault
+from streams.telemetry.metrics import OTHER
+from streams.units.faults import ClockError, CommitTimeoutError, may_be_fenced
 
 EXIT_RESTART = 70  # sysexits' EX_SOFTWARE: start again from what was committed
 EXIT_UNUSABLE = 78  # sysexits' EX_CONFIG: something must be changed first
@@ -14,6 +19,19 @@ EXIT_UNUSABLE = 78  # sysexits' EX_CONFIG: something must be changed first
 log = logging.getLogger(__name__)
 
 _OPERATORS = (SettingsError, TopicsError, KafkaRefusalError)
+_REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (CommitTimeoutError, "commit_unknown"),
+    (ClockError, "clock"),
+    (InvariantError, "invariant"),
+    (KafkaError, "kafka"),
+)
+
+
+def reason_of_exit(error: BaseException) -> str:
+    """Which of `streams.telemetry.metrics.EXITS` an end with 70 is, or `other`."""
+    if may_be_fenced(error):
+        return "fenced"
+    return next((reason for kind, reason in _REASONS if isinstance(error, kind)), OTHER)
 
 
 def tell_unusable(fault: str) -> None:
@@ -21,8 +39,10 @@ def tell_unusable(fault: str) -> None:
     log.critical("ending the process, something must be changed before it starts again: %s", fault)
 
 
-def end_process(connection: KafkaConnection, where: str, error: BaseException) -> NoReturn:
-    """End the process: with 70 for a restart, or with 78 where that cannot help."""
+def end_process(
+    connection: KafkaConnection, journal: ExitJournal, where: str, error: BaseException
+) -> NoReturn:
+    """End the process: with 70 for a restart, or with 78 where that cannot help; the journal hears why."""
     fault = str(error) if isinstance(error, _OPERATORS) else lasting_fault(error, connection)
     if fault is not None:
         tell_unusable(fault)
@@ -31,5 +51,6 @@ def end_process(connection: KafkaConnection, where: str, error: BaseException) -
         begin = "ending the process, so that a restart begins from what was committed"
         log.critical("%s: %s: %r", begin, where, error)
         code = EXIT_RESTART
+    journal.end("unusable" if code == EXIT_UNUSABLE else reason_of_exit(error))
     logging.shutdown()
     os._exit(code)

@@ -19,6 +19,7 @@ from streams.app.exit import EXIT_UNUSABLE, end_process, tell_unusable
 from streams.app.faust.app import Tagstream, create_app
 from streams.app.logs import set_up_first_logs, set_up_logs
 from streams.app.settings import Settings
+from streams.app.tracing import open_tracing
 from streams.app.worker import Worker, run_until_signal
 from streams.kafka.checks.enforcing import enforce
 from streams.kafka.connection import KafkaConnection
@@ -56,21 +57,27 @@ def run_process(make_app: Callable[[], Tagstream]) -> int:
         set_up_logs(app.settings.log_level, app.settings.log_format)
         _check_machine(app.settings)
         _collect_seldom()
-        worker = Worker(app)
+        worker = Worker(app, open_tracing(os.environ, app.settings))
         _run(run_until_signal(worker))
     except KeyboardInterrupt:
         return 0
     except _SAID as error:
-        tell_unusable(str(error))
-        return EXIT_UNUSABLE
+        return _refused(worker, str(error))
     except Exception as error:
         log.exception("the worker cannot go on")
         if worker is not None and not worker.starting:
-            end_process(app.connection, worker.status, error)
+            end_process(app.connection, worker.journal, worker.status, error)
         # What comes up before Kafka has answered comes up again at the next start.
-        tell_unusable(f"{type(error).__name__}: {error} (the traceback is above)")
-        return EXIT_UNUSABLE
+        return _refused(worker, f"{type(error).__name__}: {error} (the traceback is above)")
     return 0
+
+
+def _refused(worker: Worker | None, fault: str) -> int:
+    """Say what must be changed; return the exit code."""
+    tell_unusable(fault)
+    if worker is not None:
+        worker.journal.end("unusable")
+    return EXIT_UNUSABLE
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -39,6 +39,10 @@ def _port(value: int) -> str | None:
     return None if 0 <= value <= LAST_PORT else f"must lie between 0 and {LAST_PORT}"
 
 
+def _port_or_none(value: int | None) -> str | None:
+    return None if value in {None, -1} else _port(value or 0)
+
+
 def _tagger(value: str) -> str | None:
     return None if value in {"onnx", "stub"} else "must be onnx or stub"
 
@@ -190,6 +194,14 @@ class Settings:
         _at_least(1),
     )
     query_timeout: float = _setting(10.0, "Time after which a question is given up.", _at_least(0.1))
+    metrics_host: str = _setting(
+        "127.0.0.1", "Address on which Prometheus finds /metrics; it needs no token."
+    )
+    metrics_port: int | None = _setting(
+        9646,
+        "Port of /metrics. 0: any free one. Empty or -1: no metrics. Where it is taken, a warning, and none.",
+        _port_or_none,
+    )
     data_dir: Path = _setting(_DATA_DIR, "Directory of this worker's own files.")
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR.")
     log_format: str = _setting("auto", "console, json, or auto: console on a terminal, json elsewhere.")
@@ -270,6 +282,11 @@ class Settings:
     def worker_threads(self) -> int:
         """The number of threads that decode and infer."""
         return self.threads or available_cores()
+
+    @property
+    def tells_metrics(self) -> bool:
+        """Whether there are metrics."""
+        return self.metrics_port not in {None, -1}
 
     @property
     def group_instance_id(self) -> str:

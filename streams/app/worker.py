@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING
 from schemas.errors import SettingsError
 from streams.app.assembly import fold_rules_of, open_categorizer, unit_maker
 from streams.app.exit import end_process
+from streams.app.exit_journal import ExitJournal
 from streams.app.faust.app import Tagstream
 from streams.app.owned_units import OwnedUnits
 from streams.app.query_indexes import QueryIndexes
 from streams.app.settings import variable
+from streams.app.telemetry import WorkerTelemetry
 from streams.kafka.admin import wait_for_topics
 from streams.kafka.watch import KafkaWatch
 from streams.state.replica import Replica
 from streams.state.snapshots import SnapshotKeeper, Snapshots
+from streams.telemetry.tracing import NO_TRACING, Tracing
 from streams.units.unit import Unit
 from streams.units.work import Work
 from streams.web.access.guard import Guard
@@ -41,19 +44,24 @@ class Worker:
     Attributes:
         port: Where the query API listens.
         rules: The rules for tags; None before they are read.
+        journal: How its earlier lives ended, and this one.
     """
 
-    def __init__(self, app: Tagstream) -> None:
+    def __init__(self, app: Tagstream, tracing: Tracing = NO_TRACING) -> None:
         self.settings = app.settings
         self.port = app.settings.web_port
         self.rules: RulesWatch | None = None
         self._app = app
         self._connection = app.connection
+        self._tracing = tracing
         self._status = "starting"
-        self._end_process = functools.partial(end_process, app.connection)
+        settings = app.settings
+        self.journal = ExitJournal(settings.data_dir, settings.instance_id or str(settings.web_port))
+        self._end_process = functools.partial(end_process, app.connection, self.journal)
         self._watch: KafkaWatch | None = None
         self._owned: OwnedUnits | None = None
         self._query_indexes = QueryIndexes(app.settings)
+        self._telemetry = WorkerTelemetry(settings, app.names)
         self._stopping = asyncio.Event()
 
     @property
@@ -89,12 +97,18 @@ class Worker:
                 query API's address cannot be listened on.
         """
         async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._tracing.close)
             closed = None if self.settings.queries else "this worker only tags; ask one with queries on"
             routes = [*HealthRoutes(self).routes(), *self._query_indexes.routes()]
-            server = WebServer(create_api(routes, guard=Guard.of(self.settings), closed=closed))
+            guard, meter = Guard.of(self.settings), self._telemetry.queries
+            server = WebServer(create_api(routes, guard=guard, closed=closed, meter=meter))
             self.port = await self._listen(server)
             stack.push_async_callback(server.stop)
             log.info("query API on http://%s:%d", self.settings.web_host, self.port)
+            self.journal.begin()
+            await self._telemetry.start(stack)
+            self._telemetry.read_restarts(self.journal.restarts)
+            self._telemetry.read_units(lambda: self.units)
             work = await self._work(stack)
             self._status = WAITING
             finding = asyncio.create_task(wait_for_topics(self._connection, self.settings))
@@ -104,6 +118,7 @@ class Worker:
             else:
                 await finding
                 await self._with_state(work)
+        self.journal.end("stopped")
 
     async def _listen(self, server: WebServer) -> int:
         host, port = self.settings.web_host, self.settings.web_port
@@ -125,6 +140,7 @@ class Worker:
             prepare=self._query_indexes.prepare,
         )
         self._query_indexes.follow(replica)
+        self._telemetry.read_replica(replica)
         keeper = SnapshotKeeper(replica, Snapshots(settings.data_dir / "state", settings.app_id))
         if settings.snapshot_interval:
             self._status = "loading snapshots"
@@ -188,12 +204,14 @@ class Worker:
         self._end_process("membership", fault)
 
     async def _work(self, stack: contextlib.AsyncExitStack) -> Work:
-        categorizer, self.rules = await open_categorizer(self.settings, stack)
+        categorizer, self.rules = await open_categorizer(self.settings, stack, self._telemetry)
         return Work(
             categorizer=categorizer,
             rules=fold_rules_of(self.settings),
             commit=self._app.micro_batches.commit,
             end_process=self._end_process,
+            meter=self._telemetry.units,
+            tracing=self._tracing,
         )
 
 

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.text import Text
 
 from schemas.errors import SettingsError
-from schemas.findings import Finding, worst
 from streams.app.exit import EXIT_UNUSABLE
 from streams.app.settings import Settings
 from streams.cli.charts import printable, table
 from streams.cli.options import connection_to, settings_options
+from streams.kafka.checks.findings import Finding, worst
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 

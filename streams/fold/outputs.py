@@ -49,7 +49,7 @@ def reported_tag(score: ScoredTag, probability: float | None, languages: Sequenc
 
 
 def dead_letter_output(record: Record, fault: Fault, names: TopicNames) -> Output:
-    """The original record, as far as there is room, with the fault in its headers."""
+    """The original record with its trace, as far as there is room, and the fault in its headers."""
     return Output(names.dead_letters, *dead_letter(record, fault))
 
 
@@ -83,7 +83,7 @@ def categorization_output(tagged: Tagged, tags: list[str], record: Record, names
     )
     models = dict.fromkeys(f"{model.name}/{model.version}" for model in tagged.models.values())
     identity = result_id(CATEGORIZED, upload.source, upload.id, add_ons, ",".join(models))
-    headers = event_headers(id=identity, source=f"tagstream:{names.app_id}", type=CATEGORIZED)
+    headers = _headers(identity, CATEGORIZED, record, names)
     return Output(names.categorizations, _key(upload, record), msgspec.json.encode(result), headers)
 
 
@@ -114,8 +114,14 @@ def tag_update_output(
         tenant=upload.data.tenant or msgspec.UNSET,
     )
     identity = result_id(TAGS_CHANGED, upload.source, upload.id, (), "")
-    headers = event_headers(id=identity, source=f"tagstream:{names.app_id}", type=TAGS_CHANGED)
+    headers = _headers(identity, TAGS_CHANGED, record, names)
     return Output(names.tag_updates, _key(upload, record), msgspec.json.encode(update), headers)
+
+
+def _headers(identity: str, kind: str, record: Record, names: TopicNames) -> list[tuple[str, bytes]]:
+    """Those of a CloudEvent of ours, and the trace of the record that caused it."""
+    ours = event_headers(id=identity, source=f"tagstream:{names.app_id}", type=kind)
+    return [*ours, *record.trace_context.headers()]
 
 
 def _key(upload: Upload, record: Record) -> bytes:

@@ -18,11 +18,11 @@ from aiokafka.errors import (
 )
 
 from schemas.errors import KafkaRefusalError
-from schemas.findings import Finding
 from schemas.topics import Deployment, TopicNames
 from streams.kafka.checks.all import check_cluster
 from streams.kafka.checks.cluster import check_version
 from streams.kafka.checks.enforcing import enforce, refusal_of_cluster
+from streams.kafka.checks.findings import Finding
 from streams.kafka.checks.look import look_at, versions_of
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.faults import check_login, lasting_fault

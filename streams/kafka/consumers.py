@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Collection
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from schemas.uploads import Record
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.lenient_headers import use_lenient_headers
 
@@ -68,3 +69,16 @@ async def consuming(
         yield consumer
     finally:
         await close_consumer(consumer)
+
+
+def as_record(message: ConsumerRecord) -> Record:
+    """What a consumer read, as everything here knows it."""
+    return Record(
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        timestamp=message.timestamp,
+        key=message.key,
+        value=message.value,
+        headers=message.headers,
+    )

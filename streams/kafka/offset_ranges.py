@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaTimeoutError
 
 from schemas.uploads import Record
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.consumers import consuming
+from streams.kafka.consumers import as_record, consuming
 
 STALLED_AFTER = 30.0  # seconds without a record, although there are more
 _POLL_MS = 500
@@ -106,9 +106,7 @@ class _Merge:
         batches = await self._consumer.getmany(*empty, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
         for place, messages in batches.items():
             self._queues[place] += [
-                Record(**{name: getattr(message, name) for name in Record.__struct_fields__})
-                for message in messages
-                if message.offset < self._ends[place]
+                as_record(message) for message in messages if message.offset < self._ends[place]
             ]
         for place in empty:  # not told by the last record: markers of transactions come behind it
             if await self._consumer.position(place) >= self._ends[place]:

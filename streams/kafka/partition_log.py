@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from schemas.errors import TopicsError
 from schemas.uploads import Record
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.consumers import close_consumer, open_consumer
+from streams.kafka.consumers import as_record, close_consumer, open_consumer
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +29,14 @@ class PartitionLog:
         end_offset: The end of what is committed, as last heard from the broker; None: it was not heard yet.
         reached: All records before it were given. Behind the last of them it moves on over what is none:
             the markers of publishers' transactions, and records that were aborted.
+        behind_open_transaction: Records, markers included, that nobody can read yet, as a publisher's
+            transaction is open; None: not heard yet.
     """
 
     def __init__(self, connection: KafkaConnection, topic: str, partition: int) -> None:
         self.end_offset: int | None = None
         self.reached = 0
+        self.behind_open_transaction: int | None = None
         self._place = TopicPartition(topic, partition)
         self._consumer = open_consumer(connection)
 
@@ -62,11 +65,16 @@ class PartitionLog:
                 offset = await self._check_range(offset)
                 self._consumer.seek(self._place, offset)
                 continue
-            self.end_offset = self._consumer.last_stable_offset(self._place)
+            self._note_ends()
             for message in batches.get(self._place, ()):
                 offset = message.offset + 1
-                yield _record(message)
+                yield as_record(message)
             self.reached = await self._consumer.position(self._place)
+
+    def _note_ends(self) -> None:
+        stable, end = self._consumer.last_stable_offset(self._place), self._consumer.highwater(self._place)
+        self.end_offset = stable
+        self.behind_open_transaction = None if None in {stable, end} else max(end - stable, 0)
 
     async def _check_range(self, offset: int) -> int:
         first: int = (await self._consumer.beginning_offsets([self._place]))[self._place]
@@ -79,15 +87,3 @@ class PartitionLog:
         if offset < first:
             log.error("%s: records %d to %d were deleted before we read them", self._place, offset, first - 1)
         return max(offset, first)
-
-
-def _record(message: ConsumerRecord) -> Record:
-    return Record(
-        topic=message.topic,
-        partition=message.partition,
-        offset=message.offset,
-        timestamp=message.timestamp,
-        key=message.key,
-        value=message.value,
-        headers=message.headers,
-    )

@@ -26,6 +26,7 @@ class PartitionState:
 
     Attributes:
         positions: By table, the first changelog offset that is not in `rows`.
+        sizes: By table, the bytes of all keys (of ASCII) and rows.
         indexes: Told of every change of their table's rows, after it.
         loaded: Whether the rows have once been complete.
         indexed: Whether the indexes know every row.
@@ -35,6 +36,7 @@ class PartitionState:
         self.partition = partition
         self.rows: dict[str, dict[str, bytes]] = {table: {} for table in TABLES}
         self.positions: dict[str, int] = dict.fromkeys(TABLES, 0)
+        self.sizes: dict[str, int] = dict.fromkeys(TABLES, 0)
         self.indexes: list[Index] = []
         self.loaded = False
         self.indexed = False
@@ -52,6 +54,7 @@ class PartitionState:
             return
         else:
             del rows[key]
+        self.sizes[table] += _grown(key, old, value)
         if key == OFFSET_KEY and table == "meta":
             self._note_meta(value)
         if table in self._heard:
@@ -65,16 +68,20 @@ class PartitionState:
             for key, value in changes:
                 self.apply(table, key, value)
         else:
-            rows = self.rows[table]
+            rows, grown = self.rows[table], 0
             for key, value in changes:
+                old = rows.get(key)
                 if value is not None:
                     rows[key] = value
-                else:
-                    rows.pop(key, None)
+                elif old is not None:
+                    del rows[key]
+                grown += _grown(key, old, value)
+            self.sizes[table] += grown
 
     def restore(self, rows: Mapping[str, dict[str, bytes]], positions: Mapping[str, int]) -> None:
         """Take over what an earlier process had, all tables of it; nothing is known so far."""
         self.rows.update(rows)
+        self.sizes = {name: _size(table) for name, table in self.rows.items()}
         self.positions.update(positions)
         self._note_meta(self.rows["meta"].get(OFFSET_KEY))
 
@@ -144,3 +151,13 @@ class PartitionState:
     def identity(self) -> bytes | None:
         """What names this incarnation of the state."""
         return self.rows["meta"].get(ID_KEY)
+
+
+def _grown(key: str, old: bytes | None, new: bytes | None) -> int:
+    """By how many bytes a table grows as a row becomes another one; None: there is none."""
+    before = 0 if old is None else len(key) + len(old)
+    return (0 if new is None else len(key) + len(new)) - before
+
+
+def _size(table: Mapping[str, bytes]) -> int:
+    return sum(map(len, table)) + sum(map(len, table.values()))

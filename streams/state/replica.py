@@ -97,6 +97,7 @@ class Replica:
                     tasks.create_task(self._follow(consumer))
                     tasks.create_task(self._watch(consumer))
             except* KafkaError as errors:
+                self._ends = {}
                 log.warning("following is interrupted: %s", errors.exceptions[0])
             await asyncio.sleep(_FRESHNESS_INTERVAL)
 
@@ -106,8 +107,8 @@ class Replica:
 
     @property
     def complete(self) -> bool:
-        """Whether every partition's state is here, and answers are made of it."""
-        return self._prepared and self._all_indexed
+        """Whether every partition's state is here, and answers are made of it; not while Kafka is away."""
+        return self._prepared and self._all_indexed and bool(self._ends)
 
     @property
     def behind(self) -> list[int]:

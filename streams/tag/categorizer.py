@@ -25,6 +25,8 @@ from streams.fold.retries import waits_before
 from streams.fold.rows import ImageKey
 from streams.fold.rules.applying import Rules
 from streams.tag.pool import TaggedImage
+from streams.telemetry.log_context import IN_WORK, place_of
+from streams.telemetry.tracing import UploadSpan
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ class Turn(Protocol):
 
     image: str | None
     source_failed: bool
+    span: UploadSpan
 
     @property
     def late(self) -> bool:
@@ -107,6 +110,7 @@ class Categorizer:
             predecessors: Waits until they hold all of the record's image that comes before it.
             turn: Is told when the record waits for its source.
         """
+        IN_WORK.set(place_of(record))
         stage = "parse"
         started = time.perf_counter()
         upload: Upload | None = None
@@ -121,9 +125,7 @@ class Categorizer:
             with await self._fetch(target.url, turn) as fetched:
                 turn.go_on()
                 stage = "decode"
-                image = await self._tagger.tag(
-                    fetched.data, target.upload.add_ons, fetched.release, late=turn.late
-                )
+                image = await self._tag(fetched, target.upload.add_ons, turn)
                 return self._tagged(target, fetched, image, started)
         except (BadEventError, SourceGoneError, BadImageError) as error:
             return _rejected(error, error.code, stage, upload, retryable=False)
@@ -185,13 +187,28 @@ class Categorizer:
     async def _fetch(self, url: str, turn: Turn) -> Fetched:
         """Fetch, and once more where the source only hiccuped; longer waits are the retries' business."""
         try:
-            return await self._fetcher.fetch(url)
+            return await self._fetch_once(url, turn)
         except SourceBusyError as error:
             if error.code == "timeout" or error.retry_after is not None:
                 raise
             turn.source_failed = True
             await asyncio.sleep(SECOND_ATTEMPT_AFTER)
+            return await self._fetch_once(url, turn)
+
+    async def _fetch_once(self, url: str, turn: Turn) -> Fetched:
+        with turn.span.stage("fetch", source=url):
             return await self._fetcher.fetch(url)
+
+    async def _tag(self, fetched: Fetched, add_ons: tuple[str, ...], turn: Turn) -> TaggedImage:
+        started = time.perf_counter()
+        try:
+            image = await self._tagger.tag(fetched.data, add_ons, fetched.release, late=turn.late)
+        except Exception as error:
+            turn.span.note("decode", (started, time.perf_counter()), error)
+            raise
+        for name, interval in image.stages.items():
+            turn.span.note(name, interval)
+        return image
 
     def _tagged(self, target: "_Target", fetched: Fetched, image: TaggedImage, started: float) -> Tagged:
         upload = target.upload

@@ -20,6 +20,9 @@ class FairQueue(Generic[Item]):
         self._changed = threading.Condition()
         self._closed = False
 
+    def __len__(self) -> int:
+        return len(self._fast) + len(self._slow)
+
     def put(self, item: Item, *, slow: bool = False) -> None:
         """Add an item."""
         with self._changed:

@@ -1,6 +1,7 @@
 """Several add-ons over one batch of decoded images: each network runs once, and each fails alone."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model import Tag, View
+from streams.tag.meter import Spent
 
 log = logging.getLogger(__name__)
 
@@ -63,20 +65,33 @@ def views(offered: Mapping[str, AddOn], add_ons: Sequence[str]) -> set[View]:
     return {add_on.classifier.view for add_on in asked} | glances
 
 
-def infer(offered: Mapping[str, AddOn], requests: Sequence[Request]) -> list[dict[str, Found]]:
+def infer(
+    offered: Mapping[str, AddOn], requests: Sequence[Request], spent: list[Spent] | None = None
+) -> list[dict[str, Found]]:
     """What each add-on finds in each image, or why it failed there.
 
     Where a batch fails, each of its images is tried once more alone, so that none costs others their tags.
+
+    Args:
+        offered: The add-ons.
+        requests: The images.
+        spent: Takes what each add-on cost.
     """
     found: list[dict[str, Found]] = [{} for _ in requests]
     for classifier, names in _names_by_classifier(offered).items():
         asking = [index for index, request in enumerate(requests) if names & set(request.add_ons)]
         squares = [requests[index].squares[classifier.view] for index in asking]
+        started = time.perf_counter()
         outputs = dict(zip(asking, _each(classifier.outputs, squares), strict=True))
+        network = time.perf_counter() - started
         for name in sorted(names):
+            started = time.perf_counter()
             mine = [index for index in asking if name in requests[index].add_ons]
             for index, tags in _named(offered[name], mine, outputs, requests):
                 found[index][name] = tags
+            if spent is not None and mine:
+                own = time.perf_counter() - started
+                spent.append(Spent(name, network / len(asking) + own / len(mine), len(mine)))
     return found
 
 

@@ -9,6 +9,7 @@ Pillow and ONNX Runtime release the GIL, so the event loop goes on meanwhile.
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import queue
 import threading
@@ -20,6 +21,8 @@ from model import DecodedViews, Tag, decode_views
 from streams.tag.fair_queue import FairQueue
 from streams.tag.inference import AddOn, Found, Request, infer, views
 from streams.tag.known_images import KnownImages, digest_of
+from streams.tag.meter import InferenceMeter, Spent
+from streams.telemetry.tracing import Interval
 
 QUIET = 60.0  # seconds between two lines about an add-on that fails
 
@@ -46,6 +49,7 @@ class TaggedImage:
         digest: Of the image's bytes.
         tags: What each add-on found, best first.
         failed: Why each of the others failed, in short.
+        stages: When it was decoded, and when its batch was inferred; empty for a copy.
     """
 
     digest: str
@@ -56,6 +60,7 @@ class TaggedImage:
     decode_ms: float
     inference_ms: float
     failed: dict[str, str] = field(default_factory=dict)
+    stages: dict[str, Interval] = field(default_factory=dict)
 
 
 @dataclass
@@ -67,14 +72,21 @@ class _Job:
     late: bool = False
     digest: str = ""
     views: DecodedViews = _UNDECODED
-    decode_ms: float = 0.0
+    decoding: Interval = (0.0, 0.0)
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)  # what log lines are about
 
 
 class TaggerPool:
     """Threads that decode and infer, fed by one queue. Use `start` and `stop`."""
 
     def __init__(
-        self, add_ons: Mapping[str, AddOn], *, threads: int, max_batch: int, known_images: int = 0
+        self,
+        add_ons: Mapping[str, AddOn],
+        *,
+        threads: int,
+        max_batch: int,
+        known_images: int = 0,
+        meter: InferenceMeter | None = None,
     ) -> None:
         self.add_ons = add_ons
         self._max_batch = max_batch
@@ -82,14 +94,31 @@ class TaggerPool:
         self._known = KnownImages[TaggedImage](known_images)
         self._jobs = FairQueue[_Job]()
         self._threads = [
-            threading.Thread(target=self._serve, name=f"tagger-{index}", daemon=True)
+            threading.Thread(target=self._serve, args=(index,), name=f"tagger-{index}", daemon=True)
             for index in range(threads)
         ]
+        self._at_work = [False] * threads
+        self._meter = meter
 
     @property
     def tag_names(self) -> dict[str, tuple[str, ...]]:
         """For each add-on the tags that it can give."""
         return {name: add_on.tag_names for name, add_on in self.add_ons.items()}
+
+    @property
+    def threads(self) -> int:
+        """How many threads there are."""
+        return len(self._threads)
+
+    @property
+    def busy(self) -> int:
+        """How many of them are at work."""
+        return sum(self._at_work)
+
+    @property
+    def waiting(self) -> int:
+        """How many images wait for one."""
+        return len(self._jobs)
 
     def start(self) -> None:
         """Start the threads."""
@@ -124,9 +153,11 @@ class TaggerPool:
         del data  # or it would live until the answer is there
         return await answer
 
-    def _serve(self) -> None:
+    def _serve(self, index: int) -> None:
         while (job := self._jobs.get()) is not None:
+            self._at_work[index] = True
             self._gather(job)
+            self._at_work[index] = False
 
     def _gather(self, job: _Job) -> None:
         """Decode what waits and tag it as one batch.
@@ -147,34 +178,42 @@ class TaggerPool:
             self._tag_decoded(decoded)
 
     def _tag_decoded(self, decoded: list[_Job]) -> None:
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), list[Spent]()
         try:
-            found = infer(self.add_ons, [Request(job.add_ons, job.views.squares) for job in decoded])
+            found = infer(self.add_ons, [Request(job.add_ons, job.views.squares) for job in decoded], spent)
         except Exception as error:  # noqa: BLE001 - the waiting tasks decide what a fault of ours means
             _answer([(job, error) for job in decoded])
             return
-        share = (time.perf_counter() - started) * 1000 / len(decoded)
-        answers = [(job, self._tagged(job, tags, share)) for job, tags in zip(decoded, found, strict=True)]
+        inferring = (started, time.perf_counter())
+        share = _ms(inferring) / len(decoded)
+        answers = [
+            (job, self._tagged(job, tags, inferring, share)) for job, tags in zip(decoded, found, strict=True)
+        ]
         for job, answer in answers:
             if isinstance(answer, TaggedImage) and not answer.failed:
                 self._known.put(_known_as(job), answer)
+        if self._meter is not None:
+            decoded[0].answer.get_loop().call_soon_threadsafe(self._meter.note_batch, len(decoded), spent)
         _answer(answers)
 
-    def _tagged(self, job: _Job, found: dict[str, Found], inference_ms: float) -> TaggedImage | Exception:
+    def _tagged(
+        self, job: _Job, found: dict[str, Found], inferring: Interval, share_ms: float
+    ) -> TaggedImage | Exception:
         """What the add-ons found; where all of them failed, why the first one did."""
         errors = {name: error for name in job.add_ons if isinstance(error := found[name], Exception)}
         if len(errors) == len(found):
             return next(iter(errors.values()))
         for name, error in errors.items():
-            self._failures.note(name, error)
+            job.context.run(self._failures.note, name, error)
         return TaggedImage(
             digest=job.digest,
             width=job.views.width,
             height=job.views.height,
             format=job.views.format,
             tags={name: tags for name in job.add_ons if isinstance(tags := found[name], list)},
-            decode_ms=job.decode_ms,
-            inference_ms=inference_ms,
+            decode_ms=_ms(job.decoding),
+            inference_ms=share_ms,
+            stages={"decode": job.decoding, "infer": inferring},
             failed={name: _told(error) for name, error in errors.items()},
         )
 
@@ -183,7 +222,7 @@ class TaggerPool:
         job.digest = digest_of(job.data)
         known = self._known.get(_known_as(job))
         if known is not None:
-            _answer([(job, replace(known, decode_ms=0.0, inference_ms=0.0))])
+            _answer([(job, replace(known, decode_ms=0.0, inference_ms=0.0, stages={}))])
             return False
         started = time.perf_counter()
         try:
@@ -193,8 +232,12 @@ class TaggerPool:
             return False
         job.data = b""  # a thread that waits for its next job still knows its last one
         job.answer.get_loop().call_soon_threadsafe(job.decoded)
-        job.decode_ms = (time.perf_counter() - started) * 1000
+        job.decoding = (started, time.perf_counter())
         return True
+
+
+def _ms(interval: Interval) -> float:
+    return (interval[1] - interval[0]) * 1000
 
 
 def _told(error: Exception) -> str:

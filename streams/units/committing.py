@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from streams.fold.changes import Changes, CountRowCache
-from streams.fold.outcomes import Done, Outcome, Tagged
+from streams.fold.outcomes import Deferred, Done, Outcome, Output, Parked, Rejected, Tagged
 from streams.fold.retention import Expired, expired_rows
 from streams.units.micro_batch import MicroBatch
 from streams.units.order import Entry
@@ -85,6 +85,7 @@ class Committer:
         """See to it that others hear how far the log is done, also while nothing comes."""
         while True:
             await asyncio.sleep(_TELL_EVERY)
+            self._work.letters.tell_left_out()
             if self._store.is_group_offset_due or self._may_move_on(record_log):
                 self._window.arrived.set()
 
@@ -121,22 +122,36 @@ class Committer:
 
     async def _commit(self, record_log: RecordLog) -> None:
         late, in_turn = self._window.order.take(self._pace.max_transaction)
-        changes = Changes(self._store.state.rows, self._count_rows)
-        batch = MicroBatch(
-            store=self._store,
-            changes=changes,
-            expired=self._expired[:SWEPT_PER_TRANSACTION],
-            outcomes=list(self._outcomes(late, in_turn)),
-            rules=self._work.rules,
-            next_offset=self._next_offset(record_log, in_turn),
-        )
-        del self._expired[:SWEPT_PER_TRANSACTION]
-        await self._work.commit(batch)
-        self._retrier.note(key for table, key in changes.written if table == "retries")
+        leaving = list(_leaving(late, in_turn))
+        with self._work.tracing.transaction(entry.turn.span for entry, _ in leaving) as span:
+            batch = MicroBatch(
+                store=self._store,
+                changes=Changes(self._store.state.rows, self._count_rows),
+                expired=self._expired[:SWEPT_PER_TRANSACTION],
+                outcomes=list(self._outcomes(leaving)),
+                rules=self._work.rules,
+                next_offset=self._next_offset(record_log, in_turn),
+                taken=len(in_turn),
+                meter=self._work.meter,
+                span=span,
+            )
+            del self._expired[:SWEPT_PER_TRANSACTION]
+            await self._work.commit(batch)
+        self._tell(leaving, batch.changes.outputs)
+        self._retrier.note(key for table, key in batch.changes.written if table == "retries")
         self._window.leave(late, in_turn)
 
-    def _outcomes(self, late: list[Entry], in_turn: list[Entry]) -> Iterator[Done]:
-        for entry, outcome in _leaving(late, in_turn):
+    def _tell(self, leaving: list[tuple[Entry, Outcome]], outputs: list[Output]) -> None:
+        """Tell what is committed: spans end, and the log has each dead letter."""
+        for entry, outcome in leaving:
+            if not isinstance(outcome, Parked):
+                fault = outcome.fault.reason if isinstance(outcome, Deferred | Rejected) else None
+                entry.turn.span.end(type(outcome).__name__.lower(), fault)
+        letters = self._work.rules.names.dead_letters
+        self._work.letters.note(output.headers for output in outputs if output.topic == letters)
+
+    def _outcomes(self, leaving: list[tuple[Entry, Outcome]]) -> Iterator[Done]:
+        for entry, outcome in leaving:
             full = self._room.is_full and not entry.turn.late
             yield Done(entry.record, outcome, over_limit=self._room.turns_away, over_hard_limit=full)
             if isinstance(outcome, Tagged) and outcome.is_from_afar:

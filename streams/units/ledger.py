@@ -19,7 +19,8 @@ import re
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from typing import Any
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -37,6 +38,8 @@ from streams.kafka.consumers import consuming
 from streams.kafka.last_transaction import was_committed
 from streams.state.changelogs import catch_up
 from streams.state.partition import ID_KEY, PartitionState
+from streams.units.faults import ClockError, CommitTimeoutError
+from streams.units.meter import UnitMeter
 
 COMMIT_DEADLINE = 60.0  # seconds; past it the outcome is unknown
 TELL_EVERY = 5.0  # seconds between two group offsets
@@ -46,14 +49,6 @@ _CHECKED = ("images", "trends", "interests")
 _Message = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]  # key, value, headers
 
 
-class ClockError(RuntimeError):
-    """The broker refuses records of our time: this machine's clock, or the broker's, is wrong."""
-
-
-class CommitTimeoutError(RuntimeError):
-    """Whether the transaction was committed is not known."""
-
-
 class Ledger:
     """The only way to change a partition's state.
 
@@ -61,10 +56,18 @@ class Ledger:
         state: The committed state; changed by `open` and `commit` only, while the ledger is open.
     """
 
-    def __init__(self, connection: KafkaConnection, names: TopicNames, state: PartitionState) -> None:
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        names: TopicNames,
+        state: PartitionState,
+        meter: UnitMeter | None = None,
+    ) -> None:
         self._connection = connection
         self._names = names
         self._changelogs = {table: names.changelog(table) for table in TABLES}
+        self._meter = meter
+        self._sent = 0  # bytes of the transaction under way
         self._producer: AIOKafkaProducer | None = None
         self._told = 0  # the group's offset
         self._told_at = -TELL_EVERY
@@ -133,12 +136,24 @@ class Ledger:
         self._note_offset(changes, next_offset)
         rows = list(changes.encoded())
         batches = self._batches(changes.outputs, rows)
-        transaction = asyncio.create_task(self._transact(producer, batches, next_offset))
+        started, self._sent = time.monotonic(), 0
+        try:
+            offsets = await self._within_deadline(self._transact(producer, batches, next_offset))
+        except Exception as error:
+            if self._meter is not None:
+                self._meter.note_failure(error)
+            raise
+        if self._meter is not None:
+            self._meter.note_transaction(time.monotonic() - started, self._sent)
+        self._absorb(rows, offsets)
+
+    async def _within_deadline(self, work: Coroutine[Any, Any, dict[str, int]]) -> dict[str, int]:
+        transaction = asyncio.create_task(work)
         # Not asyncio.timeout: aiokafka would then wait without end for the abort to be answered.
         await asyncio.wait({transaction}, timeout=COMMIT_DEADLINE)
         if not transaction.done():
             raise CommitTimeoutError(f"no answer to a commit within {COMMIT_DEADLINE:g} s")
-        self._absorb(rows, transaction.result())
+        return transaction.result()
 
     async def _transact(
         self, producer: AIOKafkaProducer, batches: dict[str, list[_Message]], next_offset: int
@@ -201,6 +216,7 @@ class Ledger:
                 raise InvariantError(
                     f"a record of {len(waiting[0][1] or b'')} bytes fits no batch to {topic}"
                 )
+            self._sent += batch.size()
             delivery = await producer.send_batch(batch, topic, partition=self.state.partition)
             try:
                 next_offset = (await delivery).offset + count

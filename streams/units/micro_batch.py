@@ -1,5 +1,6 @@
 """Micro-batches: what leaves a unit together, folded and committed in one transaction."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,6 +9,8 @@ from streams.fold.changes import Changes
 from streams.fold.fold import FoldRules, fold
 from streams.fold.outcomes import Done
 from streams.fold.retention import Expired
+from streams.telemetry.tracing import NO_TRANSACTION, TransactionSpan
+from streams.units.meter import UnitMeter
 
 
 class CommitsChanges(Protocol):
@@ -26,6 +29,9 @@ class MicroBatch:
         changes: What they change, over the state that is committed; empty before the fold.
         expired: Rows that no longer count, which go in the same transaction.
         next_offset: The resume point once the batch is committed.
+        taken: How many of the outcomes are of records that the batch takes off the log.
+        meter: Is told what was committed; None: nobody is.
+        span: What the transaction is traced as.
     """
 
     store: CommitsChanges
@@ -34,6 +40,9 @@ class MicroBatch:
     outcomes: Sequence[Done]
     rules: FoldRules
     next_offset: int
+    taken: int = 0
+    meter: UnitMeter | None = None
+    span: TransactionSpan = NO_TRANSACTION
 
 
 async def fold_and_commit(batch: MicroBatch) -> None:
@@ -42,8 +51,15 @@ async def fold_and_commit(batch: MicroBatch) -> None:
     Raises:
         Exception: What is committed is not known, or another owner took over; the process must end.
     """
-    for table, key, row in batch.expired:
-        batch.changes.remove_unchanged(table, key, row)
-    for done in batch.outcomes:
-        fold(batch.changes, done, batch.rules)
-    await batch.store.commit(batch.changes, batch.next_offset)
+    started = time.perf_counter()
+    with batch.span.stage("fold"):
+        for table, key, row in batch.expired:
+            batch.changes.remove_unchanged(table, key, row)
+        for done in batch.outcomes:
+            fold(batch.changes, done, batch.rules)
+    folded = time.perf_counter() - started
+    with batch.span.stage("commit"):
+        await batch.store.commit(batch.changes, batch.next_offset)
+    if batch.meter is not None:
+        batch.meter.note_folded(folded)
+        batch.meter.note_committed(batch.taken, batch.outcomes, batch.changes.outputs)

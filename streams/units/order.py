@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from schemas.times import steady_time
 from schemas.uploads import Record, Upload
 from streams.fold.outcomes import Deferred, Outcome, Parked
+from streams.telemetry.tracing import NO_SPAN, UploadSpan
 
 _LATE_BESIDE_OTHERS = 4
 
@@ -26,6 +27,7 @@ class Turn:
         awaits_predecessors: Whether it waits until those before it, of the same image, have left the order.
         upload: The upload that waits, where the record is one.
         since: Since when it has been up to us, while it does not wait for its source; as `Entry.began`.
+        span: What its work is traced as.
     """
 
     image: str | None = None
@@ -35,6 +37,7 @@ class Turn:
     awaits_predecessors: bool = False
     upload: Upload | None = None
     since: float = field(default_factory=time.monotonic)
+    span: UploadSpan = NO_SPAN
 
     def wait_for_source(self, upload: Upload | None) -> None:
         """Say that a stranger's server decides how long it takes from now on."""
@@ -108,6 +111,11 @@ class Order:
 
     def __iter__(self) -> Iterator[Entry]:
         return iter((*self._entries, *self._late))
+
+    @property
+    def size(self) -> int:
+        """How many they are."""
+        return len(self._entries) + len(self._late)
 
     @property
     def parked(self) -> list[Entry]:

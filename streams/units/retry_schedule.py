@@ -1,6 +1,7 @@
 """Which uploads that wait are tried again when."""
 
 import heapq
+from typing import Any
 
 import orjson
 
@@ -20,11 +21,18 @@ class RetrySchedule:
         self.parked = Load()
         self._counted: dict[str, tuple[Load, int]] = {}
         self._due: dict[str, int] = {}
+        self._since: dict[str, int] = {}
         self._heap: list[tuple[int, str]] = []
+
+    @property
+    def oldest_since(self) -> int | None:
+        """Since when the oldest of them all waits, milliseconds since the epoch; None: none does."""
+        return min(self._since.values(), default=None)
 
     def note_parked(self, key: str, row: bytes | None) -> None:
         """Take note of the row of an event that is in work for the first time."""
         self._count(key, row, self.parked)
+        self._date(key, None if row is None else orjson.loads(row))
 
     def note(self, key: str, row: bytes | None, now: int) -> None:
         """Take note of a row as it is at `now` (milliseconds); None: it is gone.
@@ -32,10 +40,11 @@ class RetrySchedule:
         A clock that was set back since the row was written makes nobody wait longer than was meant.
         """
         self._count(key, row, self.waiting)
-        if row is None:
+        decoded = None if row is None else orjson.loads(row)
+        self._date(key, decoded)
+        if decoded is None:
             self._due.pop(key, None)
             return
-        decoded = orjson.loads(row)
         due = min(int(decoded["due"]), now + int(decoded.get("wait", decoded["due"])))
         self._due[key] = due
         heapq.heappush(self._heap, (due, key))
@@ -47,6 +56,12 @@ class RetrySchedule:
             if self._due.get(key) == due:
                 return key
         return None
+
+    def _date(self, key: str, row: dict[str, Any] | None) -> None:
+        if row is None:
+            self._since.pop(key, None)
+        else:
+            self._since[key] = int(row.get("since", row["due"]))
 
     def _count(self, key: str, row: bytes | None, load: Load) -> None:
         if key in self._counted:

@@ -10,11 +10,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-
-from aiokafka.errors import KafkaError, ProducerFenced
+from dataclasses import dataclass
 
 from streams.state.partition import PartitionState
 from streams.units.committing import Committer
+from streams.units.faults import may_be_fenced
 from streams.units.reading import Reader
 from streams.units.retry_schedule import RetrySchedule
 from streams.units.retrying import Retrier
@@ -25,6 +25,27 @@ from streams.units.work import Pace, RecordLog, StateStore, Work
 log = logging.getLogger(__name__)
 
 FENCE_GRACE = 4.0  # seconds: whoever took over, the group's word on it comes with the next heartbeats
+
+
+@dataclass(frozen=True)
+class UnitFigures:
+    """How a unit is doing.
+
+    Attributes:
+        lag: Records that are not folded in; None: not known yet.
+        oldest_timestamp: Kafka's timestamp of the first of them that is in work, in milliseconds, or None.
+        in_flight: Records in work.
+        waiting: Uploads that wait for a retry, or are in work at a source that is slow.
+        oldest_waiting_since: Since when the oldest of these waits, milliseconds since the epoch, or None.
+        behind_open_transaction: Records that nobody can read yet; None: not known yet.
+    """
+
+    lag: int | None
+    oldest_timestamp: int | None
+    in_flight: int
+    waiting: int
+    oldest_waiting_since: int | None
+    behind_open_transaction: int | None
 
 
 class Unit:
@@ -47,9 +68,9 @@ class Unit:
         self._open_log = open_log
         self._store = store
         self._end_process = work.end_process
-        schedule = RetrySchedule()
+        self._schedule = schedule = RetrySchedule()
         room = WaitingRoom(partition, pace.max_retries, schedule.waiting, schedule.parked)
-        self._window = InFlightWindow(store.state, work.categorizer, pace)
+        self._window = InFlightWindow(store.state, work.categorizer, pace, work.tracing)
         self._reader = Reader(self._window, room, pace)
         self._retrier = Retrier(store.state, self._window, schedule, pace)
         self._committer = Committer(
@@ -68,6 +89,20 @@ class Unit:
     def is_ready(self) -> bool:
         """Whether the state is loaded and the log is read."""
         return self._ready.is_set()
+
+    @property
+    def figures(self) -> "UnitFigures":
+        """How it is doing, for whoever watches."""
+        window, schedule = self._window, self._schedule
+        waiting, parked = schedule.waiting.number, schedule.parked.number
+        return UnitFigures(
+            lag=_lag(self.end_offset, self.state.next_offset),
+            oldest_timestamp=window.oldest_timestamp,
+            in_flight=window.order.size,
+            waiting=waiting + parked,
+            oldest_waiting_since=schedule.oldest_since,
+            behind_open_transaction=self._log.behind_open_transaction if self._log else None,
+        )
 
     @property
     def end_offset(self) -> int | None:
@@ -109,7 +144,7 @@ class Unit:
         except Exception as error:  # whatever it was: loading anew gives the truth
             log.critical("partition %d failed", self.partition, exc_info=error)
             cause = _innermost(error)
-            if _may_be_fenced(cause):
+            if may_be_fenced(cause):
                 self._ready.clear()
                 await asyncio.sleep(FENCE_GRACE)
             self._end_process(f"partition {self.partition}", cause)
@@ -126,6 +161,5 @@ def _innermost(error: BaseException) -> BaseException:
     return _innermost(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
-def _may_be_fenced(error: BaseException) -> bool:
-    """Whether another owner may be why; aiokafka has no class for a fence while a transaction ends."""
-    return isinstance(error, ProducerFenced) or type(error) is KafkaError
+def _lag(end: int | None, next_offset: int) -> int | None:
+    return None if end is None else max(end - next_offset, 0)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from schemas.uploads import Record
 from streams.state.partition import PartitionState
+from streams.telemetry.tracing import NO_TRACING, Tracing
 from streams.units.order import Entry, Order, Turn
 from streams.units.work import FindsOutcomes, Pace
 
@@ -21,12 +22,15 @@ class InFlightWindow:
         commit_now: Set while the next transaction has waited long enough, whatever the clock says.
     """
 
-    def __init__(self, state: PartitionState, categorizer: FindsOutcomes, pace: Pace) -> None:
+    def __init__(
+        self, state: PartitionState, categorizer: FindsOutcomes, pace: Pace, tracing: Tracing = NO_TRACING
+    ) -> None:
         self.order = Order()
         self.arrived = asyncio.Event()
         self.commit_now = asyncio.Event()
         self._state = state
         self._categorizer = categorizer
+        self._tracing = tracing
         self._patience = pace.patience
         self._enough = min(pace.max_transaction, max(pace.max_in_flight // 2, 1))
         self._finished = 0  # outcomes that are not committed
@@ -35,6 +39,11 @@ class InFlightWindow:
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.order)
+
+    @property
+    def oldest_timestamp(self) -> int | None:
+        """Kafka's timestamp, in milliseconds, of the first record in work that is not committed."""
+        return self._unapplied[0].record.timestamp if self._unapplied else None
 
     def begin_next(self, record: Record, slots: asyncio.Semaphore) -> None:
         """Begin the next record of the log; its slot is taken, and given back to `slots`."""
@@ -74,7 +83,8 @@ class InFlightWindow:
             entry.outcome.cancel()
 
     def _begin(self, record: Record, slots: asyncio.Semaphore) -> Entry:
-        turn = Turn()
+        record, span = self._tracing.begin(record)
+        turn = Turn(span=span)
         predecessors = functools.partial(self._wait_for_predecessors, turn)
         outcome = asyncio.create_task(self._categorizer.outcome(record, self._state.rows, predecessors, turn))
         entry = Entry(record, outcome, turn, slots)

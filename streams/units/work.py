@@ -1,7 +1,7 @@
 """The seams of a unit: the source of its records, what finds their outcomes, what commits them; its pace."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from schemas.uploads import Record
@@ -9,6 +9,9 @@ from streams.fold.changes import Changes, PartitionRows
 from streams.fold.fold import FoldRules
 from streams.fold.outcomes import Outcome
 from streams.state.partition import PartitionState
+from streams.telemetry.tracing import NO_TRACING, Tracing
+from streams.units.letter_log import DeadLetterLog
+from streams.units.meter import UnitMeter
 from streams.units.micro_batch import MicroBatch
 from streams.units.order import Turn
 
@@ -21,6 +24,10 @@ class RecordLog(Protocol):
 
     end_offset: int | None
     reached: int
+
+    @property
+    def behind_open_transaction(self) -> int | None:
+        """Records that nobody can read yet, as a publisher's transaction is open; None: not known yet."""
 
     def records(self, offset: int) -> AsyncIterator[Record]:
         """Every record from `offset` on, in order."""
@@ -64,12 +71,18 @@ class Work:
         commit: Has a micro-batch folded and committed: `streams.units.micro_batch.fold_and_commit`, by way of
             the Faust agent `commit_outcomes` (streams/app/faust/app.py).
         end_process: Ends the process, saying where it failed and why.
+        meter: Counts and times what is committed; None: nobody does.
+        tracing: Begins spans of uploads and transactions.
+        letters: Tells the log of dead letters.
     """
 
     categorizer: FindsOutcomes
     rules: FoldRules
     commit: Callable[[MicroBatch], Awaitable[None]]
     end_process: Callable[[str, BaseException], None]
+    meter: UnitMeter | None = None
+    tracing: Tracing = NO_TRACING
+    letters: DeadLetterLog = field(default_factory=DeadLetterLog)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler, get
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, License, SecurityScheme
-from litestar.types import ControllerRouterHandler, Middleware
+from litestar.types import ASGIApp, ControllerRouterHandler, Middleware
 
 from streams.web.access.guard import Guard
 from streams.web.api.routes import Route
@@ -21,6 +21,7 @@ from streams.web.docs_page import DocsPage, docs_router
 from streams.web.door import Door, Entry
 from streams.web.envelope import Envelope
 from streams.web.handlers import handler_of
+from streams.web.meter import QueryMeter
 from streams.web.operations import describe_answers
 from streams.web.problems import EXCEPTION_HANDLERS
 from streams.web.replies import Json
@@ -42,6 +43,7 @@ def create_api(
     handlers: Sequence[ControllerRouterHandler] = (),
     entries: Mapping[str, Entry] | None = None,
     middleware: Sequence[Middleware] = (),
+    meter: QueryMeter | None = None,
 ) -> Litestar:
     """Make the application.
 
@@ -52,6 +54,7 @@ def create_api(
         handlers: What else is served; `scope["user"]` says to whom.
         entries: Paths of theirs that are not for callers alone.
         middleware: Around all handlers.
+        meter: Is told of each answer; None: nobody is.
     """
     guard, routes = guard or Guard(), list(routes)
     app = Litestar(
@@ -65,7 +68,9 @@ def create_api(
     )
     app.register(_document_of(app, routes))
     probes = {route.path: Entry.ANYBODY for route in routes if route.open}
-    app.asgi_handler = Envelope(Door(app.asgi_handler, guard, {**_PUBLIC, **probes, **(entries or {})}))
+    door: ASGIApp = Door(app.asgi_handler, guard, {**_PUBLIC, **probes, **(entries or {})})
+    metered = meter.around(door, (route.path_format for route in app.routes)) if meter else door
+    app.asgi_handler = Envelope(metered)
     return app
 
 

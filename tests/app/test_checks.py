@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import pytest
 
-from schemas.findings import Finding
 from streams.app.checks import local
 from streams.app.checks.local import check_access, check_data_dir, check_machine, check_rules, check_sources
 from streams.app.checks.models import check_models
 from streams.app.settings import Settings
+from streams.kafka.checks.findings import Finding
 from streams.web.access.callers import Scope
 from streams.web.access.tokens import lines_of
 

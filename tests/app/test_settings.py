@@ -14,7 +14,10 @@ from streams.app.settings import Settings, variable
 from streams.cli.worker import worker
 
 NAMES = [item.name for item in fields(Settings)]
-NUMBERS = [item.name for item in fields(Settings) if type(item.default) in {int, float}]
+OPTIONAL = {"metrics_port"}  # a number, or none
+NUMBERS = [
+    item.name for item in fields(Settings) if type(item.default) in {int, float} and item.name not in OPTIONAL
+]
 
 
 def test_an_empty_mapping_gives_the_defaults() -> None:
@@ -62,6 +65,14 @@ def test_settings_do_not_change() -> None:
     """What a worker was started with is what it runs with."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().partitions = 8  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("text", "tells"), [("", False), ("-1", False), ("0", True), ("9646", True)])
+def test_metrics_can_be_switched_off(text: str, tells: bool) -> None:  # noqa: FBT001 - a case
+    """Empty for those who set variables, -1 for those who set flags; 0 is any free port."""
+    assert Settings.from_mapping({"TAGSTREAM_METRICS_PORT": text}).tells_metrics is tells
+    with pytest.raises(SettingsError, match="TAGSTREAM_METRICS_PORT"):
+        Settings.from_mapping({"TAGSTREAM_METRICS_PORT": "-2"})
 
 
 @pytest.mark.parametrize("name", NUMBERS)

@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -325,6 +326,7 @@ async def command(cluster: Cluster, *arguments: str, answer: str = "") -> tuple[
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "streams.cli", "dead-letters", *arguments),
         *("--broker", cluster.bootstrap, "--topic-prefix", cluster.names.prefix),
+        env={**os.environ, "COLUMNS": "160"},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -161,5 +161,5 @@ def test_the_health_check_asks_the_worker() -> None:
     port = Settings().web_port
     assert f"'http://127.0.0.1:{port}/healthz'" in command[-1]
     compile(command[-1], "HEALTHCHECK", "exec")
-    assert last("EXPOSE") == str(port)
+    assert last("EXPOSE").split() == [str(port), str(Settings().metrics_port)]
     assert WORKER["ports"][0].endswith(f":{port}")

@@ -15,6 +15,7 @@ from schemas.reasons import REASONS
 from schemas.topics import TopicNames
 from streams.app.settings import Settings, variable
 from streams.cli.main import COMMANDS
+from streams.telemetry.metrics import METRICS
 
 _FAULTS = {"BadEventError", "BadImageError", "SourceGoneError", "SourceBusyError"}
 
@@ -35,6 +36,21 @@ def test_every_topic_has_its_row() -> None:
     assert rows.keys() == {f"`{name}`" for name in TopicNames("APP", "PREFIX").configs}
     assert rows["`PREFIXimage.uploads`"] == ["Upload events in.", "14 days", "4,096 KiB"]
     assert rows["`APP-images-changelog`"][1] == "the newest record of each key"
+
+
+def test_every_metric_has_its_row() -> None:
+    """With type, unit, labels, meaning and knob, as the list has them."""
+    rows = {row[0]: row[1:] for row in table_rows(site_reference.metrics() + "\n")}
+    rows.pop("metric", None)
+    assert rows.keys() == {f"`{name}`" for name in METRICS}
+    for name, metric in METRICS.items():
+        kind, meaning, knob = rows[f"`{name}`"]
+        assert kind.startswith(f"{metric.kind}, {metric.unit}")
+        assert all(f"`{label.name}`" in kind for label in metric.labels)
+        assert (meaning.replace("`", ""), knob.replace("`", "")) == (
+            metric.meaning.replace("`", ""),
+            metric.knob.replace("`", ""),
+        )
 
 
 def test_every_command_is_described() -> None:

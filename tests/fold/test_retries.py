@@ -293,3 +293,15 @@ def test_the_schedule_gives_each_row_once_when_it_is_due() -> None:
     assert schedule.take_due(299) is None
     assert schedule.take_due(300) == "a"
     assert schedule.waiting.number == 2
+
+
+def test_a_schedule_knows_who_has_waited_longest() -> None:
+    """Whether it waits for its time or is in work aside; nobody, once all are gone."""
+    schedule = RetrySchedule()
+    schedule.note("a", b'{"due":9000,"since":3000}', 5000)
+    schedule.note_parked("b", b'{"due":2000,"since":2000}')
+    assert schedule.oldest_since == 2000
+    schedule.note_parked("b", None)
+    assert schedule.oldest_since == 3000
+    schedule.note("a", None, 5000)
+    assert schedule.oldest_since is None

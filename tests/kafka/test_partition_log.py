@@ -270,6 +270,34 @@ async def test_the_log_goes_on_over_what_is_no_record(kafka: str, unique: str) -
         await asyncio.gather(following, return_exceptions=True)
 
 
+@pytest.mark.kafka
+async def test_what_an_open_transaction_holds_back_is_known(kafka: str, unique: str) -> None:
+    """Records of it and those behind it are counted until it ends."""
+    settings = Settings(app_id=unique, topic_prefix=f"{unique}.", partitions=1)
+    await ensure_topics(KafkaConnection(kafka), settings)
+    topic = TopicNames.of(settings).uploads
+    async with (
+        PartitionLog(KafkaConnection(kafka), topic, 0) as log,
+        aclosing(log.records(0)) as records,
+        AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=unique) as producer,
+    ):
+        assert log.behind_open_transaction is None
+        reading = asyncio.ensure_future(anext(records))
+        await producer.begin_transaction()
+        for number in range(3):
+            await producer.send_and_wait(topic, b"%d" % number, partition=0)
+        async with asyncio.timeout(20):
+            while log.behind_open_transaction != 3:
+                await asyncio.sleep(0.01)
+        assert log.end_offset == 0
+        await producer.commit_transaction()
+        await reading
+        async with asyncio.timeout(20):
+            while log.behind_open_transaction:
+                await anext(records) if log.reached < 2 else await asyncio.sleep(0.01)
+        assert log.end_offset == 4
+
+
 async def transact(producer: AIOKafkaProducer, topic: str, count: int, *, commit: bool) -> None:
     await producer.begin_transaction()
     for number in range(count):

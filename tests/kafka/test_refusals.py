@@ -1,5 +1,6 @@
 """A broker with passwords and access control lists: what a worker needs, and what it says without it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from streams.app.checks.kafka import check_kafka
 from streams.app.settings import Settings
 from streams.cli.local.embedded_broker import EmbeddedBroker
 from streams.kafka.admin import ensure_topics
+from streams.kafka.checks.findings import Finding
 from streams.kafka.connection import KafkaConnection
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -132,6 +134,18 @@ async def test_topics_that_may_not_be_created_are_named(cluster: Cluster, broker
     assert "grant CREATE on it, or create it yourself" in log_of(cluster, 0)
 
 
+async def findings_until(
+    connection: KafkaConnection, settings: Settings, wanted: tuple[str, str, str]
+) -> list[Finding]:
+    """Wait until a check says this: a broker hears of topics and permissions a moment later."""
+    async with asyncio.timeout(20):
+        while True:
+            found = await check_kafka(connection, settings)
+            if wanted in {(finding.check, finding.status, finding.value) for finding in found}:
+                return found
+            await asyncio.sleep(0.05)
+
+
 async def test_the_doctor_names_all_grants_that_are_missing(broker: EmbeddedBroker, unique: str) -> None:
     """All at once, before anything is started; whoever has them all may also ask what the time is there."""
     settings = Settings(app_id=unique, topic_prefix=f"{unique}.")
@@ -142,7 +156,7 @@ async def test_the_doctor_names_all_grants_that_are_missing(broker: EmbeddedBrok
     lacks |= {Permission(TRANSACTIONAL_ID, names.app_id, what) for what in (WRITE, DESCRIBE)}
     lacks |= {Permission(TOPIC, name, DESCRIBE_CONFIGS) for name in names.configs}
     await allow(broker.bootstrap_servers, user, needed(names) - lacks)
-    found = await check_kafka(connection, settings)
+    found = await findings_until(connection, settings, ("topics", "ok", "all 9"))
     fails = [finding for finding in found if finding.status == "fail"]
     assert {finding.check for finding in fails} == {"permissions"}
     assert [finding.cure for finding in fails] == [
@@ -155,7 +169,8 @@ async def test_the_doctor_names_all_grants_that_are_missing(broker: EmbeddedBrok
     assert "grant DESCRIBE on the cluster" in warned.pop("clock")
     assert warned == {}
     await allow(broker.bootstrap_servers, user, lacks | {Permission(CLUSTER, "kafka-cluster", DESCRIBE)})
-    found = await check_kafka(connection, settings)
+    fine = ("permissions", "ok", f"user '{user}' may do what a worker does")
+    found = await findings_until(connection, settings, fine)
     assert {finding.status for finding in found} == {"ok"}
 
 

@@ -123,3 +123,18 @@ async def test_clearing_while_rows_are_told() -> None:
     state.loaded = True
     await state.build_indexes()
     assert (mirror.rows, state.indexed) == ({"b": b"2"}, True)
+
+
+@given(CHANGES, CHANGES)
+def test_the_size_of_a_table_is_that_of_its_keys_and_rows(loaded: list, changed: list) -> None:
+    """Law: however the rows came, also out of a snapshot; and nothing is left when they are cleared."""
+    state, restored = PartitionState(0), PartitionState(0)
+    state.apply_all("images", loaded)
+    for key, value in changed:
+        state.apply("images", key, value)
+    rows = state.rows["images"]
+    assert state.sizes["images"] == sum(len(key) + len(row) for key, row in rows.items())
+    restored.restore({table: dict(rows) for table, rows in state.rows.items()}, state.positions)
+    assert restored.sizes == state.sizes
+    state.clear()
+    assert set(state.sizes.values()) == {0}

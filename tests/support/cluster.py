@@ -41,6 +41,7 @@ class Cluster:
     partitions: int = 4
     environment: dict[str, str] = field(default_factory=dict)
     ports: dict[int, int] = field(default_factory=dict)
+    metrics_ports: dict[int, int] = field(default_factory=dict)
     processes: dict[int, asyncio.subprocess.Process] = field(default_factory=dict)
     command: Sequence[str] = TAGSTREAM_WORKER
 
@@ -57,6 +58,7 @@ class Cluster:
             "TAGSTREAM_PARTITIONS": str(self.partitions),
             "TAGSTREAM_INSTANCE_ID": f"{self.name}-{worker}",
             "TAGSTREAM_WEB_PORT": str(port),
+            "TAGSTREAM_METRICS_PORT": str(self.metrics_ports.setdefault(worker, free_port())),
             "TAGSTREAM_DATA_DIR": str(self.folder / f"worker-{worker}"),
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
             **self.environment,
@@ -100,6 +102,14 @@ class Cluster:
         async with httpx.AsyncClient(trust_env=False) as client:
             answer = await client.get(f"http://127.0.0.1:{self.ports[worker]}{path}")
             return answer.json()
+
+    async def metrics(self, worker: int, accept: str = "") -> str:
+        """What a worker tells Prometheus."""
+        async with httpx.AsyncClient(trust_env=False) as client:
+            address = f"http://127.0.0.1:{self.metrics_ports[worker]}/metrics"
+            answer = await client.get(address, headers={"accept": accept}, timeout=10)
+            answer.raise_for_status()
+            return answer.text
 
     async def until_ready(self, workers: Iterable[int], seconds: float = 60) -> None:
         """Wait until each of these workers answers, and they have all partitions between them, loaded."""

@@ -151,6 +151,7 @@ class ListLog:
 
     def __init__(self, records: list[Record]) -> None:
         self.end_offset: int | None = None
+        self.behind_open_transaction: int | None = None
         self.reached = 0
         self._records = records
         self._grown = asyncio.Event()

@@ -13,7 +13,9 @@ import pytest
 
 from model import BadImageError, Tag, View, decode, decode_views
 from streams.tag import pool as tagger_pool
+from streams.tag.meter import InferenceMeter
 from streams.tag.pool import TaggerPool
+from streams.telemetry.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -178,7 +180,9 @@ async def test_a_copy_is_not_inferred_again(fussy: FussyTagger) -> None:
     pool = TaggerPool({"a": fussy, "b": fussy}, threads=1, max_batch=8, known_images=2)
     pool.start()
     first = await pool.tag(GOOD[0], ["a"])
-    assert await pool.tag(GOOD[0], ["a"]) == dataclasses.replace(first, decode_ms=0.0, inference_ms=0.0)
+    assert await pool.tag(GOOD[0], ["a"]) == dataclasses.replace(
+        first, decode_ms=0.0, inference_ms=0.0, stages={}
+    )
     assert len(fussy.batches) == 1
     assert set((await pool.tag(GOOD[0], ["a", "b"])).tags) == {"a", "b"}  # asked for more: inferred anew
     for data in GOOD[1:3]:
@@ -187,3 +191,27 @@ async def test_a_copy_is_not_inferred_again(fussy: FussyTagger) -> None:
     assert (await pool.tag(GOOD[0], ["a"])).digest == first.digest
     assert len(fussy.batches) == 5, "two others came since, and there is room for two"
     pool.stop()
+
+
+async def test_batches_and_what_each_add_on_cost_are_told(fussy: FussyTagger) -> None:
+    """Two add-ons of one network each tell its run; who is busy and who waits can be read meanwhile."""
+    recorder = Recorder({"add_on": ["a", "b"]})
+    add_ons = {"a": fussy, "b": fussy}
+    pool = TaggerPool(add_ons, threads=1, max_batch=8, meter=InferenceMeter(recorder))
+    fussy.go_on.clear()
+    pool.start()
+    first = asyncio.create_task(pool.tag(GOOD[0], ["a", "b"]))
+    await asyncio.to_thread(fussy.entered.wait, 10)
+    others = [asyncio.create_task(pool.tag(photo, ["a"])) for photo in GOOD[1:4]]
+    await asyncio.sleep(0)
+    assert (pool.threads, pool.busy, pool.waiting) == (1, 1, 3)
+    fussy.go_on.set()
+    await asyncio.gather(first, *others)
+    await asyncio.to_thread(pool.stop)
+    batches = recorder.histogram("tagstream_batch_images").of()
+    seconds = recorder.histogram("tagstream_model_seconds")
+    assert batches.total == 4
+    assert 2 <= sum(batches.counts) <= 4  # a machine that is busy decodes too slowly to gather all
+    assert [sum(seconds.of(name).counts) for name in ("a", "b")] == [4, 1]
+    assert seconds.of("a").total >= seconds.of("b").total > 0
+    assert (pool.busy, pool.waiting) == (0, 0)

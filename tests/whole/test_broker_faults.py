@@ -106,12 +106,16 @@ async def test_a_broker_that_is_gone_for_long_is_waited_for(own: tuple[Cluster, 
     answer = await cluster.get(0, "/trends/top?window=all")
     assert answer["tags"][0] == {"tag": "koala", "count": 50}
     assert {state["lag"] for state in answer["as_of"]} == {None}
+    assert not answer["complete"]
+    unknown = await cluster.get(0, "/trends/tags/unicorn")
+    assert unknown["error"] == "kafka_away"
     await asyncio.to_thread(broker.start)
     await until_status(cluster, (200, "ready"))
     await publishing
     await cluster.until_folded(100)
     await assert_exact(cluster, 100)
     assert cluster.processes[0].returncode is None
+    assert (await cluster.get(0, "/trends/top?window=all"))["complete"]
     lines = log_of(cluster, 0).splitlines()[before:]
     assert len(lines) < MOST_LINES, "\n".join(lines)
     assert "does not answer, waiting for it" in "\n".join(lines)

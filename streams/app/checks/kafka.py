@@ -6,13 +6,13 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from schemas.errors import KafkaRefusalError, SettingsError
-from schemas.findings import Finding, worst
 from schemas.topics import TopicNames
 from streams.app.checks.refusals import refused
 from streams.app.settings import Settings
 from streams.kafka.admin import create_topics, open_admin
 from streams.kafka.checks.all import check_cluster
 from streams.kafka.checks.cluster import check_version
+from streams.kafka.checks.findings import Finding, worst
 from streams.kafka.checks.look import look_at, versions_of
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.faults import check_login, lasting_fault

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from schemas.errors import SettingsError
-from schemas.findings import Finding
 from streams.app.checks.refusals import refused
 from streams.app.settings import Settings, variable
 from streams.fetch.addresses import AddressPolicy
 from streams.fetch.roots import SourceRoots
 from streams.fold.rules.applying import Rules
 from streams.fold.rules.content import parse_rules, rules_bytes
+from streams.kafka.checks.findings import Finding
 from streams.web.access.guard import check_reach
 from streams.web.access.tokens import read_tokens
 

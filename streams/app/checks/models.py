@@ -1,10 +1,10 @@
 """The check of the models: they are loaded, as a worker would."""
 
 from model import ManifestError
-from schemas.findings import Finding
 from streams.app.assembly import build_tagger
 from streams.app.checks.refusals import refused
 from streams.app.settings import Settings, variable
+from streams.kafka.checks.findings import Finding
 
 
 def check_models(settings: Settings) -> Finding:

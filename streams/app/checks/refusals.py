@@ -1,6 +1,6 @@
 """Findings made of what a worker would be refused with."""
 
-from schemas.findings import Finding
+from streams.kafka.checks.findings import Finding
 
 
 def refused(check: str, value: str, error: Exception, cure: str) -> Finding:

@@ -1,11 +1,11 @@
 """What is around each answer in the terminal: what it is about, how fresh it is, and what is missing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from schemas.answers.trends import Answer, Window
+from schemas.answers.trends import Answer, PartitionState, Window
 from streams.cli.charts import counted, printable, when
 
 Line = Text | str
@@ -54,8 +54,16 @@ def warning_line(answer: Answer) -> Text | None:
         which = "partition" if len(missing) == 1 else "partitions"
         faults.insert(0, f"incomplete without {which} {', '.join(map(str, missing))}, still being loaded")
     elif not answer.complete:
-        faults.insert(0, "incomplete: the worker does not know the partitions yet; is Kafka up?")
+        faults.insert(0, _why_incomplete(states.values()))
     return Text("; ".join(faults), style="yellow") if faults else None
+
+
+def _why_incomplete(states: Collection[PartitionState]) -> str:
+    if not states:
+        return "incomplete: the worker does not know the partitions yet; is Kafka up?"
+    if all(state.lag is None for state in states):
+        return "perhaps incomplete: Kafka does not answer the worker"
+    return "incomplete: the worker is still loading"
 
 
 def more(cursor: str | None) -> Iterator[Text]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from schemas.findings import Finding
 from schemas.topics import TopicNames
 from streams.kafka.checks.cluster import check_clock
+from streams.kafka.checks.findings import Finding
 from streams.kafka.checks.look import Look
 from streams.kafka.checks.permissions import check_permissions
 from streams.kafka.checks.topics import check_configs, check_partitions, check_presence

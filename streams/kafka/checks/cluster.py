@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError
 
-from schemas.findings import Finding
+from streams.kafka.checks.findings import Finding
 from streams.kafka.checks.look import Look
 
 CLOCK, VERSION = "clock", "version"

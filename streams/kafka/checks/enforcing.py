@@ -4,8 +4,8 @@ import logging
 from collections.abc import Callable, Iterable
 
 from schemas.errors import KafkaRefusalError, TopicsError
-from schemas.findings import Finding
 from streams.kafka.checks.cluster import CLOCK, VERSION
+from streams.kafka.checks.findings import Finding
 from streams.kafka.checks.permissions import PERMISSIONS
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from schemas.findings import Finding
 from schemas.topics import TopicNames
+from streams.kafka.checks.findings import Finding
 from streams.kafka.checks.look import Look
 from streams.kafka.checks.operations import Operation
 from streams.kafka.connection import KafkaConnection
@@ -31,7 +31,7 @@ def check_permissions(look: Look, names: TopicNames, connection: KafkaConnection
 
 def _listed(look: Look) -> str:
     told = sum(topic.operations is not None for topic in look.topics.values())
-    return f"operations on {told} topics, the group, transactional ids"
+    return f"operations on topics (told of {told}), the group, transactional ids"
 
 
 def _topics(look: Look, names: TopicNames, who: str) -> Iterator[Finding]:

@@ -5,15 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
-from schemas.findings import Finding
 from schemas.topics import MAX_RECORD_BYTES, TABLES, TOMBSTONES_KEPT_MS, TopicNames
+from streams.kafka.checks.findings import Finding
 from streams.kafka.checks.look import Look
 
 _Configs = Mapping[str, Mapping[str, str]]
 
 _SIZE, _CLEANUP = "max.message.bytes", "cleanup.policy"
 _TYPE, _AHEAD = "message.timestamp.type", "message.timestamp.after.max.ms"
-_TOMBSTONES = "delete.retention.ms"
+_TIMESTAMP, _TOMBSTONES = "message.timestamp", "delete.retention.ms"
 _DAY_MS = 86_400_000
 
 
@@ -79,15 +79,16 @@ def check_configs(look: Look, names: TopicNames) -> Iterator[Finding]:
     least = f"at least {TOMBSTONES_KEPT_MS} in state topics, {TOMBSTONES_KEPT_MS // _DAY_MS} days"
     yield from list(_tombstones(state)) or _fine(_TOMBSTONES, state, least)
     yield from list(_small(ours)) or _fine(_SIZE, ours, f"at least {MAX_RECORD_BYTES} where a worker writes")
-    yield from list(_far_future(uploads)) or _fine(_AHEAD, uploads, f"at most {_DAY_MS} for uploads, a day")
+    most = f"{_AHEAD} at most {_DAY_MS} for uploads, a day"
+    yield from list(_far_future(uploads)) or _fine(_AHEAD, uploads, most, check=_TIMESTAMP)
 
 
-def _fine(check: str, looked_at: _Configs, rule: str) -> Iterator[Finding]:
+def _fine(name: str, looked_at: _Configs, rule: str, check: str | None = None) -> Iterator[Finding]:
     """One finding for all topics that were looked at, with the values that they have."""
-    values = Counter(config.get(check, "not told") for config in looked_at.values())
+    values = Counter(config.get(name, "not told") for config in looked_at.values())
     if values:
         listing = ", ".join(f"{value} ({counted})" for value, counted in values.most_common())
-        yield Finding(check, "ok", listing, rule)
+        yield Finding(check or name, "ok", listing, rule)
 
 
 def _untold(untold: Mapping[str, KafkaError]) -> Finding:
@@ -160,7 +161,7 @@ def _far_future(uploads: _Configs) -> Iterator[Finding]:
         value = f"topic {topic} takes records of the far future"
         rule = "one of them would end the retention of all counts"
         cure = f"{altering(topic, _AHEAD, 3_600_000)} (before Kafka 3.6: {_TYPE}=LogAppendTime)"
-        yield Finding(_AHEAD, "warn", value, rule, cure)
+        yield Finding(_TIMESTAMP, "warn", value, rule, cure)
 
 
 def altering(topic: str, name: str, value: object) -> str:

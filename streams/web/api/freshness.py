@@ -14,7 +14,7 @@ class Freshness(Protocol):
 
     @property
     def complete(self) -> bool:
-        """Tell whether every partition's state is here."""
+        """Tell whether every partition's state is here, and Kafka answers."""
 
     @property
     def behind(self) -> list[int]:
@@ -79,6 +79,9 @@ def not_found(known: Provenance, code: str, message: str) -> QuestionError:
     """
     if known["complete"]:
         return UnknownError(code, message)
+    if known["as_of"] and all(state.ready and state.lag is None for state in known["as_of"]):
+        reason = "not found so far, but Kafka does not answer, so that it may be newer; ask again in a moment"
+        return UnavailableError("kafka_away", reason, _SOON)
     missing = [str(state.partition) for state in known["as_of"] if not state.ready]
     lacks = ("partitions " if missing[1:] else "partition ") + ", ".join(missing) if missing else "the state"
     verb = "are" if missing[1:] else "is"

@@ -107,6 +107,7 @@ class Chaos:
         self._cluster = Cluster(broker.bootstrap_servers, f"chaos-{uuid.uuid4().hex[:8]}", folder)
         self._cluster.partitions = plan.partitions
         self._cluster.ports = {worker: steady_port() for worker in range(plan.workers)}
+        self._cluster.metrics_ports = {worker: steady_port() for worker in range(plan.workers)}
         self._broker_up = True
         self._was_held_back = False
         self.progress = Progress(self._cluster)
@@ -122,6 +123,7 @@ class Chaos:
             self._cluster.environment = _environment(hosts, self._plan)
             for worker in range(self._plan.workers):
                 await self._cluster.start(worker)
+                self._note(f"metrics of worker {worker}: 127.0.0.1:{self._cluster.metrics_ports[worker]}")
             keepers = [asyncio.create_task(self._keep(worker)) for worker in range(self._plan.workers)]
             reporter = asyncio.create_task(self._report())
             try:

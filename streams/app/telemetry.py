@@ -1,0 +1,190 @@
+"""What this worker tells Prometheus: its meters, what is read of its parts when somebody asks, and where."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
+
+from schemas.errors import SettingsError
+from schemas.results import ModelInfo
+from schemas.times import steady_time
+from schemas.topics import TABLES, TopicNames
+from streams.app.settings import Settings, variable
+from streams.fetch.fetcher import Fetcher
+from streams.state.replica import Replica
+from streams.tag.meter import InferenceMeter
+from streams.tag.pool import TaggerPool
+from streams.tag.stub import StubTagger
+from streams.telemetry.exposition import Exposition, Reading, ReadsNow
+from streams.telemetry.loop_lag import watch_loop
+from streams.telemetry.recorder import Recorder
+from streams.telemetry.server import PATH, MetricsServer
+from streams.units.meter import UnitMeter
+from streams.units.unit import Unit
+from streams.web.meter import QueryMeter
+
+log = logging.getLogger(__name__)
+
+
+class WorkerTelemetry:
+    """The metrics of one worker. Without a port there are none, and nothing is recorded.
+
+    Attributes:
+        units: Is told of transactions; None: there are no metrics.
+        inferences: Is told of batches; likewise.
+        queries: Is told of answers; likewise.
+        port: Where the metrics are; None: nowhere.
+    """
+
+    def __init__(self, settings: Settings, names: TopicNames) -> None:
+        self.units: UnitMeter | None = None
+        self.inferences: InferenceMeter | None = None
+        self.queries: QueryMeter | None = None
+        self.port: int | None = None
+        self._settings = settings
+        self._recorder = Recorder(
+            {
+                "partition": map(str, range(settings.partitions)),
+                "add_on": settings.model_folders,
+                **dict.fromkeys(("version", "python_version"), _build()),
+            }
+        )
+        self._exposition = Exposition(self._recorder)
+        if settings.tells_metrics:
+            self.units = UnitMeter(self._recorder, names)
+            self.inferences = InferenceMeter(self._recorder)
+            self.queries = QueryMeter(self._recorder)
+
+    async def start(self, stack: contextlib.AsyncExitStack) -> None:
+        """Listen, unless there are no metrics; the stack ends it.
+
+        A port that is taken is no reason not to tag: several workers of one machine have one default.
+
+        Raises:
+            SettingsError: The address cannot be listened on for another reason.
+        """
+        host, port = self._settings.metrics_host, self._settings.metrics_port
+        if port is None or not self._settings.tells_metrics:
+            return
+        server = MetricsServer(self._exposition.registry)
+        try:
+            self.port = await asyncio.to_thread(server.start, host, port)  # it looks the host's name up
+        except OSError as error:
+            said = f"{variable('metrics_host')}={host!r}, {variable('metrics_port')}={port}"
+            if error.errno != errno.EADDRINUSE:
+                cure = "choose another address or port"
+                raise SettingsError(f"{said}: {error.strerror or error}; {cure}") from error
+            log.warning("no metrics: %s: the port is taken; give each worker one of its own, or 0", said)
+            return
+        stack.push_async_callback(asyncio.to_thread, server.stop)
+        lag = asyncio.create_task(watch_loop(self._recorder))
+        stack.callback(lag.cancel)
+        self.read(_build_readings)
+        log.info("metrics on http://%s:%d%s", host, self.port, PATH)
+
+    def read(self, source: ReadsNow) -> None:
+        """Ask a source whenever somebody wants the metrics."""
+        if self.port is not None:
+            self._exposition.read(source)
+
+    def read_fetcher(self, fetcher: Fetcher) -> None:
+        """Tell how the fetcher is doing."""
+        limit = self._settings.max_bytes_in_flight
+
+        def readings() -> Iterator[Reading]:
+            yield Reading("tagstream_circuits_open", len(fetcher.circuit_breakers.open_hosts))
+            yield Reading("tagstream_fetch_memory_bytes", fetcher.budget.used)
+            yield Reading("tagstream_fetch_memory_limit_bytes", limit)
+
+        self.read(readings)
+
+    def read_pool(self, pool: TaggerPool | StubTagger) -> None:
+        """Tell how the threads that decode and infer are doing; the stub has none."""
+        if isinstance(pool, StubTagger):
+            return
+
+        def readings() -> Iterator[Reading]:
+            yield Reading("tagstream_tagger_threads", pool.threads)
+            yield Reading("tagstream_tagger_threads_busy", pool.busy)
+            yield Reading("tagstream_tagger_queue_images", pool.waiting)
+
+        self.read(readings)
+
+    def read_models(self, models: Mapping[str, ModelInfo]) -> None:
+        """Tell which models run."""
+        self._recorder.name("model", (model.name for model in models.values()))
+        self._recorder.name("model_version", (model.version for model in models.values()))
+        self.read(
+            lambda: (
+                Reading("tagstream_model_info", 1, (add_on, model.name, model.version))
+                for add_on, model in models.items()
+            )
+        )
+
+    def read_units(self, units: Callable[[], Mapping[int, Unit]]) -> None:
+        """Tell how the partitions in work are doing."""
+
+        def readings() -> Iterator[Reading]:
+            yield Reading("tagstream_partitions_owned", len(units()))
+            for unit in units().values():
+                yield from _unit_readings(unit, steady_time())
+
+        self.read(readings)
+
+    def read_replica(self, replica: Replica) -> None:
+        """Tell how much state there is, and how fresh."""
+
+        def readings() -> Iterator[Reading]:
+            for table in TABLES:
+                rows = sum(len(state.rows[table]) for state in replica.states.values())
+                size = sum(state.sizes[table] for state in replica.states.values())
+                yield Reading("tagstream_state_rows", rows, (table,))
+                yield Reading("tagstream_state_size_bytes", size, (table,))
+            if replica.follows:
+                yield Reading("tagstream_state_complete", replica.complete)
+                yield Reading("tagstream_partitions_behind", len(replica.behind))
+
+        self.read(readings)
+
+    def read_restarts(self, restarts: Mapping[str, int]) -> None:
+        """Tell how earlier lives of this worker ended."""
+        known = self._recorder.guard("tagstream_restarts_total").known()
+        reasons = [reason for (reason,) in known]
+        self.read(
+            lambda: (
+                Reading("tagstream_restarts_total", restarts.get(reason, 0), (reason,)) for reason in reasons
+            )
+        )
+
+
+def _unit_readings(unit: Unit, now: float) -> Iterator[Reading]:
+    figures, labels = unit.figures, (str(unit.partition),)
+    since = figures.oldest_waiting_since
+    behind = figures.behind_open_transaction
+    yield Reading("tagstream_partition_ready", unit.is_ready, labels)
+    yield Reading("tagstream_partition_in_flight_records", figures.in_flight, labels)
+    yield Reading("tagstream_retries_waiting_records", figures.waiting, labels)
+    yield Reading("tagstream_retries_oldest_seconds", _age(since, now) if since else 0, labels)
+    if behind is not None:
+        yield Reading("tagstream_open_transaction_records", behind, labels)
+    if figures.lag is not None:
+        yield Reading("tagstream_partition_lag_records", figures.lag, labels)
+        first = figures.oldest_timestamp or unit.state.stream_time
+        if not figures.lag or first:
+            yield Reading("tagstream_partition_lag_seconds", _age(first, now) if figures.lag else 0, labels)
+
+
+def _age(timestamp: int, now: float) -> float:
+    """Seconds since a time in milliseconds; of one that lies ahead: 0."""
+    return max(now - timestamp / 1000, 0.0)
+
+
+def _build() -> tuple[str, str]:
+    return version("tagstream"), platform.python_version()
+
+
+def _build_readings() -> Iterator[Reading]:
+    yield Reading("tagstream_build_info", 1, _build())
