@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 import pytest
+import pytest_asyncio
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support.fakes import RULES, FakeReplica, record, tagged, upload
@@ -88,10 +89,10 @@ TOKENS = {
 }
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A token for each tenant, for two, for all, and one that may only write."""
-    path = tmp_path / "tokens.toml"
+    path = tmp_path_factory.mktemp("tokens") / "tokens.toml"
     lines = [
         lines_of(f"ts_{name or 'default'}", [Scope.READ], tenants, name or "default")
         for name, tenants in TOKENS.items()
@@ -117,7 +118,10 @@ async def serving(routes: list[Route], guard: Guard) -> AsyncIterator[Ask]:
         yield ask
 
 
-@pytest.fixture
+one_server = pytest.mark.asyncio(loop_scope="module")  # of the tests that share `ask`: no question changes it
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def ask(file: Path) -> AsyncIterator[Ask]:
     async with serving((await query_indexes()).routes(), Guard.of(Settings(tokens=file))) as ask:
         yield ask
@@ -154,6 +158,7 @@ def test_every_route_is_asked() -> None:
     assert {route.scope for route in ROUTES.values()} == IN_USE
 
 
+@one_server
 @pytest.mark.parametrize(("path", "more"), QUESTIONS)
 async def test_no_answer_holds_anything_of_another_tenant(ask: Ask, path: str, more: str) -> None:
     """Its own names are in the answer, and no other tenant's, though images, users and tags share names."""
@@ -166,6 +171,7 @@ async def test_no_answer_holds_anything_of_another_tenant(ask: Ask, path: str, m
             assert found <= asked_for, (tenant, found)
 
 
+@one_server
 @pytest.mark.parametrize("path", ROUTES)
 async def test_a_tenants_own_names_are_in_its_answers(ask: Ask, path: str) -> None:
     """So that the test above would find others'."""
@@ -178,6 +184,7 @@ async def test_a_tenants_own_names_are_in_its_answers(ask: Ask, path: str) -> No
             assert mark(tenant) in text
 
 
+@one_server
 @pytest.mark.parametrize("path", [path for path in ROUTES if "{" in path])
 async def test_what_is_anothers_is_unknown(ask: Ask, path: str) -> None:
     """Another tenant's tag, user or image is answered just like one that nobody has."""
@@ -189,6 +196,7 @@ async def test_what_is_anothers_is_unknown(ask: Ask, path: str) -> None:
     assert (await ask(filled(path, theirs), "right"))[0] == 200
 
 
+@one_server
 @pytest.mark.parametrize("path", ROUTES)
 async def test_other_tenants_are_refused_on_every_route(ask: Ask, path: str) -> None:
     """403 with the same words, whether the tenant exists or not; the default tenant is one, too."""
@@ -201,6 +209,7 @@ async def test_other_tenants_are_refused_on_every_route(ask: Ask, path: str) -> 
         assert msgspec.json.decode(text)["error"] == "tenant_refused"
 
 
+@one_server
 async def test_the_tenant_that_is_meant(ask: Ask) -> None:
     """A token of one tenant need not say it, one of several must; one of all means the default one."""
     assert await ask("/tags", "left") == await ask("/tags?tenant=left", "left")
@@ -213,6 +222,7 @@ async def test_the_tenant_that_is_meant(ask: Ask) -> None:
     assert (status, msgspec.json.decode(text)["error"]) == (400, "invalid_tenant")
 
 
+@one_server
 async def test_a_cursor_opens_no_other_tenants_page(ask: Ask) -> None:
     """It is of another question, or leads only to one's own names."""
     for path, status in (("/images", 400), ("/tags", 200)):
@@ -244,6 +254,7 @@ def test_rows_of_tenants_never_meet(one: tuple[str, str], other: tuple[str, str]
 # Without a token
 
 
+@one_server
 @pytest.mark.parametrize("path", [*ROUTES, "/nowhere", "/trends/tags/{tag}/nowhere"])
 async def test_a_token_is_needed(ask: Ask, path: str) -> None:
     """On every route, known or not: 401 with what to send. A token for writing reads nothing: 403."""
@@ -306,6 +317,7 @@ async def test_what_strangers_are_told(file: Path) -> None:
             assert "only-" not in text
 
 
+@one_server
 async def test_the_description_names_the_tokens(ask: Ask) -> None:
     """Scheme and scope of every operation."""
     document = msgspec.json.decode((await ask("/openapi.json"))[1])
@@ -316,6 +328,7 @@ async def test_the_description_names_the_tokens(ask: Ask) -> None:
         assert ({"401", "403", "429"} <= item["get"]["responses"].keys()) == bool(scopes)
 
 
+@one_server
 async def test_foreign_pages_read_nothing(ask: Ask) -> None:
     """A name that was rebound to this machine gets 421 on every route, also with a token, also for health."""
     for path in (*map(filled, ROUTES), "/healthz", "/openapi.json", "/nowhere"):
@@ -643,6 +656,7 @@ async def test_a_body_is_not_read_for_long() -> None:
         assert time.monotonic() - begin < 4
 
 
+@one_server
 async def test_pages_of_other_sites_are_not_let_in(ask: Ask) -> None:
     """No CORS: a preflight is 405, and nothing allows an origin."""
     async with client_of(query_app(Idle())) as client:
