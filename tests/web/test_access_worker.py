@@ -146,7 +146,7 @@ async def test_a_worker_with_tokens(cluster: Cluster, tokens: Path) -> None:
         assert flood.count(429) >= 10
         assert flood[0] == 200
         assert (await ask("/healthz")).status_code == 200
-    assert listening_ports(cluster.processes[0].pid) == {cluster.ports[0]}
+    assert listening_ports(cluster.processes[0].pid) == {cluster.ports[0], cluster.metrics_ports[0]}
     assert await cluster.stop(0) == 0
     assert "Traceback" not in cluster.log_path(0).read_text()
     assert "ts_" not in cluster.log_path(0).read_text()
@@ -199,7 +199,7 @@ async def test_a_worker_on_loopback_answers_no_foreign_page(kafka: str, unique: 
                 "/",
             ):  # Faust's own
                 assert (await client.get(path)).status_code == 404
-        assert listening_ports(cluster.processes[0].pid) == {cluster.ports[0]}
+        assert listening_ports(cluster.processes[0].pid) == {cluster.ports[0], cluster.metrics_ports[0]}
     finally:
         await cluster.close()
 
