@@ -120,7 +120,8 @@ class _OneWrite:
 
     def _flush(self) -> None:
         if self._waiting:
-            self._transport.writelines(self._waiting)
+            # Not writelines: from Python 3.12 on asyncio's raises where the connection is lost.
+            self._transport.write(b"".join(self._waiting))
             self._waiting = []
 
 
