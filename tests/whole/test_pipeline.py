@@ -114,6 +114,7 @@ async def test_three_kills_lose_nothing_and_double_nothing(
         await cluster.start(worker)
     await cluster.until_folded(1000)
     await assert_exact(cluster, events, expected_tags)
+    await cluster.until_ready([0, 1])
     assert [await cluster.stop(worker) for worker in (0, 1)] == [0, 0]
 
 
