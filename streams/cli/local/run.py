@@ -39,7 +39,7 @@ _ANSWER_DEADLINE = 60.0
 _SHOWN = ("topic_prefix", "data_dir", "web_port")
 
 
-@click.command()
+@click.command(short_help="Try all of it on this machine, with sample photos.")
 @click.option(
     "--broker", help="Bootstrap servers. [KAFKA_BOOTSTRAP_SERVERS; default: an embedded broker of its own]"
 )
