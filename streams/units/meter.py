@@ -20,7 +20,6 @@ from streams.fold.outcomes import (
 )
 from streams.telemetry.metrics import reason_label
 from streams.telemetry.recorder import Recorder
-from streams.telemetry.traces import trace_id_of
 from streams.units.faults import CommitTimeoutError, may_be_fenced
 
 _NAMES: dict[type[Outcome], str] = {
@@ -85,7 +84,7 @@ class UnitMeter:
         now = steady_time()
         for done in outcomes:
             if isinstance(done.outcome, Tagged):
-                self._note_tagged(done.outcome, now, trace_id_of(done.record.headers))
+                self._note_tagged(done.outcome, now, done.record.trace_context.recorded_trace_id)
 
     def _count_outputs(self, outputs: Sequence[Output]) -> None:
         names = self._names
