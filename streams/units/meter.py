@@ -78,7 +78,7 @@ class UnitMeter:
         self._uploads.add(taken)
         if outcomes:
             self._events.observe(len(outcomes))
-        for kind, number in Counter(_name_of(done.outcome) for done in outcomes).items():
+        for kind, number in Counter(outcome_name(done.outcome) for done in outcomes).items():
             self._outcomes.add(number, kind)
         self._count_outputs(outputs)
         now = steady_time()
@@ -111,7 +111,8 @@ class UnitMeter:
             self._infer.observe(timings.inference / 1000, trace)
 
 
-def _name_of(outcome: Outcome) -> str:
+def outcome_name(outcome: Outcome) -> str:
+    """What metrics and spans call an outcome."""
     is_retag = isinstance(outcome, Tagged) and outcome.basis is not None
     return "retagged" if is_retag else _NAMES[type(outcome)]
 
