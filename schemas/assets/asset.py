@@ -1,4 +1,4 @@
-"""Assets: what is known of stored bytes, in the words of Cloudinary's resources.
+"""An asset: what is known of stored bytes, in the words of Cloudinary's resources.
 
 An asset travels in an upload event, lies in the image's row, and is told in results and tag-updates. What
 taggers and people say of an image is not in it, but beside it in the row.
