@@ -1,4 +1,4 @@
-"""Stored assets: what an event, a row and a result tell of an image's bytes, and of files that are no image."""
+"""Stored assets: what events, rows and results tell of bytes, also of those that are no image."""
 
 from schemas.assets.asset import MAX_ASSET_BYTES, Asset, ResourceType, row_id
 
