@@ -2,7 +2,7 @@ import base64
 from pathlib import Path
 
 import pytest
-from support.gateway_requests import scope_of
+from support.gateway.requests import scope_of
 
 from schemas.errors import SettingsError
 from streams.gateway.requests.authentication import (
@@ -75,7 +75,7 @@ def basic(text: str, *, url_safe: bool = False) -> tuple[str, str]:
     return ("Authorization", f"Basic {encode(text.encode()).decode()}")
 
 
-def signed(secret: str = "testsecret", **fields: str) -> Fields:
+def signed(secret: str = "testsecret", **fields: str) -> Fields:  # noqa: S107 - of no key
     """A call that is signed."""
     call = Fields.of_pairs({"timestamp": str(NOW), "api_key": "testkey", **fields}.items())
     digest = sign(string_to_sign(call), secret, Algorithm.SHA1)
@@ -163,7 +163,7 @@ def test_empty_basic_credentials(file: CredentialsFile) -> None:
     ("fields", "reason"),
     [
         (signed(api_key="nobody"), "Unknown API key nobody"),
-        (signed(api_key="otherkey", secret="othersecret"), "Unknown API key otherkey"),
+        (signed("othersecret", api_key="otherkey"), "Unknown API key otherkey"),
         (signed(api_key=""), "Must supply api_key"),
         (
             Fields.of_pairs([("api_key", "testkey"), ("timestamp", str(NOW))]),
@@ -215,7 +215,7 @@ def test_what_a_key_may(file: CredentialsFile) -> None:
 
 
 def test_a_look_before_the_file(file: CredentialsFile) -> None:
-    """A key that is unknown is refused before any byte of the file is stored; what is not known yet is not."""
+    """A key that is unknown is refused before a byte of the file is stored; what is not known yet is not."""
     check_before_file(file.now, "demo", scope_of(), Fields({}))
     check_before_file(file.now, "demo", scope_of(), Fields.of_pairs([("api_key", "testkey")]))
     with pytest.raises(UnknownCallerError):

@@ -1,12 +1,12 @@
 import asyncio
 import base64
-from typing import Any, cast
+import contextlib
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from litestar.types import Receive
-from support.gateway_requests import (
+from support.gateway.requests import (
     KeepingSink,
     multipart,
     pieces_of,
@@ -55,7 +55,7 @@ async def test_a_form_however_it_is_cut(piece: int) -> None:
     ],
 )
 async def test_names_of_files(sent: bytes, known: str) -> None:
-    """UTF-8, else Latin-1; only the last part of a path; no character that nobody sees. None of them fails."""
+    """UTF-8, else Latin-1; the last part of a path; no character that nobody sees. None of them fails."""
     _, sink = await read_multipart(multipart(("file", sent, b"x")))
     assert sink.part is not None
     assert sink.part.filename == known
@@ -249,7 +249,7 @@ async def test_a_body_that_does_not_come() -> None:
         await asyncio.Event().wait()
 
     with pytest.raises(BadCallError, match="too slowly"):
-        await Forms(Limits(idle=0.01)).read(scope_of(), cast("Receive", never))
+        await Forms(Limits(idle=0.01)).read(scope_of(), never)
     loop = asyncio.get_running_loop()
     until = loop.time() + 0.05
 
@@ -259,7 +259,7 @@ async def test_a_body_that_does_not_come() -> None:
         return {"type": "http.request", "body": b"x", "more_body": True}
 
     with pytest.raises(BadCallError, match="too slowly"):
-        await Forms(Limits(start=0.05, rate=1e9)).read(scope_of(), cast("Receive", dripping))
+        await Forms(Limits(start=0.05, rate=1e9)).read(scope_of(), dripping)
 
 
 async def test_a_caller_who_hangs_up() -> None:
@@ -269,7 +269,7 @@ async def test_a_caller_who_hangs_up() -> None:
         return {"type": "http.disconnect"}
 
     with pytest.raises(CallerGoneError):
-        await Forms().read(scope_of(), cast("Receive", gone))
+        await Forms().read(scope_of(), gone)
 
 
 async def test_a_sink_may_refuse() -> None:
@@ -280,8 +280,8 @@ async def test_a_sink_may_refuse() -> None:
             raise TooOftenError("later")
 
     sink = Refusing()
+    scope = scope_of([("content-type", "multipart/form-data; boundary=x")])
     with pytest.raises(TooOftenError):
-        scope = scope_of([("content-type", "multipart/form-data; boundary=x")])
         await Forms().read(scope, receiving([multipart(("file", b"a", PHOTO))]), sink)
     assert not sink.data
 
@@ -289,16 +289,12 @@ async def test_a_sink_may_refuse() -> None:
 @given(content=st.binary(max_size=300), piece=st.integers(1, 40))
 async def test_any_bytes_as_a_form(content: bytes, piece: int) -> None:
     """Whatever comes is a form, or the caller's fault."""
-    try:
+    with contextlib.suppress(BadCallError):
         await read_multipart(b"--x\r\n" + content, piece=piece)
-    except BadCallError as error:
-        assert error.status == 400
 
 
 @given(content=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 async def test_any_bytes_as_a_body(content: bytes) -> None:
     """Whatever comes has fields, or is the caller's fault."""
-    try:
+    with contextlib.suppress(BadCallError):
         await read_body(content)
-    except BadCallError as error:
-        assert error.status == 400
