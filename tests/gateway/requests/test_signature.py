@@ -138,5 +138,5 @@ def test_signatures_of_answers_and_notifications() -> None:
     plain = hashlib.sha256(f"public_id=a&b&version=1{SECRET}".encode()).hexdigest()
     assert response_signature("a&b", 1, SECRET, Algorithm.SHA256) == plain
     body = '{"a":"é"}'.encode()
-    right = hashlib.new("sha1", body + b"1795987445testsecret").hexdigest()
-    assert webhook_signature(body, NOW, SECRET, Algorithm.SHA1) == right
+    right = hashlib.new("sha256", body + b"1795987445testsecret").hexdigest()
+    assert webhook_signature(body, NOW, SECRET, Algorithm.SHA256) == right
