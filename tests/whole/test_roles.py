@@ -106,5 +106,6 @@ async def test_answers_go_on_while_nobody_tags(cluster: Cluster) -> None:
     await cluster.kill(QUERIER)
     await start(cluster, QUERIER, "query")
     await start(cluster, TAGGER, "tag")
+    await until_ready(cluster, QUERIER)
     await until_counted(cluster, 30)
     await assert_exact(cluster, 30)
