@@ -384,7 +384,9 @@ async def test_two_applications_on_the_same_uploads_keep_retries_apart(kafka: st
     blue, green = (TopicNames(f"{unique}-{colour}", f"{unique}.") for colour in ("blue", "green"))
     row = {"o": 0, "due": 0, "reason": "http_503"}
     for names in (blue, green):
-        await ensure_topics(connection, Settings(app_id=names.app_id, topic_prefix=names.prefix, partitions=1))
+        await ensure_topics(
+            connection, Settings(app_id=names.app_id, topic_prefix=names.prefix, partitions=1)
+        )
         owner = await opened(kafka, names)
         assert owner.state.rows["retries"] == {}
         changes = Changes(owner.state.rows)
