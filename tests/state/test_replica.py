@@ -44,7 +44,7 @@ async def test_what_is_made_of_the_state_is_part_of_being_complete() -> None:
 async def test_records_behind_an_open_transaction_are_lag(
     kafka: str, unique: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A publisher that hangs in its transaction holds up its partition: that shows, though none may read on."""
+    """A publisher that hangs in its transaction holds up its partition: that shows."""
     monkeypatch.setattr(replica_module, "_STALLED_AFTER", 0.5)
     monkeypatch.setattr(replica_module, "_FRESHNESS_INTERVAL", 0.1)
     connection, settings = (
