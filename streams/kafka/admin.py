@@ -74,7 +74,7 @@ async def ensure_topics(connection: KafkaConnection, settings: TopicSettings) ->
     async with open_admin(connection) as admin:
         versions = await versions_of(admin)
         enforce([check_version(versions)], refusal_of_cluster)
-        look = await look_at(admin, connection, names, versions)
+        look = await look_at(admin, connection, names)
         found = check_cluster(look, names, settings.partitions, connection, tags=settings.tags)
         enforce(found, refusal_of_cluster)
         missing = [name for name in names.configs if name not in look.topics]

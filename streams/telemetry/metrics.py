@@ -69,7 +69,7 @@ def _of(values: Sequence[str]) -> frozenset[str]:
     return frozenset(values)
 
 
-OUTCOMES = ("tagged", "retagged", "deleted", "edited", "rejected", "deferred", "parked")
+OUTCOMES = ("tagged", "retagged", "stored", "deleted", "edited", "rejected", "deferred", "parked")
 STAGES = ("queue", "fetch", "decode", "infer", "fold", "commit")
 TRANSACTION_ENDS = ("committed", "aborted", "fenced", "unknown")
 EXITS = {
@@ -159,7 +159,7 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
             Kind.HISTOGRAM,
             "seconds",
             "From an upload's event time to the commit of its result. Exemplars name the trace of an upload "
-            "whose record has a `traceparent`.",
+            "whose `traceparent` says that it is recorded.",
             "Look which stage is slow; old events that are published late are slow here by nature.",
             buckets=_SLOW,
         ),

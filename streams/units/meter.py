@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from schemas.results import Timings
 from schemas.times import steady_time
 from schemas.topics import TopicNames
+from schemas.uploads import UploadType
 from streams.fold.outcomes import (
     Deferred,
     Deleted,
@@ -16,16 +17,17 @@ from streams.fold.outcomes import (
     Parked,
     Rederived,
     Rejected,
+    Stored,
     Tagged,
 )
 from streams.telemetry.metrics import reason_label
 from streams.telemetry.recorder import Recorder
-from streams.telemetry.traces import trace_id_of
 from streams.units.faults import CommitTimeoutError, may_be_fenced
 
 _NAMES: dict[type[Outcome], str] = {
     Tagged: "tagged",
     Rederived: "retagged",
+    Stored: "stored",
     Deleted: "deleted",
     Edited: "edited",
     Rejected: "rejected",
@@ -79,13 +81,13 @@ class UnitMeter:
         self._uploads.add(taken)
         if outcomes:
             self._events.observe(len(outcomes))
-        for kind, number in Counter(_name_of(done.outcome) for done in outcomes).items():
+        for kind, number in Counter(outcome_name(done.outcome) for done in outcomes).items():
             self._outcomes.add(number, kind)
         self._count_outputs(outputs)
         now = steady_time()
         for done in outcomes:
             if isinstance(done.outcome, Tagged):
-                self._note_tagged(done.outcome, now, trace_id_of(done.record.headers))
+                self._note_tagged(done.outcome, now, done.record.trace_context.recorded_trace_id)
 
     def _count_outputs(self, outputs: Sequence[Output]) -> None:
         names = self._names
@@ -100,7 +102,9 @@ class UnitMeter:
     def _note_tagged(self, tagged: Tagged, now: float, trace: str | None) -> None:
         self._image_bytes.add(tagged.size)
         self._note_stages(tagged.timings, trace)
-        if tagged.basis is None:
+        if (
+            tagged.basis is None and tagged.upload.type is UploadType.UPLOADED
+        ):  # an update may tell an old time
             self._latency.observe(now - tagged.upload.at / 1000, trace)
 
     def _note_stages(self, timings: Timings, trace: str | None) -> None:
@@ -112,7 +116,8 @@ class UnitMeter:
             self._infer.observe(timings.inference / 1000, trace)
 
 
-def _name_of(outcome: Outcome) -> str:
+def outcome_name(outcome: Outcome) -> str:
+    """What metrics and spans call an outcome."""
     is_retag = isinstance(outcome, Tagged) and outcome.basis is not None
     return "retagged" if is_retag else _NAMES[type(outcome)]
 

@@ -44,7 +44,7 @@ async def _checks(
     version = check_version(versions)
     if version.status == "fail":
         return [version]
-    look = await look_at(admin, connection, names, versions)
+    look = await look_at(admin, connection, names)
     findings = [version, *_of_cluster(look, connection, settings)]
     if worst(findings) != "fail":
         missing = [name for name in names.configs if name not in look.topics]
