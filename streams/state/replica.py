@@ -96,10 +96,14 @@ class Replica:
         """Follow; a broker that is away is waited for."""
         while True:
             try:
-                async with consuming(self._connection) as consumer, asyncio.TaskGroup() as tasks:
+                async with (
+                    consuming(self._connection) as consumer,
+                    consuming(self._connection, "read_uncommitted") as watcher,
+                    asyncio.TaskGroup() as tasks,
+                ):
                     self._following = consumer
                     tasks.create_task(self._follow(consumer))
-                    tasks.create_task(self._watch(consumer))
+                    tasks.create_task(self._watch(watcher))
             except* KafkaError as errors:
                 self._ends = {}
                 log.warning("following is interrupted: %s", errors.exceptions[0])
@@ -238,6 +242,7 @@ class Replica:
             self._prepared = True
 
     async def _watch(self, consumer: AIOKafkaConsumer) -> None:
+        """See how far the logs reach: with what no one may read yet, as a publisher's transaction is open."""
         places = [TopicPartition(self._names.uploads, partition) for partition in self.states]
         while True:
             try:
