@@ -32,7 +32,7 @@ _BAD_IMAGE = frozenset({"not_an_image", "unsupported_format", "truncated", "corr
 
 
 @dataclass(frozen=True)
-class Call:
+class UploadCall:
     """An upload: who calls, what for, and the file.
 
     Attributes:
@@ -66,7 +66,7 @@ class Uploads:
         self._objects = objects
         self._media = media
 
-    async def upload(self, call: Call) -> Answered:
+    async def upload(self, call: UploadCall) -> Answered:
         """Make an asset of a file, or a new version of one; what does not become one is removed again.
 
         Raises:
@@ -82,7 +82,7 @@ class Uploads:
             return Answered(old, event.event_id or "", existing=True)
         return await self._submit(call, event)
 
-    async def _prepare(self, call: Call) -> tuple[UploadData, LibraryAsset | None]:
+    async def _prepare(self, call: UploadCall) -> tuple[UploadData, LibraryAsset | None]:
         """Make the event of a call; give the asset that there is, too."""
         event_id, options = _event_id(call), call.options
         media = await self._media.read(call.file, options.resource_type, options.allowed_formats)
@@ -94,7 +94,7 @@ class Uploads:
         old = self._library.get(call.cloud, media.resource_type, options.type, public_id)
         return self._event(call, media, public_id, event_id, old), old
 
-    async def _submit(self, call: Call, event: UploadData) -> Answered:
+    async def _submit(self, call: UploadCall, event: UploadData) -> Answered:
         options = call.options
         try:
             settled = await self._events.submit(event, until=None if options.is_async else call.until)
@@ -117,7 +117,7 @@ class Uploads:
         )
 
     def _event(
-        self, call: Call, media: Media, public_id: str, event_id: str, old: LibraryAsset | None
+        self, call: UploadCall, media: Media, public_id: str, event_id: str, old: LibraryAsset | None
     ) -> UploadData:
         options = call.options
         row = row_id(media.resource_type, options.type, public_id)
@@ -211,7 +211,7 @@ def as_gateway_error(refusal: RefusedError, public_id: str) -> GatewayError:
     return GatewayError(f"{fault.reason}: {fault.message}")
 
 
-def _event_id(call: Call) -> str:
+def _event_id(call: UploadCall) -> str:
     caller, file, options = call.caller, call.file, call.options
     if call.upload_id is not None:
         return event_id_of("chunked", call.cloud, call.upload_id, file.digest)
@@ -221,7 +221,7 @@ def _event_id(call: Call) -> str:
     return event_id_of("upload", call.cloud, caller.key.id, caller.signature, *named)
 
 
-def _public_id(call: Call, media: Media, event_id: str) -> str:
+def _public_id(call: UploadCall, media: Media, event_id: str) -> str:
     options = call.options
     if options.public_id is not None:
         return options.public_id
@@ -234,17 +234,16 @@ def _public_id(call: Call, media: Media, event_id: str) -> str:
     return f"{options.prefix}{made}{dotted}"
 
 
-def _original_filename(call: Call) -> str | None:
+def _original_filename(call: UploadCall) -> str | None:
     if call.options.discard_original_filename or call.filename is None:
         return None
     return FileName.of(call.filename).stem[:MAX_NAME]
 
 
-def _display_name(call: Call, public_id: str) -> str:
+def _display_name(call: UploadCall, public_id: str) -> str:
     options = call.options
     if options.display_name is not None:
         return options.display_name
     if options.use_filename_as_display_name and call.filename:
         return FileName.of(call.filename).stem[:MAX_NAME]
     return public_id.rpartition("/")[2]
-
