@@ -58,6 +58,11 @@ class Settings:
     app_id: str = _setting("tagstream", "Name of the consumer group, and prefix of the state topics.")
     instance_id: str = _setting("", "Name of this worker, unique in its group. Empty: host name and port.")
     topic_prefix: str = _setting("", "Put before the name of each event topic.")
+    uploads_topic_id: str = _setting(
+        "",
+        "Kafka's id of an upload topic that stands in for the one that was read before: a copy with the same "
+        "offsets. Empty: none does.",
+    )
     partitions: int = _setting(4, "Partitions of topics that are created.", _at_least(1))
     replication: int = _setting(1, "Replicas of topics that are created.", _at_least(1))
     add_ons: str = _setting(
