@@ -91,7 +91,7 @@ def unit_maker(
         return Unit(
             state.partition,
             lambda: PartitionLog(connection, names.uploads, state.partition),
-            Ledger(connection, names, state, work.meter),
+            Ledger(connection, names, state, work.meter, accepted=settings.uploads_topic_id),
             work,
             pace,
         )

@@ -67,6 +67,11 @@ class Settings:
         roles_fault,
     )
     topic_prefix: str = _setting("", "Put before the name of each event topic.")
+    uploads_topic_id: str = _setting(
+        "",
+        "Kafka's id of an upload topic that stands in for the one that was read before: a copy with the same "
+        "offsets. Empty: none does.",
+    )
     partitions: int = _setting(4, "Partitions of topics that are created.", _at_least(1))
     replication: int = _setting(1, "Replicas of topics that are created.", _at_least(1))
     add_ons: str = _setting(
