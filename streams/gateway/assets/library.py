@@ -66,6 +66,11 @@ class Library:
         held = self._clouds.get(cloud)
         return _Assets([*held.rows], [*held.rows.values()]) if held else ()
 
+    def rows(self, cloud: str) -> tuple[list[str], list[bytes]]:
+        """The keys and the rows of all assets of a cloud as they are now, in no order."""
+        held = self._clouds.get(cloud)
+        return ([*held.rows], [*held.rows.values()]) if held else ([], [])
+
     def holds_event(self, cloud: str, row: str, event: str) -> bool:
         """Whether an event of late, by its key, has changed the asset whose row lies under a public id."""
         key, held = ImageKey(cloud, row).encode(), self._clouds.get(cloud)
