@@ -116,7 +116,12 @@ class Replica:
     @property
     def complete(self) -> bool:
         """Whether every partition's state is here, and answers are made of it; not while Kafka is away."""
-        return self._prepared and self._all_indexed and bool(self._ends)
+        return self.loaded and bool(self._ends)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether every partition's state has been here once, and answers are made of it."""
+        return self._prepared and self._all_indexed
 
     @property
     def behind(self) -> list[int]:
