@@ -15,7 +15,7 @@ from typing import Any
 from schemas.errors import SettingsError
 from streams.app.cores import available_cores
 from streams.app.profiles import read_profile
-from streams.app.roles import ALL, Role, read_roles, roles_fault
+from streams.app.roles import DEFAULT, Role, read_roles, roles_fault
 from streams.tag.add_ons import DEFAULT_CHOICE, DEFAULT_OFFER, chosen, misfit, model_folders, offer_fault
 
 PREFIX = "TAGSTREAM_"
@@ -60,7 +60,7 @@ class Settings:
     app_id: str = _setting("tagstream", "Name of the consumer group, and prefix of the state topics.")
     instance_id: str = _setting("", "Name of this worker, unique in its group. Empty: host name and port.")
     roles: str = _setting(
-        ALL,
+        DEFAULT,
         "What this process does, separated by commas: "
         + "; ".join(f"{role} {role.meaning}" for role in Role)
         + ".",
@@ -216,6 +216,19 @@ class Settings:
         _at_least(1),
     )
     query_timeout: float = _setting(10.0, "Time after which a question is given up.", _at_least(0.1))
+    gateway_host: str = _setting("127.0.0.1", "Address that the gateway listens on.")
+    gateway_port: int = _setting(6067, "Port that the gateway listens on. 0: any free one.", _port)
+    gateway_url: str = _setting(
+        "", "Where clients reach the gateways, for addresses in answers. Empty: by the host and port above."
+    )
+    credentials: Path | None = _setting(
+        None,
+        "File of the clouds and keys. Empty: `gateway.toml` in the data directory, made for the cloud "
+        "demo if it is not there.",
+    )
+    max_upload_bytes: int = _setting(
+        500_000_000, "Largest file that the gateway takes; of images TAGSTREAM_MAX_IMAGE_BYTES.", _at_least(1)
+    )
     metrics_host: str = _setting(
         "127.0.0.1", "Address on which Prometheus finds /metrics; it needs no token."
     )
@@ -307,6 +320,16 @@ class Settings:
     def answers(self) -> bool:
         """Whether this process answers questions about the state."""
         return Role.QUERY in self.chosen_roles
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether this process takes calls of Cloudinary's and Imagga's clients."""
+        return Role.GATEWAY in self.chosen_roles
+
+    @property
+    def credentials_file(self) -> Path:
+        """Where the gateway's keys are."""
+        return self.credentials or self.data_dir / "gateway.toml"
 
     @property
     def execution_providers(self) -> list[str]:

@@ -144,7 +144,12 @@ def _with_tenant(key: str, tenant: str) -> str:
 
 def event_key(upload: Upload) -> str:
     """The idempotency key, compact enough to keep several per image."""
-    return hashlib.sha256(f"{upload.source}\x1f{upload.id}".encode()).hexdigest()[:16]
+    return event_key_of(upload.source, upload.id)
+
+
+def event_key_of(source: str, event_id: str) -> str:
+    """The same, by what identifies an event."""
+    return hashlib.sha256(f"{source}\x1f{event_id}".encode()).hexdigest()[:16]
 
 
 def is_repeat(row: Mapping[str, Any] | None, upload: Upload) -> bool:
