@@ -68,6 +68,11 @@ class Library:
         held = self._clouds.get(cloud)
         return _Assets([*held.rows], [*held.rows.values()]) if held else ()
 
+    def rows(self, cloud: str) -> tuple[list[str], list[bytes]]:
+        """The keys and the rows of all assets of a cloud as they are now, in no order."""
+        held = self._clouds.get(cloud)
+        return ([*held.rows], [*held.rows.values()]) if held else ([], [])
+
     def latest(self, cloud: str, row: str) -> Latest:
         """When the asset whose row lies under a public id was last uploaded or deleted."""
         held = self._clouds.get(cloud)
