@@ -229,6 +229,12 @@ class Settings:
     max_upload_bytes: int = _setting(
         500_000_000, "Largest file that the gateway takes; of images TAGSTREAM_MAX_IMAGE_BYTES.", _at_least(1)
     )
+    sweep_after: float = _setting(
+        3600.0,
+        "Time after which a gateway removes bytes that no asset names: of calls that were cut off, and what was "
+        "replaced.",
+        _at_least(60),
+    )
     metrics_host: str = _setting(
         "127.0.0.1", "Address on which Prometheus finds /metrics; it needs no token."
     )

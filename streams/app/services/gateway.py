@@ -19,9 +19,11 @@ from streams.gateway.assembly import Gateway, Limits
 from streams.gateway.assets.events import Events
 from streams.gateway.assets.library import Library
 from streams.gateway.assets.publisher import Publisher
+from streams.gateway.assets.sweeper import Sweeper
 from streams.gateway.requests.credentials_file import CredentialsFile, new_credentials
 from streams.gateway.requests.options import check_preset
 from streams.kafka.connection import KafkaConnection
+from streams.kafka.offset_ranges import log_ends
 from streams.state.replica import Replica
 from streams.web.server import WebServer
 
@@ -96,8 +98,18 @@ class GatewayService:
             frozenset(settings.model_folders), settings.max_upload_bytes, settings.max_image_bytes
         )
         gateway = Gateway(self.library, events, self._objects, self._fetcher, self._credentials, limits)
+        spawn(self._sweeper(replica).run(settings.sweep_after / 2))
         server = WebServer(gateway.app(settings.gateway_url or self._own_url()))
         await self._listen(server)
+
+    def _sweeper(self, replica: Replica) -> Sweeper:
+        return Sweeper(
+            self._objects,
+            self.library,
+            lambda: replica.states,
+            lambda: log_ends(self._connection, self._names.uploads),
+            grace=self._settings.sweep_after,
+        )
 
     async def _listen(self, server: WebServer) -> None:
         host, port = self._settings.gateway_host, self._settings.gateway_port
