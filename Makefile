@@ -31,8 +31,8 @@ run: $(VENV)/.run ## sample photos through a broker and a worker, then stay up u
 test: $(VENV)/.dev ## all tests, against a real broker; some 17 minutes on 2 cores
 	$(BIN)/python -m pytest
 
-test-quick: $(VENV)/.dev ## the tests that need no broker, but for the slow ones; some 2 minutes on 2 cores
-	$(BIN)/python -m pytest -q -m "not kafka and not slow"
+test-quick: $(VENV)/.dev ## the tests that need no broker, but for the slow ones; under 2 minutes on 2 cores
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 -m "not kafka and not slow"
 
 $(VENV)/.docs: .locks/docs.txt $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --require-hashes -r .locks/docs.txt

@@ -20,7 +20,7 @@ FAULT_HEADERS = {
     f"{_CONNECT}topic": "Topic of the original record.",
     f"{_CONNECT}partition": "Its partition, a decimal number.",
     f"{_CONNECT}offset": "Its offset, a decimal number.",
-    f"{_CONNECT}stage": "Where the fault came out: `parse`, `fetch`, `decode` or `infer`.",
+    f"{_CONNECT}stage": "Where the fault came out: `parse`, `fetch` or `decode`.",
     f"{_CONNECT}class.name": "Always `tagstream`.",
     f"{_CONNECT}exception.class.name": "Name of the error's class.",
     f"{_CONNECT}exception.message": f"The error in words, at most {MAX_MESSAGE} characters.",
@@ -37,7 +37,7 @@ class Fault(msgspec.Struct, frozen=True):
 
     Attributes:
         reason: A short machine code.
-        stage: Where it came out: parse, fetch, decode or infer.
+        stage: Where it came out: parse, fetch or decode.
         retryable: Whether publishing the event again may help.
         error: The name of the error's class.
         message: The error in words, for people.

@@ -53,6 +53,12 @@ class TraceContext(msgspec.Struct, frozen=True):
         """32 hexadecimal digits; None: there is no trace."""
         return None if self.traceparent is None else self.traceparent[3:35].decode()
 
+    @property
+    def recorded_trace_id(self) -> str | None:
+        """The same where the trace's flags say that it is recorded: who looks for another finds nothing."""
+        recorded = self.traceparent is not None and int(self.traceparent[53:55], 16) & 1
+        return self.trace_id if recorded else None
+
     def headers(self) -> list[tuple[str, bytes]]:
         """Kafka headers that pass it on."""
         parts = zip(TRACE_HEADERS, (self.traceparent, self.tracestate, self.baggage), strict=True)

@@ -18,7 +18,7 @@ EXIT_UNUSABLE = 78  # sysexits' EX_CONFIG: something must be changed first
 
 log = logging.getLogger(__name__)
 
-_OPERATORS = (SettingsError, TopicsError, KafkaRefusalError)
+OPERATORS_FAULTS = (SettingsError, TopicsError, KafkaRefusalError)  # these name rule and cure
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (CommitTimeoutError, "commit_unknown"),
     (ClockError, "clock"),
@@ -43,7 +43,7 @@ def end_process(
     connection: KafkaConnection, journal: ExitJournal, where: str, error: BaseException
 ) -> NoReturn:
     """End the process: with 70 for a restart, or with 78 where that cannot help; the journal hears why."""
-    fault = str(error) if isinstance(error, _OPERATORS) else lasting_fault(error, connection)
+    fault = str(error) if isinstance(error, OPERATORS_FAULTS) else lasting_fault(error, connection)
     if fault is not None:
         tell_unusable(fault)
         code = EXIT_UNUSABLE

@@ -9,13 +9,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine
-from types import FrameType
 from typing import Any
 
 from model import ManifestError
-from schemas.errors import KafkaRefusalError, SettingsError, TopicsError
+from schemas.errors import SettingsError
 from streams.app.checks.local import check_machine
-from streams.app.exit import EXIT_UNUSABLE, end_process, tell_unusable
+from streams.app.exit import EXIT_UNUSABLE, OPERATORS_FAULTS, end_process, tell_unusable
 from streams.app.faust.app import Tagstream, create_app
 from streams.app.logs import set_up_first_logs, set_up_logs
 from streams.app.settings import Settings
@@ -25,8 +24,6 @@ from streams.kafka.checks.enforcing import enforce
 from streams.kafka.connection import KafkaConnection
 
 log = logging.getLogger(__name__)
-
-_SAID = (SettingsError, TopicsError, KafkaRefusalError, ManifestError)  # these name rule and cure
 
 
 def app_of_environment() -> Tagstream:
@@ -50,7 +47,7 @@ def run_process(make_app: Callable[[], Tagstream]) -> int:
         doubt ends the process by itself, with 70: see `streams.app.exit`.
     """
     set_up_first_logs()
-    signal.signal(signal.SIGTERM, _interrupt)  # until the event loop has a say
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the event loop has a say
     worker: Worker | None = None
     try:
         app = make_app()
@@ -61,7 +58,7 @@ def run_process(make_app: Callable[[], Tagstream]) -> int:
         _run(run_until_signal(worker))
     except KeyboardInterrupt:
         return 0
-    except _SAID as error:
+    except (*OPERATORS_FAULTS, ManifestError) as error:
         return _refused(worker, str(error))
     except Exception as error:
         log.exception("the worker cannot go on")
@@ -78,10 +75,6 @@ def _refused(worker: Worker | None, fault: str) -> int:
     if worker is not None:
         worker.journal.end("unusable")
     return EXIT_UNUSABLE
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _check_machine(settings: Settings) -> None:

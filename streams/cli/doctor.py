@@ -21,7 +21,7 @@ from streams.kafka.checks.findings import Finding, worst
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
-@click.command()
+@click.command(short_help="Check all that a worker needs, before one is started.")
 @click.option("--broker", help="Bootstrap servers. [KAFKA_BOOTSTRAP_SERVERS; default: localhost:9092]")
 @settings_options()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

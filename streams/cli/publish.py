@@ -24,7 +24,7 @@ from streams.kafka.publishing import Publication, publish_and_wait
 PHOTO_PORT = 6067
 
 
-@click.command()
+@click.command(short_help="Publish an event per photo and show what comes back.")
 @click.argument("named", nargs=-1, required=True, metavar="FOLDER|FILE|URL…")
 @kafka_options
 @click.option("--public-id-prefix", default="", help="Put before each public id, such as holiday/. [empty]")

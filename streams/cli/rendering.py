@@ -98,7 +98,10 @@ def _add_ons(answer: OutputRecord) -> Mapping[str, Any]:
 
 
 def _by_ours(answer: OutputRecord) -> bool:
-    return any(add_on["model"]["name"].startswith(_OURS) for add_on in _add_ons(answer).values())
+    models = (
+        add_on.get("model") or {} for add_on in _add_ons(answer).values()
+    )  # one that failed may have none
+    return any(str(model.get("name")).startswith(_OURS) for model in models)
 
 
 def fault_text(letter: OutputRecord) -> Text:

@@ -96,15 +96,35 @@ class Sources:
         return self._below(path)
 
     def _below(self, folder: Path) -> Sequence[_Found]:
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-        photos = [path for path in files if path.suffix.lower() in EXTENSIONS]
-        kinds = Counter(path.suffix.lower() or path.name for path in files)
-        self.left_out += Counter({kind: count for kind, count in kinds.items() if kind not in EXTENSIONS})
+        kinds = {path: _kind(path) for path in _entries(folder)}
+        photos = [path for path, kind in kinds.items() if kind in EXTENSIONS]
+        self.left_out.update(kind for kind in kinds.values() if kind not in EXTENSIONS)
         if not photos:
-            held = f"; it holds {self.left_out_text()}" if files else ""
+            held = f"; it holds {self.left_out_text()}" if kinds else ""
             rule = f"holds no photos ({', '.join(sorted(EXTENSIONS))})"
             raise SourcesError(f"folder {str(folder)!r} {rule}{held}")
         return [_Found(path.relative_to(folder).as_posix(), str(path), _readable(path)) for path in photos]
+
+
+def _entries(folder: Path) -> list[Path]:
+    """All files below a folder, and the links to other folders, which are not followed."""
+
+    def refuse(error: OSError) -> None:
+        cure = "change its permissions, or leave it out"
+        raise SourcesError(f"{error.filename!r} cannot be read ({error.strerror}): {cure}") from error
+
+    return sorted(
+        path
+        for base, folders, files in os.walk(folder, onerror=refuse)
+        for path in (Path(base, name) for name in (*folders, *files))
+        if path.is_file() or path.is_symlink()
+    )
+
+
+def _kind(path: Path) -> str:
+    if not path.is_file():
+        return "link to a folder" if path.is_dir() else "link to nothing"
+    return path.suffix.lower() or path.name
 
 
 def is_url(source: str) -> bool:

@@ -15,7 +15,7 @@ from streams.kafka.connection import KafkaConnection
 from streams.kafka.output_follower import KINDS, Kind, OutputFollower
 
 
-@click.command()
+@click.command(short_help="Show results as they come.")
 @kafka_options
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(get_args(Kind)), help="Only these. [all]")
 @click.option("--from-beginning", is_flag=True, help="Also what is there already.")

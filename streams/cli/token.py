@@ -53,6 +53,8 @@ def new(scopes: tuple[str, ...], tenants: tuple[str, ...], name: str | None) -> 
 
     The lines go to standard output, the token to standard error: `tagstream token new >> tokens.toml` adds
     the one and shows the other. Only the token's hash is in the lines.
+
+    Exit codes: 0, 2 when the file could not hold what is said.
     """
     fresh = new_token()
     name = None if name is None else _checked(NAME, "--name", name)

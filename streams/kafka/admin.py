@@ -70,7 +70,7 @@ async def ensure_topics(connection: KafkaConnection, settings: TopicSettings) ->
     async with open_admin(connection) as admin:
         versions = await versions_of(admin)
         enforce([check_version(versions)], refusal_of_cluster)
-        look = await look_at(admin, connection, names, versions)
+        look = await look_at(admin, connection, names)
         enforce(check_cluster(look, names, settings.partitions, connection), refusal_of_cluster)
         missing = [name for name in names.configs if name not in look.topics]
         enforce(await create_topics(admin, settings, missing), refusal_of_cluster)

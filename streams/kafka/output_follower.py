@@ -47,7 +47,28 @@ class OutputRecord:
         return orjson.dumps({"kind": self.kind, "key": self.key, "fault": fault, "original": text})
 
 
-class OutputFollower:
+class _Follower:
+    """A consumer of topics from their end, or from their beginning. Use as an async context manager."""
+
+    def __init__(self, connection: KafkaConnection, topics: Iterable[str], *, from_beginning: bool) -> None:
+        self._topics = list(topics)
+        self._begin = read_from_beginning if from_beginning else read_from_end
+        self._consumer: AIOKafkaConsumer = open_consumer(connection)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._consumer.start()
+            await self._begin(self._consumer, self._topics)
+        except BaseException:
+            await close_consumer(self._consumer)
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await close_consumer(self._consumer)
+
+
+class OutputFollower(_Follower):
     """Reads output topics from now on, or from their beginning. Use as an async context manager."""
 
     def __init__(
@@ -60,21 +81,7 @@ class OutputFollower:
     ) -> None:
         topics = (names.categorizations, names.tag_updates, names.dead_letters)
         self._kinds = {topic: kind for kind, topic in zip(KINDS, topics, strict=True) if kind in kinds}
-        self._from_beginning = from_beginning
-        self._consumer: AIOKafkaConsumer = open_consumer(connection)
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self._consumer.start()
-            begin = read_from_beginning if self._from_beginning else read_from_end
-            await begin(self._consumer, self._kinds)
-        except BaseException:
-            await close_consumer(self._consumer)
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await close_consumer(self._consumer)
+        super().__init__(connection, self._kinds, from_beginning=from_beginning)
 
     async def records(self) -> AsyncIterator[OutputRecord]:
         """The records as they come, for ever."""
@@ -133,28 +140,15 @@ def _output_record(kind: Kind, key: bytes | None, value: bytes | None, headers: 
     return OutputRecord(kind, name, orjson.loads(value or b"null"), headers, None)
 
 
-class CommittedOffsets:
+class CommittedOffsets(_Follower):
     """Follows the row `@offset` of each partition, which every transaction writes beside its outcomes.
 
     The group's offsets would say the same, but only every few seconds. Use as an async context manager.
     """
 
     def __init__(self, connection: KafkaConnection, names: TopicNames) -> None:
-        self._topic = names.changelog("meta")
-        self._consumer = open_consumer(connection)
+        super().__init__(connection, [names.changelog("meta")], from_beginning=False)
         self._offsets: dict[int, int] = {}
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self._consumer.start()
-            await read_from_end(self._consumer, [self._topic])
-        except BaseException:
-            await close_consumer(self._consumer)
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await close_consumer(self._consumer)
 
     async def now(self) -> Mapping[int, int]:
         """For each partition the first offset that is not committed, where one was since the entry.

@@ -5,13 +5,14 @@ read is committed; how far behind it is, `as_of` says.
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 
 from schemas.answers.trends import PartitionState as Freshness
 from schemas.times import utc_datetime
@@ -28,6 +29,7 @@ _FRESHNESS_INTERVAL = 1.0  # seconds between two looks at the ends of the logs
 _TELL_INTERVAL = 0.1  # seconds between two looks for states that were loaded
 _FOREIGN = "partition %d: its snapshot is of other topics, reading the changelogs instead"
 _STALLED_AFTER = 5.0  # seconds without progress, while uploads wait
+_POSITION_INTERVAL = 0.005  # seconds between two looks at how far following is
 
 
 class Replica:
@@ -69,6 +71,7 @@ class Replica:
         self._changed = asyncio.Event()
         self._ends: dict[int, int] = {}
         self._progress: dict[int, tuple[int, float]] = {}
+        self._following: AIOKafkaConsumer | None = None
 
     def take(self, partition: int) -> PartitionState:
         """Stop following a partition and return its state: from now on the caller feeds it."""
@@ -94,6 +97,7 @@ class Replica:
         while True:
             try:
                 async with consuming(self._connection) as consumer, asyncio.TaskGroup() as tasks:
+                    self._following = consumer
                     tasks.create_task(self._follow(consumer))
                     tasks.create_task(self._watch(consumer))
             except* KafkaError as errors:
@@ -119,6 +123,33 @@ class Replica:
             for fresh in self.as_of()
             if not fresh.ready or (fresh.lag and now - self._progress[fresh.partition][1] > _STALLED_AFTER)
         ]
+
+    async def catch_up(self, table: str) -> None:
+        """Return once all rows of a table that were committed before the call are here, and the indexes told.
+
+        Whoever calls bounds the time: without Kafka it does not return.
+        """
+        while True:
+            with contextlib.suppress(KafkaError):
+                if self._following is not None and self._all_indexed:
+                    await self._reach(self._following, await self._ends_of(self._following, table))
+                    return
+            await asyncio.sleep(_POSITION_INTERVAL)
+
+    async def _ends_of(self, consumer: AIOKafkaConsumer, table: str) -> Mapping[TopicPartition, int]:
+        topic = self._names.changelog(table)
+        ends: Mapping[TopicPartition, int] = await consumer.end_offsets(
+            [TopicPartition(topic, partition) for partition in self.states if partition not in self._taken]
+        )
+        return ends
+
+    async def _reach(self, consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> None:
+        """Wait until following is past some offsets; not where somebody else feeds the state meanwhile."""
+        for place, end in ends.items():
+            while place.partition not in self._taken and await consumer.position(place) < end:
+                if consumer is not self._following:
+                    raise IllegalStateError("following has begun anew")
+                await asyncio.sleep(_POSITION_INTERVAL)
 
     @property
     def _all_indexed(self) -> bool:

@@ -161,7 +161,7 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
             Kind.HISTOGRAM,
             "seconds",
             "From an upload's event time to the commit of its result. Exemplars name the trace of an upload "
-            "whose record has a `traceparent`.",
+            "whose `traceparent` says that it is recorded.",
             "Look which stage is slow; old events that are published late are slow here by nature.",
             buckets=_SLOW,
         ),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from streams.fold.changes import Changes, CountRowCache
 from streams.fold.outcomes import Deferred, Done, Outcome, Output, Parked, Rejected, Tagged
 from streams.fold.retention import Expired, expired_rows
+from streams.units.meter import outcome_name
 from streams.units.micro_batch import MicroBatch
 from streams.units.order import Entry
 from streams.units.retrying import Retrier
@@ -146,7 +147,7 @@ class Committer:
         for entry, outcome in leaving:
             if not isinstance(outcome, Parked):
                 fault = outcome.fault.reason if isinstance(outcome, Deferred | Rejected) else None
-                entry.turn.span.end(type(outcome).__name__.lower(), fault)
+                entry.turn.span.end(outcome_name(outcome), fault)
         letters = self._work.rules.names.dead_letters
         self._work.letters.note(output.headers for output in outputs if output.topic == letters)
 

@@ -20,7 +20,6 @@ from streams.fold.outcomes import (
 )
 from streams.telemetry.metrics import reason_label
 from streams.telemetry.recorder import Recorder
-from streams.telemetry.traces import trace_id_of
 from streams.units.faults import CommitTimeoutError, may_be_fenced
 
 _NAMES: dict[type[Outcome], str] = {
@@ -79,13 +78,13 @@ class UnitMeter:
         self._uploads.add(taken)
         if outcomes:
             self._events.observe(len(outcomes))
-        for kind, number in Counter(_name_of(done.outcome) for done in outcomes).items():
+        for kind, number in Counter(outcome_name(done.outcome) for done in outcomes).items():
             self._outcomes.add(number, kind)
         self._count_outputs(outputs)
         now = steady_time()
         for done in outcomes:
             if isinstance(done.outcome, Tagged):
-                self._note_tagged(done.outcome, now, trace_id_of(done.record.headers))
+                self._note_tagged(done.outcome, now, done.record.trace_context.recorded_trace_id)
 
     def _count_outputs(self, outputs: Sequence[Output]) -> None:
         names = self._names
@@ -112,7 +111,8 @@ class UnitMeter:
             self._infer.observe(timings.inference / 1000, trace)
 
 
-def _name_of(outcome: Outcome) -> str:
+def outcome_name(outcome: Outcome) -> str:
+    """What metrics and spans call an outcome."""
     is_retag = isinstance(outcome, Tagged) and outcome.basis is not None
     return "retagged" if is_retag else _NAMES[type(outcome)]
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from schemas.uploads import Record
-from streams.fold.changes import Changes, PartitionRows
+from streams.fold.changes import PartitionRows
 from streams.fold.fold import FoldRules
 from streams.fold.outcomes import Outcome
 from streams.state.partition import PartitionState
 from streams.telemetry.tracing import NO_TRACING, Tracing
 from streams.units.letter_log import DeadLetterLog
 from streams.units.meter import UnitMeter
-from streams.units.micro_batch import MicroBatch
+from streams.units.micro_batch import CommitsChanges, MicroBatch
 from streams.units.order import Turn
 
 WaitForPredecessors = Callable[[], Awaitable[object]]
@@ -33,7 +33,7 @@ class RecordLog(Protocol):
         """Every record from `offset` on, in order."""
 
 
-class StateStore(Protocol):
+class StateStore(CommitsChanges, Protocol):
     """Where a unit's state is kept: see `streams.units.ledger.Ledger`."""
 
     state: PartitionState
@@ -47,9 +47,6 @@ class StateStore(Protocol):
 
     async def close(self) -> None:
         """Let go."""
-
-    async def commit(self, changes: Changes, next_offset: int) -> None:
-        """Make the changes true, all or none."""
 
 
 class FindsOutcomes(Protocol):

@@ -87,7 +87,8 @@ def _openapi_config() -> OpenAPIConfig:
 
 
 def _document_of(app: Litestar, routes: Iterable[Route]) -> HTTPRouteHandler:
-    """Serves the document; it is made when somebody asks for it, and not at every start."""
+    """Serves the document; it is made once, when somebody asks for it, and not at every start."""
+    making = asyncio.Lock()
 
     @functools.cache
     def document() -> bytes:
@@ -97,6 +98,7 @@ def _document_of(app: Litestar, routes: Iterable[Route]) -> HTTPRouteHandler:
 
     @get("/openapi.json", include_in_schema=False)
     async def openapi() -> Json:
-        return Json(await asyncio.to_thread(document))
+        async with making:
+            return Json(await asyncio.to_thread(document))
 
     return openapi

@@ -151,6 +151,17 @@ def test_other_files_are_left_out_and_counted(new: New) -> None:
     assert sources.left_out_text() == "4 other files (.heic 2, Makefile 1, .txt 1)"
 
 
+def test_links_are_told(new: New) -> None:
+    """One to a photo is a photo; those to folders are not followed, and not passed over in silence."""
+    folder = new("a/1.jpg", "b/2.jpg")
+    (folder / "a" / "3.jpg").symlink_to(folder / "b" / "2.jpg")
+    (folder / "a" / "more").symlink_to(folder / "b")
+    (folder / "a" / "4.jpg").symlink_to(folder / "gone.jpg")
+    sources = Sources([str(folder / "a")])
+    assert [photo.public_id for photo in sources.photos] == ["1", "3"]
+    assert sources.left_out_text() == "2 other files (link to nothing 1, link to a folder 1)"
+
+
 def test_a_folder_of_other_files_is_refused(new: New) -> None:
     """The message says what counts as a photo, and what was found instead."""
     said = refusal(new("b.heic"))
@@ -185,3 +196,7 @@ def test_a_file_that_may_not_be_read(new: New) -> None:
     folder = new("a.jpg", "b.jpg")
     (folder / "b.jpg").chmod(0)
     assert f"'{folder}/b.jpg' may not be read: change its permissions" in refusal(folder)
+    (folder / "b.jpg").unlink()
+    (folder / "inner").mkdir(mode=0)
+    assert f"'{folder}/inner' cannot be read (Permission denied): change its perm" in refusal(folder)
+    (folder / "inner").rmdir()

@@ -18,7 +18,6 @@ from streams.telemetry.exposition import PATIENCE, Exposition, Reading
 from streams.telemetry.loop_lag import INTERVAL, watch_loop
 from streams.telemetry.recorder import Recorder
 from streams.telemetry.server import MetricsServer
-from streams.telemetry.traces import trace_id_of
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
@@ -71,22 +70,6 @@ async def test_exemplars_are_there_where_a_trace_is(traced: bool) -> None:  # no
         assert (exemplars["0.5"].labels, exemplars["0.5"].value) == ({"trace_id": TRACE}, 0.3)
     else:
         assert exemplars == {}
-
-
-@pytest.mark.parametrize(
-    ("headers", "expected"),
-    [
-        ([("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01".encode())], TRACE),
-        ([("ce_traceparent", f"00-{TRACE}-00f067aa0ba902b7-00".encode())], TRACE),
-        ([("traceparent", b"00-" + b"0" * 32 + b"-00f067aa0ba902b7-01")], None),
-        ([("traceparent", b"koala"), ("traceparent", None)], None),
-        ([("other", f"00-{TRACE}-00f067aa0ba902b7-01".encode())], None),
-        ([], None),
-    ],
-)
-def test_the_trace_of_a_record(headers: list[tuple[str, bytes | None]], expected: str | None) -> None:
-    """It is what the W3C's header names; anything else is no trace."""
-    assert trace_id_of(headers) == expected
 
 
 async def test_readings_are_made_in_the_event_loop() -> None:

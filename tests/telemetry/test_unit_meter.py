@@ -129,13 +129,22 @@ def test_ends_of_transactions(error: Exception, expected: str) -> None:
     assert {end: number for (end,), number in ends.items() if number} == {expected: 1}
 
 
-async def test_the_trace_of_a_record_is_its_exemplar() -> None:
-    """Latency and stages of a traced upload lead to its trace."""
-    headers = (("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01".encode()),)
+@pytest.mark.parametrize(
+    ("parent", "expected"),
+    [
+        (f"00-{TRACE}-00f067aa0ba902b7-01", [TRACE]),
+        (f"00-{TRACE}-00f067aa0ba902b7-00", []),
+        ("koala", []),
+        (None, []),
+    ],
+)
+async def test_the_trace_of_a_record_is_its_exemplar(parent: str | None, expected: list[str]) -> None:
+    """Latency and stages of an upload whose trace is recorded lead to that; nothing else makes one up."""
+    headers = () if parent is None else (("traceparent", parent.encode()),)
     event = tagged(upload(at=now()), koala=0.9)
     recorder = await committed(Done(record(0, headers=headers), event))
     for histogram in (
         recorder.histogram("tagstream_e2e_latency_seconds").of(),
         recorder.histogram("tagstream_stage_duration_seconds").of("fetch"),
     ):
-        assert [exemplar.trace_id for exemplar in histogram.exemplars.values()] == [TRACE]
+        assert [exemplar.trace_id for exemplar in histogram.exemplars.values()] == expected

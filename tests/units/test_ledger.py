@@ -332,3 +332,20 @@ async def test_topics_with_unequal_partitions_are_refused(kafka: str, unique: st
     settings = Settings(app_id=unique, topic_prefix=f"{unique}.")
     with pytest.raises(TopicsError, match=r"image.uploads=3.*choose another app_id"):
         await ensure_topics(KafkaConnection(kafka), settings)
+
+
+async def test_whoever_catches_up_has_what_was_committed_before(kafka: str, names: TopicNames) -> None:
+    """A follower that is asked to catch up returns with every row that any owner had committed by then."""
+    owner = await opened(kafka, names)
+    replica = Replica(KafkaConnection(kafka), names, 2, follows=True)
+    following = asyncio.create_task(replica.run())
+    try:
+        for number in range(5):
+            await write(owner, f"image-{number}", number)
+            async with asyncio.timeout(20):
+                await replica.catch_up("images")
+            assert f"image-{number}" in replica.states[0].rows["images"]
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await owner.close()

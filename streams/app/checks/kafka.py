@@ -43,7 +43,7 @@ async def _checks(
     version = check_version(versions)
     if version.status == "fail":
         return [version]
-    look = await look_at(admin, connection, names, versions)
+    look = await look_at(admin, connection, names)
     findings = [version, *check_cluster(look, names, settings.partitions, connection)]
     if worst(findings) != "fail":
         missing = [name for name in names.configs if name not in look.topics]

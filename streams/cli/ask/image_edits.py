@@ -27,7 +27,7 @@ def _me() -> str:
         return ""
 
 
-@click.command("edit")
+@click.command("edit", short_help="Add tags to an image, or take them away, for good.")
 @click.argument("public_id")
 @kafka_options
 @click.option("--add", "added", multiple=True, metavar="TAG", help="A tag that belongs on the image.")

@@ -24,7 +24,7 @@ def images() -> None:
 images.add_command(edit)
 
 
-@images.command("list")
+@images.command("list", short_help="List images that match.")
 @asks(ImagesQuestion, joined=("all", "any", "none"))
 def list_(asking: Asking) -> None:
     """List images that match: with every --tag and --all, one of --any, and not one of --none.

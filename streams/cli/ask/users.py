@@ -8,7 +8,12 @@ from streams.cli.ask.user_views import feed_view, interests_view, similar_view
 from streams.web.api.users import FeedQuestion, InterestsQuestion, SimilarQuestion
 
 
-@click.group(cls=DefaultGroup, default="interests", takes_words=True)
+@click.group(
+    cls=DefaultGroup,
+    default="interests",
+    takes_words=True,
+    short_help="Show what users are interested in, and who is alike.",
+)
 def users() -> None:
     """Show what a user is interested in, and who and what goes with that.
 

@@ -27,7 +27,7 @@ T = TypeVar("T")
 PartitionOffset = tuple[int, int]
 
 
-@click.group("dead-letters")
+@click.group("dead-letters", short_help="List, explain and replay what could not be handled.")
 def dead_letters() -> None:
     """List, explain and replay the events that could not be handled.
 
@@ -35,7 +35,7 @@ def dead_letters() -> None:
     """
 
 
-@dead_letters.command("list")
+@dead_letters.command("list", short_help="Show dead letters, and how many of each reason there are.")
 @kafka_options
 @filters
 @click.option("--json", "as_lines", is_flag=True, help="One line of JSON per letter, and no summary.")
@@ -77,7 +77,7 @@ def list_letters(  # noqa: PLR0917 - click passes each option by name
         _summarize(out, chosen)
 
 
-@dead_letters.command()
+@dead_letters.command(short_help="Show a dead letter, what was wrong with it, and the cure.")
 @click.argument("place", type=LetterPlace(), metavar="PARTITION/OFFSET")
 @kafka_options
 @click.option("--json", "as_lines", is_flag=True, help="As one line of JSON.")
@@ -107,7 +107,7 @@ def explain(
     out.print("\nTo publish it again: tagstream dead-letters replay {}/{}".format(*place))
 
 
-@dead_letters.command()
+@dead_letters.command(short_help="Publish the events of dead letters again, as they were.")
 @click.argument("places", type=LetterPlace(), nargs=-1, metavar="[PARTITION/OFFSET]…")
 @kafka_options
 @filters

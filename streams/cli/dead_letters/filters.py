@@ -10,7 +10,7 @@ import click
 
 from schemas.origins import TopicPartitionOffset
 
-STAGES = ("parse", "fetch", "decode", "infer")
+STAGES = ("parse", "fetch", "decode")
 _AGO = re.compile(r"([0-9]{1,6})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 

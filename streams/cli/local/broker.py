@@ -26,7 +26,7 @@ class _StopRequested(BaseException):
     """SIGINT or SIGTERM; no `Exception`, so that nothing on the way takes it for a fault."""
 
 
-@click.command()
+@click.command(short_help="Run Apache Kafka on this machine, to try things.")
 @click.option(
     "--port",
     type=PORT,

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
@@ -39,7 +38,7 @@ _ANSWER_DEADLINE = 60.0
 _SHOWN = ("topic_prefix", "data_dir", "web_port")
 
 
-@click.command()
+@click.command(short_help="Try all of it on this machine, with sample photos.")
 @click.option(
     "--broker", help="Bootstrap servers. [KAFKA_BOOTSTRAP_SERVERS; default: an embedded broker of its own]"
 )
@@ -71,7 +70,9 @@ def run(
     Exit codes: 0 when the photos were tagged, 1 when one was not, 78 when something must be changed first.
     """
     out = console()
-    signal.signal(signal.SIGTERM, _interrupt)  # until asyncio has a say: stop the children, too
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # until asyncio has a say: stop the children, too
     try:
         settings = Settings.from_mapping(os.environ, **flags)
         _check(settings)
@@ -88,10 +89,6 @@ def run(
     except (ValueError, OSError, KafkaError, RuntimeError) as error:
         give_up("run", error)
     sys.exit(code)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _check(settings: Settings) -> None:

@@ -42,7 +42,7 @@ def _mode(rules_only: bool, every: bool) -> Mode:  # noqa: FBT001 - flags
     return "image" if every else "model"
 
 
-@click.command()
+@click.command(short_help="Tag known images anew, by other rules or another model.")
 @kafka_options
 @click.option("--rules-only", is_flag=True, help="Apply the rules to what taggers said before.")
 @click.option("--every", is_flag=True, help="Also the images that the present models have tagged.")

@@ -23,7 +23,7 @@ from streams.cli.trials.calibration import CPU, Plan, Trial, best, measure, plan
 _PHOTOS = Path(__file__).parents[2] / "photos"
 
 
-@click.command("bench-model")
+@click.command("bench-model", short_help="Find threads and batches that suit this machine.")
 @click.option(
     "--model",
     type=click.Path(path_type=Path),
@@ -38,7 +38,11 @@ _PHOTOS = Path(__file__).parents[2] / "photos"
 )
 @click.option("--providers", default=CPU, show_default=True, help="Execution providers to try, with commas.")
 @click.option(
-    "--seconds", type=click.FloatRange(0.1, 60), default=2.0, show_default=True, help="Time for each trial."
+    "--seconds",
+    type=click.FloatRange(0.1, 60),
+    default=2.0,
+    show_default=True,
+    help="Seconds for each trial.",
 )
 @click.option(
     "--write", "profile", type=click.Path(path_type=Path), help="Write the best as a profile there."
@@ -50,6 +54,8 @@ def bench_model(
     """Measure which threads, batches and provider suit this machine, with the worker's own threads.
 
     `tagstream worker --profile FILE` reads what --write writes; so does env_file of Docker Compose.
+
+    Exit codes: 0, 78 when the model, the photos, a provider or the profile's path must be changed first.
     """
     try:
         files = _read(photos)

@@ -29,7 +29,7 @@ Pool = TaggerPool | StubTagger
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.group()
+@click.group(short_help="Check a rules file, and see on photos what it does.")
 def rules() -> None:
     """Check a rules file for tags, and see on photos what each rule does.
 
@@ -37,7 +37,7 @@ def rules() -> None:
     """
 
 
-@rules.command()
+@rules.command(short_help="Say whether a worker would take a rules file.")
 @click.argument("file", type=_FILE)
 @click.option("--strict", is_flag=True, help="End with 1 where a name is known to no tagger.")
 def validate(file: Path, *, strict: bool) -> None:

@@ -64,7 +64,6 @@ class Look:
     """What a cluster has answered.
 
     Attributes:
-        versions: The newest version of each request that the broker knows, by the request's number.
         topics: Those of ours that are there.
         configs: The configuration of each of them, or why it is not told.
         filled: State topics that hold records; asked only where topics are missing.
@@ -73,7 +72,6 @@ class Look:
         ahead: Seconds that our clock is ahead of the controller's, and the most by which that may be wrong.
     """
 
-    versions: Mapping[int, int]
     topics: Mapping[str, TopicLook] = field(default_factory=dict)
     configs: Mapping[str, Mapping[str, str] | KafkaError] = field(default_factory=dict)
     filled: frozenset[str] = frozenset()
@@ -97,9 +95,7 @@ async def versions_of(admin: AIOKafkaAdminClient) -> dict[int, int]:
     return {key: newest for key, _, newest in answer.api_versions}
 
 
-async def look_at(
-    admin: AIOKafkaAdminClient, connection: KafkaConnection, names: TopicNames, versions: Mapping[int, int]
-) -> Look:
+async def look_at(admin: AIOKafkaAdminClient, connection: KafkaConnection, names: TopicNames) -> Look:
     """Ask a cluster all that the checks want to know.
 
     Raises:
@@ -115,7 +111,6 @@ async def look_at(
         _answer_or_error(lambda: _ahead(admin)),
     )
     return Look(
-        versions=versions,
         topics=topics,
         configs=configs,
         filled=filled,
