@@ -68,7 +68,8 @@ class Committer:
         """Commit whatever there is, and let the lanes follow."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _TELL_EVERY)
+                async with asyncio.timeout(_TELL_EVERY):
+                    await self._wake.wait()
             await self.commit()
 
     async def commit(self) -> None:

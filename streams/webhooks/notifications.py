@@ -12,12 +12,13 @@ An upload's tags are in its `upload`, so they are no `resource_tags_changed`. Th
 are ours: nothing says how Cloudinary's look.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 import msgspec
 
+from schemas.assets import Asset
 from schemas.cloudevents import Headers, open_envelope
 from schemas.dead_letters import read_fault
 from schemas.errors import BadEventError
@@ -28,7 +29,36 @@ from schemas.uploads import Record, UploadData, UploadType
 MAX_URL = 2048  # characters of a receiver's address
 
 Body = dict[str, Any]
-Describe = Callable[[Mapping[str, Any]], Body]
+
+
+class Told(msgspec.Struct, kw_only=True):
+    """What of a record decides whom it is told, and about what.
+
+    Attributes:
+        whole: The record as it is, for those who need more.
+    """
+
+    cause: "_Cause"
+    public_id: str = ""
+    tenant: str | None = None
+    notification_url: str | None = None
+    asset: Asset | None = None
+    resources: "list[_Changed]" = []
+    whole: Body = {}
+
+
+class _Cause(msgspec.Struct):
+    type: str
+
+
+class _Changed(msgspec.Struct):
+    public_id: str
+    added: list[str] = []
+    removed: list[str] = []
+    updated: list[str] = []
+
+
+Describe = Callable[[Told], Body]
 
 
 class Source(StrEnum):
@@ -70,52 +100,49 @@ def notification_of(source: Source, record: Record, describe: Describe | None = 
     if source is Source.DEAD_LETTER:
         return _failed(record)
     try:
-        value = msgspec.json.decode(record.value or b"null")
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    if not isinstance(value, dict) or not isinstance(value.get("cause"), dict):
+        told = msgspec.json.decode(record.value or b"null", type=Told)
+        told.whole = msgspec.json.decode(record.value or b"null")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None  # no record of ours
-    cause = value["cause"].get("type")
     if source is Source.CATEGORIZATION:
-        return _categorized(value, cause, record, describe or described)
-    return _tags_changed(value, cause, record)
+        return _categorized(told, record, describe or described)
+    return _tags_changed(told, record) if told.resources else None
 
 
-def described(value: Mapping[str, Any]) -> Body:
+def described(told: Told) -> Body:
     """An image in the words of its categorization, with the names of an upload's answer."""
-    names = ("public_id", "version", "width", "height", "format", "bytes", "etag", "tags", "url", "info")
-    told = {name: value[name] for name in names if value.get(name) is not None}
-    return told | {"resource_type": "image", "type": "upload", "created_at": value.get("uploaded_at")}
+    names = ("version", "width", "height", "format", "bytes", "etag", "tags", "url", "info")
+    found = {name: told.whole[name] for name in names if told.whole.get(name) is not None}
+    return _named(told) | found | {"created_at": told.whole.get("uploaded_at")}
 
 
-def _categorized(value: Body, cause: str, record: Record, describe: Describe) -> Notification | None:
-    asset = value.get("asset") or {}
-    if cause == UploadType.UPLOADED and asset.get("renamed_from"):
-        to = _named(value)
-        renamed = {"from_public_id": asset["renamed_from"], "to_public_id": to["public_id"]}
-        return _notification("rename", value, record, renamed | to)
+def _categorized(told: Told, record: Record, describe: Describe) -> Notification | None:
+    cause = told.cause.type
+    if cause == UploadType.UPLOADED and told.asset and told.asset.renamed_from:
+        named = _named(told)
+        names = {"from_public_id": told.asset.renamed_from, "to_public_id": named["public_id"]}
+        return _notification("rename", told, record, names | named)
     if cause == UploadType.UPLOADED:
-        return _notification("upload", value, record, describe(value))
-    if cause == UploadType.UPDATED and value.get("notification_url"):
-        told = {"info_kind": "categorization", "info_status": "complete"}
-        return _notification("info", value, record, told | describe(value))
+        return _notification("upload", told, record, describe(told))
+    if cause == UploadType.UPDATED and told.notification_url:
+        info = {"info_kind": "categorization", "info_status": "complete"}
+        return _notification("info", told, record, info | describe(told))
     return None
 
 
-def _tags_changed(value: Body, cause: str, record: Record) -> Notification | None:
-    if cause == UploadType.UPLOADED or not value.get("resources"):
-        return None
-    asset = value.get("asset") or {}
-    changed = value["resources"][0]
-    named = _named(value | {"public_id": changed["public_id"]})
-    if cause == UploadType.DELETED:
-        if asset.get("renamed_to"):
+def _tags_changed(told: Told, record: Record) -> Notification | None:
+    changed = told.resources[0]
+    told.public_id = changed.public_id
+    if told.cause.type == UploadType.DELETED:
+        if told.asset and told.asset.renamed_to:
             return None
-        version = {"version": asset["version"]} if asset.get("version") else {}
-        return _notification("delete", value | named, record, {"resources": [named | version]})
-    told = {name: changed.get(name, []) for name in ("added", "removed", "updated")}
-    body = {"source": "api", "resources": [named | told]}
-    return _notification("resource_tags_changed", value | named, record, body)
+        version = {"version": told.asset.version} if told.asset else {}
+        return _notification("delete", told, record, {"resources": [_named(told) | version]})
+    if told.cause.type == UploadType.UPLOADED:
+        return None
+    tags = {"added": changed.added, "removed": changed.removed, "updated": changed.updated}
+    body = {"source": "api", "resources": [_named(told) | tags]}
+    return _notification("resource_tags_changed", told, record, body)
 
 
 def _failed(record: Record) -> Notification | None:
@@ -124,15 +151,15 @@ def _failed(record: Record) -> Notification | None:
     if data is None or not data.notification_url:
         return None
     fault = read_fault(record.headers)
-    name = data.public_id or (record.key or b"").decode(errors="replace")[:MAX_NAME]
-    value = {
-        "public_id": name,
-        "tenant": data.tenant,
-        "notification_url": data.notification_url,
-        "asset": _encodable(getattr(data, "asset", None)),
-    }
+    told = Told(
+        cause=_Cause(""),
+        public_id=data.public_id or (record.key or b"").decode(errors="replace")[:MAX_NAME],
+        tenant=data.tenant,
+        notification_url=data.notification_url,
+        asset=getattr(data, "asset", None),
+    )
     error = {"error": {"message": fault.message, "reason": fault.reason}}
-    return _notification("error", value, record, _named(value) | error)
+    return _notification("error", told, record, _named(told) | error)
 
 
 def _event(record: Record) -> UploadData | None:
@@ -143,47 +170,42 @@ def _event(record: Record) -> UploadData | None:
         return None
 
 
-def _encodable(asset: object) -> Body:
-    found: Body = {} if asset is None else msgspec.to_builtins(asset)
-    return found
-
-
-def _named(value: Mapping[str, Any]) -> Body:
-    asset = value.get("asset") or {}
-    named = {"asset_id": asset["asset_id"]} if asset.get("asset_id") else {}
-    return named | {
-        "public_id": asset.get("public_id") or value["public_id"],
-        "resource_type": asset.get("resource_type", "image"),
-        "type": asset.get("type", "upload"),
+def _named(told: Told) -> Body:
+    asset = told.asset
+    if asset is None:
+        return {"public_id": told.public_id, "resource_type": "image", "type": "upload"}
+    return {
+        "asset_id": asset.asset_id,
+        "public_id": asset.public_id or told.public_id,
+        "resource_type": asset.resource_type,
+        "type": asset.type,
     }
 
 
-def _notification(kind: str, value: Mapping[str, Any], record: Record, told: Body) -> Notification:
-    asset = value.get("asset") or {}
+def _notification(kind: str, told: Told, record: Record, body: Body) -> Notification:
+    asset = told.asset
     happened = utc_datetime(record.timestamp).isoformat(timespec="seconds")
-    context = {"triggered_at": happened, "triggered_by": {"source": "api", "id": asset.get("api_key", "")}}
-    body = {
-        "notification_type": kind,
-        "timestamp": happened,
-        "request_id": _id_of(record.headers) or f"{record.topic}/{record.partition}/{record.offset}",
-        **told,
-        "notification_context": context,
-    }
+    by = {"source": "api", "id": (asset and asset.api_key) or ""}
     return Notification(
         kind=kind,
-        cloud=str(value.get("tenant") or ""),
-        asset=str(asset.get("asset_id") or value["public_id"]),
-        body=body,
-        url=value.get("notification_url") or None,
-        api_key=asset.get("api_key"),
+        cloud=told.tenant or "",
+        asset=asset.asset_id if asset else told.public_id,
+        body={
+            "notification_type": kind,
+            "timestamp": happened,
+            "request_id": _id_of(record.headers) or f"{record.topic}/{record.partition}/{record.offset}",
+            **body,
+            "notification_context": {"triggered_at": happened, "triggered_by": by},
+        },
+        url=told.notification_url or None,
+        api_key=asset.api_key if asset else None,
     )
 
 
 def _id_of(headers: Headers) -> str:
     """The id of the record as an event: the same however often it is told."""
-    return next(
-        ((content or b"").decode(errors="replace") for name, content in headers if name == "ce_id"), ""
-    )
+    found = (content for name, content in headers if name == "ce_id")
+    return (next(found, None) or b"").decode(errors="replace")
 
 
 def wanted_urls(notification: Notification, configured: Sequence[str]) -> list[str]:

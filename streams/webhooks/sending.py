@@ -59,7 +59,8 @@ class Sender:
     async def _sleep(self) -> None:
         due = None if self._closing else self._lanes.due_in(time.monotonic())
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), _LONGEST_SLEEP if due is None else due)
+            async with asyncio.timeout(_LONGEST_SLEEP if due is None else due):
+                await self._wake.wait()
         self._wake.clear()
 
     async def _send(self, turn: Turn) -> None:
