@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from support.webhook_receiver import Receiver, receiving
-from webhooks.conftest import KEY, Deployment
+from support.webhooks.deployment import KEY, Deployment
+from support.webhooks.receiver import Receiver, receiving
 
 from streams.webhooks.signing import signed_headers
 
@@ -102,7 +102,7 @@ async def test_a_stop_between_repeats_nothing_and_loses_nothing(deployment: Depl
 
 
 async def test_two_processes_share_the_partitions(deployment: Deployment) -> None:
-    """Each partition has one owner, also while a second process comes and goes: each asset keeps its order."""
+    """Each partition has one owner, while a second process comes and goes too: assets keep their order."""
     receiver = Receiver()
     async with receiving(receiver):
         deployment.told.by_cloud["demo"] = [receiver.url]
