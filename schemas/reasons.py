@@ -52,6 +52,10 @@ REASONS: dict[str, Reason] = {
         "The URL leads to a private address or an unusual port.",
         "Where that source is meant: add it to TAGSTREAM_ALLOW_SOURCES, restart the workers, and replay.",
     ),
+    "object_missing": Reason(
+        "The object that the event names is not in the object store, or no longer.",
+        "See that gateways and workers have the same TAGSTREAM_OBJECT_STORE, and upload the image again.",
+    ),
     "unreadable_file": Reason(
         "There is no such file in the folder that TAGSTREAM_SOURCE_ROOTS names, or it is no regular file, "
         "or a link leads to it, or the worker's user may not read it.",

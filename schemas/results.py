@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from schemas.assets import Asset, ResourceType
+
 CATEGORIZED = "tagstream.image.categorized"
 TAGS_CHANGED = "tagstream.image.tags-changed"
 
@@ -122,6 +124,9 @@ class Categorization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     ] = None
     notification_url: Annotated[str | None, msgspec.Meta(description="The upload's.")] = None
     context: Annotated[dict[str, Any] | None, msgspec.Meta(description="The upload's.")] = None
+    asset: Annotated[
+        Asset | None, msgspec.Meta(description="What is known of the image's bytes, where it was told.")
+    ] = None
 
 
 class ChangedResource(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,12 +136,15 @@ class ChangedResource(msgspec.Struct, frozen=True, kw_only=True):
     added: Annotated[list[str], msgspec.Meta(description="Tags that came.")]
     removed: Annotated[list[str], msgspec.Meta(description="Tags that went.")]
     updated: Annotated[list[str], msgspec.Meta(description="Always empty; Cloudinary's consumers expect it.")]
-    resource_type: Literal["image"] = "image"
-    type: Literal["upload"] = "upload"
+    resource_type: Annotated[ResourceType, msgspec.Meta(description="That of its asset.")] = "image"
+    type: Annotated[str, msgspec.Meta(description="That of its asset.")] = "upload"
 
 
 class TagUpdate(msgspec.Struct, frozen=True, kw_only=True):
-    """The tags assigned to an image: what came, what went, and what it has now."""
+    """The tags assigned to an image: what came, what went, and what it has now.
+
+    Of an asset that no add-on is asked for, and of its deletion, it tells also where no tag has changed.
+    """
 
     resources: Annotated[list[ChangedResource], msgspec.Meta(description="One image.")]
     tags: Annotated[list[str], msgspec.Meta(description="What the image is tagged with now.")]
@@ -145,6 +153,17 @@ class TagUpdate(msgspec.Struct, frozen=True, kw_only=True):
         str | msgspec.UnsetType, msgspec.Meta(description="Of the image; absent where it has none.")
     ] = msgspec.UNSET
     notification_type: Literal["resource_tags_changed"] = "resource_tags_changed"
+    categorized: Annotated[
+        Literal[False] | msgspec.UnsetType,
+        msgspec.Meta(description="false: the event asked for no add-on, so no categorization tells of it."),
+    ] = msgspec.UNSET
+    asset: Annotated[
+        Asset | msgspec.UnsetType,
+        msgspec.Meta(description="What is known of the bytes, where it was told; of a deletion: what was."),
+    ] = msgspec.UNSET
+    notification_url: Annotated[str | msgspec.UnsetType, msgspec.Meta(description="The event's.")] = (
+        msgspec.UNSET
+    )
 
 
 def result_id(kind: str, source: str, event_id: str, add_ons: Iterable[str], model: str) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from schemas.assets import MAX_ASSET_BYTES, Asset
 from schemas.cloudevents import Envelope, Headers, open_envelope
 from schemas.errors import BadEventError
 from schemas.names import MAX_NAME, Name, check_visible
@@ -97,7 +98,8 @@ class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
     categorization: Annotated[
         str | _Texts | None,
         msgspec.Meta(
-            description="Add-ons to run, as a list or separated by commas; absent: the worker's default."
+            description="Add-ons to run, as a list or separated by commas; absent: the worker's default. "
+            "An empty list: none, the image is not even fetched, and what an update finds said stays."
         ),
     ] = None
     auto_tagging: Annotated[
@@ -147,6 +149,14 @@ class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
         dict[str, Any] | None,
         msgspec.Meta(description=f"Passed on. At most {MAX_CONTEXT_DEPTH} levels deep, integers of 64 bits."),
     ] = None
+    asset: Annotated[
+        Asset | None,
+        msgspec.Meta(
+            description="What is known of the bytes behind `url`, kept with the image and passed on: at most "
+            f"{MAX_ASSET_BYTES} bytes of JSON. An image.update without it, and of the same bytes, "
+            "leaves the last one."
+        ),
+    ] = None
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,7 +166,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
         source: Who published it.
         id: With `source` the idempotency key.
         at: Event time, milliseconds since the epoch, UTC.
-        add_ons: The add-ons asked for; empty: the configured default.
+        add_ons: The add-ons asked for; empty: the configured default, unless none is asked for.
         auto_tagging: The threshold; None: assign nothing.
     """
 
@@ -168,6 +178,11 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     data: UploadData
     add_ons: tuple[str, ...]
     auto_tagging: float | None
+
+    @property
+    def asks_for_no_add_on(self) -> bool:
+        """Whether it says that nothing is to look at the image; saying nothing asks for the default."""
+        return self.data.categorization == []
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -267,11 +282,23 @@ def _check_passed_on(data: UploadData) -> None:
             check_visible("invalid_event", f"field `{field}`", name)
     if data.context is not None:
         _check_context(data.context)
+    if data.asset is not None:
+        _check_asset(data.asset)
     _check_languages(data.language)
     size = len(msgspec.json.encode(data)) - len((data.url or "").encode())
     if size > MAX_PASSED_ON_BYTES:
         message = f"{size} bytes besides the url; at most {MAX_PASSED_ON_BYTES}"
         raise BadEventError("event_too_large", message)
+
+
+def _check_asset(asset: Asset) -> None:
+    for field in ("public_id", "type", "format", "etag", "api_key", "renamed_from", "renamed_to"):
+        name = getattr(asset, field)
+        if name is not None:
+            check_visible("invalid_event", f"field `asset.{field}`", name)
+    size = len(msgspec.json.encode(asset))
+    if size > MAX_ASSET_BYTES:
+        raise BadEventError("event_too_large", f"{size} bytes in `asset`; at most {MAX_ASSET_BYTES}")
 
 
 def _check_languages(language: str | list[str] | None) -> None:

@@ -13,6 +13,7 @@ from streams.app.settings import Settings
 from streams.app.telemetry import WorkerTelemetry
 from streams.fetch.addresses import AddressPolicy
 from streams.fetch.fetcher import Fetcher, FetchLimits
+from streams.fetch.object_store import ObjectStore
 from streams.fetch.roots import SourceRoots
 from streams.fold.fold import FoldRules
 from streams.fold.retention import Retention
@@ -54,7 +55,8 @@ async def open_categorizer(
     )
     policy = AddressPolicy.parse(settings.allow_sources)
     roots = SourceRoots.parse(settings.source_roots)
-    fetcher = await stack.enter_async_context(Fetcher(policy, limits, roots))
+    objects = ObjectStore.parse(settings.object_store, settings.data_dir)
+    fetcher = await stack.enter_async_context(Fetcher(policy, limits, roots, objects))
     meter = telemetry.inferences if telemetry else None
     pool, models = await asyncio.to_thread(build_tagger, settings, meter)
     pool.start()

@@ -137,6 +137,12 @@ class Settings:
     source_roots: str = _setting(
         "", "Folders (file:///FOLDER) and buckets (s3://BUCKET=https://BASE) that events may name, by commas."
     )
+    object_store: str = _setting(
+        "",
+        "Where gateways keep bytes, the same for gateways and workers: a folder, s3://BUCKET/PREFIX, "
+        "gs://BUCKET/PREFIX or az://CONTAINER/PREFIX, with credentials from the environment. "
+        "Empty: `objects` in the data directory.",
+    )
     commit_interval: float = _setting(
         0.1, "Time between two transactions under load; a lone upload never waits.", _at_least(0)
     )

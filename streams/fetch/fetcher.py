@@ -18,6 +18,7 @@ from streams.fetch.byte_budget import ByteBudget
 from streams.fetch.circuit_breakers import CircuitBreakers
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
 from streams.fetch.files import SourceFiles
+from streams.fetch.object_store import SCHEME, ObjectStore
 from streams.fetch.responses import check_response, redirect_target, source_fault
 from streams.fetch.roots import RootedFile, SourceRoots
 from streams.fetch.slots import FetchSlots
@@ -90,12 +91,19 @@ class Fetcher:
     log whole URLs, and parse each redirect a second time.
     """
 
-    def __init__(self, policy: AddressPolicy, limits: FetchLimits, roots: SourceRoots = NO_ROOTS) -> None:
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        limits: FetchLimits,
+        roots: SourceRoots = NO_ROOTS,
+        objects: ObjectStore | None = None,
+    ) -> None:
         self.circuit_breakers = CircuitBreakers()
         self.budget = ByteBudget(limits.max_bytes_in_flight, limits.max_bytes)
         self._policy = policy
         self._limits = limits
         self._roots = roots
+        self._objects = objects
         # A read may outlive its fetch, where another machine serves the folder: let as many again begin.
         self._files = SourceFiles(2 * limits.per_host)
         self._slots = FetchSlots(limits.concurrency, lambda: not self.budget.is_short)
@@ -126,8 +134,11 @@ class Fetcher:
         """
         if url[:5].lower() == "data:":
             return await self._hold(url, "data:", functools.partial(self._read_data_url, url))
-        if url[:5].lower() == "file:":
+        scheme = url.partition(":")[0].lower()
+        if scheme == "file":
             return await self._fetch_file(self._roots.file_at(url))
+        if scheme == SCHEME and self._objects is not None:
+            return await self._fetch_object(url, self._objects)
         request = self._request(self._roots.http_url(url))
         host = host_of(request.url)
         # The host's slot comes first: who waits for a slow host has none of the slots and of the memory that
@@ -141,6 +152,12 @@ class Fetcher:
         async with self._slots_of(file.root), self._slots.hold():
             with self.circuit_breakers.guard(file.root):
                 return await self._hold(file.url, file.root, read)
+
+    async def _fetch_object(self, url: str, objects: ObjectStore) -> Fetched:
+        read = functools.partial(objects.fetch, url, self._limits.max_bytes)
+        async with self._slots_of(SCHEME), self._slots.hold():
+            with self.circuit_breakers.guard(SCHEME):
+                return await self._hold(url, SCHEME, read)
 
     def _slots_of(self, host: str) -> asyncio.Semaphore:
         """A host's slots, which live as long as someone holds or awaits one."""

@@ -10,7 +10,7 @@ from schemas.topics import OFFSET_KEY, TopicNames
 from schemas.uploads import Record, Upload, UploadType
 from streams.fold.changes import Changes, Row
 from streams.fold.counts import count, count_interests
-from streams.fold.edits import checked_edit, edited_row
+from streams.fold.edits import checked_edit, checked_update, edited_row
 from streams.fold.images import (
     changed_history,
     deleted_row,
@@ -18,6 +18,7 @@ from streams.fold.images import (
     rederived_row,
     retagged_row,
     stale_row,
+    stored_row,
     uploaded_row,
 )
 from streams.fold.outcomes import (
@@ -29,9 +30,10 @@ from streams.fold.outcomes import (
     Parked,
     Rederived,
     Rejected,
+    Stored,
     Tagged,
 )
-from streams.fold.outputs import categorization_output, dead_letter_output, tag_update_output
+from streams.fold.outputs import categorization_output, dead_letter_output, tag_update_output, tags_of
 from streams.fold.retagging import checked_retag, is_settled, of_image
 from streams.fold.retention import Retention
 from streams.fold.retries import RetryPolicy, defer, end_retry, is_awaited, park
@@ -65,7 +67,7 @@ def fold(changes: Changes, done: Done, rules: FoldRules) -> None:
         case Rejected(fault, upload):
             if upload is None or not is_repeat(changes.get("images", ImageKey.of(upload).encode()), upload):
                 changes.emit(dead_letter_output(done.record, fault, rules.names))
-        case Tagged(basis=None) | Deleted():
+        case Tagged(basis=None) | Stored() | Deleted():
             _upload(changes, outcome, done.record, rules)
         case Edited():
             _edit(changes, outcome, done.record, rules)
@@ -95,6 +97,8 @@ def _checked(changes: Changes, done: Done) -> Outcome:
     match done.outcome:
         case Edited() as edited:
             return checked_edit(changes, edited, done.record.offset)
+        case Stored() as stored:
+            return checked_update(changes, stored)
         case Rederived() as rederived:
             return checked_retag(changes, rederived)
         case outcome:
@@ -105,25 +109,34 @@ def _advance_clock(changes: Changes, record: Record, outcome: Outcome) -> None:
     """Note how far Kafka's clock is, and the time of what is told; a re-tag tells nothing new."""
     meta = dict(changes.get("meta", OFFSET_KEY) or {})
     meta["mark"] = _stream_time(changes, record)
-    if isinstance(outcome, Tagged | Deleted | Edited) and outcome.upload.type is not UploadType.RETAGGED:
+    if (
+        isinstance(outcome, Tagged | Stored | Deleted | Edited)
+        and outcome.upload.type is not UploadType.RETAGGED
+    ):
         meta["at"] = max(meta.get("at", 0), outcome.upload.at)
     changes.put("meta", OFFSET_KEY, meta)
 
 
-def _upload(changes: Changes, outcome: Tagged | Deleted, record: Record, rules: FoldRules) -> None:
+def _upload(changes: Changes, outcome: Tagged | Stored | Deleted, record: Record, rules: FoldRules) -> None:
     upload = outcome.upload
     old = changes.get("images", ImageKey.of(upload).encode())
     if is_repeat(old, upload):
         return
-    if old is not None and is_stale(upload, record.offset, old):
+    stale = old is not None and is_stale(upload, record.offset, old)
+    if old is not None and stale:
         new = stale_row(old, upload, record.offset)
     elif isinstance(outcome, Tagged):
         new = uploaded_row(old, outcome, record.offset)
+    elif isinstance(outcome, Stored):
+        new = stored_row(old, upload, record.offset)
     else:
         new = deleted_row(old, upload, record.offset)
     if isinstance(outcome, Tagged):
-        changes.emit(categorization_output(outcome, new["tags"], record, rules.names))
-    _put(changes, upload, (old, new), record, rules)
+        changes.emit(categorization_output(outcome, new, record, rules.names))
+    alone = isinstance(outcome, Stored) or (
+        isinstance(outcome, Deleted) and old is not None and "asset" in old
+    )
+    _put(changes, upload, (old, new), record, rules, told_alone=alone and not stale)
 
 
 def _edit(changes: Changes, edited: Edited, record: Record, rules: FoldRules) -> None:
@@ -144,21 +157,35 @@ def _retag(changes: Changes, outcome: Tagged | Rederived, record: Record, rules:
         return
     if isinstance(outcome, Tagged):
         new = retagged_row(old, outcome, record.offset)
-        changes.emit(categorization_output(of_image(outcome, old), new["tags"], record, rules.names))
+        changes.emit(categorization_output(of_image(outcome, old), new, record, rules.names))
     else:
         new = rederived_row(old, outcome, record.offset)
     _put(changes, upload, (old, new), record, rules)
 
 
 def _put(
-    changes: Changes, upload: Upload, rows: tuple[Row | None, Row], record: Record, rules: FoldRules
+    changes: Changes,
+    upload: Upload,
+    rows: tuple[Row | None, Row],
+    record: Record,
+    rules: FoldRules,
+    *,
+    told_alone: bool = False,
 ) -> None:
-    """Set an image's row, move its counts from the old one to the new, and tell what that changes."""
+    """Set an image's row, move its counts from the old one to the new, and tell what that changes.
+
+    Args:
+        changes: The transaction's.
+        upload: The event.
+        rows: The image's old row and its new one.
+        record: The event's.
+        rules: Those of the fold.
+        told_alone: Whether no other record tells of the event, so that one is due in any case.
+    """
     old, new = rows
     if old is None or any(old[name] != new[name] for name in _COUNTED):
         count(changes, old, new, record.offset, rules.retention)
         count_interests(changes, old, new, record.offset, rules.retention)
     changes.put("images", ImageKey.of(upload).encode(), new)
-    before = old["tags"] if old else []
-    if set(before) != set(new["tags"]):
-        changes.emit(tag_update_output(upload, before, new["tags"], record, rules.names))
+    if told_alone or set(tags_of(old)) != set(tags_of(new)):
+        changes.emit(tag_update_output(upload, (old, new), record, rules.names))

@@ -2,10 +2,12 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from schemas.results import ModelInfo, ScoredTag
-from schemas.uploads import Upload
+from schemas.uploads import Upload, UploadType
 from streams.fold.changes import Row
 from streams.fold.history import ChangedTags, encode_sources
 from streams.fold.outcomes import Rederived, Tagged
@@ -16,7 +18,14 @@ REMEMBERED_CHANGES = 10  # changes of an image's tags that can be looked up
 REMEMBERED_CHARACTERS = 262_144  # in the names of their tags: ten changes of a thousand tags fit no record
 _CHARACTERS_PER_PLACE = 4  # of an added tag, where it is told who gave it
 
+_FOUND = ("scores", "raw", "model", "models", "rules", "failed", "asked")  # what a look at an image leaves
+
 Scores = Mapping[str, list[ScoredTag]]
+
+
+class _Tagged(NamedTuple):
+    row: Row
+    people: Row
 
 
 def is_stale(upload: Upload, offset: int, row: Row) -> bool:
@@ -47,19 +56,54 @@ def _placed(row: Row) -> int:
 
 def uploaded_row(old: Row | None, tagged: Tagged, offset: int) -> Row:
     """An image's row after an upload or an update."""
-    upload, tagged = tagged.upload, _with_last_known(old, tagged)
+    tagged = _with_last_known(old, tagged)
+    new, people = _with_tags(old, tagged.upload, tagged.assigned, offset)
+    new["url"] = None if tagged.url.startswith("data:") else tagged.url  # bytes of images are not kept
+    new |= _findings(tagged) | _asset(old, tagged.upload)
+    return _completed(old, new, people, tagged.upload)
+
+
+def stored_row(old: Row | None, upload: Upload, offset: int) -> Row:
+    """An image's row after an upload or an update that nobody was to look at.
+
+    What add-ons said holds still as long as the bytes are the same ones.
+    """
+    same = _same_bytes(old, upload)
+    new, people = _with_tags(old, upload, assigned_by_add_ons(old) if old and same else {}, offset)
+    url = upload.data.url or (old and old["url"])
+    new["url"] = None if url and url.startswith("data:") else url
+    new |= {"scores": {}, "model": None, "rules": None, "asked": None}
+    if old and same:
+        new |= {name: old[name] for name in _FOUND if name in old}
+    return _completed(old, new | _asset(old, upload), people, upload, looked=False)
+
+
+def _with_tags(old: Row | None, upload: Upload, assigned: Mapping[str, list[str]], offset: int) -> _Tagged:
+    """The beginning of an image's row with its tags, and what people said of them."""
     told = upload.data.tags is not None
     own = upload.data.tags if upload.data.tags is not None else (old["own"] if old else [])
     people = old.get("people", {}) if old else {}
     if upload.data.keep_edits is False:
         people = forget(people, upload.at)
-    sources, people = weigh(people, own, tagged.assigned)
+    sources, people = weigh(people, own, assigned)
     new = _head(old, upload, offset) | {"tags": list(sources), "by": list(sources.values()), "own": own}
     if own and old and not told:
         new["own_from"] = old.get("own_from", old["cause"])
-    new["url"] = None if tagged.url.startswith("data:") else tagged.url  # bytes of images are not kept
-    new |= _findings(tagged)
-    return _completed(old, new, people, upload)
+    return _Tagged(new, people)
+
+
+def _same_bytes(old: Row | None, upload: Upload) -> bool:
+    """Whether an event is an update of the bytes that are known."""
+    if old is None or old.get("deleted") or upload.type is not UploadType.UPDATED:
+        return False
+    return upload.data.url in {None, old["url"]}
+
+
+def _asset(old: Row | None, upload: Upload) -> Row:
+    """What is known of the bytes after an event."""
+    if upload.data.asset is not None:
+        return {"asset": msgspec.to_builtins(upload.data.asset)}
+    return {"asset": old["asset"]} if old and "asset" in old and _same_bytes(old, upload) else {}
 
 
 def deleted_row(old: Row | None, upload: Upload, offset: int) -> Row:
@@ -142,10 +186,10 @@ def _renewed(old: Row, upload: Upload, found: Row, assigned: Mapping[str, list[s
     return _completed(old, new, people, upload)
 
 
-def _completed(old: Row | None, new: Row, people: Row, upload: Upload) -> Row:
+def _completed(old: Row | None, new: Row, people: Row, upload: Upload, *, looked: bool = True) -> Row:
     if people:
         new["people"] = people
-    models = _models_in(new)
+    models = _models_in(new) if looked else {}
     told = {"models": models} if models else {}
     new["history"] = changed_history(old, new, upload, **told, rules=new["rules"])
     return new

@@ -66,6 +66,18 @@ class Rederived:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """The event asks for no add-on: nothing was fetched, and nobody looked.
+
+    Attributes:
+        read_at: When the event was read, milliseconds since the epoch.
+    """
+
+    upload: Upload
+    read_at: int
+
+
+@dataclass(frozen=True)
 class Deleted:
     """The image was withdrawn."""
 
@@ -125,7 +137,7 @@ class Rejected:
     upload: Upload | None = None
 
 
-Outcome = Tagged | Rederived | Deleted | Edited | Deferred | Parked | Rejected
+Outcome = Tagged | Rederived | Stored | Deleted | Edited | Deferred | Parked | Rejected
 
 
 @dataclass(frozen=True)

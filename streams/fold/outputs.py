@@ -1,11 +1,13 @@
 """The records that tell others what became of an event."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
 from model.tagger.languages import TagNames
+from schemas.assets import Asset
 from schemas.cloudevents import event_headers
 from schemas.dead_letters import Fault, dead_letter
 from schemas.results import (
@@ -22,7 +24,7 @@ from schemas.results import (
     result_id,
 )
 from schemas.topics import TopicNames
-from schemas.uploads import Record, Upload
+from schemas.uploads import Record, Upload, UploadType
 from streams.fold.history import ChangedTags
 from streams.fold.outcomes import Output, Tagged
 
@@ -53,8 +55,10 @@ def dead_letter_output(record: Record, fault: Fault, names: TopicNames) -> Outpu
     return Output(names.dead_letters, *dead_letter(record, fault))
 
 
-def categorization_output(tagged: Tagged, tags: list[str], record: Record, names: TopicNames) -> Output:
-    """Every tag of an image with its confidence; `tags` are those that it has now."""
+def categorization_output(
+    tagged: Tagged, row: Mapping[str, Any], record: Record, names: TopicNames
+) -> Output:
+    """Every tag of an image with its confidence; `row` is the image's as it is now."""
     upload, data = tagged.upload, tagged.upload.data
     known, unknown = split_languages(data.language)
     add_ons = {name: _add_on_result(tagged, name, known) for name in upload.add_ons}
@@ -70,7 +74,7 @@ def categorization_output(tagged: Tagged, tags: list[str], record: Record, names
         height=tagged.height,
         format=tagged.format,
         etag=tagged.etag,
-        tags=tags,
+        tags=row["tags"],
         info=Info(add_ons),
         model=tagged.model,
         rules=tagged.rules,
@@ -80,6 +84,7 @@ def categorization_output(tagged: Tagged, tags: list[str], record: Record, names
         unknown_languages=unknown or None,
         notification_url=data.notification_url,
         context=data.context,
+        asset=data.asset or _asset_in(row),
     )
     models = dict.fromkeys(f"{model.name}/{model.version}" for model in tagged.models.values())
     identity = result_id(CATEGORIZED, upload.source, upload.id, add_ons, ",".join(models))
@@ -99,23 +104,52 @@ def _add_on_result(tagged: Tagged, name: str, languages: list[str]) -> AddOnResu
 
 
 def tag_update_output(
-    upload: Upload, before: list[str], after: list[str], record: Record, names: TopicNames
+    upload: Upload,
+    rows: tuple[Mapping[str, Any] | None, Mapping[str, Any]],
+    record: Record,
+    names: TopicNames,
 ) -> Output:
-    """What came, what went, and the tags that the image has now."""
-    changed = ChangedTags.between(before, after)
+    """What came, what went, and the tags that the image has now, by its row before and its row now."""
+    old, new = rows
+    after = tags_of(new)
+    changed = ChangedTags.between(tags_of(old), after)
+    asset = upload.data.asset or _asset_in(new) or _asset_in(old or {})
+    kind = (asset.resource_type, asset.type) if asset else ("image", "upload")
+    resource = ChangedResource(
+        public_id=upload.public_id,
+        added=changed.added,
+        removed=changed.removed,
+        updated=[],
+        resource_type=kind[0],
+        type=kind[1],
+    )
+    asks = upload.asks_for_no_add_on and upload.type in {UploadType.UPLOADED, UploadType.UPDATED}
     update = TagUpdate(
-        resources=[
-            ChangedResource(
-                public_id=upload.public_id, added=changed.added, removed=changed.removed, updated=[]
-            )
-        ],
+        resources=[resource],
         tags=after,
         cause=Cause(upload.source, upload.id, upload.type.value),
         tenant=upload.data.tenant or msgspec.UNSET,
+        categorized=False if asks else msgspec.UNSET,
+        asset=asset or msgspec.UNSET,
+        notification_url=upload.data.notification_url or msgspec.UNSET,
     )
     identity = result_id(TAGS_CHANGED, upload.source, upload.id, (), "")
     headers = _headers(identity, TAGS_CHANGED, record, names)
     return Output(names.tag_updates, _key(upload, record), msgspec.json.encode(update), headers)
+
+
+def tags_of(row: Mapping[str, Any] | None) -> list[str]:
+    """The tags that an image's row tells; those of raw and video assets lie in the asset, uncounted."""
+    if row is None:
+        return []
+    asset: Mapping[str, Any] = row.get("asset", {})
+    told = asset.get("resource_type", "image") != "image"
+    tags: list[str] = asset.get("tags", []) if told else row["tags"]
+    return tags
+
+
+def _asset_in(row: Mapping[str, Any]) -> Asset | None:
+    return msgspec.convert(row["asset"], Asset) if "asset" in row else None
 
 
 def _headers(identity: str, kind: str, record: Record, names: TopicNames) -> list[tuple[str, bytes]]:

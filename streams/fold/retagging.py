@@ -49,6 +49,8 @@ def second_look(
         BadEventError: The image cannot be fetched again.
     """
     before, failed = models_of(row), row.get("failed", {})
+    if not before and not failed:
+        return None  # nobody was asked to look at it
     add_ons = tuple(name for name in before | failed if name in offered) or default_add_ons
     if row.get("deleted"):
         return None

@@ -12,6 +12,7 @@
     "asked": threshold that the event named, or null,
     "history": the last changes, each {"at", "cause", "rules", "added", "removed",
         "models": {add-on: [name, version]} of those that looked, "from": see `streams.fold.history`},
+    "asset": what is known of its bytes, where an event told: see `schemas.assets`,
     "deleted": true if it is, "people": what people said of its tags, see `streams.fold.people`}
 `trends`, by window, bucket and tag: {"o", "n": images that have the tag, "by": {add-on: images},
     "u": sketch of the uploaders, base64, absent if none is known; all-time rows also have

@@ -19,7 +19,7 @@ from schemas.uploads import Record, Upload, UploadType, parse_upload
 from streams.fetch.errors import SourceBusyError, SourceGoneError
 from streams.fetch.fetcher import Fetched
 from streams.fold.changes import PartitionRows
-from streams.fold.outcomes import Deferred, Deleted, Edited, Outcome, Rederived, Rejected, Tagged
+from streams.fold.outcomes import Deferred, Deleted, Edited, Outcome, Rederived, Rejected, Stored, Tagged
 from streams.fold.retagging import SecondLook, second_look
 from streams.fold.retries import waits_before
 from streams.fold.rows import ImageKey
@@ -141,6 +141,8 @@ class Categorizer:
 
     def _read(self, record: Record) -> Upload:
         upload = parse_upload(record)
+        if upload.asks_for_no_add_on:
+            return upload
         add_ons = upload.add_ons or self._offer.default_add_ons
         for name in add_ons:
             if name not in self._offer.models:
@@ -164,6 +166,8 @@ class Categorizer:
                     return Rederived(upload, self._rules())
                 asked = msgspec.structs.replace(upload, add_ons=look.add_ons, auto_tagging=look.asked)
                 return _Target(asked, look.url, look.basis)
+            case _ if upload.asks_for_no_add_on:
+                return Stored(upload, int(steady_time() * 1000))
             case _:
                 return _Target(
                     upload, upload.data.url or await _known_url(upload, offset, rows, predecessors)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from schemas.results import Timings
 from schemas.times import steady_time
 from schemas.topics import TopicNames
+from schemas.uploads import UploadType
 from streams.fold.outcomes import (
     Deferred,
     Deleted,
@@ -16,6 +17,7 @@ from streams.fold.outcomes import (
     Parked,
     Rederived,
     Rejected,
+    Stored,
     Tagged,
 )
 from streams.telemetry.metrics import reason_label
@@ -25,6 +27,7 @@ from streams.units.faults import CommitTimeoutError, may_be_fenced
 _NAMES: dict[type[Outcome], str] = {
     Tagged: "tagged",
     Rederived: "retagged",
+    Stored: "stored",
     Deleted: "deleted",
     Edited: "edited",
     Rejected: "rejected",
@@ -99,7 +102,9 @@ class UnitMeter:
     def _note_tagged(self, tagged: Tagged, now: float, trace: str | None) -> None:
         self._image_bytes.add(tagged.size)
         self._note_stages(tagged.timings, trace)
-        if tagged.basis is None:
+        if (
+            tagged.basis is None and tagged.upload.type is UploadType.UPLOADED
+        ):  # an update may tell an old time
             self._latency.observe(now - tagged.upload.at / 1000, trace)
 
     def _note_stages(self, timings: Timings, trace: str | None) -> None:

@@ -43,6 +43,7 @@ from schemas.answers.trends import (
     Window,
 )
 from schemas.answers.users import FeedImage, Interest, SimilarUser, SimilarUsers, UserFeed, UserInterests
+from schemas.assets import Asset
 from schemas.errors import BadEventError
 from schemas.json_schemas import DIALECT, PUBLISHED, file_name, rendered
 from schemas.results import (
@@ -68,6 +69,7 @@ COMMON: dict[str, Any] = {"window": DAY, "as_of": [STATE], "complete": False, "b
 MODEL = ModelInfo("lite2", "1")
 RULES = "0e57c2a1b94d"
 CAUSE = Cause("kafka:image.uploads", "image.uploads/0/5", "image.uploaded")
+ASSET = Asset(asset_id="0123456789abcdef" * 2, object="demo/1", format="jpg", bytes=7, version=1)
 WHOLE: dict[str, msgspec.Struct] = {
     "upload-event": UploadData(
         public_id="koala",
@@ -90,6 +92,7 @@ WHOLE: dict[str, msgspec.Struct] = {
         language=["en", "de"],
         notification_url="https://example.com/hook",
         context={"album": {"pages": [1, 2]}},
+        asset=ASSET,
     ),
     "categorization": Categorization(
         public_id="koala",
@@ -122,12 +125,16 @@ WHOLE: dict[str, msgspec.Struct] = {
         unknown_languages=["xx"],
         notification_url="https://example.com/hook",
         context={"album": "zoo"},
+        asset=ASSET,
     ),
     "tag-update": TagUpdate(
         resources=[ChangedResource(public_id="koala", added=["koala"], removed=["bear"], updated=[])],
         tags=["koala"],
         cause=CAUSE,
         tenant="acme",
+        categorized=False,
+        asset=ASSET,
+        notification_url="https://example.com/hook",
     ),
     "top-tags": TopTags(**COMMON, tags=[TagCount("koala", 3, 2)], uploaders_error=0.033),
     "rising-tags": RisingTags(
@@ -348,6 +355,11 @@ def test_documentation_names_every_schema() -> None:
         ("auto_tagging", 1.5),
         ("auto_tagging", True),
         ("context", []),
+        ("asset", {}),
+        ("asset", {"asset_id": "K"}),
+        ("asset", {"asset_id": "0" * 32, "resource_type": "film"}),
+        ("asset", {"asset_id": "0" * 32, "context": {"a": 1}}),
+        ("asset", {"asset_id": "0" * 32, "public_id": "\x00"}),
     ],
 )
 def test_schema_and_parser_refuse_the_same(field: str, value: object) -> None:

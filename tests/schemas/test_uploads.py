@@ -210,6 +210,20 @@ def test_add_ons(asked: object, add_ons: tuple[str, ...]) -> None:
     assert parse(categorization=asked).add_ons == add_ons
 
 
+@pytest.mark.parametrize(("asked", "none"), [([], True), ([""], False), ("", False), (None, False)])
+def test_an_empty_list_asks_for_no_add_on(asked: object, none: bool) -> None:  # noqa: FBT001 - a parameter
+    """Only a list without any entry says that nothing is to look at the image."""
+    assert parse(categorization=asked).asks_for_no_add_on is none
+
+
+def test_an_asset_has_its_own_limit() -> None:
+    """It is kept in the image's row, so it has at most 64 KiB."""
+    asset = {"asset_id": "0" * 32, "context": {"a": "x" * 65_000}}
+    assert parse(asset=asset).data.asset is not None
+    asset["context"] = {"a": "x" * 65_600}
+    assert refused(json.dumps({"url": URL, "asset": asset}).encode()).code == "event_too_large"
+
+
 @pytest.mark.parametrize(
     ("given_value", "threshold"),
     [(0, 0.0), (1, 1.0), (0.6, 0.6), ("0.60", 0.6), (" 1e-1 ", 0.1), ("", None), (None, None)],

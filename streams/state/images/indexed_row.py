@@ -21,19 +21,29 @@ class IndexedRow(msgspec.Struct, gc=False):
     by: list[list[str]] = []
     scores: dict[str, list[tuple[str, float]]] = {}
     deleted: bool = False
+    asset: "_Kind | None" = None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is an image that is there; raw and video assets are none."""
+        return not self.deleted and (self.asset is None or self.asset.resource_type == "image")
+
+
+class _Kind(msgspec.Struct, gc=False):
+    resource_type: str = "image"
 
 
 decode_indexed_row = msgspec.json.Decoder(IndexedRow).decode
 
 
 def indexed_image(row: bytes) -> Image | None:
-    """Read from an image's row what is searched; None if it is deleted.
+    """Read from an image's row what is searched; None if it is deleted, or no image.
 
     Raises:
         msgspec.MsgspecError: It is no image's row.
     """
     image = decode_indexed_row(row)
-    if image.deleted:
+    if not image.is_image:
         return None
     steps = [max(1, round(confidence * CONFIDENCE_STEPS)) for confidence in confidences(image)]
     tags = list(zip(image.tags, steps, strict=True))

@@ -42,7 +42,7 @@ class ImageLoading:
         """Take some of the rows."""
         images = [*map(decode_indexed_row, rows)]
         for tenant, places, _ in split_tenants(keys):
-            alive = [place for place in places if not images[place].deleted]
+            alive = [place for place in places if images[place].is_image]
             if alive:
                 batch = self._tenants.setdefault(tenant, _Images())
                 batch.take([keys[place] for place in alive], [images[place] for place in alive])
