@@ -25,7 +25,7 @@ REASON, MESSAGE, FAILED = "tagstream.reason", "tagstream.message", "tagstream.fa
 
 
 class Posts(Protocol):
-    """What sends: see `streams.fetch.posting.Poster`."""
+    """What sends: see `streams.fetch.sending.poster.Poster`."""
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Send a body."""

@@ -2,9 +2,9 @@
 
 | record | its cause | notification |
 |---|---|---|
-| categorization | `image.uploaded` | `upload`, or `rename` where the asset had another name before |
+| categorization, or tag-update in its place | `image.uploaded` | `upload`; of a renamed asset `rename` |
 | categorization | `image.update` that names a `notification_url` | `info`: what add-ons found |
-| tag-update | `image.update`, `image.tags-edited`, `image.retag` | `resource_tags_changed` |
+| tag-update | `image.update`, `image.tags-edited`, `image.retag` | `resource_tags_changed`, if some did |
 | tag-update | `image.deleted` | `delete`; none for the old name of a renamed asset |
 | dead letter | any event that names a `notification_url` | `error` |
 
@@ -26,6 +26,19 @@ from schemas.names import MAX_NAME
 from schemas.times import utc_datetime
 from schemas.uploads import Record, UploadData, UploadType
 
+_OF_ASSET = (
+    "version",
+    "width",
+    "height",
+    "format",
+    "bytes",
+    "etag",
+    "original_filename",
+    "display_name",
+    "asset_folder",
+    "access_mode",
+    "api_key",
+)
 MAX_URL = 2048  # characters of a receiver's address
 
 Body = dict[str, Any]
@@ -35,6 +48,7 @@ class Told(msgspec.Struct, kw_only=True):
     """What of a record decides whom it is told, and about what.
 
     Attributes:
+        categorized: Whether a categorization tells of an upload; otherwise this tag-update does.
         whole: The record as it is, for those who need more.
     """
 
@@ -44,6 +58,7 @@ class Told(msgspec.Struct, kw_only=True):
     notification_url: str | None = None
     asset: Asset | None = None
     resources: "list[_Changed]" = []
+    categorized: bool = True
     whole: Body = {}
 
 
@@ -106,31 +121,40 @@ def notification_of(source: Source, record: Record, describe: Describe | None = 
         return None  # no record of ours
     if source is Source.CATEGORIZATION:
         return _categorized(told, record, describe or described)
-    return _tags_changed(told, record) if told.resources else None
+    return _tags_changed(told, record, describe or described) if told.resources else None
 
 
 def described(told: Told) -> Body:
-    """An image in the words of its categorization, with the names of an upload's answer."""
+    """An asset as its record and what is stored of it say, with the names of an upload's answer."""
     names = ("version", "width", "height", "format", "bytes", "etag", "tags", "url", "info")
     found = {name: told.whole[name] for name in names if told.whole.get(name) is not None}
-    return _named(told) | found | {"created_at": told.whole.get("uploaded_at")}
+    found["created_at"] = told.whole.get("uploaded_at")
+    if told.asset is not None:
+        stored = msgspec.to_builtins(told.asset)
+        found |= {name: stored[name] for name in _OF_ASSET if name in stored}
+        found["created_at"] = utc_datetime(told.asset.created_at).isoformat(timespec="seconds")
+    return _named(told) | found
+
+
+def _uploaded(told: Told, record: Record, describe: Describe) -> Notification:
+    if told.asset and told.asset.renamed_from:
+        named = _named(told)
+        names = {"from_public_id": told.asset.renamed_from, "to_public_id": named["public_id"]}
+        return _notification("rename", told, record, names | named)
+    return _notification("upload", told, record, describe(told))
 
 
 def _categorized(told: Told, record: Record, describe: Describe) -> Notification | None:
     cause = told.cause.type
-    if cause == UploadType.UPLOADED and told.asset and told.asset.renamed_from:
-        named = _named(told)
-        names = {"from_public_id": told.asset.renamed_from, "to_public_id": named["public_id"]}
-        return _notification("rename", told, record, names | named)
     if cause == UploadType.UPLOADED:
-        return _notification("upload", told, record, describe(told))
+        return _uploaded(told, record, describe)
     if cause == UploadType.UPDATED and told.notification_url:
         info = {"info_kind": "categorization", "info_status": "complete"}
         return _notification("info", told, record, info | describe(told))
     return None
 
 
-def _tags_changed(told: Told, record: Record) -> Notification | None:
+def _tags_changed(told: Told, record: Record, describe: Describe) -> Notification | None:
     changed = told.resources[0]
     told.public_id = changed.public_id
     if told.cause.type == UploadType.DELETED:
@@ -139,6 +163,8 @@ def _tags_changed(told: Told, record: Record) -> Notification | None:
         version = {"version": told.asset.version} if told.asset else {}
         return _notification("delete", told, record, {"resources": [_named(told) | version]})
     if told.cause.type == UploadType.UPLOADED:
+        return None if told.categorized else _uploaded(told, record, describe)
+    if not (changed.added or changed.removed or changed.updated):
         return None
     tags = {"added": changed.added, "removed": changed.removed, "updated": changed.updated}
     body = {"source": "api", "resources": [_named(told) | tags]}
@@ -156,7 +182,7 @@ def _failed(record: Record) -> Notification | None:
         public_id=data.public_id or (record.key or b"").decode(errors="replace")[:MAX_NAME],
         tenant=data.tenant,
         notification_url=data.notification_url,
-        asset=getattr(data, "asset", None),
+        asset=data.asset,
     )
     error = {"error": {"message": fault.message, "reason": fault.reason}}
     return _notification("error", told, record, _named(told) | error)

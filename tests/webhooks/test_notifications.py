@@ -54,10 +54,11 @@ def categorization(cause: str, asset: dict[str, Any] | None = None, url: str | N
     return record(msgspec.json.encode(value), ce_id=b"result-1")
 
 
-def tag_update(cause: str, asset: dict[str, Any] | None = None) -> Record:
+def tag_update(cause: str, asset: dict[str, Any] | None = None, **more: Any) -> Record:  # noqa: ANN401 - fields
     changed = ChangedResource(public_id="koala", added=["bear"], removed=["cat"], updated=[])
     update = TagUpdate(resources=[changed], tags=["bear"], cause=Cause("s", "1", cause), tenant="demo")
-    return record(msgspec.json.encode(msgspec.to_builtins(update) | ({"asset": asset} if asset else {})))
+    value = msgspec.to_builtins(update) | ({"asset": asset} if asset else {}) | more
+    return record(msgspec.json.encode(value))
 
 
 def test_an_upload_is_told_as_an_upload() -> None:
@@ -114,6 +115,23 @@ def test_changed_tags_are_told(cause: str) -> None:
 def test_the_tags_of_an_upload_are_told_with_it() -> None:
     """An upload leads to one notification, not to two."""
     assert notification_of(Source.TAG_UPDATE, tag_update("image.uploaded")) is None
+
+
+def test_an_upload_without_add_ons_is_told_too() -> None:
+    """Nothing categorizes raw assets, or an image for which nobody asks: its tag-update tells of it."""
+    raw = ASSET | {"resource_type": "raw", "public_id": "report.pdf", "bytes": 7, "format": "pdf"}
+    told = notification_of(Source.TAG_UPDATE, tag_update("image.uploaded", raw, categorized=False))
+    assert told is not None
+    assert told.kind == "upload"
+    assert (told.body["public_id"], told.body["resource_type"]) == ("report.pdf", "raw")
+    assert (told.body["bytes"], told.body["tags"]) == (7, ["bear"])
+
+
+def test_an_update_that_changes_no_tag_tells_none() -> None:
+    """An update of the context alone is no change of tags."""
+    same = [{"public_id": "koala", "added": [], "removed": [], "updated": []}]
+    update = tag_update("image.update", ASSET, resources=same, categorized=False)
+    assert notification_of(Source.TAG_UPDATE, update) is None
 
 
 def test_what_add_ons_found_later_is_told_to_who_asked() -> None:

@@ -13,7 +13,7 @@ from aiokafka.admin import NewTopic
 from schemas.cloudevents import event_headers
 from schemas.topics import TopicNames
 from streams.fetch.addresses import AddressPolicy
-from streams.fetch.posting import Poster
+from streams.fetch.sending.poster import Poster
 from streams.kafka.admin import open_admin
 from streams.kafka.connection import KafkaConnection
 from streams.webhooks.backoff import Backoff
