@@ -50,7 +50,7 @@ async def measure(bootstrap: str, folder: Path, count: int, threshold: str, quer
     cluster.environment = {
         "TAGSTREAM_TAGGER": "stub",
         "TAGSTREAM_AUTO_TAGGING": threshold,
-        "TAGSTREAM_QUERIES": queries,
+        "TAGSTREAM_ROLES": "tag,query" if queries == "true" else "tag",
         "TAGSTREAM_SNAPSHOT_INTERVAL": "0",
     }
     try:

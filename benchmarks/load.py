@@ -208,7 +208,7 @@ async def run(options: argparse.Namespace, bootstrap: str, folder: Path) -> dict
     cluster = Cluster(bootstrap, f"load-{uuid.uuid4().hex[:8]}", folder, partitions=options.partitions)
     cluster.environment = {
         "TAGSTREAM_TAGGER": "stub",
-        "TAGSTREAM_QUERIES": "false",
+        "TAGSTREAM_ROLES": "tag",
         "TAGSTREAM_SNAPSHOT_INTERVAL": "0",
         "TAGSTREAM_RATE_LIMIT": "0",
     }
@@ -225,7 +225,7 @@ async def run(options: argparse.Namespace, bootstrap: str, folder: Path) -> dict
             note("fill", await fill(cluster, options))
             await cluster.stop(0)
         note("broker_disk_mb", disk_mb(folder))
-        cluster.environment |= {"TAGSTREAM_QUERIES": "true", "TAGSTREAM_SNAPSHOT_INTERVAL": "86400"}
+        cluster.environment |= {"TAGSTREAM_ROLES": "tag,query", "TAGSTREAM_SNAPSHOT_INTERVAL": "86400"}
         note("restart_without_local_state", await restart(cluster, options.workers))
         questions = Questions(cluster, options.workers, options)
         note("latency_at_rest", await questions.ask())

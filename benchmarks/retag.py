@@ -175,7 +175,7 @@ async def run(options: argparse.Namespace, bootstrap: str, folder: Path) -> dict
     cluster.environment = {
         "TAGSTREAM_TAGGER": "stub",
         "TAGSTREAM_RULES": str(rules),
-        "TAGSTREAM_QUERIES": str(not options.no_queries).lower(),
+        "TAGSTREAM_ROLES": "tag" if options.no_queries else "tag,query",
     }
     images = list(draw(options.images))
     try:

@@ -67,9 +67,7 @@ class TopicNames:
         return f"{self.prefix}image.notification-dead-letters"
 
     def changelog(self, table: str) -> str:
-        """Rows of a table, keyed, compacted. The name is the one that Faust gives, but for retries."""
-        if table == "retries":
-            return f"{self.prefix}image.retries"
+        """Rows of a table, keyed, compacted. The name is the one that Faust gives."""
         return f"{self.app_id}-{table}-changelog"
 
     @property

@@ -12,7 +12,7 @@ import click
 from schemas.json_schemas import PUBLISHED, file_name, json_schema
 from schemas.reasons import REASONS
 from schemas.topics import TopicNames
-from streams.app.query_indexes import QueryIndexes
+from streams.app.services.query_indexes import QueryIndexes
 from streams.app.settings import Settings, variable
 from streams.cli.main import COMMANDS, main
 from streams.telemetry.metrics import SECTIONS, Metric

@@ -15,12 +15,14 @@ from typing import Any
 from schemas.errors import SettingsError
 from streams.app.cores import available_cores
 from streams.app.profiles import read_profile
+from streams.app.roles import ALL, Role, read_roles, roles_fault
 from streams.tag.add_ons import DEFAULT_CHOICE, DEFAULT_OFFER, chosen, misfit, model_folders, offer_fault
 
 PREFIX = "TAGSTREAM_"
 LAST_PORT = 65_535
 _KINDS = {int: "a whole number such as 4", float: "a number such as 0.5", Path: "a path"}
 _DATA_DIR = Path(".tagstream")
+_GONE = {"QUERIES": "say TAGSTREAM_ROLES=tag for a process that answers no questions, else leave it out"}
 
 
 def _setting(default: Any, description: str, check: Callable[[Any], str | None] | None = None) -> Any:  # noqa: ANN401 - as dataclasses.field
@@ -57,6 +59,13 @@ class Settings:
 
     app_id: str = _setting("tagstream", "Name of the consumer group, and prefix of the state topics.")
     instance_id: str = _setting("", "Name of this worker, unique in its group. Empty: host name and port.")
+    roles: str = _setting(
+        ALL,
+        "What this process does, separated by commas: "
+        + "; ".join(f"{role} {role.meaning}" for role in Role)
+        + ".",
+        roles_fault,
+    )
     topic_prefix: str = _setting("", "Put before the name of each event topic.")
     partitions: int = _setting(4, "Partitions of topics that are created.", _at_least(1))
     replication: int = _setting(1, "Replicas of topics that are created.", _at_least(1))
@@ -192,9 +201,6 @@ class Settings:
         _at_least(0),
     )
     half_life: float = _setting(14.0, "Days in which an interest loses half of its weight.", _at_least(0.01))
-    queries: bool = _setting(
-        True, "Whether this worker keeps the whole state and answers questions about it."
-    )
     snapshot_interval: float = _setting(
         600.0, "Time between two snapshots of the state in the data directory. 0: none.", _at_least(0)
     )
@@ -281,6 +287,9 @@ class Settings:
 
     @classmethod
     def _read(cls, mapping: Mapping[str, str], overrides: Mapping[str, object]) -> "Settings":
+        for name, cure in _GONE.items():
+            if given := mapping.get(PREFIX + name):
+                raise SettingsError(f"{PREFIX}{name}={given!r}: there is no such setting any more; {cure}")
         kinds = typing.get_type_hints(cls)
         values: dict[str, Any] = {
             name: _convert(name, kinds[name], mapping[variable(name)])
@@ -294,6 +303,21 @@ class Settings:
     def model_folders(self) -> dict[str, Path | None]:
         """Each add-on's model folder; None stands for the default model."""
         return model_folders(self.add_ons)
+
+    @property
+    def chosen_roles(self) -> frozenset[Role]:
+        """What this process does."""
+        return read_roles(self.roles)
+
+    @property
+    def tags(self) -> bool:
+        """Whether this process tags uploads."""
+        return Role.TAG in self.chosen_roles
+
+    @property
+    def answers(self) -> bool:
+        """Whether this process answers questions about the state."""
+        return Role.QUERY in self.chosen_roles
 
     @property
     def execution_providers(self) -> list[str]:

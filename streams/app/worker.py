@@ -5,16 +5,17 @@ import contextlib
 import functools
 import logging
 import signal
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any
 
 from schemas.errors import SettingsError
-from streams.app.assembly import fold_rules_of, open_categorizer, unit_maker
 from streams.app.exit import end_process
 from streams.app.exit_journal import ExitJournal
 from streams.app.faust.app import Tagstream
-from streams.app.owned_units import OwnedUnits
-from streams.app.query_indexes import QueryIndexes
+from streams.app.services.answering import Answering
+from streams.app.services.query_indexes import QueryIndexes
+from streams.app.services.service import Service
+from streams.app.services.tagging import Tagging
 from streams.app.settings import variable
 from streams.app.telemetry import WorkerTelemetry
 from streams.kafka.admin import wait_for_topics
@@ -23,19 +24,20 @@ from streams.state.replica import Replica
 from streams.state.snapshots import SnapshotKeeper, Snapshots
 from streams.telemetry.tracing import NO_TRACING, Tracing
 from streams.units.unit import Unit
-from streams.units.work import Work
 from streams.web.access.guard import Guard
 from streams.web.api.health import HealthRoutes
 from streams.web.app import create_api
 from streams.web.server import WebServer
 
 if TYPE_CHECKING:
+    from litestar import Litestar
+
     from streams.tag.rules_watch import RulesWatch
 
 log = logging.getLogger(__name__)
 
 READY, WAITING = "ready", "waiting for Kafka"
-_STOP_DEADLINE = 10.0  # seconds that a graceful stop may take after its partitions are given back
+_CLOSED = "this worker answers no questions; ask one with the role query"
 
 
 class Worker:
@@ -43,14 +45,12 @@ class Worker:
 
     Attributes:
         port: Where the query API listens.
-        rules: The rules for tags; None before they are read.
         journal: How its earlier lives ended, and this one.
     """
 
     def __init__(self, app: Tagstream, tracing: Tracing = NO_TRACING) -> None:
         self.settings = app.settings
         self.port = app.settings.web_port
-        self.rules: RulesWatch | None = None
         self._app = app
         self._connection = app.connection
         self._tracing = tracing
@@ -59,22 +59,41 @@ class Worker:
         self.journal = ExitJournal(settings.data_dir, settings.instance_id or str(settings.web_port))
         self._end_process = functools.partial(end_process, app.connection, self.journal)
         self._watch: KafkaWatch | None = None
-        self._owned: OwnedUnits | None = None
         self._query_indexes = QueryIndexes(app.settings)
         self._telemetry = WorkerTelemetry(settings, app.names)
+        self._tagging: Tagging | None = None
+        self._services = self._services_of_roles()
+        self._background: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
 
+    def _services_of_roles(self) -> list[Service]:
+        services: list[Service] = []
+        tags, answers = self.settings.tags, self.settings.answers
+        if tags:
+            self._tagging = Tagging(self._app, self._telemetry, self._tracing, self._end_process)
+            services.append(self._tagging)
+        if answers:
+            services.append(Answering(self._query_indexes, alone=not tags))
+        return services
+
     @property
-    def units(self) -> dict[int, Unit]:
+    def units(self) -> Mapping[int, Unit]:
         """The partitions in work."""
-        return self._owned.units if self._owned else {}
+        return self._tagging.units if self._tagging else {}
+
+    @property
+    def rules(self) -> "RulesWatch | None":
+        """The rules for tags; None before they are read."""
+        return self._tagging.rules if self._tagging else None
 
     @property
     def status(self) -> str:
         """What it does: starting, waiting for Kafka, …, ready, stopping."""
-        if self._status == READY and self._watch is not None and not self._watch.answers:
-            return WAITING
-        return self._status
+        if self._status != READY:
+            return self._status
+        waits = next(filter(None, (service.waits_for for service in self._services)), None)
+        silent = self._watch is not None and not self._watch.answers
+        return waits or (WAITING if silent else READY)
 
     @property
     def starting(self) -> bool:
@@ -98,18 +117,15 @@ class Worker:
         """
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._tracing.close)
-            closed = None if self.settings.queries else "this worker only tags; ask one with queries on"
-            routes = [*HealthRoutes(self).routes(), *self._query_indexes.routes()]
-            guard, meter = Guard.of(self.settings), self._telemetry.queries
-            server = WebServer(create_api(routes, guard=guard, closed=closed, meter=meter))
+            server = WebServer(self._api())
             self.port = await self._listen(server)
             stack.push_async_callback(server.stop)
             log.info("query API on http://%s:%d", self.settings.web_host, self.port)
             self.journal.begin()
             await self._telemetry.start(stack)
             self._telemetry.read_restarts(self.journal.restarts)
-            self._telemetry.read_units(lambda: self.units)
-            work = await self._work(stack)
+            for service in self._services:
+                await service.open(stack)
             self._status = WAITING
             finding = asyncio.create_task(wait_for_topics(self._connection, self.settings))
             await self._until_first(finding)
@@ -117,8 +133,20 @@ class Worker:
                 finding.cancel()
             else:
                 await finding
-                await self._with_state(work)
+                await self._with_state()
         self.journal.end("stopped")
+
+    def _api(self) -> "Litestar":
+        parts = [service.web for service in self._services]
+        return create_api(
+            [*HealthRoutes(self).routes(), *self._query_indexes.routes()],
+            guard=Guard.of(self.settings),
+            closed=None if self.settings.answers else _CLOSED,
+            handlers=[handler for part in parts for handler in part.handlers],
+            entries={path: entry for part in parts for path, entry in part.entries.items()},
+            middleware=[middleware for part in parts for middleware in part.middleware],
+            meter=self._telemetry.queries,
+        )
 
     async def _listen(self, server: WebServer) -> int:
         host, port = self.settings.web_host, self.settings.web_port
@@ -129,61 +157,46 @@ class Worker:
             cure = "choose another address or port, or stop what listens there"
             raise SettingsError(f"{said}: {error.strerror or error}; {cure}") from error
 
-    async def _with_state(self, work: Work) -> None:
+    async def _with_state(self) -> None:
         settings, names = self.settings, self._app.names
         replica = Replica(
             self._connection,
             names,
             settings.partitions,
-            follows=settings.queries,
-            indexes=self._query_indexes.indexes if settings.queries else (),
+            follows=settings.answers,
+            indexes=self._query_indexes.indexes if settings.answers else (),
             prepare=self._query_indexes.prepare,
         )
-        self._query_indexes.follow(replica)
         self._telemetry.read_replica(replica)
         keeper = SnapshotKeeper(replica, Snapshots(settings.data_dir / "state", settings.app_id))
         if settings.snapshot_interval:
             self._status = "loading snapshots"
             await keeper.restore_all()
-        self._watch = KafkaWatch(self._connection, names, settings.partitions)
-        services = [replica.run(), self._query_indexes.keep_up(), self._watch.run()]
-        if settings.snapshot_interval:
-            services.append(keeper.run(settings.snapshot_interval))
-        background = [asyncio.create_task(service) for service in services]
-        for task in background:
-            task.add_done_callback(self._end_if_failed)
-        owned = self._owned = OwnedUnits(replica, unit_maker(settings, self._connection, names, work))
+            self._spawn(keeper.run(settings.snapshot_interval))
+        group = settings.app_id if settings.tags else None
+        self._watch = KafkaWatch(self._connection, names, settings.partitions, group)
+        self._spawn(self._watch.run())
+        self._spawn(replica.run())
         try:
-            await self._serve(owned)
+            await self._serve(replica)
         finally:
-            for task in background:
+            for task in self._background:
                 task.cancel()
             if settings.snapshot_interval:
                 await keeper.save_all()
 
-    async def _serve(self, owned: OwnedUnits) -> None:
-        app = self._app
-        self._status = "joining the group"
-        app.work_with(owned, self._give_way)
-        app.finalize()
-        starting = asyncio.create_task(app.start())
-        starting.add_done_callback(self._end_if_failed)
+    async def _serve(self, replica: Replica) -> None:
+        self._status = "stopping" if self._stopping.is_set() else READY
+        starting = [asyncio.create_task(service.start(replica, self._spawn)) for service in self._services]
+        for task in starting:
+            task.add_done_callback(self._end_if_failed)
         try:
-            await self._until_first(starting)
-            crash = asyncio.create_task(app.wait_until_stopped())
-            await self._until_first(app.assigned.wait(), crash)
-            self._status = READY if app.assigned.is_set() else self._status
-            await self._until_first(crash)
-            if not self._stopping.is_set():
-                self._end_process("Faust stopped", app.crash_reason or RuntimeError("without a reason"))
-            log.info("stopping: giving the partitions back")
-            await owned.close()
-            crash.cancel()
+            await self._stopping.wait()
         finally:
-            starting.cancel()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(app.stop(), _STOP_DEADLINE)
-        log.info("stopped")
+            for task in starting:
+                task.cancel()
+            for service in self._services:
+                await service.stop()
 
     async def _until_first(self, *awaited: Awaitable[object]) -> None:
         """Wait until one of these is done, or until a stop is asked for."""
@@ -192,27 +205,15 @@ class Worker:
         await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
 
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._end_if_failed)
+        self._background.append(task)
+        return task
+
     def _end_if_failed(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._end_process(f"{task.get_coro()}", error)
-
-    def _give_way(self) -> None:
-        group, name = self.settings.app_id, self.settings.group_instance_id
-        rule = f"another worker came into group {group!r} under this name and has taken its place"
-        cure = "give each worker a name of its own"
-        fault = SettingsError(f"{variable('instance_id')}={name!r}: {rule}; {cure}")
-        self._end_process("membership", fault)
-
-    async def _work(self, stack: contextlib.AsyncExitStack) -> Work:
-        categorizer, self.rules = await open_categorizer(self.settings, stack, self._telemetry)
-        return Work(
-            categorizer=categorizer,
-            rules=fold_rules_of(self.settings),
-            commit=self._app.micro_batches.commit,
-            end_process=self._end_process,
-            meter=self._telemetry.units,
-            tracing=self._tracing,
-        )
 
 
 async def run_until_signal(worker: Worker) -> None:

@@ -57,7 +57,8 @@ def _findings(broker: str | None, overrides: dict[str, object]) -> list[Finding]
         cure = "correct the setting; `tagstream worker --help` lists all"
         return [refused("settings", "environment and flags", error, cure)]
     cluster = asyncio.run(check_kafka(connection, settings))
-    return [*check_machine(settings), check_models(settings), *cluster]
+    models = [check_models(settings)] if settings.tags else []
+    return [*check_machine(settings), *models, *cluster]
 
 
 def _show(findings: Sequence[Finding]) -> None:

@@ -41,6 +41,10 @@ class TopicSettings(Deployment, Protocol):
     def replication(self) -> int:
         """Replicas of each topic."""
 
+    @property
+    def tags(self) -> bool:
+        """Whether uploads are tagged; else the state is only followed."""
+
 
 @contextlib.asynccontextmanager
 async def open_admin(connection: KafkaConnection, **options: object) -> AsyncIterator[AIOKafkaAdminClient]:
@@ -71,7 +75,8 @@ async def ensure_topics(connection: KafkaConnection, settings: TopicSettings) ->
         versions = await versions_of(admin)
         enforce([check_version(versions)], refusal_of_cluster)
         look = await look_at(admin, connection, names)
-        enforce(check_cluster(look, names, settings.partitions, connection), refusal_of_cluster)
+        found = check_cluster(look, names, settings.partitions, connection, tags=settings.tags)
+        enforce(found, refusal_of_cluster)
         missing = [name for name in names.configs if name not in look.topics]
         enforce(await create_topics(admin, settings, missing), refusal_of_cluster)
 

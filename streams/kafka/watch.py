@@ -37,11 +37,22 @@ class KafkaWatch:
         connection: KafkaConnection,
         names: TopicNames,
         partitions: int,
+        group: str | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Watch a cluster.
+
+        Args:
+            connection: How it is reached.
+            names: The deployment's topics.
+            partitions: How many each must have.
+            group: The group that we are in; None: in none.
+            clock: Seconds that only grow.
+        """
         self._connection = connection
         self._names = names
         self._partitions = partitions
+        self._group = group
         self._clock = clock
         self._heard = clock()
         self._silent = False
@@ -82,10 +93,12 @@ class KafkaWatch:
             self._faults += 1
             if self._faults >= _SURE_AFTER:
                 raise
+        if self._group is None:
+            return
         try:
-            await admin.find_coordinator(self._names.app_id)
+            await admin.find_coordinator(self._group)
         except GroupAuthorizationFailedError as error:
-            raise GroupAuthorizationFailedError(self._names.app_id) from error
+            raise GroupAuthorizationFailedError(self._group) from error
 
     def _check(self, counts: dict[str, int]) -> None:
         gone = [name for name in self._names.configs if name not in counts]

@@ -1,7 +1,7 @@
 """Reading the changelogs of partitions into their states, committed records only."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
@@ -24,14 +24,25 @@ def changelog_partitions(
     }
 
 
-async def catch_up(connection: KafkaConnection, names: TopicNames, state: PartitionState) -> None:
+async def catch_up(
+    connection: KafkaConnection,
+    names: TopicNames,
+    state: PartitionState,
+    ends: Mapping[TopicPartition, int],
+) -> None:
     """Read what the changelogs of a partition hold beyond the state's positions.
 
     Where the state turns out to be of another incarnation of the topics, it is cleared and read anew.
+
+    Args:
+        connection: Where the changelogs are.
+        names: What they are called.
+        state: Whose rows are read.
+        ends: How far to read: the logs' ends, not their last stable offsets. A broker answers the end of a
+            transaction before it writes the markers, so what is committed may not be stable yet.
     """
     async with consuming(connection) as consumer:
         places = changelog_partitions(names, [state])
-        ends = await consumer.end_offsets(list(places))
         starts = await consumer.beginning_offsets(list(places))
         identity = state.identity
         if any(state.positions[table] > ends[place] for place, (_, table) in places.items()):
@@ -48,7 +59,7 @@ async def _read_to(
     consumer: AIOKafkaConsumer,
     places: dict[TopicPartition, tuple[PartitionState, str]],
     starts: dict[TopicPartition, int],
-    ends: dict[TopicPartition, int],
+    ends: Mapping[TopicPartition, int],
 ) -> None:
     consumer.assign(list(places))
     for place, (state, table) in places.items():

@@ -96,10 +96,14 @@ class Replica:
         """Follow; a broker that is away is waited for."""
         while True:
             try:
-                async with consuming(self._connection) as consumer, asyncio.TaskGroup() as tasks:
+                async with (
+                    consuming(self._connection) as consumer,
+                    consuming(self._connection, "read_uncommitted") as watcher,
+                    asyncio.TaskGroup() as tasks,
+                ):
                     self._following = consumer
                     tasks.create_task(self._follow(consumer))
-                    tasks.create_task(self._watch(consumer))
+                    tasks.create_task(self._watch(watcher))
             except* KafkaError as errors:
                 self._ends = {}
                 log.warning("following is interrupted: %s", errors.exceptions[0])
@@ -112,7 +116,12 @@ class Replica:
     @property
     def complete(self) -> bool:
         """Whether every partition's state is here, and answers are made of it; not while Kafka is away."""
-        return self._prepared and self._all_indexed and bool(self._ends)
+        return self.loaded and bool(self._ends)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether every partition's state has been here once, and answers are made of it."""
+        return self._prepared and self._all_indexed
 
     @property
     def behind(self) -> list[int]:
@@ -238,6 +247,7 @@ class Replica:
             self._prepared = True
 
     async def _watch(self, consumer: AIOKafkaConsumer) -> None:
+        """See how far the logs reach: with what no one may read yet, as a publisher's transaction is open."""
         places = [TopicPartition(self._names.uploads, partition) for partition in self.states]
         while True:
             try:

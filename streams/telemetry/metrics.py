@@ -183,7 +183,7 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
             Kind.HISTOGRAM,
             "seconds",
             "How much later than asked for the event loop woke a timer of half a second.",
-            "More workers with fewer partitions each; TAGSTREAM_QUERIES=false where a worker only tags.",
+            "More workers with fewer partitions each; TAGSTREAM_ROLES=tag where a worker only tags.",
             buckets=_FAST,
         ),
     ),
@@ -357,7 +357,7 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
             Kind.GAUGE,
             "bytes",
             "Keys and values of these rows, as changelogs have them. Memory takes more: see `process_*`.",
-            "As for the rows; TAGSTREAM_QUERIES=false follows no partitions of others.",
+            "As for the rows; TAGSTREAM_ROLES=tag follows no partitions of others.",
             (_TABLE,),
         ),
         Metric(

@@ -36,7 +36,7 @@ from streams.kafka.checks.topics import too_small
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
 from streams.kafka.last_transaction import was_committed
-from streams.state.changelogs import catch_up
+from streams.state.changelogs import catch_up, changelog_partitions
 from streams.state.partition import ID_KEY, PartitionState
 from streams.units.faults import ClockError, CommitTimeoutError
 from streams.units.meter import UnitMeter
@@ -96,7 +96,8 @@ class Ledger:
             committed = await was_committed(consumer._client, transactional_id)  # noqa: SLF001
             await self._producer.start()
             await self._end_what_hangs(self._producer, consumer, committed=committed)
-        await catch_up(self._connection, self._names, self.state)
+            ends = await consumer.end_offsets(list(changelog_partitions(self._names, [self.state])))
+        await catch_up(self._connection, self._names, self.state, ends)
         await asyncio.to_thread(self._check_rows)  # nobody else changes them before this is over
 
     async def _end_what_hangs(

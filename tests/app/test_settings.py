@@ -10,6 +10,7 @@ import click
 import pytest
 
 from schemas.errors import SettingsError
+from streams.app.roles import Role
 from streams.app.settings import Settings, variable
 from streams.cli.worker import worker
 
@@ -34,19 +35,31 @@ def test_values_are_read_as_their_types() -> None:
             "TAGSTREAM_FETCH_TIMEOUT": "2.5",
             "TAGSTREAM_DATA_DIR": "/var/lib/tagstream",
             "TAGSTREAM_AUTO_TAGGING": "0.4",
-            "TAGSTREAM_QUERIES": "no",
+            "TAGSTREAM_OPEN_API": "no",
         }
     )
     assert (settings.partitions, settings.fetch_timeout) == (12, 2.5)
     assert settings.data_dir == Path("/var/lib/tagstream")
     assert settings.auto_tagging == 0.4
-    assert settings.queries is False
+    assert settings.open_api is False
 
 
 @pytest.mark.parametrize("text", ["1", "true", "TRUE", "yes", "on"])
 def test_ways_to_say_true(text: str) -> None:
     """What people write for true is true."""
-    assert Settings.from_mapping({"TAGSTREAM_QUERIES": text}).queries is True
+    assert Settings.from_mapping({"TAGSTREAM_OPEN_API": text}).open_api is True
+
+
+@pytest.mark.parametrize(
+    ("text", "does"), [("tag", (True, False)), ("query", (False, True)), (" query, tag,", (True, True))]
+)
+def test_a_process_has_the_roles_that_are_named(text: str, does: tuple[bool, bool]) -> None:
+    """In any order; all where none is named."""
+    settings = Settings.from_mapping({"TAGSTREAM_ROLES": text})
+    assert (settings.tags, settings.answers) == does
+    assert Settings().chosen_roles == set(Role)
+    with pytest.raises(SettingsError, match="names no role"):
+        Settings(roles=",")
 
 
 def test_an_empty_value_unsets_an_optional_setting() -> None:
@@ -89,7 +102,9 @@ BAD = {
     "TAGSTREAM_PARTITIONS": ("0", "must be at least 1"),
     "TAGSTREAM_AUTO_TAGGING": ("1.5", "must lie between 0 and 1"),
     "TAGSTREAM_TAGGER": ("magic", "must be onnx or stub"),
-    "TAGSTREAM_QUERIES": ("perhaps", "say true or false"),
+    "TAGSTREAM_OPEN_API": ("perhaps", "say true or false"),
+    "TAGSTREAM_ROLES": ("tag,cook", "knows no role 'cook'; name one or more of tag,query"),
+    "TAGSTREAM_QUERIES": ("false", "there is no such setting any more; say TAGSTREAM_ROLES=tag"),
     "TAGSTREAM_CATEGORIZATION": ("nobody", "offered: tagstream, imagga_tagging"),
     "TAGSTREAM_KEEP_MINUTES": ("0.1", "must be at least 0.125: the window 1h and the one before it are"),
     "TAGSTREAM_KEEP_HOURS": ("13.9", "must be at least 14: the window 7d and the one before it are"),

@@ -14,6 +14,7 @@ import pytest
 from support.cluster import Cluster, free_port
 
 from schemas.errors import SettingsError
+from streams.app.roles import ALL
 from streams.app.settings import Settings
 from streams.cli.local.local_worker import Cluster as Kafka
 from streams.cli.local.local_worker import LocalWorker, local_worker
@@ -70,11 +71,11 @@ def test_flags_are_passed_on_and_variables_are_left_to_the_worker() -> None:
 
 def test_what_the_run_cannot_do_without_is_told() -> None:
     """One line for each setting that counts otherwise than it was said."""
-    worker = started({"TAGSTREAM_QUERIES": "false", "TAGSTREAM_REPLICATION": "3"})
-    assert flag(worker, "--queries") == "True"
+    worker = started({"TAGSTREAM_ROLES": "tag", "TAGSTREAM_REPLICATION": "3"})
+    assert flag(worker, "--roles") == ALL
     assert flag(worker, "--replication") is None
     assert worker.notes == [
-        "TAGSTREAM_QUERIES=False does not count here: the run shows what its worker counts"
+        "TAGSTREAM_ROLES=tag does not count here: the run tags photos and shows what its worker counts"
     ]
     embedded = started({"TAGSTREAM_REPLICATION": "3"}, embedded=True)
     assert flag(embedded, "--replication") == "1"
@@ -173,7 +174,7 @@ async def test_a_run_takes_the_settings_of_its_worker(kafka: str, unique: str, t
         "TAGSTREAM_OPEN_API": "true",
         "TAGSTREAM_ALLOW_SOURCES": f"127.0.0.1:{source}",
         "TAGSTREAM_AUTO_TAGGING": "0.97",
-        "TAGSTREAM_QUERIES": "false",
+        "TAGSTREAM_ROLES": "tag",
     }
     async with command("run", "--photo-port", "0", **environment) as process:
         assert process.stdout is not None
@@ -183,7 +184,7 @@ async def test_a_run_takes_the_settings_of_its_worker(kafka: str, unique: str, t
                 line = await process.stdout.readline()
                 assert line, printed.decode()
                 printed += line
-        assert b"TAGSTREAM_QUERIES=False does not count here" in printed
+        assert b"TAGSTREAM_ROLES=tag does not count here" in printed
         async with command("publish", "--serve-port", str(source), str(PHOTO), **environment) as publish:
             out, _ = await wait_for(publish.communicate(), 60)
         assert publish.returncode == 0, out.decode()

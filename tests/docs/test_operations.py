@@ -7,6 +7,7 @@ from support.secure_broker import needed
 
 from schemas.topics import TopicNames
 from streams.app.exit import EXIT_RESTART, EXIT_UNUSABLE
+from streams.app.roles import Role
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "operations.md").read_text("utf-8")
@@ -21,9 +22,11 @@ def test_links_lead_somewhere() -> None:
 
 def test_exit_codes_and_statuses_are_told() -> None:
     """Every status that the code of the worker and its health can give, and both codes of its own ends."""
-    sources = [ROOT / "streams" / "app" / "worker.py", ROOT / "streams" / "web" / "api" / "health.py"]
+    app = ROOT / "streams" / "app"
+    sources = [app / "worker.py", *(app / "services").glob("*.py"), ROOT / "streams/web/api/health.py"]
     code = "".join(path.read_text("utf-8") for path in sources)
     given = set(re.findall(r'status\s*=\s*"([a-z ]+)"', code, re.IGNORECASE))
+    given |= set(re.findall(r'None if .* else "([a-z ]+)"', code))
     given |= set(re.findall(r'READY, WAITING = "(\w+)", "([\w ]+)"', code)[0])
     assert len(given) > 5
     assert {status for status in given if f"`{status}`" not in TEXT} == set()
@@ -53,3 +56,9 @@ def test_the_topics_to_be_granted_are_all_of_them() -> None:
     assert len({permission.operation for permission in needed(names)}) == len(
         {"READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"} & set(re.findall(r"[A-Z_]+", granted))
     )
+
+
+def test_every_role_has_its_row() -> None:
+    """The table of roles is whole."""
+    told = TEXT.partition("## Roles")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", told, re.MULTILINE) == list(Role)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.chaos.run import steady_port
 from support.cluster import Cluster
-from support.fault_cases import STUB, assert_exact, log_of, uploads
+from support.fault_cases import STUB, assert_exact, log_of, status, uploads
 from support.secure_broker import (
     CLUSTER,
     DESCRIBE,
@@ -21,6 +21,7 @@ from support.secure_broker import (
     Permission,
     allow,
     needed,
+    needed_to_follow,
     secure_broker,
 )
 
@@ -41,7 +42,7 @@ PORT = steady_port()
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
     users = {
         f"{user}-user": "secret"
-        for user in ("whole", "topic", "transactional", "group", "wrong", "no", "doctor")
+        for user in ("whole", "topic", "transactional", "group", "wrong", "no", "doctor", "tag", "query")
     }
     with secure_broker(tmp_path_factory.mktemp("secure"), PORT, users) as started:
         yield started
@@ -66,14 +67,19 @@ def connection_of(user: str) -> KafkaConnection:
     return KafkaConnection(f"127.0.0.1:{PORT}", "SASL_PLAINTEXT", username=user, password="secret")  # noqa: S106 - as above
 
 
-async def start_as(cluster: Cluster, user: str, password: str = "secret") -> None:  # noqa: S107 - the tests' own
+async def start_as(
+    cluster: Cluster,
+    user: str,
+    password: str = "secret",  # noqa: S107 - the tests' own
+    worker: int = 0,
+) -> None:
     cluster.environment |= {
         "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{PORT}",
         "KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT",
         "KAFKA_SASL_USERNAME": user,
         "KAFKA_SASL_PASSWORD": password,
     }
-    await cluster.start(0)
+    await cluster.start(worker)
 
 
 async def test_what_is_documented_is_enough(cluster: Cluster, broker: EmbeddedBroker) -> None:
@@ -83,6 +89,25 @@ async def test_what_is_documented_is_enough(cluster: Cluster, broker: EmbeddedBr
     await cluster.until_folded(20)
     await assert_exact(cluster, 20)
     assert await cluster.stop(0) == 0
+
+
+async def test_who_only_answers_needs_no_group_and_writes_nothing(
+    cluster: Cluster, broker: EmbeddedBroker
+) -> None:
+    """A user who may read the state alone answers for all partitions, with the role `query`."""
+    await allow(broker.bootstrap_servers, "tag-user", needed(cluster.names))
+    await start_as(cluster, "tag-user")
+    await cluster.until_folded(20)
+    await allow(broker.bootstrap_servers, "query-user", needed_to_follow(cluster.names))
+    cluster.environment["TAGSTREAM_ROLES"] = "query"
+    await start_as(cluster, "query-user", worker=1)
+    async with asyncio.timeout(60):
+        while (await status(cluster, 1)) != (200, "ready"):
+            assert cluster.processes[1].returncode is None, log_of(cluster, 1)
+            await asyncio.sleep(0.1)
+    answer = await cluster.get(1, "/trends/top?window=all")
+    assert {row["tag"]: row["count"] for row in answer["tags"]} == {"koala": 20, "tree": 20}
+    assert [await cluster.stop(worker) for worker in (0, 1)] == [0, 0]
 
 
 @pytest.mark.parametrize("lack", ["topic", "transactional", "group"])

@@ -1,9 +1,15 @@
-"""When the state of all partitions counts as complete."""
+"""When the state of all partitions counts as complete, and when as behind."""
 
 import asyncio
 
+import pytest
+from aiokafka import AIOKafkaProducer
+
 from schemas.topics import TopicNames
+from streams.app.settings import Settings
+from streams.kafka.admin import ensure_topics
 from streams.kafka.connection import KafkaConnection
+from streams.state import replica as replica_module
 from streams.state.replica import Replica
 
 
@@ -32,3 +38,37 @@ async def test_what_is_made_of_the_state_is_part_of_being_complete() -> None:
     replica._ends = {}
     assert not replica.complete, "nobody knows what has come while Kafka is away"
     telling.cancel()
+
+
+@pytest.mark.kafka
+async def test_records_behind_an_open_transaction_are_lag(
+    kafka: str, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A publisher that hangs in its transaction holds up its partition: that shows."""
+    monkeypatch.setattr(replica_module, "_STALLED_AFTER", 0.5)
+    monkeypatch.setattr(replica_module, "_FRESHNESS_INTERVAL", 0.1)
+    connection, settings = (
+        KafkaConnection(kafka),
+        Settings(app_id=unique, topic_prefix=f"{unique}.", partitions=2),
+    )
+    await ensure_topics(connection, settings)
+    replica = Replica(connection, TopicNames.of(settings), 2, follows=True)
+    following = asyncio.create_task(replica.run())
+    try:
+        async with (
+            asyncio.timeout(30),
+            AIOKafkaProducer(
+                **connection.aiokafka_options(), transactional_id=f"{unique}-upstream"
+            ) as upstream,
+        ):
+            while not replica.complete:
+                await asyncio.sleep(0.01)
+            await upstream.begin_transaction()
+            await upstream.send_and_wait(f"{unique}.image.uploads", b"{}", partition=1)
+            while replica.behind != [1]:
+                await asyncio.sleep(0.01)
+            assert [fresh.lag for fresh in replica.as_of()] == [0, 1]
+            await upstream.abort_transaction()
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)

@@ -12,7 +12,7 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Int8, Int16, Int32, Schema, String
 from support.chaos.run import steady_port
 
-from schemas.topics import TopicNames
+from schemas.topics import TABLES, TopicNames
 from streams.cli.local.embedded_broker import EmbeddedBroker
 
 TOPIC, GROUP, CLUSTER, TRANSACTIONAL_ID = 2, 3, 4, 5  # Kafka's ResourceType
@@ -104,6 +104,12 @@ async def allow(bootstrap: str, user: str, permissions: Iterable[Permission]) ->
         assert [result[0] for result in answer.results] == [0] * len(creations), answer
     finally:
         await admin.close()
+
+
+def needed_to_follow(names: TopicNames) -> set[Permission]:
+    """What docs/operations.md says that a worker with the role `query` alone must be granted."""
+    known = {Permission(TOPIC, name, what) for name in names.configs for what in (DESCRIBE, DESCRIBE_CONFIGS)}
+    return known | {Permission(TOPIC, names.changelog(table), READ) for table in TABLES}
 
 
 def needed(names: TopicNames) -> set[Permission]:

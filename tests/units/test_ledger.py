@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, ProducerFenced
 from support.cluster import Cluster
@@ -22,7 +22,7 @@ from streams.kafka.admin import ensure_topics
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
 from streams.kafka.partition_log import PartitionLog
-from streams.state.changelogs import catch_up
+from streams.state.changelogs import catch_up, changelog_partitions
 from streams.state.loading import Loading
 from streams.state.partition import PartitionState
 from streams.state.replica import Replica
@@ -256,21 +256,48 @@ class Notes:
         raise AssertionError(f"all rows of partition {partition} are known")
 
 
+async def ends_of(kafka: str, names: TopicNames) -> dict[TopicPartition, int]:
+    """The true ends of partition 0's changelogs, open transactions included."""
+    async with consuming(KafkaConnection(kafka), "read_uncommitted") as consumer:
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(
+            list(changelog_partitions(names, [PartitionState(0)]))
+        )
+        return ends
+
+
 async def test_a_warm_state_reads_only_what_is_new(kafka: str, names: TopicNames) -> None:
     """A state that was followed is completed from its positions; nothing is applied twice."""
     owner = await opened(kafka, names)
     await write(owner, "a", 0)
     warm = PartitionState(0)
-    await catch_up(KafkaConnection(kafka), names, warm)
+    await catch_up(KafkaConnection(kafka), names, warm, await ends_of(kafka, names))
     seen: list[str] = []
     await warm.build_indexes()
     warm.indexes.append(Notes(seen))
     await write(owner, "b", 1)
-    await catch_up(KafkaConnection(kafka), names, warm)
+    await catch_up(KafkaConnection(kafka), names, warm, await ends_of(kafka, names))
     assert "images/b" in seen
     assert "images/a" not in seen
     assert warm.rows == owner.state.rows
     await owner.close()
+
+
+async def test_what_is_committed_but_not_stable_yet_is_waited_for(kafka: str, names: TopicNames) -> None:
+    """A broker says that a transaction has ended before its markers are written: its rows are not missed."""
+    state = PartitionState(0)
+    options = KafkaConnection(kafka).aiokafka_options()
+    async with AIOKafkaProducer(**options, transactional_id=f"{names.app_id}-0") as producer:
+        await producer.begin_transaction()
+        await producer.send_and_wait(names.changelog("images"), b'{"o":0}', b"late", partition=0)
+        ends = await ends_of(kafka, names)
+        loading = asyncio.create_task(catch_up(KafkaConnection(kafka), names, state, ends))
+        async with consuming(KafkaConnection(kafka)) as consumer:
+            place = TopicPartition(names.changelog("images"), 0)
+            assert (await consumer.end_offsets([place]))[place] < ends[place]
+        assert not loading.done()
+        await producer.commit_transaction()
+    await loading
+    assert state.rows["images"] == {"late": b'{"o":0}'}
 
 
 async def test_a_state_of_other_topics_is_read_anew(kafka: str, names: TopicNames) -> None:
@@ -283,7 +310,7 @@ async def test_a_state_of_other_topics_is_read_anew(kafka: str, names: TopicName
     stale.apply("meta", "@id", b'{"id":"another"}')
     stale.apply("meta", "@offset", b'{"next":2}')
     stale.positions["images"] = 2
-    await catch_up(KafkaConnection(kafka), names, stale)
+    await catch_up(KafkaConnection(kafka), names, stale, await ends_of(kafka, names))
     assert stale.rows == owner.state.rows
     await owner.close()
 
@@ -349,3 +376,27 @@ async def test_whoever_catches_up_has_what_was_committed_before(kafka: str, name
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         await owner.close()
+
+
+async def test_two_applications_on_the_same_uploads_keep_retries_apart(kafka: str, unique: str) -> None:
+    """Blue and green share the event topics; what one has done with an upload is not done for the other."""
+    connection = KafkaConnection(kafka)
+    blue, green = (TopicNames(f"{unique}-{colour}", f"{unique}.") for colour in ("blue", "green"))
+    row = {"o": 0, "due": 0, "reason": "http_503"}
+    for names in (blue, green):
+        await ensure_topics(
+            connection, Settings(app_id=names.app_id, topic_prefix=names.prefix, partitions=1)
+        )
+        owner = await opened(kafka, names)
+        assert owner.state.rows["retries"] == {}
+        changes = Changes(owner.state.rows)
+        changes.put("retries", "0", row)
+        await owner.commit(changes, 1)
+        if names is green:
+            changes = Changes(owner.state.rows)
+            changes.put("retries", "0", None)
+            await owner.commit(changes, 2)
+        await owner.close()
+    again = await opened(kafka, blue)
+    assert list(again.state.rows["retries"]) == ["0"]
+    await again.close()

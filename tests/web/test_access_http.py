@@ -22,7 +22,7 @@ from support.web_client import client_of, query_app
 from support.web_client import serving as listening_to
 
 from schemas.answers.trends import Health, PartitionState
-from streams.app.query_indexes import QueryIndexes
+from streams.app.services.query_indexes import QueryIndexes
 from streams.app.settings import Settings
 from streams.fold.changes import Changes
 from streams.fold.fold import fold

@@ -4,7 +4,7 @@ import msgspec
 from support.web_client import client_of
 
 from schemas.answers.trends import PartitionState
-from streams.app.query_indexes import QueryIndexes
+from streams.app.services.query_indexes import QueryIndexes
 from streams.app.settings import Settings
 from streams.telemetry.metrics import OTHER
 from streams.telemetry.recorder import Recorder

@@ -14,7 +14,7 @@ from support.trend_rows import TrendRows
 
 from schemas.answers.trends import PartitionState
 from schemas.topics import OFFSET_KEY
-from streams.app.query_indexes import QueryIndexes
+from streams.app.services.query_indexes import QueryIndexes
 from streams.app.settings import Settings
 from streams.fold.retention import Retention
 from streams.fold.rows import ALL, WINDOW_SECONDS, TrendKey, bucket_start

@@ -1,6 +1,7 @@
 """The checks of a cluster from its beginning: whether it answers at all."""
 
 import time
+from collections.abc import Iterable
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -13,7 +14,7 @@ from streams.kafka.admin import create_topics, open_admin
 from streams.kafka.checks.all import check_cluster
 from streams.kafka.checks.cluster import check_version
 from streams.kafka.checks.findings import Finding, worst
-from streams.kafka.checks.look import look_at, versions_of
+from streams.kafka.checks.look import Look, look_at, versions_of
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.faults import check_login, lasting_fault
 
@@ -44,11 +45,15 @@ async def _checks(
     if version.status == "fail":
         return [version]
     look = await look_at(admin, connection, names)
-    findings = [version, *check_cluster(look, names, settings.partitions, connection)]
+    findings = [version, *_of_cluster(look, connection, settings)]
     if worst(findings) != "fail":
         missing = [name for name in names.configs if name not in look.topics]
         findings += await create_topics(admin, settings, missing, rehearse=True)
     return findings
+
+
+def _of_cluster(look: Look, connection: KafkaConnection, settings: Settings) -> Iterable[Finding]:
+    return check_cluster(look, TopicNames.of(settings), settings.partitions, connection, tags=settings.tags)
 
 
 async def _unreachable(connection: KafkaConnection, error: Exception) -> Finding:

@@ -27,8 +27,9 @@ _PATIENCE = 1.0  # seconds that a folder may take to answer
 def check_machine(settings: Settings) -> Iterator[Finding]:
     """All checks of this machine but the models."""
     yield from check_data_dir(settings)
-    yield check_rules(settings)
-    yield from check_sources(settings)
+    if settings.tags:
+        yield check_rules(settings)
+        yield from check_sources(settings)
     yield check_access(settings)
 
 

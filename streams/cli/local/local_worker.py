@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schemas.errors import SettingsError
+from streams.app.roles import ALL
 from streams.app.settings import Settings, variable
 from streams.cli.options import flag_of
 from streams.kafka.connection import VARIABLES, KafkaConnection
 
 PHOTO_HOST = "127.0.0.1"
 _REASONS = {  # of what is not as the user may say it
-    "queries": "the run shows what its worker counts",
+    "roles": "the run tags photos and shows what its worker counts",
     "replication": "the embedded Kafka is a single broker",
 }
 
@@ -73,7 +74,7 @@ def local_worker(
         "data_dir": settings.data_dir,
         "web_port": port,
         "allow_sources": ",".join(filter(None, (settings.allow_sources.strip(" ,"), photos))),
-        "queries": True,
+        "roles": ALL,
     }
     if cluster.embedded:
         needed["replication"] = 1

@@ -12,7 +12,7 @@ from streams.kafka.connection import KafkaConnection
 
 
 def check_cluster(
-    look: Look, names: TopicNames, partitions: int, connection: KafkaConnection
+    look: Look, names: TopicNames, partitions: int, connection: KafkaConnection, *, tags: bool = True
 ) -> Iterable[Finding]:
     """What one look at a cluster says, its version apart: without that one there is no look.
 
@@ -21,9 +21,10 @@ def check_cluster(
         names: The deployment's topics.
         partitions: How many each should have.
         connection: Who has asked.
+        tags: Whether uploads are to be tagged; else the state is only followed.
     """
     yield check_clock(look)
     yield check_partitions(look.counts, partitions)
     yield check_presence(look, names)
-    yield from check_permissions(look, names, connection)
+    yield from check_permissions(look, names, connection, tags=tags)
     yield from check_configs(look, names)

@@ -8,7 +8,7 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from schemas.topics import TopicNames
+from schemas.topics import TABLES, TopicNames
 from streams.kafka.checks.findings import Finding
 from streams.kafka.checks.look import Look
 from streams.kafka.checks.operations import Operation
@@ -18,27 +18,32 @@ from streams.kafka.faults import GRANTS, asker
 PERMISSIONS = "permissions"
 
 
-def check_permissions(look: Look, names: TopicNames, connection: KafkaConnection) -> list[Finding]:
-    """Whether a worker may do its work with the topics that are there, its group and its transactions."""
-    findings = [
-        *_topics(look, names, asker(connection)),
-        *_group(look, names, asker(connection)),
-        *_transactions(look, names, asker(connection)),
-    ]
-    fine = Finding(PERMISSIONS, "ok", f"{asker(connection)} may do what a worker does", _listed(look))
+def check_permissions(
+    look: Look, names: TopicNames, connection: KafkaConnection, *, tags: bool = True
+) -> list[Finding]:
+    """Whether a worker may do its work with the topics that are there, its group and its transactions.
+
+    One that does not tag reads the state: it needs neither group nor transactions.
+    """
+    who = asker(connection)
+    findings = list(_topics(look, names, who, tags=tags))
+    if tags:
+        findings += [*_group(look, names, who), *_transactions(look, names, who)]
+    fine = Finding(PERMISSIONS, "ok", f"{who} may do what a worker does", _listed(look, tags=tags))
     return findings or [fine]
 
 
-def _listed(look: Look) -> str:
+def _listed(look: Look, *, tags: bool) -> str:
     told = sum(topic.operations is not None for topic in look.topics.values())
-    return f"operations on topics (told of {told}), the group, transactional ids"
+    return f"operations on topics (told of {told})" + (", the group, transactional ids" if tags else "")
 
 
-def _topics(look: Look, names: TopicNames, who: str) -> Iterator[Finding]:
+def _topics(look: Look, names: TopicNames, who: str, *, tags: bool) -> Iterator[Finding]:
     lacks: dict[str, list[str]] = {}
     for name, topic in look.topics.items():
         if topic.operations is not None:
-            for operation in sorted(_needed(names, name) - topic.operations):
+            needed = _needed(names, name) if tags else _followed(names, name)
+            for operation in sorted(needed - topic.operations):
                 lacks.setdefault(operation.name, []).append(name)
     for lacking, topics in lacks.items():
         listing = ", ".join(map(repr, topics))
@@ -47,7 +52,7 @@ def _topics(look: Look, names: TopicNames, who: str) -> Iterator[Finding]:
             "fail",
             f"Kafka refuses {who} to {lacking}",
             f"a worker must do so on topic {listing}",
-            f"grant READ, WRITE and DESCRIBE on topic {listing}",
+            f"grant {'READ, WRITE and DESCRIBE' if tags else 'READ and DESCRIBE'} on topic {listing}",
         )
 
 
@@ -56,6 +61,10 @@ def _needed(names: TopicNames, topic: str) -> set[Operation]:
         return {Operation.READ}
     outputs = {names.categorizations, names.tag_updates, names.dead_letters}
     return {Operation.WRITE} if topic in outputs else {Operation.READ, Operation.WRITE}
+
+
+def _followed(names: TopicNames, topic: str) -> set[Operation]:
+    return {Operation.READ} if topic in set(map(names.changelog, TABLES)) else {Operation.DESCRIBE}
 
 
 def _group(look: Look, names: TopicNames, who: str) -> Iterator[Finding]:

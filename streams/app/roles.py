@@ -1,0 +1,45 @@
+"""Roles: what a process does, so that each can be scaled by itself."""
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """One thing that a process does."""
+
+    TAG = "tag"
+    QUERY = "query"
+
+    @property
+    def meaning(self) -> str:
+        """What a process with this role does."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    Role.TAG: "joins the group, takes partitions, tags and commits",
+    Role.QUERY: "follows the state of all partitions, and answers questions about it",
+}
+ALL = ",".join(Role)
+
+
+def read_roles(text: str) -> frozenset[Role]:
+    """The roles that are named.
+
+    Raises:
+        ValueError: One is unknown, or none is named; the message says which there are.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in set(Role)]
+    if unknown or not names:
+        what = f"knows no role {unknown[0]!r}" if unknown else "names no role"
+        raise ValueError(f"{what}; name one or more of {ALL}")
+    return frozenset(map(Role, names))
+
+
+def roles_fault(text: str) -> str | None:
+    """Why these are no roles; None: they are."""
+    try:
+        read_roles(text)
+    except ValueError as error:
+        return str(error)
+    return None
