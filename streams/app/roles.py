@@ -8,6 +8,7 @@ class Role(StrEnum):
 
     TAG = "tag"
     QUERY = "query"
+    WEBHOOKS = "webhooks"
 
     @property
     def meaning(self) -> str:
@@ -18,8 +19,10 @@ class Role(StrEnum):
 _MEANINGS = {
     Role.TAG: "joins the group, takes partitions, tags and commits",
     Role.QUERY: "follows the state of all partitions, and answers questions about it",
+    Role.WEBHOOKS: "tells receivers over HTTP what was committed",
 }
 ALL = ",".join(Role)
+DEFAULT = f"{Role.TAG},{Role.QUERY}"
 
 
 def read_roles(text: str) -> frozenset[Role]:

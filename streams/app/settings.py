@@ -15,7 +15,7 @@ from typing import Any
 from schemas.errors import SettingsError
 from streams.app.cores import available_cores
 from streams.app.profiles import read_profile
-from streams.app.roles import ALL, Role, read_roles, roles_fault
+from streams.app.roles import DEFAULT, Role, read_roles, roles_fault
 from streams.tag.add_ons import DEFAULT_CHOICE, DEFAULT_OFFER, chosen, misfit, model_folders, offer_fault
 
 PREFIX = "TAGSTREAM_"
@@ -60,7 +60,7 @@ class Settings:
     app_id: str = _setting("tagstream", "Name of the consumer group, and prefix of the state topics.")
     instance_id: str = _setting("", "Name of this worker, unique in its group. Empty: host name and port.")
     roles: str = _setting(
-        ALL,
+        DEFAULT,
         "What this process does, separated by commas: "
         + "; ".join(f"{role} {role.meaning}" for role in Role)
         + ".",
@@ -151,6 +151,9 @@ class Settings:
         "Where gateways keep bytes, the same for gateways and workers: a folder, s3://BUCKET/PREFIX, "
         "gs://BUCKET/PREFIX or az://CONTAINER/PREFIX, with credentials from the environment. "
         "Empty: `objects` in the data directory.",
+    )
+    gateway_credentials: Path | None = _setting(
+        None, "File of the clouds, with their keys, presets and receivers of notifications. Empty: none."
     )
     allow_webhooks: str = _setting(
         "", "Private receivers of notifications: HOST, HOST:PORT or NETWORK, separated by commas."
@@ -313,6 +316,11 @@ class Settings:
     def tags(self) -> bool:
         """Whether this process tags uploads."""
         return Role.TAG in self.chosen_roles
+
+    @property
+    def tells(self) -> bool:
+        """Whether this process tells receivers what was committed."""
+        return Role.WEBHOOKS in self.chosen_roles
 
     @property
     def answers(self) -> bool:

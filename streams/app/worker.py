@@ -16,6 +16,7 @@ from streams.app.services.answering import Answering
 from streams.app.services.query_indexes import QueryIndexes
 from streams.app.services.service import Service
 from streams.app.services.tagging import Tagging
+from streams.app.services.telling import Telling
 from streams.app.settings import variable
 from streams.app.telemetry import WorkerTelemetry
 from streams.kafka.admin import wait_for_topics
@@ -74,6 +75,9 @@ class Worker:
             services.append(self._tagging)
         if answers:
             services.append(Answering(self._query_indexes, alone=not tags))
+        if self.settings.tells:
+            telling = Telling(self.settings, self._connection, self._telemetry, self._end_process)
+            services.append(telling)
         return services
 
     @property

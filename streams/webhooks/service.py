@@ -31,15 +31,12 @@ class WebhookService:
         assigned: Set once the group has said which partitions are ours.
     """
 
-    def __init__(
-        self, connection: KafkaConnection, names: TopicNames, sending: Sending, instance: str | None = None
-    ) -> None:
+    def __init__(self, connection: KafkaConnection, names: TopicNames, sending: Sending) -> None:
         self.units: dict[int, WebhookUnit] = {}
         self.assigned = asyncio.Event()
         self._connection = connection
         self._names = names
         self._sending = sending
-        self._instance = instance
 
     @property
     def topic(self) -> str:
@@ -56,6 +53,11 @@ class WebhookService:
         """When the oldest of them was made, milliseconds since the epoch."""
         return min(filter(None, (unit.lanes.oldest_since for unit in self.units.values())), default=None)
 
+    @property
+    def behind(self) -> int:
+        """Records that are known of and have led to no notification yet."""
+        return sum(unit.behind for unit in self.units.values())
+
     async def run(self) -> None:
         """Work until cancelled.
 
@@ -65,7 +67,6 @@ class WebhookService:
         consumer = AIOKafkaConsumer(
             **self._connection.aiokafka_options(),
             group_id=f"{self._names.app_id}-webhooks",
-            group_instance_id=self._instance,
             enable_auto_commit=False,
             isolation_level="read_committed",
             partition_assignment_strategy=[RangePartitionAssignor],
