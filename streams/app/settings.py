@@ -67,6 +67,11 @@ class Settings:
         roles_fault,
     )
     topic_prefix: str = _setting("", "Put before the name of each event topic.")
+    uploads_topic_id: str = _setting(
+        "",
+        "Kafka's id of an upload topic that stands in for the one that was read before: a copy with the same "
+        "offsets. Empty: none does.",
+    )
     partitions: int = _setting(4, "Partitions of topics that are created.", _at_least(1))
     replication: int = _setting(1, "Replicas of topics that are created.", _at_least(1))
     add_ons: str = _setting(
@@ -152,9 +157,6 @@ class Settings:
         "gs://BUCKET/PREFIX or az://CONTAINER/PREFIX, with credentials from the environment. "
         "Empty: `objects` in the data directory.",
     )
-    gateway_credentials: Path | None = _setting(
-        None, "File of the clouds, with their keys, presets and receivers of notifications. Empty: none."
-    )
     allow_webhooks: str = _setting(
         "", "Private receivers of notifications: HOST, HOST:PORT or NETWORK, separated by commas."
     )
@@ -230,6 +232,19 @@ class Settings:
         _at_least(1),
     )
     query_timeout: float = _setting(10.0, "Time after which a question is given up.", _at_least(0.1))
+    gateway_host: str = _setting("127.0.0.1", "Address that the gateway listens on.")
+    gateway_port: int = _setting(6067, "Port that the gateway listens on. 0: any free one.", _port)
+    gateway_url: str = _setting(
+        "", "Where clients reach the gateways, for addresses in answers. Empty: by the host and port above."
+    )
+    credentials: Path | None = _setting(
+        None,
+        "File of the clouds and keys. Empty: `gateway.toml` in the data directory, made for the cloud "
+        "demo if it is not there.",
+    )
+    max_upload_bytes: int = _setting(
+        500_000_000, "Largest file that the gateway takes; of images TAGSTREAM_MAX_IMAGE_BYTES.", _at_least(1)
+    )
     metrics_host: str = _setting(
         "127.0.0.1", "Address on which Prometheus finds /metrics; it needs no token."
     )
@@ -326,6 +341,16 @@ class Settings:
     def answers(self) -> bool:
         """Whether this process answers questions about the state."""
         return Role.QUERY in self.chosen_roles
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether this process takes calls of Cloudinary's and Imagga's clients."""
+        return Role.GATEWAY in self.chosen_roles
+
+    @property
+    def credentials_file(self) -> Path:
+        """Where the gateway's keys are."""
+        return self.credentials or self.data_dir / "gateway.toml"
 
     @property
     def execution_providers(self) -> list[str]:

@@ -143,9 +143,7 @@ async def test_a_caller_who_waits_to_be_asked(door: Door) -> None:
     async with asked(door, reading) as client:
         async with client.put("/v1_1/demo/x", data=io.BytesIO(b"x" * 2_000_000), expect100=True) as answer:
             assert answer.status == 404
-        async with client.post(
-            "/v1_1/demo/x", data=b"a=" + b"x" * 500, expect100=True, headers=AUTH
-        ) as answer:
+        async with client.post("/v1_1/demo/x", data={"a": "x" * 500}, expect100=True, headers=AUTH) as answer:
             assert answer.status == 200
 
 

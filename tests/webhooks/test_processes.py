@@ -44,7 +44,7 @@ def credentials(tmp_path: Path, receiver: Receiver) -> Path:
 async def cluster(kafka: str, unique: str, tmp_path: Path, credentials: Path) -> AsyncIterator[Cluster]:
     """One process that tags, and two that tell."""
     webhooks = {
-        "TAGSTREAM_GATEWAY_CREDENTIALS": str(credentials),
+        "TAGSTREAM_CREDENTIALS": str(credentials),
         "TAGSTREAM_ALLOW_WEBHOOKS": "127.0.0.1",
         "TAGSTREAM_WEBHOOK_RETRY_FIRST": "0.1",
         "TAGSTREAM_WEBHOOK_RETRY_LONGEST": "0.5",
@@ -125,8 +125,8 @@ def about(value: dict[str, object], number: int) -> bool:
 
 
 async def test_a_role_without_its_file_does_not_start(cluster: Cluster) -> None:
-    """No key could sign: the process ends with 78 and says which setting is missing."""
-    del cluster.environment["TAGSTREAM_GATEWAY_CREDENTIALS"]
+    """No key could sign: the process ends with 78 and says which file is missing."""
+    cluster.environment["TAGSTREAM_CREDENTIALS"] = "/nowhere/gateway.toml"
     await cluster.start(9)
     assert await cluster.ended(9) == 78
-    assert "TAGSTREAM_GATEWAY_CREDENTIALS is not set" in cluster.log_path(9).read_text("utf-8")
+    assert "/nowhere/gateway.toml: the credentials cannot be read" in cluster.log_path(9).read_text("utf-8")

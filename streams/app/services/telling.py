@@ -1,11 +1,11 @@
 """The role `webhooks`: what is committed is told to receivers."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import NoReturn
 
-from schemas.errors import SettingsError
 from schemas.topics import TopicNames
 from streams.app.services.service import Spawn, WebPart
 from streams.app.settings import Settings, variable
@@ -57,7 +57,7 @@ class Telling:
             SettingsError: That, or which addresses are allowed, cannot be read.
         """
         settings, names = self._settings, TopicNames.of(self._settings)
-        receivers = CloudReceivers(credentials_of(settings))
+        receivers = CloudReceivers(CredentialsFile(settings.credentials_file, time.monotonic))
         policy = AddressPolicy.parse(settings.allow_webhooks, variable("allow_webhooks"))
         most = settings.webhook_concurrency
         poster = await stack.enter_async_context(
@@ -110,15 +110,3 @@ class CloudReceivers:
             return None
         key = found.keys.get(wanted or "") or found.signing_key
         return SigningKey(key.id, key.secret, found.signature_algorithm.value)
-
-
-def credentials_of(settings: Settings) -> CredentialsFile:
-    """The operator's file of credentials, followed.
-
-    Raises:
-        SettingsError: There is none, or it cannot be used.
-    """
-    if settings.gateway_credentials is None:
-        rule = "the roles that tell or serve clouds need their keys"
-        raise SettingsError(f"{variable('gateway_credentials')} is not set: {rule}; name their file")
-    return CredentialsFile(settings.gateway_credentials, asyncio.get_running_loop().time)

@@ -1,0 +1,65 @@
+"""The gateway, put together."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from litestar.types import ASGIApp
+
+from streams.fetch.fetcher import Fetcher
+from streams.fetch.object_store import ObjectStore
+from streams.gateway.answers import Addresses
+from streams.gateway.app import create_gateway
+from streams.gateway.assets.events import Events
+from streams.gateway.assets.library import Library
+from streams.gateway.assets.media import MediaReader
+from streams.gateway.assets.remote import RemoteFiles
+from streams.gateway.assets.uploads import Uploads
+from streams.gateway.calls import Area, Door, vendors_problem
+from streams.gateway.requests import bodies
+from streams.gateway.requests.credentials_file import CredentialsFile
+from streams.gateway.requests.forms import Forms
+from streams.gateway.requests.rates import Rates
+from streams.gateway.upload_api import UploadApi, UploadLimits
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What callers may ask for.
+
+    Attributes:
+        add_ons: Names of those that there are.
+        file: Bytes of a file.
+        image: Bytes of an image.
+    """
+
+    add_ons: Collection[str]
+    file: int
+    image: int
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """What a gateway is made of."""
+
+    library: Library
+    events: Events
+    objects: ObjectStore
+    fetcher: Fetcher
+    credentials: CredentialsFile
+    limits: Limits
+
+    def app(self, url: str) -> ASGIApp:
+        """Make the application.
+
+        Args:
+            url: Where clients reach it.
+        """
+        at, limits = Addresses.of(url), self.limits
+        forms = Forms(bodies.Limits(file=limits.file))
+        door = Door(self.credentials, Rates(), forms)
+        media = MediaReader(self.objects, limits.image)
+        uploads = Uploads(self.library, self.events, self.objects, media)
+        upload_api = UploadApi(
+            uploads, self.objects, RemoteFiles(self.fetcher), UploadLimits(limits.add_ons, limits.file), at
+        )
+        return create_gateway(door, [Area("/v1_1/", upload_api.routes(), vendors_problem)])
