@@ -44,8 +44,14 @@ class Poster:
         if self._session is not None:
             await self._session.close()
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], subject: str) -> None:
         """Send a body; whoever takes it answers with a status of 200 to 299.
+
+        Args:
+            url: Where to.
+            body: What.
+            headers: Of the request.
+            subject: What it is about: a receiver that fails on one subject alone is not taken for dead.
 
         Raises:
             SourceGoneError: The URL is none that may be sent to.
@@ -56,7 +62,7 @@ class Poster:
         except (httpx.InvalidURL, ValueError) as error:
             raise SourceGoneError("invalid_url", f"{shown(url)}: {error!s:.100}") from error
         self._policy.check_host(host_of(target), check_url(target))
-        with self.circuit_breakers.guard(target.netloc.decode("ascii").lower()):
+        with self.circuit_breakers.guard(target.netloc.decode("ascii").lower(), subject):
             try:
                 async with asyncio.timeout(self._deadline):
                     await self._send(str(target), body, headers)
