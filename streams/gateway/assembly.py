@@ -21,6 +21,7 @@ from streams.gateway.calls import Area, Door, vendors_problem
 from streams.gateway.chunked_uploads import ChunkedUploads
 from streams.gateway.chunks import Chunks
 from streams.gateway.delivery import Delivery
+from streams.gateway.meter import GatewayMeter
 from streams.gateway.requests import bodies
 from streams.gateway.requests.credentials_file import CredentialsFile
 from streams.gateway.requests.forms import Forms
@@ -54,11 +55,12 @@ class Gateway:
     credentials: CredentialsFile
     limits: Limits
 
-    def app(self, url: str) -> ASGIApp:
+    def app(self, url: str, meter: GatewayMeter | None = None) -> ASGIApp:
         """Make the application.
 
         Args:
             url: Where clients reach it.
+            meter: Is told of each answer; None: nobody is.
         """
         at, limits = Addresses.of(url), self.limits
         forms = Forms(bodies.Limits(file=limits.file))
@@ -81,4 +83,5 @@ class Gateway:
                 Area("/v1_1/", upload_api.routes(), vendors_problem),
                 Area("/", delivery.routes(), vendors_problem),
             ],
+            meter,
         )

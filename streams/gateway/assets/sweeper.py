@@ -36,6 +36,7 @@ class Sweeper:
         ends: Callable[[], Awaitable[Mapping[int, int]]],
         *,
         grace: float,
+        swept: Callable[[int], None] | None = None,
     ) -> None:
         """Prepare.
 
@@ -45,12 +46,14 @@ class Sweeper:
             states: Gives the states of all partitions.
             ends: Finds where the topic of uploads ends.
             grace: Seconds in which an upload publishes its event, at the very most.
+            swept: Is told how many were removed.
         """
         self._objects = objects
         self._library = library
         self._states = states
         self._ends = ends
         self._grace = grace
+        self._swept = swept
 
     async def run(self, interval: float) -> None:
         """Sweep now and then, for ever; several gateways seldom do at the same time."""
@@ -62,6 +65,8 @@ class Sweeper:
                 log.warning("sweeping is interrupted: %s", error)
                 await asyncio.sleep(_COME_BACK_AFTER)
                 continue
+            if removed and self._swept is not None:
+                self._swept(removed)
             if removed:
                 log.info("swept %d objects that no asset names", removed)
 

@@ -124,7 +124,10 @@ async def test_what_a_killed_gateway_was_writing_is_removed(scene: Scene) -> Non
     """A file that was never whole is no object; it goes as well, once it is old."""
     writer = scene.objects.writer("demo/half")
     await writer.write(bytes(11_000_000))
-    (half,) = scene.objects.unfinished()
+    async with asyncio.timeout(5):
+        while not (found := [*scene.objects.unfinished()]):
+            await asyncio.sleep(0.01)
+    half = found[0]
     assert await scene.sweeper.sweep() == 0
     os.utime(half, (0, 0))
     assert await scene.sweeper.sweep() == 1
