@@ -19,6 +19,7 @@ from streams.gateway.assembly import Gateway, Limits
 from streams.gateway.assets.events import Events
 from streams.gateway.assets.library import Library
 from streams.gateway.assets.publisher import Publisher
+from streams.gateway.connections import GatewayConnection
 from streams.gateway.requests.credentials_file import CredentialsFile, new_credentials
 from streams.gateway.requests.options import check_preset
 from streams.kafka.connection import KafkaConnection
@@ -96,7 +97,7 @@ class GatewayService:
             frozenset(settings.model_folders), settings.max_upload_bytes, settings.max_image_bytes
         )
         gateway = Gateway(self.library, events, self._objects, self._fetcher, self._credentials, limits)
-        server = WebServer(gateway.app(settings.gateway_url or self._own_url()))
+        server = WebServer(gateway.app(settings.gateway_url or self._own_url()), GatewayConnection)
         await self._listen(server)
 
     async def _listen(self, server: WebServer) -> None:
