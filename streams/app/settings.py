@@ -116,7 +116,12 @@ class Settings:
         "Most fetches at once. Those that take long have other places, three times as many.",
         _at_least(1),
     )
-    fetch_per_host: int = _setting(8, "Most fetches at once from one host.", _at_least(1))
+    fetch_per_host: int = _setting(
+        8,
+        "Most fetches at once from one host. Those that others overtake have other places, three times as "
+        "many.",
+        _at_least(1),
+    )
     fetch_timeout: float = _setting(20.0, "Deadline of one fetch, redirects included.", _at_least(0.1))
     fetch_answer_timeout: float = _setting(
         10.0, "Time in which a source must begin to answer.", _at_least(0.1)

@@ -22,7 +22,7 @@ from streams.fetch.files import SourceFiles
 from streams.fetch.object_store import SCHEME, ObjectStore
 from streams.fetch.responses import check_response, redirect_target, source_fault
 from streams.fetch.roots import RootedFile, SourceRoots
-from streams.fetch.slots import FetchSlots
+from streams.fetch.slots import PLACES_PER_SLOT, FetchSlots, HostSlots
 from streams.fetch.transport import AiohttpTransport
 from streams.fetch.urls import check_url, host_of, read_data_url, shown, too_large
 
@@ -75,7 +75,7 @@ class FetchLimits:
             and does not count; a fetch gives that up after as many seconds.
         answer: Seconds in which each request must be connected and its answer's head be there.
         concurrency: Most fetches at once, but for those that take long: see `streams.fetch.slots`.
-        per_host: Most fetches at once from one host.
+        per_host: The same from one host, but for those that others overtake.
     """
 
     max_bytes: int
@@ -109,7 +109,7 @@ class Fetcher:
         # A read may outlive its fetch, where another machine serves the folder: let as many again begin.
         self._files = SourceFiles(2 * limits.per_host)
         self._slots = FetchSlots(limits.concurrency, lambda: not self.budget.is_short)
-        self._host_slots: weakref.WeakValueDictionary[str, asyncio.Semaphore] = weakref.WeakValueDictionary()
+        self._host_slots: weakref.WeakValueDictionary[str, HostSlots] = weakref.WeakValueDictionary()
         self._transport: AiohttpTransport | None = None
 
     async def __aenter__(self) -> Self:
@@ -119,7 +119,7 @@ class Fetcher:
             resolver=CheckedResolver(self._policy, lookups),
             use_dns_cache=False,  # the answer that was checked is the one that is used
             limit=self._slots.most,
-            limit_per_host=self._limits.per_host,  # binds after a redirect to another host, too
+            limit_per_host=(1 + PLACES_PER_SLOT) * self._limits.per_host,
         )
         protocol: type[ResponseHandler] = _Answers
         answers = functools.partial(protocol, loop=asyncio.get_running_loop())
@@ -149,25 +149,25 @@ class Fetcher:
         host = host_of(request.url)
         # The host's slot comes first: who waits for a slow host has none of the slots and of the memory that
         # all share. Its circuit comes after: it may have opened while the fetch waited for the slot.
-        async with self._slots_of(host), self._slots.hold():
-            with self.circuit_breakers.guard(_circuit_of(request)) as go_on_to:
+        async with self._slots_of(host).hold(), self._slots.hold():
+            with self.circuit_breakers.guard(_circuit_of(request), url) as go_on_to:
                 return await self._hold(url, host, functools.partial(self._get, request, go_on_to))
 
     async def _fetch_file(self, file: RootedFile) -> Fetched:
         read = functools.partial(self._files.read, file, self._limits.max_bytes)
-        async with self._slots_of(file.root), self._slots.hold():
-            with self.circuit_breakers.guard(file.root):
+        async with self._slots_of(file.root).hold(), self._slots.hold():
+            with self.circuit_breakers.guard(file.root, file.url):
                 return await self._hold(file.url, file.root, read)
 
     async def _fetch_object(self, url: str, objects: ObjectStore) -> Fetched:
         read = functools.partial(objects.fetch, url, self._limits.max_bytes)
-        async with self._slots_of(SCHEME), self._slots.hold():
-            with self.circuit_breakers.guard(SCHEME):
+        async with self._slots_of(SCHEME).hold(), self._slots.hold():
+            with self.circuit_breakers.guard(SCHEME, url):
                 return await self._hold(url, SCHEME, read)
 
-    def _slots_of(self, host: str) -> asyncio.Semaphore:
+    def _slots_of(self, host: str) -> HostSlots:
         """A host's slots, which live as long as someone holds or awaits one."""
-        return self._host_slots.setdefault(host, asyncio.Semaphore(self._limits.per_host))
+        return self._host_slots.setdefault(host, HostSlots(self._limits.per_host))
 
     async def _hold(self, url: str, host: str, get: Callable[[Admission], Awaitable[bytes]]) -> Fetched:
         """Get an image, with memory that is held until it is released."""
@@ -194,14 +194,17 @@ class Fetcher:
     async def _get(
         self, request: httpx.Request, go_on_to: Callable[[str], None], admission: Admission
     ) -> bytes:
-        for _ in range(MAX_REDIRECTS + 1):
-            async with self._stream(request) as response:
-                if not response.has_redirect_location:
-                    check_response(response)
-                    return await self._read_body(response, admission)
-                url = redirect_target(response)
-            request = self._request(url)
-            go_on_to(_circuit_of(request))
+        async with contextlib.AsyncExitStack() as slots:
+            for _ in range(MAX_REDIRECTS + 1):
+                async with self._stream(request) as response:
+                    if not response.has_redirect_location:
+                        check_response(response)
+                        return await self._read_body(response, admission)
+                    url = redirect_target(response)
+                last, request = host_of(request.url), self._request(url)
+                go_on_to(_circuit_of(request))
+                if (host := host_of(request.url)) != last:
+                    await slots.enter_async_context(self._slots_of(host).hold())
         message = f"more than {MAX_REDIRECTS} redirects, last to {shown(url)}"
         raise SourceGoneError("too_many_redirects", message)
 

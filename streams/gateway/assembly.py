@@ -9,17 +9,23 @@ from streams.fetch.fetcher import Fetcher
 from streams.fetch.object_store import ObjectStore
 from streams.gateway.answers import Addresses
 from streams.gateway.app import create_gateway
+from streams.gateway.assets.changing import Assets
 from streams.gateway.assets.events import Events
 from streams.gateway.assets.library import Library
 from streams.gateway.assets.media import MediaReader
 from streams.gateway.assets.remote import RemoteFiles
+from streams.gateway.assets.removals import Removals
+from streams.gateway.assets.updates import Updates
 from streams.gateway.assets.uploads import Uploads
 from streams.gateway.calls import Area, Door, vendors_problem
+from streams.gateway.chunked_uploads import ChunkedUploads
+from streams.gateway.chunks import Chunks
+from streams.gateway.delivery import Delivery
 from streams.gateway.requests import bodies
 from streams.gateway.requests.credentials_file import CredentialsFile
 from streams.gateway.requests.forms import Forms
 from streams.gateway.requests.rates import Rates
-from streams.gateway.upload_api import UploadApi, UploadLimits
+from streams.gateway.upload_api import Actions, UploadApi, UploadLimits
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,20 @@ class Gateway:
         door = Door(self.credentials, Rates(), forms)
         media = MediaReader(self.objects, limits.image)
         uploads = Uploads(self.library, self.events, self.objects, media)
-        upload_api = UploadApi(
-            uploads, self.objects, RemoteFiles(self.fetcher), UploadLimits(limits.add_ons, limits.file), at
+        assets = Assets(self.library, self.events)
+        actions = Actions(
+            uploads=uploads,
+            chunked=ChunkedUploads(Chunks(self.objects, limits.file), uploads, self.library),
+            updates=Updates(assets),
+            removals=Removals(assets, self.objects, frozenset(limits.add_ons)),
+            remote=RemoteFiles(self.fetcher),
         )
-        return create_gateway(door, [Area("/v1_1/", upload_api.routes(), vendors_problem)])
+        upload_api = UploadApi(actions, self.objects, UploadLimits(limits.add_ons, limits.file), at)
+        delivery = Delivery(self.library, self.objects)
+        return create_gateway(
+            door,
+            [
+                Area("/v1_1/", upload_api.routes(), vendors_problem),
+                Area("/", delivery.routes(), vendors_problem),
+            ],
+        )

@@ -3,10 +3,12 @@
 aiokafka asks for older versions of the request; this is Kafka's Metadata, version 10 (Kafka 2.8).
 """
 
+import asyncio
+import time
 import uuid
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import IncompatibleBrokerVersion, for_code
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, for_code
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     Boolean,
@@ -22,6 +24,8 @@ from aiokafka.protocol.types import (
 _TEXT, _MORE = CompactString("utf-8"), ("tags", TaggedFields)
 _NO_ID = uuid.UUID(int=0)
 _HALF = 2**64
+_DEADLINE = 30.0  # seconds; a broker that has just started, or a topic that is new, takes some
+_PAUSE = 0.1  # seconds between two attempts
 
 
 class _Answer(Response):  # type: ignore[misc]  # aiokafka is untyped here
@@ -95,10 +99,20 @@ async def topic_id(client: AIOKafkaClient, topic: str) -> uuid.UUID | None:
     Raises:
         KafkaError: The topic is not there, or no broker answers.
     """
-    try:
-        answer = await client.send(client.get_random_node(), _DescribeTopic(topic))
-    except (IncompatibleBrokerVersion, NotImplementedError):
-        return None
+    deadline = time.monotonic() + _DEADLINE
+    while True:
+        try:
+            return await _ask(client, topic)
+        except (IncompatibleBrokerVersion, NotImplementedError):
+            return None
+        except KafkaError as error:
+            if not error.retriable or time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(_PAUSE)
+
+
+async def _ask(client: AIOKafkaClient, topic: str) -> uuid.UUID | None:
+    answer = await client.send(client.get_random_node(), _DescribeTopic(topic))
     code, _, high, low, *_ = answer.topics[0]
     if code:
         raise for_code(code)(topic)

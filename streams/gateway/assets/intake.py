@@ -41,15 +41,16 @@ class StoredFile:
 class Intake:
     """Takes the bytes of one file: a `streams.gateway.requests.parts.FileSink`."""
 
-    def __init__(self, objects: ObjectStore, cloud: str, most: int) -> None:
+    def __init__(self, objects: ObjectStore, cloud: str, most: int, key: str | None = None) -> None:
         """Prepare.
 
         Args:
             objects: Where the bytes go.
             cloud: Whose they are.
             most: Bytes that there may be.
+            key: Where they go; None: to a place of their own.
         """
-        self.key = object_key(cloud)
+        self.key = key or object_key(cloud)
         self._objects = objects
         self._most = most
         self._writer: ObjectWriter | None = None

@@ -1,7 +1,10 @@
 """Gateways as processes beside workers, and a client that signs as the SDKs do."""
 
+import asyncio
+import contextlib
 import hashlib
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -58,6 +61,16 @@ class GatewayCluster(Cluster):
 
     def url(self, worker: int) -> str:
         return f"http://127.0.0.1:{self.gateway_ports[worker]}"
+
+    async def until_gateways(self, workers: Iterable[int], seconds: float = 60) -> None:
+        """Wait until each of these gateways answers."""
+        async with asyncio.timeout(seconds), httpx.AsyncClient(trust_env=False) as client:
+            for worker in workers:
+                while True:
+                    with contextlib.suppress(httpx.TransportError):
+                        await client.get(self.url(worker))
+                        break
+                    await asyncio.sleep(0.1)
 
     def stored(self) -> list[str]:
         """Keys of all objects."""
