@@ -162,6 +162,27 @@ class Settings:
         "gs://BUCKET/PREFIX or az://CONTAINER/PREFIX, with credentials from the environment. "
         "Empty: `objects` in the data directory.",
     )
+    allow_webhooks: str = _setting(
+        "", "Private receivers of notifications: HOST, HOST:PORT or NETWORK, separated by commas."
+    )
+    webhook_timeout: float = _setting(
+        10.0, "Time in which a receiver must take a notification.", _at_least(0.1)
+    )
+    webhook_concurrency: int = _setting(64, "Most notifications under way at once.", _at_least(1))
+    webhook_backlog: int = _setting(
+        10_000,
+        "Most notifications per partition that wait for one receiver; beyond, new ones are dead letters.",
+        _at_least(1),
+    )
+    webhook_retry_first: float = _setting(
+        1.0,
+        "About the wait before a notification is sent again; each next one is twice as long.",
+        _at_least(0),
+    )
+    webhook_retry_longest: float = _setting(600.0, "Longest wait between two of these.", _at_least(0))
+    webhook_budget: float = _setting(
+        21_600.0, "Time after which a notification that no receiver takes is a dead letter.", _at_least(0)
+    )
     commit_interval: float = _setting(
         0.1, "Time between two transactions under load; a lone upload never waits.", _at_least(0)
     )
@@ -315,6 +336,11 @@ class Settings:
     def tags(self) -> bool:
         """Whether this process tags uploads."""
         return Role.TAG in self.chosen_roles
+
+    @property
+    def tells(self) -> bool:
+        """Whether this process tells receivers what was committed."""
+        return Role.WEBHOOKS in self.chosen_roles
 
     @property
     def answers(self) -> bool:

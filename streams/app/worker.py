@@ -17,6 +17,7 @@ from streams.app.services.gateway import GatewayService
 from streams.app.services.query_indexes import QueryIndexes
 from streams.app.services.service import Service
 from streams.app.services.tagging import Tagging
+from streams.app.services.telling import Telling
 from streams.app.settings import variable
 from streams.app.telemetry import WorkerTelemetry
 from streams.kafka.admin import wait_for_topics
@@ -80,6 +81,9 @@ class Worker:
         if self.settings.is_gateway:
             self._gateway = GatewayService(self.settings, self._connection, self._app.names)
             services.append(self._gateway)
+        if self.settings.tells:
+            telling = Telling(self.settings, self._connection, self._telemetry, self._end_process)
+            services.append(telling)
         return services
 
     @property

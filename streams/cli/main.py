@@ -15,6 +15,7 @@ COMMANDS = {  # the module of each, below this package
     "rules": "trials.rules",
     "retag": "retag.command",
     "dead-letters": "dead_letters.command",
+    "webhooks": "webhooks.command",
     "trends": "ask.trends",
     "images": "ask.images",
     "users": "ask.users",

@@ -72,6 +72,7 @@ def _of(values: Sequence[str]) -> frozenset[str]:
 OUTCOMES = ("tagged", "retagged", "stored", "deleted", "edited", "rejected", "deferred", "parked")
 STAGES = ("queue", "fetch", "decode", "infer", "fold", "commit")
 TRANSACTION_ENDS = ("committed", "aborted", "fenced", "unknown")
+WEBHOOK_RESULTS = ("delivered", "failed", "postponed", "given_up")
 EXITS = {
     "stopped": "asked to stop",
     "killed": "without a word: kill -9, out of memory, power",
@@ -97,6 +98,7 @@ _REASON = Label(
     _of([*(code for code in REASONS if code != HTTP), *_HTTP_CLASSES]),
 )
 _STATUS = Label("status", "HTTP status codes", _of([str(status.value) for status in HTTPStatus]))
+_WEBHOOK_RESULT = Label("result", ", ".join(WEBHOOK_RESULTS), _of(WEBHOOK_RESULTS))
 _MODEL = (Label("model", "names of models"), Label("model_version", "their versions"))
 _VERSION = (Label("version", "this program's version"), Label("python_version", "of the interpreter"))
 
@@ -389,6 +391,47 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
             "More query workers; TAGSTREAM_MAX_QUERIES.",
             (_ROUTE,),
             _FAST,
+        ),
+    ),
+    "Webhooks": (
+        Metric(
+            "tagstream_webhook_attempts_total",
+            Kind.COUNTER,
+            "attempts",
+            "Attempts to deliver notifications, by what became of them. Postponed: the receiver failed "
+            "several times in a row and was not asked.",
+            "given_up: `tagstream webhooks list` says why, `replay` sends again.",
+            (_WEBHOOK_RESULT,),
+        ),
+        Metric(
+            "tagstream_webhook_duration_seconds",
+            Kind.HISTOGRAM,
+            "seconds",
+            "From a notification's request to its answer, or to its failure.",
+            "The receiver; TAGSTREAM_WEBHOOK_TIMEOUT.",
+            (),
+            _FAST,
+        ),
+        Metric(
+            "tagstream_webhooks_pending",
+            Kind.GAUGE,
+            "notifications",
+            "Notifications of this worker's partitions that wait or are under way.",
+            "A receiver that is down; TAGSTREAM_WEBHOOK_CONCURRENCY.",
+        ),
+        Metric(
+            "tagstream_webhooks_oldest_seconds",
+            Kind.GAUGE,
+            "seconds",
+            "Age of the oldest of them.",
+            "At TAGSTREAM_WEBHOOK_BUDGET it is given up.",
+        ),
+        Metric(
+            "tagstream_webhooks_behind_records",
+            Kind.GAUGE,
+            "records",
+            "Results that were read and have led to no notification yet.",
+            "A backlog of receivers that answer slowly.",
         ),
     ),
     "The process": (
