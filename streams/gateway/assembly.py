@@ -25,10 +25,10 @@ from streams.gateway.calls import Area, Door, Route, vendors_problem
 from streams.gateway.chunked_uploads import ChunkedUploads
 from streams.gateway.chunks import Chunks
 from streams.gateway.delivery import Delivery
+from streams.gateway.rates import Rates
 from streams.gateway.requests import bodies
 from streams.gateway.requests.credentials_file import CredentialsFile
 from streams.gateway.requests.forms import Forms
-from streams.gateway.requests.rates import Rates
 from streams.gateway.upload_api import Actions, UploadApi, UploadLimits
 
 

@@ -15,11 +15,11 @@ from yarl import URL
 from streams.gateway.app import create_gateway
 from streams.gateway.calls import Answer, Area, Call, Door, Handler, route, vendors_problem
 from streams.gateway.connections import GatewayConnection
+from streams.gateway.rates import Rates
 from streams.gateway.requests.bodies import Limits
 from streams.gateway.requests.credentials import Right
 from streams.gateway.requests.credentials_file import CredentialsFile
 from streams.gateway.requests.forms import Forms
-from streams.gateway.requests.rates import Rates
 
 CREDENTIALS = """
 [[cloud]]
