@@ -12,6 +12,7 @@ from uuid import uuid4
 import msgspec
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
+from streams.gateway.rates import Rates
 from streams.gateway.requests.authentication import Caller, authenticate_basic, authenticate_signed
 from streams.gateway.requests.credentials import Right
 from streams.gateway.requests.credentials_file import CredentialsFile
@@ -19,7 +20,6 @@ from streams.gateway.requests.fields import Fields
 from streams.gateway.requests.forms import Forms
 from streams.gateway.requests.parts import FileSink, Form, FormShape
 from streams.gateway.requests.problems import GatewayError
-from streams.gateway.requests.rates import Rates
 
 audit = logging.getLogger("streams.gateway.audit")
 CONTENT_TYPE = "application/json; charset=utf-8"

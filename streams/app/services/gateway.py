@@ -22,6 +22,7 @@ from streams.gateway.assets.events import Events
 from streams.gateway.assets.library import Library
 from streams.gateway.assets.publisher import Publisher
 from streams.gateway.assets.sweeper import Sweeper
+from streams.gateway.connections import GatewayConnection
 from streams.gateway.meter import GatewayMeter
 from streams.gateway.requests.credentials_file import CredentialsFile, new_credentials
 from streams.gateway.requests.options import check_preset
@@ -110,7 +111,8 @@ class GatewayService:
         )
         gateway = Gateway(self.library, events, self._objects, self._fetcher, self._credentials, limits)
         spawn(self._sweeper(replica).run(settings.sweep_after / 2))
-        server = WebServer(gateway.app(settings.gateway_url or self._own_url(), self._meter))
+        app = gateway.app(settings.gateway_url or self._own_url(), self._meter)
+        server = WebServer(app, GatewayConnection)
         await self._listen(server)
 
     def _sweeper(self, replica: Replica) -> Sweeper:
