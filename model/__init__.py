@@ -1,6 +1,6 @@
 """Bytes in, tags out: decode, resize, infer, name. No Kafka, no HTTP."""
 
-from model.decoding.decode import DecodedImage, DecodedViews, decode, decode_views
+from model.decoding.decode import DecodedImage, DecodedViews, ImageHeader, decode, decode_views, read_header
 from model.decoding.errors import BadImageError
 from model.decoding.pixels import View
 from model.scenes.scenes import SceneTagger
@@ -13,6 +13,7 @@ __all__ = [
     "BadImageError",
     "DecodedImage",
     "DecodedViews",
+    "ImageHeader",
     "ManifestError",
     "SceneTagger",
     "Tag",
@@ -20,4 +21,5 @@ __all__ = [
     "View",
     "decode",
     "decode_views",
+    "read_header",
 ]

@@ -117,6 +117,53 @@ class DecodedViews:
     format: str
 
 
+@dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """What an image's header says.
+
+    Attributes:
+        width: As in :class:`DecodedImage`.
+        height: Likewise.
+        format: Likewise.
+    """
+
+    width: int
+    height: int
+    format: str
+
+
+def read_header(data: bytes) -> ImageHeader:
+    """Read an image's size and format without decoding it; whether its pixels are whole shows later.
+
+    Args:
+        data: An image file, or as much of its beginning as holds its header.
+
+    Raises:
+        BadImageError: The bytes are refused; its ``code`` says why.
+        MemoryError: The process is out of memory; the image may be good.
+    """
+    kind = named_format(data)
+    if kind not in FORMATS:
+        raise _foreign(data, kind)
+    try:
+        _check_structure(data, kind)
+        with _opened(data, kind) as image:
+            check_pixels(image)
+            width, height = image.size
+            turned = orientation_of(image)
+    except BadImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise too_large(f"{error!s:.100}", f"{MAX_PIXELS:,} pixels") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - as in decode_views
+        raise _broken(error, data) from None
+    if turned in _SWAPPED:
+        width, height = height, width
+    return ImageHeader(width, height, _SHORT_NAMES[kind])
+
+
 def decode(data: bytes, size: int) -> DecodedImage:
     """Decode an image for a model that looks at it as one square; see :func:`decode_views`."""
     views = decode_views(data, (View(size),))

@@ -45,14 +45,7 @@ async def open_categorizer(
         ManifestError: A model folder cannot be used.
         SettingsError: The allowed sources, the roots or the rules cannot be read.
     """
-    limits = FetchLimits(
-        max_bytes=settings.max_image_bytes,
-        max_bytes_in_flight=settings.max_bytes_in_flight,
-        deadline=settings.fetch_timeout,
-        answer=settings.fetch_answer_timeout,
-        concurrency=settings.fetch_concurrency,
-        per_host=settings.fetch_per_host,
-    )
+    limits = fetch_limits(settings)
     policy = AddressPolicy.parse(settings.allow_sources)
     roots = SourceRoots.parse(settings.source_roots)
     objects = ObjectStore.parse(settings.object_store, settings.data_dir)
@@ -68,6 +61,18 @@ async def open_categorizer(
     rules = stack.enter_context(RulesWatch(settings.rules, settings.auto_tagging, pool.tag_names))
     offer = Offer(models, settings.default_add_ons)
     return Categorizer(fetcher, pool, offer, lambda: rules.current), rules
+
+
+def fetch_limits(settings: Settings) -> FetchLimits:
+    """The bounds of every fetch."""
+    return FetchLimits(
+        max_bytes=settings.max_image_bytes,
+        max_bytes_in_flight=settings.max_bytes_in_flight,
+        deadline=settings.fetch_timeout,
+        answer=settings.fetch_answer_timeout,
+        concurrency=settings.fetch_concurrency,
+        per_host=settings.fetch_per_host,
+    )
 
 
 def unit_maker(
@@ -86,7 +91,7 @@ def unit_maker(
         return Unit(
             state.partition,
             lambda: PartitionLog(connection, names.uploads, state.partition),
-            Ledger(connection, names, state, work.meter),
+            Ledger(connection, names, state, work.meter, accepted=settings.uploads_topic_id),
             work,
             pace,
         )

@@ -8,6 +8,8 @@ class Role(StrEnum):
 
     TAG = "tag"
     QUERY = "query"
+    GATEWAY = "gateway"
+    WEBHOOKS = "webhooks"
 
     @property
     def meaning(self) -> str:
@@ -18,8 +20,11 @@ class Role(StrEnum):
 _MEANINGS = {
     Role.TAG: "joins the group, takes partitions, tags and commits",
     Role.QUERY: "follows the state of all partitions, and answers questions about it",
+    Role.GATEWAY: "takes the calls of Cloudinary's and Imagga's clients, on a port of its own",
+    Role.WEBHOOKS: "tells receivers over HTTP what was committed",
 }
 ALL = ",".join(Role)
+DEFAULT = f"{Role.TAG},{Role.QUERY}"
 
 
 def read_roles(text: str) -> frozenset[Role]:

@@ -15,7 +15,7 @@ from typing import Any
 from schemas.errors import SettingsError
 from streams.app.cores import available_cores
 from streams.app.profiles import read_profile
-from streams.app.roles import ALL, Role, read_roles, roles_fault
+from streams.app.roles import DEFAULT, Role, read_roles, roles_fault
 from streams.tag.add_ons import DEFAULT_CHOICE, DEFAULT_OFFER, chosen, misfit, model_folders, offer_fault
 
 PREFIX = "TAGSTREAM_"
@@ -60,13 +60,18 @@ class Settings:
     app_id: str = _setting("tagstream", "Name of the consumer group, and prefix of the state topics.")
     instance_id: str = _setting("", "Name of this worker, unique in its group. Empty: host name and port.")
     roles: str = _setting(
-        ALL,
+        DEFAULT,
         "What this process does, separated by commas: "
         + "; ".join(f"{role} {role.meaning}" for role in Role)
         + ".",
         roles_fault,
     )
     topic_prefix: str = _setting("", "Put before the name of each event topic.")
+    uploads_topic_id: str = _setting(
+        "",
+        "Kafka's id of an upload topic that stands in for the one that was read before: a copy with the same "
+        "offsets. Empty: none does.",
+    )
     partitions: int = _setting(4, "Partitions of topics that are created.", _at_least(1))
     replication: int = _setting(1, "Replicas of topics that are created.", _at_least(1))
     add_ons: str = _setting(
@@ -111,7 +116,12 @@ class Settings:
         "Most fetches at once. Those that take long have other places, three times as many.",
         _at_least(1),
     )
-    fetch_per_host: int = _setting(8, "Most fetches at once from one host.", _at_least(1))
+    fetch_per_host: int = _setting(
+        8,
+        "Most fetches at once from one host. Those that others overtake have other places, three times as "
+        "many.",
+        _at_least(1),
+    )
     fetch_timeout: float = _setting(20.0, "Deadline of one fetch, redirects included.", _at_least(0.1))
     fetch_answer_timeout: float = _setting(
         10.0, "Time in which a source must begin to answer.", _at_least(0.1)
@@ -151,6 +161,27 @@ class Settings:
         "Where gateways keep bytes, the same for gateways and workers: a folder, s3://BUCKET/PREFIX, "
         "gs://BUCKET/PREFIX or az://CONTAINER/PREFIX, with credentials from the environment. "
         "Empty: `objects` in the data directory.",
+    )
+    allow_webhooks: str = _setting(
+        "", "Private receivers of notifications: HOST, HOST:PORT or NETWORK, separated by commas."
+    )
+    webhook_timeout: float = _setting(
+        10.0, "Time in which a receiver must take a notification.", _at_least(0.1)
+    )
+    webhook_concurrency: int = _setting(64, "Most notifications under way at once.", _at_least(1))
+    webhook_backlog: int = _setting(
+        10_000,
+        "Most notifications per partition that wait for one receiver; beyond, new ones are dead letters.",
+        _at_least(1),
+    )
+    webhook_retry_first: float = _setting(
+        1.0,
+        "About the wait before a notification is sent again; each next one is twice as long.",
+        _at_least(0),
+    )
+    webhook_retry_longest: float = _setting(600.0, "Longest wait between two of these.", _at_least(0))
+    webhook_budget: float = _setting(
+        21_600.0, "Time after which a notification that no receiver takes is a dead letter.", _at_least(0)
     )
     commit_interval: float = _setting(
         0.1, "Time between two transactions under load; a lone upload never waits.", _at_least(0)
@@ -211,6 +242,25 @@ class Settings:
         _at_least(1),
     )
     query_timeout: float = _setting(10.0, "Time after which a question is given up.", _at_least(0.1))
+    gateway_host: str = _setting("127.0.0.1", "Address that the gateway listens on.")
+    gateway_port: int = _setting(6067, "Port that the gateway listens on. 0: any free one.", _port)
+    gateway_url: str = _setting(
+        "", "Where clients reach the gateways, for addresses in answers. Empty: by the host and port above."
+    )
+    credentials: Path | None = _setting(
+        None,
+        "File of the clouds and keys. Empty: `gateway.toml` in the data directory, made for the cloud "
+        "demo if it is not there.",
+    )
+    max_upload_bytes: int = _setting(
+        500_000_000, "Largest file that the gateway takes; of images TAGSTREAM_MAX_IMAGE_BYTES.", _at_least(1)
+    )
+    sweep_after: float = _setting(
+        3600.0,
+        "Time after which a gateway removes bytes that no asset names: of calls that were cut off, and those "
+        "that others replaced.",
+        _at_least(60),
+    )
     metrics_host: str = _setting(
         "127.0.0.1", "Address on which Prometheus finds /metrics; it needs no token."
     )
@@ -299,9 +349,30 @@ class Settings:
         return Role.TAG in self.chosen_roles
 
     @property
+    def tells(self) -> bool:
+        """Whether this process tells receivers what was committed."""
+        return Role.WEBHOOKS in self.chosen_roles
+
+    @property
     def answers(self) -> bool:
         """Whether this process answers questions about the state."""
         return Role.QUERY in self.chosen_roles
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether this process takes calls of Cloudinary's and Imagga's clients."""
+        return Role.GATEWAY in self.chosen_roles
+
+    @property
+    def credentials_file(self) -> Path:
+        """Where the gateway's keys are."""
+        return self.credentials or self.data_dir / "gateway.toml"
+
+    @property
+    def snapshot_dir(self) -> Path:
+        """Where snapshots of the state are: a gateway may share its data directory with a worker."""
+        alone = self.is_gateway and not (self.tags or self.answers)
+        return self.data_dir / (f"gateway-{self.gateway_port}" if alone else "state")
 
     @property
     def execution_providers(self) -> list[str]:

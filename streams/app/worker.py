@@ -14,9 +14,11 @@ from streams.app.exit import end_process
 from streams.app.exit_journal import ExitJournal
 from streams.app.faust.app import Tagstream
 from streams.app.services.answering import Answering
+from streams.app.services.gateway import GatewayService
 from streams.app.services.query_indexes import QueryIndexes
 from streams.app.services.service import Service
 from streams.app.services.tagging import Tagging
+from streams.app.services.telling import Telling
 from streams.app.settings import variable
 from streams.app.telemetry import WorkerTelemetry
 from streams.kafka.admin import wait_for_topics
@@ -33,6 +35,7 @@ from streams.web.server import WebServer
 if TYPE_CHECKING:
     from litestar import Litestar
 
+    from streams.state.loading import Index
     from streams.tag.rules_watch import RulesWatch
 
 log = logging.getLogger(__name__)
@@ -63,6 +66,7 @@ class Worker:
         self._query_indexes = QueryIndexes(app.settings)
         self._telemetry = WorkerTelemetry(settings, app.names)
         self._tagging: Tagging | None = None
+        self._gateway: GatewayService | None = None
         self._services = self._services_of_roles()
         self._background: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
@@ -75,7 +79,20 @@ class Worker:
             services.append(self._tagging)
         if answers:
             services.append(Answering(self._query_indexes, alone=not tags))
+        if self.settings.is_gateway:
+            self._gateway = GatewayService(
+                self.settings, self._connection, self._app.names, self._telemetry.gateway
+            )
+            services.append(self._gateway)
+        if self.settings.tells:
+            telling = Telling(self.settings, self._connection, self._telemetry, self._end_process)
+            services.append(telling)
         return services
+
+    @property
+    def _indexes(self) -> list["Index"]:
+        questions = self._query_indexes.indexes if self.settings.answers else ()
+        return [*questions, *([self._gateway.library] if self._gateway else [])]
 
     @property
     def units(self) -> Mapping[int, Unit]:
@@ -164,12 +181,12 @@ class Worker:
             self._connection,
             names,
             settings.partitions,
-            follows=settings.answers,
-            indexes=self._query_indexes.indexes if settings.answers else (),
-            prepare=self._query_indexes.prepare,
+            follows=settings.answers or settings.is_gateway,
+            indexes=self._indexes,
+            prepare=self._query_indexes.prepare if settings.answers else None,
         )
         self._telemetry.read_replica(replica)
-        snapshots = Snapshots(settings.data_dir / "state", settings.app_id)
+        snapshots = Snapshots(settings.snapshot_dir, settings.app_id)
         self._telemetry.read_snapshots(snapshots.results)
         keeper = SnapshotKeeper(replica, snapshots)
         if settings.snapshot_interval:

@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -15,10 +15,11 @@ from streams.cli.options import connection_to, settings_options
 from streams.kafka.connection import KafkaConnection
 
 
-class _WorkerCommand(click.Command):
+class WorkerCommand(click.Command):
     """Tells a wrong command line in the last log line, too: whoever reads logs sees nothing else."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line, or end with the reason why not."""
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
@@ -28,7 +29,7 @@ class _WorkerCommand(click.Command):
             sys.exit(error.exit_code)
 
 
-@click.command(cls=_WorkerCommand)
+@click.command(cls=WorkerCommand)
 @click.option("--broker", help="Bootstrap servers. [KAFKA_BOOTSTRAP_SERVERS; default: localhost:9092]")
 @settings_options()
 def worker(broker: str | None, **overrides: Any) -> None:  # noqa: ANN401 - values of the settings' types
@@ -43,13 +44,18 @@ def worker(broker: str | None, **overrides: Any) -> None:  # noqa: ANN401 - valu
     Exit codes: 0 after a stop that was asked for; 2 when the command line is wrong; 70 when a restart should
     begin from what was committed; 78 when a setting must be changed first. The last log line tells why.
     """
+    work(broker, overrides)
+
+
+def work(broker: str | None, overrides: dict[str, Any]) -> NoReturn:
+    """Run a worker with these settings, then end the process with its exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the event loop has a say
     try:
         settings, connection = _read(broker, overrides)
         from streams.app.faust.app import create_app  # noqa: PLC0415 - what is wrong so far is told at once
         from streams.app.process import run_process  # noqa: PLC0415 - likewise
     except KeyboardInterrupt:
-        return
+        sys.exit(0)
     sys.exit(run_process(lambda: create_app(settings, connection)))
 
 

@@ -4,13 +4,13 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from streams.fetch.errors import SourceBusyError, SourceGoneError
 
 log = logging.getLogger(__name__)
 
-OPENS_AFTER = 5  # failures in a row...
+OPENS_AFTER = 5  # objects that failed in a row: one bad object says nothing about the others...
 FAILS_FOR = 1.0  # ...that take at least so many seconds: a source that answers now and then is worth asking
 FIRST_PAUSE = 1.0  # seconds; doubled with each probe that fails
 LONGEST_PAUSE = 60.0
@@ -25,6 +25,7 @@ class _Circuit:
     Attributes:
         since: When the first of the failures in a row began.
         failures: How many they are.
+        objects: Whose they are, as hashes, up to as many as open the circuit.
         pause: How long it is left alone when it is next found dead.
         open_until: Until when it is left alone; None: its circuit is closed.
         probing: Whether one fetch is finding out.
@@ -32,6 +33,7 @@ class _Circuit:
 
     since: float
     failures: int = 0
+    objects: set[int] = field(default_factory=set)
     pause: float = FIRST_PAUSE
     open_until: float | None = None
     probing: bool = False
@@ -50,8 +52,8 @@ class CircuitBreakers:
         return [host for host, circuit in self._circuits.items() if circuit.open_until is not None]
 
     @contextlib.contextmanager
-    def guard(self, host: str) -> Iterator[Callable[[str], None]]:
-        """Learn from how a fetch from a host ends. Enter it when the fetch may begin, not before.
+    def guard(self, host: str, url: str) -> Iterator[Callable[[str], None]]:
+        """Learn from how a fetch of a URL from a host ends. Enter it when the fetch may begin, not before.
 
         It gives a function that says which host a redirect leads to: that one is asked from then on.
 
@@ -74,7 +76,7 @@ class CircuitBreakers:
             if error.code in _NOT_ASKED:
                 self._ended(host)
             else:
-                self._failed(host, begun, error)
+                self._failed(host, url, begun, error)
             raise
         except SourceGoneError as error:
             if error.code.startswith("http_"):  # it answers
@@ -99,12 +101,14 @@ class CircuitBreakers:
         circuit.probing = True
         return self._clock()
 
-    def _failed(self, host: str, begun: float, error: SourceBusyError) -> None:
+    def _failed(self, host: str, url: str, begun: float, error: SourceBusyError) -> None:
         circuit = self._circuits.pop(host, None) or _Circuit(begun)
         self._circuits[host] = circuit
         circuit.failures += 1
+        if len(circuit.objects) < OPENS_AFTER:
+            circuit.objects.add(hash(url))
         circuit.probing = False
-        dead = circuit.failures >= OPENS_AFTER and self._clock() - circuit.since >= FAILS_FOR
+        dead = len(circuit.objects) >= OPENS_AFTER and self._clock() - circuit.since >= FAILS_FOR
         if dead and (circuit.open_until is None or circuit.open_until <= self._clock()):
             circuit.open_until = self._clock() + circuit.pause
             log.warning("%s keeps failing (%s): left alone for %g s", host, error.code, circuit.pause)

@@ -11,7 +11,6 @@ from typing import Self
 
 import aiohttp
 import httpx
-from aiohttp.client_proto import ResponseHandler
 
 from streams.fetch.addresses import AddressPolicy, CheckedResolver, NameLookups
 from streams.fetch.admission import Admission
@@ -22,12 +21,11 @@ from streams.fetch.files import SourceFiles
 from streams.fetch.object_store import SCHEME, ObjectStore
 from streams.fetch.responses import check_response, redirect_target, source_fault
 from streams.fetch.roots import RootedFile, SourceRoots
-from streams.fetch.slots import FetchSlots
-from streams.fetch.transport import AiohttpTransport
+from streams.fetch.slots import PLACES_PER_SLOT, FetchSlots, HostSlots
+from streams.fetch.transport import AiohttpTransport, open_connector
 from streams.fetch.urls import check_url, host_of, read_data_url, shown, too_large
 
 MAX_REDIRECTS = 3
-MAX_UNREAD_ANSWERS = 16
 MAX_CHUNKS = 1024
 NO_ROOTS = SourceRoots()
 _HEADERS = httpx.Headers({"accept": "image/*", "accept-encoding": "identity", "user-agent": "tagstream"})
@@ -75,7 +73,7 @@ class FetchLimits:
             and does not count; a fetch gives that up after as many seconds.
         answer: Seconds in which each request must be connected and its answer's head be there.
         concurrency: Most fetches at once, but for those that take long: see `streams.fetch.slots`.
-        per_host: Most fetches at once from one host.
+        per_host: The same from one host, but for those that others overtake.
     """
 
     max_bytes: int
@@ -109,21 +107,17 @@ class Fetcher:
         # A read may outlive its fetch, where another machine serves the folder: let as many again begin.
         self._files = SourceFiles(2 * limits.per_host)
         self._slots = FetchSlots(limits.concurrency, lambda: not self.budget.is_short)
-        self._host_slots: weakref.WeakValueDictionary[str, asyncio.Semaphore] = weakref.WeakValueDictionary()
+        self._host_slots: weakref.WeakValueDictionary[str, HostSlots] = weakref.WeakValueDictionary()
         self._transport: AiohttpTransport | None = None
 
     async def __aenter__(self) -> Self:
         # A look-up may outlive its fetch, where the machine's resolver insists: let as many again begin.
         lookups = NameLookups(2 * self._slots.most)
-        connector = aiohttp.TCPConnector(
-            resolver=CheckedResolver(self._policy, lookups),
-            use_dns_cache=False,  # the answer that was checked is the one that is used
-            limit=self._slots.most,
-            limit_per_host=self._limits.per_host,  # binds after a redirect to another host, too
+        connector = open_connector(
+            CheckedResolver(self._policy, lookups),
+            self._slots.most,
+            (1 + PLACES_PER_SLOT) * self._limits.per_host,
         )
-        protocol: type[ResponseHandler] = _Answers
-        answers = functools.partial(protocol, loop=asyncio.get_running_loop())
-        connector._factory = answers  # noqa: SLF001 - no argument of the connector sets it
         self._transport = AiohttpTransport(connector)
         return self
 
@@ -149,25 +143,25 @@ class Fetcher:
         host = host_of(request.url)
         # The host's slot comes first: who waits for a slow host has none of the slots and of the memory that
         # all share. Its circuit comes after: it may have opened while the fetch waited for the slot.
-        async with self._slots_of(host), self._slots.hold():
-            with self.circuit_breakers.guard(_circuit_of(request)) as go_on_to:
+        async with self._slots_of(host).hold(), self._slots.hold():
+            with self.circuit_breakers.guard(_circuit_of(request), url) as go_on_to:
                 return await self._hold(url, host, functools.partial(self._get, request, go_on_to))
 
     async def _fetch_file(self, file: RootedFile) -> Fetched:
         read = functools.partial(self._files.read, file, self._limits.max_bytes)
-        async with self._slots_of(file.root), self._slots.hold():
-            with self.circuit_breakers.guard(file.root):
+        async with self._slots_of(file.root).hold(), self._slots.hold():
+            with self.circuit_breakers.guard(file.root, file.url):
                 return await self._hold(file.url, file.root, read)
 
     async def _fetch_object(self, url: str, objects: ObjectStore) -> Fetched:
         read = functools.partial(objects.fetch, url, self._limits.max_bytes)
-        async with self._slots_of(SCHEME), self._slots.hold():
-            with self.circuit_breakers.guard(SCHEME):
+        async with self._slots_of(SCHEME).hold(), self._slots.hold():
+            with self.circuit_breakers.guard(SCHEME, url):
                 return await self._hold(url, SCHEME, read)
 
-    def _slots_of(self, host: str) -> asyncio.Semaphore:
+    def _slots_of(self, host: str) -> HostSlots:
         """A host's slots, which live as long as someone holds or awaits one."""
-        return self._host_slots.setdefault(host, asyncio.Semaphore(self._limits.per_host))
+        return self._host_slots.setdefault(host, HostSlots(self._limits.per_host))
 
     async def _hold(self, url: str, host: str, get: Callable[[Admission], Awaitable[bytes]]) -> Fetched:
         """Get an image, with memory that is held until it is released."""
@@ -194,14 +188,17 @@ class Fetcher:
     async def _get(
         self, request: httpx.Request, go_on_to: Callable[[str], None], admission: Admission
     ) -> bytes:
-        for _ in range(MAX_REDIRECTS + 1):
-            async with self._stream(request) as response:
-                if not response.has_redirect_location:
-                    check_response(response)
-                    return await self._read_body(response, admission)
-                url = redirect_target(response)
-            request = self._request(url)
-            go_on_to(_circuit_of(request))
+        async with contextlib.AsyncExitStack() as slots:
+            for _ in range(MAX_REDIRECTS + 1):
+                async with self._stream(request) as response:
+                    if not response.has_redirect_location:
+                        check_response(response)
+                        return await self._read_body(response, admission)
+                    url = redirect_target(response)
+                last, request = host_of(request.url), self._request(url)
+                go_on_to(_circuit_of(request))
+                if (host := host_of(request.url)) != last:
+                    await slots.enter_async_context(self._slots_of(host).hold())
         message = f"more than {MAX_REDIRECTS} redirects, last to {shown(url)}"
         raise SourceGoneError("too_many_redirects", message)
 
@@ -257,15 +254,3 @@ class Fetcher:
 
 def _circuit_of(request: httpx.Request) -> str:
     return request.url.netloc.decode("ascii").lower()
-
-
-class _Answers(ResponseHandler):
-    """Leaves a server that sends answers which nobody asked for.
-
-    aiohttp would keep them all, also on idle connections: gigabytes, and an event loop without a pause.
-    """
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if len(self) > MAX_UNREAD_ANSWERS and self.transport is not None:
-            self.transport.abort()

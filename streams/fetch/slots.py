@@ -1,15 +1,16 @@
 """Slots for fetches. One that takes long goes on in a place apart, and leaves its slot to the next one.
 
 Otherwise hosts that never answer would hold all slots until their fetches have failed, and fetches from hosts
-that answer at once would wait as long.
+that answer at once would wait as long. So would the good objects of a host a few of whose objects hang.
 """
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Callable
 
 _PATIENCE = 0.5  # seconds in a slot
-_PLACES_PER_SLOT = 3
+PLACES_PER_SLOT = 3
 
 
 class FetchSlots:
@@ -22,9 +23,9 @@ class FetchSlots:
     """
 
     def __init__(self, number: int, get_on: Callable[[], bool]) -> None:
-        self.most = (1 + _PLACES_PER_SLOT) * number
+        self.most = (1 + PLACES_PER_SLOT) * number
         self._slots = asyncio.Semaphore(number)
-        self._free_places = _PLACES_PER_SLOT * number
+        self._free_places = PLACES_PER_SLOT * number
         self._get_on = get_on
 
     @contextlib.asynccontextmanager
@@ -52,4 +53,45 @@ class FetchSlots:
             if is_apart:
                 self._free_places += 1
             else:
+                self._slots.release()
+
+
+class HostSlots:
+    """The slots of one host, and three times as many places apart, for fetches that others overtake.
+
+    A fetch is overtaken by those that begin after it and end before it. Where a host is slow as a whole, its
+    fetches end about as they began: it is not asked for more at once.
+
+    Args of the constructor: how many slots; as many others overtake a fetch before it goes apart.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._slots = asyncio.Semaphore(number)
+        self._free_places = PLACES_PER_SLOT * number
+        self._overtaken: dict[object, int] = {}  # by fetch in a slot, in the order in which they began
+
+    @contextlib.asynccontextmanager
+    async def hold(self) -> AsyncIterator[None]:
+        """Wait for a slot and hold it; once overtaken, a place apart instead."""
+        await self._slots.acquire()
+        fetch = object()
+        self._overtaken[fetch] = 0
+        try:
+            yield
+        finally:
+            if fetch in self._overtaken:
+                self._overtake(fetch)
+                del self._overtaken[fetch]
+                self._slots.release()
+            else:
+                self._free_places += 1
+
+    def _overtake(self, fetch: object) -> None:
+        """Count the end of a fetch for those that began before it, and let the outrun ones go apart."""
+        for other in list(itertools.takewhile(lambda each: each is not fetch, self._overtaken)):
+            self._overtaken[other] += 1
+            if self._overtaken[other] >= self._number and self._free_places:
+                self._free_places -= 1
+                del self._overtaken[other]
                 self._slots.release()

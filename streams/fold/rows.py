@@ -24,6 +24,7 @@
     "headers", bytes as base64}
 `meta`: "@offset": {"next": first offset that is not folded in, "mark": latest Kafka timestamp seen,
     "at": latest event time seen, "late": counts that came after their bucket's retention};
+    "@id": {"id": of this incarnation of the state}, "@uploads": {"id": Kafka's of the upload topic};
     "@awaited:" with an image's key: {"n": uploads of it among the retries}
 
 A bucket starts at a multiple of its window's length in UTC; its start is in seconds since the epoch.
@@ -143,7 +144,12 @@ def _with_tenant(key: str, tenant: str) -> str:
 
 def event_key(upload: Upload) -> str:
     """The idempotency key, compact enough to keep several per image."""
-    return hashlib.sha256(f"{upload.source}\x1f{upload.id}".encode()).hexdigest()[:16]
+    return event_key_of(upload.source, upload.id)
+
+
+def event_key_of(source: str, event_id: str) -> str:
+    """The same, by what identifies an event."""
+    return hashlib.sha256(f"{source}\x1f{event_id}".encode()).hexdigest()[:16]
 
 
 def is_repeat(row: Mapping[str, Any] | None, upload: Upload) -> bool:

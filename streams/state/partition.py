@@ -14,6 +14,7 @@ from schemas.topics import OFFSET_KEY, TABLES
 from streams.state.loading import Index, load
 
 ID_KEY = "@id"  # names this incarnation of the state: a snapshot of another one is worthless
+UPLOADS_KEY = "@uploads"  # names the upload topic whose offsets the state has
 CHANGES_PER_TURN = 100  # that indexes are told of in one
 Change = tuple[str, bytes | None, bytes | None]  # key, old row, new row
 
@@ -151,6 +152,12 @@ class PartitionState:
     def identity(self) -> bytes | None:
         """What names this incarnation of the state."""
         return self.rows["meta"].get(ID_KEY)
+
+    @property
+    def uploads_id(self) -> str | None:
+        """The Kafka id of the upload topic that was folded in; None: none was, or it has no id."""
+        row = self.rows["meta"].get(UPLOADS_KEY)
+        return None if row is None else str(orjson.loads(row)["id"])
 
 
 def _grown(key: str, old: bytes | None, new: bytes | None) -> int:

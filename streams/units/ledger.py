@@ -36,8 +36,9 @@ from streams.kafka.checks.topics import too_small
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
 from streams.kafka.last_transaction import was_committed
+from streams.kafka.topic_ids import topic_id
 from streams.state.changelogs import catch_up, changelog_partitions
-from streams.state.partition import ID_KEY, PartitionState
+from streams.state.partition import ID_KEY, UPLOADS_KEY, PartitionState
 from streams.units.faults import ClockError, CommitTimeoutError
 from streams.units.meter import UnitMeter
 
@@ -62,13 +63,26 @@ class Ledger:
         names: TopicNames,
         state: PartitionState,
         meter: UnitMeter | None = None,
+        *,
+        accepted: str = "",
     ) -> None:
+        """Make a ledger; `open` takes the partition over.
+
+        Args:
+            connection: Where the topics are.
+            names: What they are called.
+            state: The partition's.
+            meter: Counts and times transactions; None: nobody does.
+            accepted: Kafka's id of an upload topic that stands in for the one that was folded in: its copy.
+        """
         self._connection = connection
         self._names = names
         self._changelogs = {table: names.changelog(table) for table in TABLES}
         self._meter = meter
+        self._accepted = accepted
         self._sent = 0  # bytes of the transaction under way
         self._producer: AIOKafkaProducer | None = None
+        self._uploads: uuid.UUID | None = None  # the upload topic's Kafka id
         self._told = 0  # the group's offset
         self._told_at = -TELL_EVERY
         self.state = state
@@ -83,6 +97,7 @@ class Ledger:
 
         Raises:
             InvariantError: A row knows of an event beyond `@offset`.
+            TopicsError: The upload topic is another one than was folded in.
             KafkaError: The broker refuses or does not answer.
         """
         transactional_id = f"{self._names.app_id}-{self.state.partition}"
@@ -97,7 +112,9 @@ class Ledger:
             await self._producer.start()
             await self._end_what_hangs(self._producer, consumer, committed=committed)
             ends = await consumer.end_offsets(list(changelog_partitions(self._names, [self.state])))
+            uploads = await topic_id(consumer._client, self._names.uploads)  # noqa: SLF001
         await catch_up(self._connection, self._names, self.state, ends)
+        self._check_uploads(uploads)
         await asyncio.to_thread(self._check_rows)  # nobody else changes them before this is over
 
     async def _end_what_hangs(
@@ -176,6 +193,8 @@ class Ledger:
         changes.put("meta", OFFSET_KEY, {**meta, "next": next_offset})
         if self.state.identity is None:
             changes.put("meta", ID_KEY, {"id": uuid.uuid4().hex})
+        if self._uploads is not None and self.state.uploads_id != str(self._uploads):
+            changes.put("meta", UPLOADS_KEY, {"id": str(self._uploads)})
 
     def _batches(
         self, outputs: Iterable[Output], rows: Iterable[tuple[str, str, bytes | None]]
@@ -241,6 +260,16 @@ class Ledger:
                 "rows; docs/operations.md tells what that means; choose a new app_id to begin anew"
             )
         self.state.positions[table] = position
+
+    def _check_uploads(self, uploads: uuid.UUID | None) -> None:
+        """Refuse to go on with another topic: as many records as were folded in would be passed over."""
+        known, self._uploads = self.state.uploads_id, uploads
+        if None not in {known, uploads} and str(uploads) not in {known, self._accepted}:
+            found = f"topic {self._names.uploads} was recreated: its id is {uploads}"
+            folded = f"{self.state.next_offset} records of partition {self.state.partition} came from {known}"
+            anew = "choose a new app_id, so that its state begins anew"
+            copied = f"if it is a copy with the same offsets, set TAGSTREAM_UPLOADS_TOPIC_ID={uploads}"
+            raise TopicsError(f"{found}, and {folded}; {anew}; {copied}")
 
     def _check_rows(self) -> None:
         for table in _CHECKED:

@@ -75,7 +75,7 @@ def test_what_the_run_cannot_do_without_is_told() -> None:
     assert flag(worker, "--roles") == ALL
     assert flag(worker, "--replication") is None
     assert worker.notes == [
-        "TAGSTREAM_ROLES=tag does not count here: the run tags photos and shows what its worker counts"
+        "TAGSTREAM_ROLES=tag does not count here: the run tags photos, shows counts, and takes SDKs' calls"
     ]
     embedded = started({"TAGSTREAM_REPLICATION": "3"}, embedded=True)
     assert flag(embedded, "--replication") == "1"
@@ -105,6 +105,10 @@ def test_a_port_that_is_taken_is_told() -> None:
     assert worker.notes == [f"port {taken} is taken: the query API is on port {port}"]
     assert worker.api == f"http://127.0.0.1:{port}"
     assert started(web_port=0).notes == []
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        worker = started(gateway_port=other.getsockname()[1])
+    assert worker.gateway == f"http://127.0.0.1:{flag(worker, '--gateway-port')}"
+    assert worker.notes[-1].endswith(f"is taken: the gateway is on port {flag(worker, '--gateway-port')}")
 
 
 @pytest.mark.parametrize(

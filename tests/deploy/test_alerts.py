@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from support.programs import program
-from support.queries import fault_of_query
+from support.watching.programs import program
+from support.watching.queries import fault_of_query
 
 from streams.app.settings import Settings
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from make_dashboards import DASHBOARDS, FOLDER, Dashboard, json_of
-from support.queries import fault_of_query
+from support.watching.queries import fault_of_query
 
 GRAFANA = Path(__file__).parents[2] / "deploy" / "grafana"
 

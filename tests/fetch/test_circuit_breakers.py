@@ -1,4 +1,5 @@
 import contextlib
+import itertools
 
 import pytest
 
@@ -6,6 +7,7 @@ from streams.fetch.circuit_breakers import FAILS_FOR, FIRST_PAUSE, OPENS_AFTER, 
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
 
 BUSY = SourceBusyError("http_503", "busy")
+_numbers = itertools.count()
 
 
 class Clock:
@@ -18,21 +20,21 @@ class Clock:
 
 def fail(circuits: CircuitBreakers, times: int, host: str = "bad", error: SourceError = BUSY) -> None:
     for _ in range(times):
-        with contextlib.suppress(type(error)), circuits.guard(host):
+        with contextlib.suppress(type(error)), circuits.guard(host, f"{next(_numbers)}.jpg"):
             circuits._clock.now += FAILS_FOR / OPENS_AFTER
             raise error
 
 
 def refusal(circuits: CircuitBreakers, host: str = "bad") -> SourceBusyError:
     """The error of a fetch that is not let through."""
-    with pytest.raises(SourceBusyError) as caught, circuits.guard(host):
+    with pytest.raises(SourceBusyError) as caught, circuits.guard(host, "good.jpg"):
         pytest.fail("the host was asked")
     assert caught.value.code == "circuit_open"
     return caught.value
 
 
 def succeed(circuits: CircuitBreakers, host: str = "bad") -> None:
-    with circuits.guard(host):
+    with circuits.guard(host, "good.jpg"):
         """It answers."""
 
 
@@ -66,6 +68,16 @@ def test_a_burst_of_failures_opens_no_circuit(circuits: CircuitBreakers, clock: 
     assert circuits.open_hosts == ["bad"]
 
 
+def test_one_bad_object_opens_no_circuit(circuits: CircuitBreakers, clock: Clock) -> None:
+    """However often it fails: the host's other objects are none the worse."""
+    for _ in range(10 * OPENS_AFTER):
+        with contextlib.suppress(SourceBusyError), circuits.guard("bad", "bad.jpg"):
+            clock.now += FAILS_FOR
+            raise BUSY
+    assert circuits.open_hosts == []
+    succeed(circuits)
+
+
 def test_other_hosts_are_not_affected(circuits: CircuitBreakers) -> None:
     """Circuits are per host and port."""
     fail(circuits, OPENS_AFTER)
@@ -77,7 +89,7 @@ def test_one_probe_closes_the_circuit(circuits: CircuitBreakers, clock: Clock) -
     """After the pause one fetch is let through, alone; its success forgets the past."""
     fail(circuits, OPENS_AFTER)
     clock.now += FIRST_PAUSE
-    with circuits.guard("bad"):
+    with circuits.guard("bad", "good.jpg"):
         assert refusal(circuits).retry_after == 2 * FIRST_PAUSE
     succeed(circuits)
     assert circuits.open_hosts == []
@@ -94,8 +106,8 @@ def test_a_probe_that_fails_doubles_the_pause(circuits: CircuitBreakers, clock: 
 @pytest.mark.parametrize("target", ["bad", "other"])
 def test_a_redirect_within_a_host_is_no_answer_of_it(circuits: CircuitBreakers, target: str) -> None:
     """What it leads to counts; one to another host says that this one is well."""
-    for _ in range(OPENS_AFTER):
-        with contextlib.suppress(SourceBusyError), circuits.guard("bad") as go_on_to:
+    for number in range(OPENS_AFTER):
+        with contextlib.suppress(SourceBusyError), circuits.guard("bad", f"{number}.jpg") as go_on_to:
             go_on_to(target)
             circuits._clock.now += FAILS_FOR
             raise BUSY
@@ -130,7 +142,7 @@ def test_a_cancelled_probe_lets_the_next_one_through(circuits: CircuitBreakers, 
     """Whoever gives up leaves no host alone for ever."""
     fail(circuits, OPENS_AFTER)
     clock.now += FIRST_PAUSE
-    with pytest.raises(KeyboardInterrupt), circuits.guard("bad"):
+    with pytest.raises(KeyboardInterrupt), circuits.guard("bad", "good.jpg"):
         raise KeyboardInterrupt
     succeed(circuits)
 

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.photo_server import PHOTOS, PhotoServer, drips, floods, hangs, says, says_later, writes
 
-from streams.fetch.addresses import AddressPolicy, refused
+from streams.fetch.addresses import AddressPolicy
 from streams.fetch.circuit_breakers import OPENS_AFTER
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
 from streams.fetch.fetcher import Fetcher, FetchLimits
@@ -178,7 +178,7 @@ class NoAddress(AddressPolicy):
     """Refuses each host."""
 
     def check_host(self, host: str, port: int) -> None:
-        raise refused(host, port)
+        raise NOBODY.refused(host, port)
 
 
 TROUBLE = st.lists(
@@ -478,12 +478,13 @@ async def test_a_redirect_to_a_dead_host(server: PhotoServer, monkeypatch: pytes
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         dead = f"127.0.0.1:{free.getsockname()[1]}"
-        server.scripts["/hostile"] = says("302 Found", f"location: http://{dead}/koala.jpg")
+        leads_there = says("302 Found", f"location: http://{dead}/koala.jpg")
+        server.scripts |= {f"/hostile-{number}": leads_there for number in range(OPENS_AFTER + 1)}
         async with Fetcher(LOOPBACK, LIMITS) as fetcher:
             codes = []
-            for _ in range(OPENS_AFTER + 1):
+            for number in range(OPENS_AFTER + 1):
                 with pytest.raises(SourceBusyError) as caught:
-                    await fetcher.fetch(server.url("/hostile"))
+                    await fetcher.fetch(server.url(f"/hostile-{number}"))
                 codes.append(caught.value.code)
             assert codes == ["connection_failed"] * OPENS_AFTER + ["circuit_open"]
             assert fetcher.circuit_breakers.open_hosts == [dead]

@@ -306,7 +306,7 @@ async def test_a_root_that_never_answers_holds_up_nobody_else(
     async with Fetcher(NOBODY, HASTY, roots) as fetcher:
         started = time.perf_counter()
         outcomes = await asyncio.gather(
-            *(fetcher.fetch(f"{tree.url}/stuck") for _ in range(20)), return_exceptions=True
+            *(fetcher.fetch(f"{tree.url}/{number}/stuck") for number in range(20)), return_exceptions=True
         )
         assert time.perf_counter() - started < 4
         codes = [outcome.code for outcome in outcomes if isinstance(outcome, SourceBusyError)]

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from streams.fetch.slots import FetchSlots
+from streams.fetch.slots import PLACES_PER_SLOT, FetchSlots, HostSlots
 
 
 @dataclass
 class Fetches:
     """Fetches that take until the test ends them."""
 
-    slots: FetchSlots
+    slots: FetchSlots | HostSlots
     running: list[asyncio.Event] = field(default_factory=list)
 
     async def run(self) -> None:
@@ -77,3 +77,45 @@ async def test_where_more_would_not_get_on_none_begins(monkeypatch: pytest.Monke
     gets_on = True
     await fetches.until_running(5)
     await fetches.cancel(tasks)
+
+
+async def test_a_fetch_that_others_overtake_leaves_its_slot() -> None:
+    """Once as many as there are slots have begun after it and ended before it."""
+    fetches = Fetches(HostSlots(2))
+    tasks = fetches.start(20)
+    await fetches.until_running(2)  # the first one hangs
+    fetches.running[1].set()
+    await fetches.until_running(3)
+    fetches.running[2].set()
+    await fetches.until_running(5)  # overtaken twice: two more run beside it
+    await fetches.cancel(tasks)
+
+
+async def test_a_host_that_is_slow_as_a_whole_gets_no_more_at_once() -> None:
+    """Its fetches end in the order in which they began: none is overtaken."""
+    fetches = Fetches(HostSlots(2))
+    tasks = fetches.start(10)
+    for number in range(2, 10):
+        await fetches.until_running(number)
+        fetches.running[number - 2].set()
+    await fetches.until_running(10)
+    await fetches.cancel(tasks)
+
+
+async def test_places_apart_are_bounded_and_given_back() -> None:
+    """A host nearly all of whose objects hang is asked for slots and places at once, and not for more."""
+    slots = HostSlots(2)
+    most = 2 * (1 + PLACES_PER_SLOT)
+    for _ in range(2):
+        fetches = Fetches(slots)
+        tasks = fetches.start(60)
+        for _ in range(40):
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            busy = [fetch for fetch in fetches.running if not fetch.is_set()]
+            assert len(busy) <= most
+            busy[-1].set()
+        assert len(busy) == most
+        await fetches.cancel(tasks)
+    assert not slots._overtaken
+    assert slots._free_places == most - 2

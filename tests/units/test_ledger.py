@@ -18,10 +18,11 @@ from streams.cli.local.embedded_broker import EmbeddedBroker
 from streams.fold.changes import Changes
 from streams.fold.outcomes import Output
 from streams.fold.outputs import dead_letter_output
-from streams.kafka.admin import ensure_topics
+from streams.kafka.admin import create_topics, ensure_topics, open_admin, partition_counts
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
 from streams.kafka.partition_log import PartitionLog
+from streams.kafka.topic_ids import topic_id
 from streams.state.changelogs import catch_up, changelog_partitions
 from streams.state.loading import Loading
 from streams.state.partition import PartitionState
@@ -42,8 +43,8 @@ def ledger(kafka: str, names: TopicNames, partition: int = 0) -> Ledger:
     return Ledger(KafkaConnection(kafka), names, PartitionState(partition))
 
 
-async def opened(kafka: str, names: TopicNames) -> Ledger:
-    owner = ledger(kafka, names)
+async def opened(kafka: str, names: TopicNames, partition: int = 0) -> Ledger:
+    owner = ledger(kafka, names, partition)
     await owner.open()
     return owner
 
@@ -376,6 +377,37 @@ async def test_whoever_catches_up_has_what_was_committed_before(kafka: str, name
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         await owner.close()
+
+
+async def test_an_upload_topic_that_was_recreated_is_refused(kafka: str, names: TopicNames) -> None:
+    """However long it has become: its first records would be taken for those that were folded in."""
+    owner = await opened(kafka, names)
+    await write(owner, "a", 0)
+    await owner.close()
+    connection = KafkaConnection(kafka)
+    settings = Settings(app_id=names.app_id, topic_prefix=names.prefix, partitions=2)
+    async with open_admin(connection) as admin:
+        await admin.delete_topics([names.uploads])
+        while names.uploads in await partition_counts(admin):
+            await asyncio.sleep(0.05)
+        await create_topics(admin, settings, [names.uploads])
+    again = ledger(kafka, names)
+    with pytest.raises(
+        TopicsError, match=r"was recreated: .* 1 records of partition 0 .* choose a new app_id"
+    ):
+        await again.open()
+    await again.close()
+    async with consuming(connection) as consumer:
+        copy = await topic_id(consumer._client, names.uploads)
+    accepting = Ledger(connection, names, PartitionState(0), accepted=str(copy))
+    await accepting.open()
+    await write(accepting, "b", 1)
+    await accepting.close()
+    reopened = await opened(kafka, names)
+    assert reopened.state.uploads_id == str(copy)
+    await reopened.close()
+    other = await opened(kafka, names, partition=1)  # nothing was folded in there
+    await other.close()
 
 
 async def test_two_applications_on_the_same_uploads_keep_retries_apart(kafka: str, unique: str) -> None:

@@ -15,7 +15,7 @@ import yaml
 from make_dashboards import DASHBOARDS, FOLDER
 from support.chaos.run import steady_port
 from support.cluster import Cluster, free_port
-from support.programs import program
+from support.watching.programs import program
 
 from schemas.uploads import UploadData
 from streams.cli.file_server import FileServer

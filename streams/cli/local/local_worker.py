@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schemas.errors import SettingsError
-from streams.app.roles import ALL
+from streams.app.roles import ALL, DEFAULT
 from streams.app.settings import Settings, variable
 from streams.cli.options import flag_of
 from streams.kafka.connection import VARIABLES, KafkaConnection
 
 PHOTO_HOST = "127.0.0.1"
+_UNSAID = {"roles": DEFAULT}
 _REASONS = {  # of what is not as the user may say it
-    "roles": "the run tags photos and shows what its worker counts",
+    "roles": "the run tags photos, shows counts, and takes SDKs' calls",
     "replication": "the embedded Kafka is a single broker",
 }
 
@@ -27,12 +28,14 @@ class LocalWorker:
         arguments: Of `tagstream worker`.
         environment: Variables that differ from this process's own.
         api: URL of its query API.
+        gateway: URL of its gateway.
         notes: What counts otherwise than the user says, a line each.
     """
 
     arguments: list[str]
     environment: dict[str, str]
     api: str
+    gateway: str
     notes: list[str]
 
 
@@ -65,16 +68,20 @@ def local_worker(
         photo_port: Where the run serves its photos.
 
     Raises:
-        SettingsError: There is no port for the query API.
+        SettingsError: There is no port for the query API or the gateway.
     """
-    address = _address(settings.web_host)
-    port = free_port(settings.web_port, address)
+    address, gateway_address = _address(settings.web_host), _address(settings.gateway_host)
+    port, gateway_port = (
+        free_port(settings.web_port, address),
+        free_port(settings.gateway_port, gateway_address),
+    )
     photos = f"{PHOTO_HOST}:{photo_port}"
     needed: dict[str, object] = {
         "data_dir": settings.data_dir,
         "web_port": port,
         "allow_sources": ",".join(filter(None, (settings.allow_sources.strip(" ,"), photos))),
         "roles": ALL,
+        "gateway_port": gateway_port,
     }
     if cluster.embedded:
         needed["replication"] = 1
@@ -86,10 +93,18 @@ def local_worker(
     notes = _overruled(settings, needed)
     if settings.web_port not in {0, port}:
         notes.append(f"port {settings.web_port} is taken: the query API is on port {port}")
+    if settings.gateway_port not in {0, gateway_port}:
+        notes.append(f"port {settings.gateway_port} is taken: the gateway is on port {gateway_port}")
     if unused:
         cure = f"name a cluster in {VARIABLES['bootstrap_servers']}"
         notes.append(f"{', '.join(unused)}: not for the embedded Kafka; {cure}")
-    return LocalWorker(arguments, dict.fromkeys(unused, ""), f"http://{_asked(address)}:{port}", notes)
+    return LocalWorker(
+        arguments,
+        dict.fromkeys(unused, ""),
+        f"http://{_asked(address)}:{port}",
+        f"http://{_asked(gateway_address)}:{gateway_port}",
+        notes,
+    )
 
 
 def free_port(wanted: int, address: str = PHOTO_HOST) -> int:
@@ -112,7 +127,7 @@ def _overruled(settings: Settings, needed: Mapping[str, object]) -> list[str]:
     return [
         f"{variable(name)}={getattr(settings, name)} does not count here: {reason}"
         for name, reason in _REASONS.items()
-        if name in needed and needed[name] != getattr(settings, name)
+        if name in needed and getattr(settings, name) not in {needed[name], _UNSAID.get(name)}
     ]
 
 

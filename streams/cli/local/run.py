@@ -19,13 +19,14 @@ from streams.app.settings import Settings
 from streams.cli.file_server import FileServer
 from streams.cli.local.embedded_broker import EmbeddedBroker
 from streams.cli.local.local_worker import PHOTO_HOST, Cluster, LocalWorker, free_port, local_worker
-from streams.cli.local.run_views import NextSteps, last_words, trends_table
+from streams.cli.local.run_views import NextSteps, cloudinary_url, last_words, trends_table
 from streams.cli.local.supervisor import Supervisor
 from streams.cli.options import PORT, connection_to, give_up, settings_options
 from streams.cli.publish import PHOTO_PORT
 from streams.cli.rendering import first_notes, line, results_table
 from streams.cli.terminal import console
 from streams.fold.rules.content import RulesFile, parse_rules, rules_bytes
+from streams.gateway.requests.credentials_file import read_credentials
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.publishing import Publication, publish_and_wait
 from streams.web.access.guard import Guard
@@ -35,7 +36,7 @@ PHOTOS = Path(__file__).parents[2] / "photos"
 THRESHOLD = 0.4
 _READY_DEADLINE = 90.0
 _ANSWER_DEADLINE = 60.0
-_SHOWN = ("topic_prefix", "data_dir", "web_port")
+_SHOWN = ("topic_prefix", "data_dir", "web_port", "gateway_port")
 
 
 @click.command(short_help="Try all of it on this machine, with sample photos.")
@@ -198,8 +199,11 @@ class _Show:
             return
         serve_port = None if self._photo_port == PHOTO_PORT else self._photo_port
         servers = self._connection.bootstrap_servers
-        steps = NextSteps(servers, self._names.prefix, serve_port, self._worker.api)
+        steps = NextSteps(servers, self._names.prefix, serve_port, self._worker.api, self._cloudinary_url())
         self._out.print(f"\n{steps.text()}\n{log} Ctrl-C stops everything.", soft_wrap=True)
+
+    def _cloudinary_url(self) -> str:
+        return cloudinary_url(read_credentials(self._settings.credentials_file), self._worker.gateway)
 
 
 async def _wait_until_ready(api: str, worker: Supervisor, log_path: Path) -> None:

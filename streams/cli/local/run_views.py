@@ -11,6 +11,8 @@ from typing import Any
 import click
 from rich.table import Table
 
+from streams.gateway.requests.credentials import Credentials
+
 _LAST_LINES = 10
 
 
@@ -30,12 +32,14 @@ class NextSteps:
 
     Attributes:
         serve_port: Where `publish` must serve files; None: where it does by itself.
+        cloudinary_url: What points a Cloudinary SDK at the gateway.
     """
 
     servers: str
     topic_prefix: str
     serve_port: int | None
     api: str
+    cloudinary_url: str
 
     def text(self) -> str:
         """The commands, as they are typed on this machine."""
@@ -48,8 +52,17 @@ class NextSteps:
             "Try next, in another terminal:\n"
             f"  {program} publish {flags}{serve} YOUR_PHOTOS/\n"
             f"  {program} tail {flags}\n"
-            f"  curl '{self.api}/trends/top?limit=5'"
+            f"  curl '{self.api}/trends/top?limit=5'\n"
+            "Or with any Cloudinary SDK, by its usual variable:\n"
+            f"  export CLOUDINARY_URL='{self.cloudinary_url}'"
         )
+
+
+def cloudinary_url(credentials: Credentials, gateway: str) -> str:
+    """What points a Cloudinary SDK at a gateway, as the first cloud."""
+    cloud = next(iter(credentials.clouds.values()))
+    key = cloud.signing_key
+    return f"cloudinary://{key.id}:{key.secret}@{cloud.name}?upload_prefix={gateway}"
 
 
 def _program() -> str:

@@ -13,9 +13,11 @@ from typing import overload
 
 from streams.fold.rows import ImageKey
 from streams.gateway.assets.library_asset import (
+    Latest,
     LibraryAsset,
     decode_events,
     decode_head,
+    decode_latest,
     key_of,
     library_asset,
     untold_asset_id,
@@ -65,6 +67,22 @@ class Library:
         """All assets of a cloud as they are now, in no order; each is read from its row when it is taken."""
         held = self._clouds.get(cloud)
         return _Assets([*held.rows], [*held.rows.values()]) if held else ()
+
+    def rows(self, cloud: str) -> tuple[list[str], list[bytes]]:
+        """The keys and the rows of all assets of a cloud as they are now, in no order."""
+        held = self._clouds.get(cloud)
+        return ([*held.rows], [*held.rows.values()]) if held else ([], [])
+
+    @property
+    def clouds(self) -> list[str]:
+        """The clouds that have or had assets."""
+        return [*self._clouds]
+
+    def latest(self, cloud: str, row: str) -> Latest:
+        """When the asset whose row lies under a public id was last uploaded or deleted."""
+        held = self._clouds.get(cloud)
+        encoded = held.row(ImageKey(cloud, row).encode()) if held else None
+        return decode_latest(encoded) if encoded is not None else Latest()
 
     def holds_event(self, cloud: str, row: str, event: str) -> bool:
         """Whether an event of late, by its key, has changed the asset whose row lies under a public id."""

@@ -22,6 +22,7 @@ class LibraryAsset(msgspec.Struct, frozen=True, gc=False):
         scores: For each add-on each tag with its confidence, best first.
         failed: Why each of the other add-ons failed at the last look.
         asked: The threshold that its event named.
+        edited_at: Time of people's last edit of its tags, milliseconds since the epoch; 0: there is none.
     """
 
     cloud: str
@@ -35,6 +36,7 @@ class LibraryAsset(msgspec.Struct, frozen=True, gc=False):
     scores: dict[str, list[tuple[str, float]]]
     failed: dict[str, str]
     asked: float | None
+    edited_at: int = 0
 
     @property
     def own_tags(self) -> list[str]:
@@ -62,6 +64,16 @@ class _Row(msgspec.Struct, gc=False):
     failed: dict[str, str] = {}
     asked: float | None = None
     asset: Asset | None = None
+    people: "_People | None" = None
+
+
+class _People(msgspec.Struct, gc=False):
+    tags: dict[str, tuple[str, int, int, str | None, str, str]] = {}
+
+    @property
+    def edited_at(self) -> int:
+        """Time of the last decision."""
+        return max((decision[1] for decision in self.tags.values()), default=0)
 
 
 class Head(msgspec.Struct, gc=False):
@@ -80,6 +92,13 @@ class _AssetHead(msgspec.Struct, gc=False):
     asset_id: str
 
 
+class Latest(msgspec.Struct, gc=False):
+    """When an image was last uploaded or deleted, in milliseconds since the epoch, and its version then."""
+
+    at: int = 0
+    version: int | None = None
+
+
 class Events(msgspec.Struct, gc=False):
     """The keys of the last events that changed an image."""
 
@@ -96,6 +115,7 @@ class _Edits(msgspec.Struct, gc=False):
 
 
 decode_head = msgspec.json.Decoder(Head).decode
+decode_latest = msgspec.json.Decoder(Latest).decode
 decode_events = msgspec.json.Decoder(Events).decode
 _decode_row = msgspec.json.Decoder(_Row).decode
 
@@ -117,6 +137,7 @@ def library_asset(key: str, row: bytes) -> LibraryAsset:
         scores=found.scores,
         failed=found.failed,
         asked=found.asked,
+        edited_at=found.people.edited_at if found.people else 0,
     )
 
 

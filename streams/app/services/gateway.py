@@ -1,0 +1,171 @@
+"""The role `gateway`: calls of Cloudinary's and Imagga's clients, on a port of their own."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from schemas.errors import SettingsError
+from schemas.topics import TopicNames
+from streams.app.assembly import fetch_limits
+from streams.app.services.service import Spawn, WebPart
+from streams.app.settings import Settings, variable
+from streams.fetch.addresses import AddressPolicy
+from streams.fetch.fetcher import Fetcher
+from streams.fetch.object_store import ObjectStore
+from streams.gateway.assembly import Gateway, Limits
+from streams.gateway.assets.events import Events
+from streams.gateway.assets.library import Library
+from streams.gateway.assets.publisher import Publisher
+from streams.gateway.assets.sweeper import Sweeper
+from streams.gateway.connections import GatewayConnection
+from streams.gateway.meter import GatewayMeter
+from streams.gateway.requests.credentials_file import CredentialsFile, new_credentials
+from streams.gateway.requests.options import check_preset
+from streams.kafka.connection import KafkaConnection
+from streams.kafka.offset_ranges import log_ends
+from streams.state.replica import Replica
+from streams.web.server import WebServer
+
+log = logging.getLogger(__name__)
+
+DEMO = "demo"
+_LOADED_INTERVAL = 0.05  # seconds between two looks whether the library is whole
+
+
+class GatewayService:
+    """Serves the gateway's application once its library is whole.
+
+    Attributes:
+        library: An index of the replica.
+        port: Where it listens; 0 until it does.
+    """
+
+    web = WebPart()
+
+    def __init__(
+        self,
+        settings: Settings,
+        connection: KafkaConnection,
+        names: TopicNames,
+        meter: GatewayMeter | None = None,
+    ) -> None:
+        self.library = Library(self._catch_up)
+        self.port = 0
+        self._settings = settings
+        self._connection = connection
+        self._names = names
+        self._meter = meter
+        self._replica: Replica | None = None
+        self._credentials: CredentialsFile | None = None
+        self._fetcher: Fetcher | None = None
+        self._objects = ObjectStore.parse(settings.object_store, settings.data_dir)
+        self._events: Events | None = None
+        self._stack = AsyncExitStack()
+        self._wanted_port = settings.gateway_port or _free_port(settings.gateway_host)
+
+    @property
+    def waits_for(self) -> str | None:
+        """The library."""
+        return None if self.port else "loading the gateway's library"
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Read who may call.
+
+        Raises:
+            SettingsError: The credentials or the allowed sources cannot be read.
+        """
+        settings = self._settings
+        if settings.credentials is None:
+            await asyncio.to_thread(make_credentials, settings.credentials_file)
+        self._credentials = CredentialsFile(
+            settings.credentials_file,
+            time.monotonic,
+            lambda preset: check_preset(preset, settings.model_folders),
+        )
+        policy = AddressPolicy.parse(settings.allow_sources)
+        self._fetcher = await stack.enter_async_context(Fetcher(policy, fetch_limits(settings)))
+
+    async def start(self, replica: Replica, spawn: Spawn) -> None:
+        """Wait until the library is whole, then listen.
+
+        Raises:
+            SettingsError: The address cannot be listened on.
+        """
+        if self._credentials is None or self._fetcher is None:
+            raise RuntimeError("it was not opened")
+        self._replica = replica
+        publisher = await self._stack.enter_async_context(Publisher(self._connection, self._names))
+        events = self._events = Events(publisher, self.library, self._names, lambda: replica.states)
+        spawn(events.listen(self._connection, self._names))
+        await events.listens.wait()
+        while not replica.loaded:  # noqa: ASYNC110 - a replica wakes nobody
+            await asyncio.sleep(_LOADED_INTERVAL)
+        settings = self._settings
+        limits = Limits(
+            frozenset(settings.model_folders), settings.max_upload_bytes, settings.max_image_bytes
+        )
+        gateway = Gateway(self.library, events, self._objects, self._fetcher, self._credentials, limits)
+        spawn(self._sweeper(replica).run(settings.sweep_after / 2))
+        app = gateway.app(settings.gateway_url or self._own_url(), self._meter)
+        server = WebServer(app, GatewayConnection)
+        await self._listen(server)
+
+    def _sweeper(self, replica: Replica) -> Sweeper:
+        return Sweeper(
+            self._objects,
+            self.library,
+            lambda: replica.states,
+            lambda: log_ends(self._connection, self._names.uploads),
+            grace=self._settings.sweep_after,
+            swept=self._meter.note_swept if self._meter else None,
+        )
+
+    async def _listen(self, server: WebServer) -> None:
+        host, port = self._settings.gateway_host, self._wanted_port
+        try:
+            found = await server.start(host, port)
+        except OSError as error:
+            said = f"{variable('gateway_host')}={host!r}, {variable('gateway_port')}={port}"
+            cure = "choose another address or port, or stop what listens there"
+            raise SettingsError(f"{said}: {error.strerror or error}; {cure}") from error
+        self._stack.push_async_callback(server.stop)
+        self.port = found
+        log.info("gateway on http://%s:%d", host, found)
+
+    def _own_url(self) -> str:
+        return f"http://{self._settings.gateway_host}:{self._wanted_port}"
+
+    async def stop(self) -> None:
+        """Answer what waits, and take no more calls."""
+        if self._events is not None:
+            self._events.close()
+        await self._stack.aclose()
+
+    async def _catch_up(self) -> None:
+        if self._replica is not None:
+            await self._replica.catch_up("images")
+
+
+def _free_port(host: str) -> int:
+    """A port that is free now: answers name it before it is listened on."""
+    with contextlib.suppress(OSError), socket.create_server((host, 0)) as probe:
+        return int(probe.getsockname()[1])
+    return 0
+
+
+def make_credentials(path: Path) -> None:
+    """Make a file with a key for a cloud to try, if there is none; nobody else may read it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    key, _, lines = new_credentials(DEMO)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(lines)
+    log.info("made a key %s of the cloud %s in %s", key, DEMO, path)

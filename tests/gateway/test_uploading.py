@@ -1,0 +1,57 @@
+"""Uploads through a gateway, from the call to the committed tags, with a real broker and the real model."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from support.gateway.gateways import CLOUD, GatewayClient, GatewayCluster, signed
+
+pytestmark = pytest.mark.kafka
+
+PHOTOS = Path(__file__).parents[2] / "streams" / "photos"
+KOALA = (PHOTOS / "koala.jpg").read_bytes()
+
+
+@pytest.fixture
+async def cluster(kafka: str, unique: str, tmp_path: Path) -> AsyncIterator[GatewayCluster]:
+    started = GatewayCluster(kafka, unique, tmp_path, partitions=2, environment={"TAGSTREAM_TAGGER": "onnx"})
+    try:
+        await started.start_as(0, "tag,query,gateway")
+        await started.until_ready([0], 90)
+        yield started
+    finally:
+        await started.close()
+
+
+async def test_an_upload_is_answered_with_its_tags(cluster: GatewayCluster) -> None:
+    """Koala first, above 0.9; the tags are exactly those above the threshold; the file is where it says."""
+    async with GatewayClient(cluster.url(0)) as client:
+        answer = await client.upload(
+            KOALA, categorization="imagga_tagging", auto_tagging="0.4", tags="zoo", public_id="animals/koala"
+        )
+        assert answer.status_code == 200, answer.text
+        told = answer.json()
+        said = told["info"]["categorization"]["imagga_tagging"]
+        assert said["status"] == "complete"
+        assert said["data"][0]["tag"] == "koala"
+        assert said["data"][0]["confidence"] > 0.9
+        above = [each["tag"] for each in said["data"] if each["confidence"] > 0.4]
+        assert told["tags"] == ["zoo", *above]
+        assert (told["public_id"], told["format"], told["bytes"]) == ("animals/koala", "jpg", len(KOALA))
+        assert (told["width"], told["height"], told["original_filename"]) == (600, 800, "koala")
+    assert len(cluster.stored()) == 1
+    assert cluster.stored()[0].startswith(f"{CLOUD}/")
+
+
+async def test_a_call_that_is_sent_again_is_the_same_asset(cluster: GatewayCluster) -> None:
+    """The same signature and the same file: one asset, its bytes once, and the same answer."""
+    fields = signed({"categorization": "imagga_tagging"})
+    async with GatewayClient(cluster.url(0)) as client:
+        first = await client.post("image/upload", fields, ("koala.jpg", KOALA))
+        second = await client.post("image/upload", fields, ("koala.jpg", KOALA))
+        assert first.status_code == second.status_code == 200
+        assert first.json() == second.json()
+        third = await client.post("image/upload", fields, ("other.jpg", KOALA))
+        assert third.json()["public_id"] != first.json()["public_id"]
+    assert len(cluster.stored()) == 2
+    assert len(await cluster.table("images")) == 2
