@@ -57,6 +57,16 @@ class TopicNames:
         """Events that could not be handled, with the reason."""
         return f"{self.prefix}image.dead-letters"
 
+    @property
+    def notifications(self) -> str:
+        """Notifications that receivers have not taken yet, keyed, compacted."""
+        return f"{self.prefix}image.notifications"
+
+    @property
+    def notification_dead_letters(self) -> str:
+        """Notifications that no receiver took in time, until somebody sends them again."""
+        return f"{self.prefix}image.notification-dead-letters"
+
     def changelog(self, table: str) -> str:
         """Rows of a table, keyed, compacted. The name is the one that Faust gives."""
         return f"{self.app_id}-{table}-changelog"
@@ -79,3 +89,11 @@ class TopicNames:
         # A row per transaction, and each load reads all of it.
         changelogs[self.changelog("meta")] = compacted | {"segment.bytes": str(4 * 1024 * 1024)}
         return {self.uploads: uploads, **dict.fromkeys(outputs, kept), **changelogs}
+
+    @property
+    def webhook_configs(self) -> dict[str, dict[str, str]]:
+        """Each topic of the role `webhooks` with its configuration; they are there where it runs."""
+        size = {"max.message.bytes": str(MAX_RECORD_BYTES), "segment.bytes": str(16 * 1024 * 1024)}
+        rows = size | {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}
+        letters = {"cleanup.policy": "compact,delete", "retention.ms": str(14 * _DAY_MS)}
+        return {self.notifications: rows, self.notification_dead_letters: rows | letters}

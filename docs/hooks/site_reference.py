@@ -79,7 +79,7 @@ def topics() -> str:
             _kept(config),
             f"{int(config['max.message.bytes']) // 1024:,} KiB",
         ]
-        for name, config in names.configs.items()
+        for name, config in (names.configs | names.webhook_configs).items()
     )
     return table(["topic", "what it holds", "kept", "largest record"], rows)
 
@@ -117,7 +117,9 @@ def table(head: list[str], rows: Iterable[list[str]]) -> str:
 
 
 def _properties(kind: type) -> list[str]:
-    return [name for name, value in vars(kind).items() if isinstance(value, property) and name != "configs"]
+    return [
+        name for name, value in vars(kind).items() if isinstance(value, property) and "configs" not in name
+    ]
 
 
 def _kept(config: dict[str, str]) -> str:

@@ -9,6 +9,7 @@ class Role(StrEnum):
     TAG = "tag"
     QUERY = "query"
     GATEWAY = "gateway"
+    WEBHOOKS = "webhooks"
 
     @property
     def meaning(self) -> str:
@@ -20,6 +21,7 @@ _MEANINGS = {
     Role.TAG: "joins the group, takes partitions, tags and commits",
     Role.QUERY: "follows the state of all partitions, and answers questions about it",
     Role.GATEWAY: "takes the calls of Cloudinary's and Imagga's clients, on a port of its own",
+    Role.WEBHOOKS: "tells receivers over HTTP what was committed",
 }
 ALL = ",".join(Role)
 DEFAULT = f"{Role.TAG},{Role.QUERY}"

@@ -162,6 +162,27 @@ class Settings:
         "gs://BUCKET/PREFIX or az://CONTAINER/PREFIX, with credentials from the environment. "
         "Empty: `objects` in the data directory.",
     )
+    allow_webhooks: str = _setting(
+        "", "Private receivers of notifications: HOST, HOST:PORT or NETWORK, separated by commas."
+    )
+    webhook_timeout: float = _setting(
+        10.0, "Time in which a receiver must take a notification.", _at_least(0.1)
+    )
+    webhook_concurrency: int = _setting(64, "Most notifications under way at once.", _at_least(1))
+    webhook_backlog: int = _setting(
+        10_000,
+        "Most notifications per partition that wait for one receiver; beyond, new ones are dead letters.",
+        _at_least(1),
+    )
+    webhook_retry_first: float = _setting(
+        1.0,
+        "About the wait before a notification is sent again; each next one is twice as long.",
+        _at_least(0),
+    )
+    webhook_retry_longest: float = _setting(600.0, "Longest wait between two of these.", _at_least(0))
+    webhook_budget: float = _setting(
+        21_600.0, "Time after which a notification that no receiver takes is a dead letter.", _at_least(0)
+    )
     commit_interval: float = _setting(
         0.1, "Time between two transactions under load; a lone upload never waits.", _at_least(0)
     )
@@ -228,6 +249,12 @@ class Settings:
     )
     max_upload_bytes: int = _setting(
         500_000_000, "Largest file that the gateway takes; of images TAGSTREAM_MAX_IMAGE_BYTES.", _at_least(1)
+    )
+    sweep_after: float = _setting(
+        3600.0,
+        "Time after which a gateway removes bytes that no asset names: of calls that were cut off, and those "
+        "that others replaced.",
+        _at_least(60),
     )
     metrics_host: str = _setting(
         "127.0.0.1", "Address on which Prometheus finds /metrics; it needs no token."
@@ -317,6 +344,11 @@ class Settings:
         return Role.TAG in self.chosen_roles
 
     @property
+    def tells(self) -> bool:
+        """Whether this process tells receivers what was committed."""
+        return Role.WEBHOOKS in self.chosen_roles
+
+    @property
     def answers(self) -> bool:
         """Whether this process answers questions about the state."""
         return Role.QUERY in self.chosen_roles
@@ -330,6 +362,12 @@ class Settings:
     def credentials_file(self) -> Path:
         """Where the gateway's keys are."""
         return self.credentials or self.data_dir / "gateway.toml"
+
+    @property
+    def snapshot_dir(self) -> Path:
+        """Where snapshots of the state are: a gateway may share its data directory with a worker."""
+        alone = self.is_gateway and not (self.tags or self.answers)
+        return self.data_dir / (f"gateway-{self.gateway_port}" if alone else "state")
 
     @property
     def execution_providers(self) -> list[str]:

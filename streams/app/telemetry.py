@@ -14,6 +14,7 @@ from schemas.times import steady_time
 from schemas.topics import TABLES, TopicNames
 from streams.app.settings import Settings, variable
 from streams.fetch.fetcher import Fetcher
+from streams.gateway.meter import GatewayMeter
 from streams.state.replica import Replica
 from streams.tag.meter import InferenceMeter
 from streams.tag.pool import TaggerPool
@@ -25,6 +26,8 @@ from streams.telemetry.server import PATH, MetricsServer
 from streams.units.meter import UnitMeter
 from streams.units.unit import Unit
 from streams.web.meter import QueryMeter
+from streams.webhooks.meter import WebhookMeter
+from streams.webhooks.service import WebhookService
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +39,8 @@ class WorkerTelemetry:
         units: Is told of transactions; None: there are no metrics.
         inferences: Is told of batches; likewise.
         queries: Is told of answers; likewise.
+        gateway: Is told of calls; likewise.
+        webhooks: Is told of attempts to deliver notifications; likewise.
         port: Where the metrics are; None: nowhere.
     """
 
@@ -43,6 +48,8 @@ class WorkerTelemetry:
         self.units: UnitMeter | None = None
         self.inferences: InferenceMeter | None = None
         self.queries: QueryMeter | None = None
+        self.gateway: GatewayMeter | None = None
+        self.webhooks: WebhookMeter | None = None
         self.port: int | None = None
         self._settings = settings
         self._recorder = Recorder(
@@ -57,6 +64,8 @@ class WorkerTelemetry:
             self.units = UnitMeter(self._recorder, names)
             self.inferences = InferenceMeter(self._recorder)
             self.queries = QueryMeter(self._recorder)
+            self.gateway = GatewayMeter(self._recorder)
+            self.webhooks = WebhookMeter(self._recorder)
 
     async def start(self, stack: contextlib.AsyncExitStack) -> None:
         """Listen, unless there are no metrics; the stack ends it.
@@ -131,6 +140,17 @@ class WorkerTelemetry:
             yield Reading("tagstream_partitions_owned", len(units()))
             for unit in units().values():
                 yield from _unit_readings(unit, steady_time())
+
+        self.read(readings)
+
+    def read_webhooks(self, service: WebhookService) -> None:
+        """Tell what is still to be told."""
+
+        def readings() -> Iterator[Reading]:
+            since = service.oldest_since
+            yield Reading("tagstream_webhooks_pending", service.pending)
+            yield Reading("tagstream_webhooks_oldest_seconds", _age(since, steady_time()) if since else 0)
+            yield Reading("tagstream_webhooks_behind_records", service.behind)
 
         self.read(readings)
 

@@ -17,6 +17,7 @@ from streams.app.services.gateway import GatewayService
 from streams.app.services.query_indexes import QueryIndexes
 from streams.app.services.service import Service
 from streams.app.services.tagging import Tagging
+from streams.app.services.telling import Telling
 from streams.app.settings import variable
 from streams.app.telemetry import WorkerTelemetry
 from streams.kafka.admin import wait_for_topics
@@ -78,8 +79,13 @@ class Worker:
         if answers:
             services.append(Answering(self._query_indexes, alone=not tags))
         if self.settings.is_gateway:
-            self._gateway = GatewayService(self.settings, self._connection, self._app.names)
+            self._gateway = GatewayService(
+                self.settings, self._connection, self._app.names, self._telemetry.gateway
+            )
             services.append(self._gateway)
+        if self.settings.tells:
+            telling = Telling(self.settings, self._connection, self._telemetry, self._end_process)
+            services.append(telling)
         return services
 
     @property
@@ -179,7 +185,7 @@ class Worker:
             prepare=self._query_indexes.prepare if settings.answers else None,
         )
         self._telemetry.read_replica(replica)
-        keeper = SnapshotKeeper(replica, Snapshots(settings.data_dir / "state", settings.app_id))
+        keeper = SnapshotKeeper(replica, Snapshots(settings.snapshot_dir, settings.app_id))
         if settings.snapshot_interval:
             self._status = "loading snapshots"
             await keeper.restore_all()

@@ -8,6 +8,7 @@ import click
 COMMANDS = {  # the module of each, below this package
     "run": "local.run",
     "worker": "worker",
+    "gateway": "worker",
     "doctor": "doctor",
     "broker": "local.broker",
     "publish": "publish",
@@ -15,6 +16,7 @@ COMMANDS = {  # the module of each, below this package
     "rules": "trials.rules",
     "retag": "retag.command",
     "dead-letters": "dead_letters.command",
+    "webhooks": "webhooks.command",
     "trends": "ask.trends",
     "images": "ask.images",
     "users": "ask.users",

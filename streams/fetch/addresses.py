@@ -41,13 +41,15 @@ class AddressPolicy:
     Attributes:
         hosts: Host names and addresses that may be private; None as port allows every port.
         networks: Networks that may be private, on every port.
+        setting: Where the operator says so.
     """
 
     hosts: frozenset[tuple[str, int | None]] = frozenset()
     networks: tuple[_Network, ...] = ()
+    setting: str = "TAGSTREAM_ALLOW_SOURCES"
 
     @classmethod
-    def parse(cls, text: str) -> "AddressPolicy":
+    def parse(cls, text: str, setting: str = "TAGSTREAM_ALLOW_SOURCES") -> "AddressPolicy":
         """Read `HOST`, `HOST:PORT` and `NETWORK` entries, separated by commas.
 
         Raises:
@@ -57,10 +59,10 @@ class AddressPolicy:
         networks: list[_Network] = []
         for entry in filter(None, (part.strip().lower() for part in text.split(","))):
             if "/" in entry:
-                networks.append(_network(entry))
+                networks.append(_network(entry, setting))
             else:
-                hosts.add(_host_and_port(entry))
-        return cls(frozenset(hosts), tuple(networks))
+                hosts.add(_host_and_port(entry, setting))
+        return cls(frozenset(hosts), tuple(networks), setting)
 
     def allows_host(self, host: str, port: int) -> bool:
         """Whether the operator named this host, whatever its address is."""
@@ -84,13 +86,12 @@ class AddressPolicy:
             return
         literal = _literal(host)
         if literal is not None and not self.allows_address(literal, port):
-            raise refused(host, port)
+            raise self.refused(host, port)
 
-
-def refused(host: str, port: int) -> SourceGoneError:
-    """The error for a source that must not be fetched from."""
-    cure = "only public addresses on ports 80 and 443 are, unless TAGSTREAM_ALLOW_SOURCES names them"
-    return SourceGoneError("refused_address", f"{host}:{port} is refused; {cure}")
+    def refused(self, host: str, port: int) -> SourceGoneError:
+        """The error for a host that must not be connected to."""
+        cure = f"only public addresses on ports 80 and 443 are, unless {self.setting} names them"
+        return SourceGoneError("refused_address", f"{host}:{port} is refused; {cure}")
 
 
 def is_public(address: _Address) -> bool:
@@ -120,15 +121,15 @@ def _literal(host: str) -> str | None:
         return None
 
 
-def _network(entry: str) -> _Network:
+def _network(entry: str, setting: str) -> _Network:
     try:
         return ipaddress.ip_network(entry)
     except ValueError as error:
-        message = f"TAGSTREAM_ALLOW_SOURCES: {entry!r} is no network ({error}); write 10.1.0.0/16"
+        message = f"{setting}: {entry!r} is no network ({error}); write 10.1.0.0/16"
         raise SettingsError(message) from error
 
 
-def _host_and_port(entry: str) -> tuple[str, int | None]:
+def _host_and_port(entry: str, setting: str) -> tuple[str, int | None]:
     if entry.startswith("["):
         host, _, port = entry[1:].partition("]")
         port = port.removeprefix(":")
@@ -137,7 +138,7 @@ def _host_and_port(entry: str) -> tuple[str, int | None]:
     else:
         host, _, port = entry.partition(":")
     if port and not (port.isascii() and port.isdigit() and len(port) <= len("65535")):
-        raise SettingsError(f"TAGSTREAM_ALLOW_SOURCES: {entry!r} has no numeric port; write host:8080")
+        raise SettingsError(f"{setting}: {entry!r} has no numeric port; write host:8080")
     return host, int(port) if port else None
 
 
@@ -187,7 +188,7 @@ class CheckedResolver(AbstractResolver):
         if not self._policy.allows_host(host.rstrip("."), port):  # as in `check_host`
             for address, _ in found:
                 if not self._policy.allows_address(address, port):
-                    raise refused(host, port)
+                    raise self._policy.refused(host, port)
         return [_result(host, port, address, kind) for address, kind in found]
 
     async def close(self) -> None:

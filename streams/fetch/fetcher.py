@@ -11,7 +11,6 @@ from typing import Self
 
 import aiohttp
 import httpx
-from aiohttp.client_proto import ResponseHandler
 
 from streams.fetch.addresses import AddressPolicy, CheckedResolver, NameLookups
 from streams.fetch.admission import Admission
@@ -23,11 +22,10 @@ from streams.fetch.object_store import SCHEME, ObjectStore
 from streams.fetch.responses import check_response, redirect_target, source_fault
 from streams.fetch.roots import RootedFile, SourceRoots
 from streams.fetch.slots import PLACES_PER_SLOT, FetchSlots, HostSlots
-from streams.fetch.transport import AiohttpTransport
+from streams.fetch.transport import AiohttpTransport, open_connector
 from streams.fetch.urls import check_url, host_of, read_data_url, shown, too_large
 
 MAX_REDIRECTS = 3
-MAX_UNREAD_ANSWERS = 16
 MAX_CHUNKS = 1024
 NO_ROOTS = SourceRoots()
 _HEADERS = httpx.Headers({"accept": "image/*", "accept-encoding": "identity", "user-agent": "tagstream"})
@@ -115,15 +113,11 @@ class Fetcher:
     async def __aenter__(self) -> Self:
         # A look-up may outlive its fetch, where the machine's resolver insists: let as many again begin.
         lookups = NameLookups(2 * self._slots.most)
-        connector = aiohttp.TCPConnector(
-            resolver=CheckedResolver(self._policy, lookups),
-            use_dns_cache=False,  # the answer that was checked is the one that is used
-            limit=self._slots.most,
-            limit_per_host=(1 + PLACES_PER_SLOT) * self._limits.per_host,
+        connector = open_connector(
+            CheckedResolver(self._policy, lookups),
+            self._slots.most,
+            (1 + PLACES_PER_SLOT) * self._limits.per_host,
         )
-        protocol: type[ResponseHandler] = _Answers
-        answers = functools.partial(protocol, loop=asyncio.get_running_loop())
-        connector._factory = answers  # noqa: SLF001 - no argument of the connector sets it
         self._transport = AiohttpTransport(connector)
         return self
 
@@ -260,15 +254,3 @@ class Fetcher:
 
 def _circuit_of(request: httpx.Request) -> str:
     return request.url.netloc.decode("ascii").lower()
-
-
-class _Answers(ResponseHandler):
-    """Leaves a server that sends answers which nobody asked for.
-
-    aiohttp would keep them all, also on idle connections: gigabytes, and an event loop without a pause.
-    """
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if len(self) > MAX_UNREAD_ANSWERS and self.transport is not None:
-            self.transport.abort()

@@ -50,13 +50,14 @@ def _refusal(response: httpx.Response) -> SourceError:
     status = response.status_code
     message = f"status {status} from {shown(str(response.url))}"
     if status in _BUSY_STATUSES or status >= httpx.codes.INTERNAL_SERVER_ERROR:
-        return SourceBusyError(f"http_{status}", message, _retry_after(response))
+        return SourceBusyError(
+            f"http_{status}", message, retry_after_of(response.headers.get("retry-after", ""))
+        )
     return SourceGoneError(f"http_{status}", message)
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def retry_after_of(text: str) -> float | None:
     """Read the seconds or the date until which a source wants to be left alone."""
-    text = response.headers.get("retry-after", "")
     try:
         numeric = text.isascii() and text.isdigit()
         seconds = float(text) if numeric else parsedate_to_datetime(text).timestamp() - time.time()

@@ -24,6 +24,7 @@ from streams.kafka.checks.cluster import check_version
 from streams.kafka.checks.enforcing import enforce, refusal_of_cluster
 from streams.kafka.checks.findings import Finding
 from streams.kafka.checks.look import look_at, versions_of
+from streams.kafka.checks.topics import check_partitions
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.faults import check_login, lasting_fault
 
@@ -81,6 +82,23 @@ async def ensure_topics(connection: KafkaConnection, settings: TopicSettings) ->
         enforce(await create_topics(admin, settings, missing), refusal_of_cluster)
 
 
+async def ensure_webhook_topics(connection: KafkaConnection, settings: TopicSettings) -> None:
+    """Create the topics of the role `webhooks` that are missing.
+
+    Raises:
+        TopicsError: They do not fit the settings, or one cannot be created.
+        KafkaError: The broker does not answer, or refuses.
+    """
+    names = TopicNames.of(settings).webhook_configs
+    async with open_admin(connection) as admin:
+        # All: asking for one by name would create it, with too few partitions, where brokers do that.
+        counts = await partition_counts(admin)
+        found = {name: counts[name] for name in names if name in counts}
+        enforce([check_partitions(found, settings.partitions)], refusal_of_cluster)
+        missing = [name for name in names if name not in counts]
+        enforce(await create_topics(admin, settings, missing), refusal_of_cluster)
+
+
 async def wait_for_topics(connection: KafkaConnection, settings: TopicSettings) -> None:
     """As `ensure_topics`, but wait for a broker that is away.
 
@@ -115,7 +133,8 @@ async def create_topics(
     admin: AIOKafkaAdminClient, settings: TopicSettings, names: Collection[str], *, rehearse: bool = False
 ) -> list[Finding]:
     """Create topics, or only ask whether they could be; one finding for each that cannot."""
-    configs = TopicNames.of(settings).configs
+    topic_names = TopicNames.of(settings)
+    configs = topic_names.configs | topic_names.webhook_configs
     safety = {"min.insync.replicas": str(replicas_in_sync(settings.replication))}
     topics = [
         NewTopic(

@@ -54,7 +54,7 @@ def test_ways_to_say_true(text: str) -> None:
     ("text", "does"), [("tag", (True, False)), ("query", (False, True)), (" query, tag,", (True, True))]
 )
 def test_a_process_has_the_roles_that_are_named(text: str, does: tuple[bool, bool]) -> None:
-    """In any order; where none is named, a process tags and answers, and is no gateway."""
+    """In any order; where none is named, a process tags and answers, and does no more."""
     settings = Settings.from_mapping({"TAGSTREAM_ROLES": text})
     assert (settings.tags, settings.answers) == does
     assert Settings().chosen_roles == {Role.TAG, Role.QUERY}

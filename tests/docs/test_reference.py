@@ -33,7 +33,8 @@ def test_every_setting_has_its_row() -> None:
 def test_every_topic_has_its_row() -> None:
     """With what it is for, and how long it is kept."""
     rows = {row[0]: row[1:] for row in table_rows(site_reference.topics() + "\n")}
-    assert rows.keys() == {f"`{name}`" for name in TopicNames("APP", "PREFIX").configs}
+    names = TopicNames("APP", "PREFIX")
+    assert rows.keys() == {f"`{name}`" for name in names.configs | names.webhook_configs}
     assert rows["`PREFIXimage.uploads`"] == ["Upload events in.", "14 days", "4,096 KiB"]
     assert rows["`APP-images-changelog`"][1] == "the newest record of each key"
 

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.photo_server import PHOTOS, PhotoServer, drips, floods, hangs, says, says_later, writes
 
-from streams.fetch.addresses import AddressPolicy, refused
+from streams.fetch.addresses import AddressPolicy
 from streams.fetch.circuit_breakers import OPENS_AFTER
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
 from streams.fetch.fetcher import Fetcher, FetchLimits
@@ -178,7 +178,7 @@ class NoAddress(AddressPolicy):
     """Refuses each host."""
 
     def check_host(self, host: str, port: int) -> None:
-        raise refused(host, port)
+        raise NOBODY.refused(host, port)
 
 
 TROUBLE = st.lists(

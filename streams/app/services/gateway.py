@@ -1,8 +1,10 @@
 """The role `gateway`: calls of Cloudinary's and Imagga's clients, on a port of their own."""
 
 import asyncio
+import contextlib
 import logging
 import os
+import socket
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -19,9 +21,13 @@ from streams.gateway.assembly import Gateway, Limits
 from streams.gateway.assets.events import Events
 from streams.gateway.assets.library import Library
 from streams.gateway.assets.publisher import Publisher
+from streams.gateway.assets.sweeper import Sweeper
+from streams.gateway.connections import GatewayConnection
+from streams.gateway.meter import GatewayMeter
 from streams.gateway.requests.credentials_file import CredentialsFile, new_credentials
 from streams.gateway.requests.options import check_preset
 from streams.kafka.connection import KafkaConnection
+from streams.kafka.offset_ranges import log_ends
 from streams.state.replica import Replica
 from streams.web.server import WebServer
 
@@ -41,18 +47,26 @@ class GatewayService:
 
     web = WebPart()
 
-    def __init__(self, settings: Settings, connection: KafkaConnection, names: TopicNames) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        connection: KafkaConnection,
+        names: TopicNames,
+        meter: GatewayMeter | None = None,
+    ) -> None:
         self.library = Library(self._catch_up)
         self.port = 0
         self._settings = settings
         self._connection = connection
         self._names = names
+        self._meter = meter
         self._replica: Replica | None = None
         self._credentials: CredentialsFile | None = None
         self._fetcher: Fetcher | None = None
         self._objects = ObjectStore.parse(settings.object_store, settings.data_dir)
         self._events: Events | None = None
         self._stack = AsyncExitStack()
+        self._wanted_port = settings.gateway_port or _free_port(settings.gateway_host)
 
     @property
     def waits_for(self) -> str | None:
@@ -96,11 +110,23 @@ class GatewayService:
             frozenset(settings.model_folders), settings.max_upload_bytes, settings.max_image_bytes
         )
         gateway = Gateway(self.library, events, self._objects, self._fetcher, self._credentials, limits)
-        server = WebServer(gateway.app(settings.gateway_url or self._own_url()))
+        spawn(self._sweeper(replica).run(settings.sweep_after / 2))
+        app = gateway.app(settings.gateway_url or self._own_url(), self._meter)
+        server = WebServer(app, GatewayConnection)
         await self._listen(server)
 
+    def _sweeper(self, replica: Replica) -> Sweeper:
+        return Sweeper(
+            self._objects,
+            self.library,
+            lambda: replica.states,
+            lambda: log_ends(self._connection, self._names.uploads),
+            grace=self._settings.sweep_after,
+            swept=self._meter.note_swept if self._meter else None,
+        )
+
     async def _listen(self, server: WebServer) -> None:
-        host, port = self._settings.gateway_host, self._settings.gateway_port
+        host, port = self._settings.gateway_host, self._wanted_port
         try:
             found = await server.start(host, port)
         except OSError as error:
@@ -112,7 +138,7 @@ class GatewayService:
         log.info("gateway on http://%s:%d", host, found)
 
     def _own_url(self) -> str:
-        return f"http://{self._settings.gateway_host}:{self._settings.gateway_port}"
+        return f"http://{self._settings.gateway_host}:{self._wanted_port}"
 
     async def stop(self) -> None:
         """Answer what waits, and take no more calls."""
@@ -123,6 +149,13 @@ class GatewayService:
     async def _catch_up(self) -> None:
         if self._replica is not None:
             await self._replica.catch_up("images")
+
+
+def _free_port(host: str) -> int:
+    """A port that is free now: answers name it before it is listened on."""
+    with contextlib.suppress(OSError), socket.create_server((host, 0)) as probe:
+        return int(probe.getsockname()[1])
+    return 0
 
 
 def make_credentials(path: Path) -> None:

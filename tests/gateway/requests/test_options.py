@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from streams.gateway.requests.credentials import Preset
 from streams.gateway.requests.fields import Fields
 from streams.gateway.requests.options import UploadOptions, read_options
-from streams.gateway.requests.parameters import REFUSALS, UPLOAD, Fate
+from streams.gateway.requests.parameters import ADMIN, REFUSALS, UPLOAD, Fate
 from streams.gateway.requests.problems import BadCallError
 
 ADD_ONS = ("imagga_tagging", "google_tagging")
@@ -24,7 +24,8 @@ def read(
 def test_an_upload_that_asks_for_nothing() -> None:
     """It overwrites, and nothing is looked at."""
     assert read() == UploadOptions()
-    assert read(notification_url="", moderation="", tags_="", context="", public_id="") == UploadOptions(
+    assert read(notification_url="", moderation="", tags_="", context="", public_id="") == UploadOptions()
+    assert read_options(Fields.of_json(b'{"tags":[],"context":{}}'), ADD_ONS) == UploadOptions(
         tags=[], context={}
     )
 
@@ -187,7 +188,8 @@ def test_the_table_of_parameters() -> None:
     """It says of each what becomes of it, and is right about what is refused."""
     refused = {name for name, parameter in UPLOAD.items() if parameter.fate is Fate.REFUSED}
     assert refused == set(REFUSALS)
-    assert all(parameter.meaning.endswith(".") for parameter in UPLOAD.values())
+    assert all(parameter.meaning.endswith(".") for parameter in (*UPLOAD.values(), *ADMIN.values()))
+    assert {name for name, parameter in ADMIN.items() if parameter.fate is Fate.REFUSED} == set(REFUSALS)
 
 
 @given(pairs=st.dictionaries(st.text(min_size=1, max_size=20), st.text(max_size=50), max_size=8))
@@ -199,7 +201,7 @@ def test_any_context(pairs: dict[str, str]) -> None:
 
     text = "|".join(f"{escaped(key)}={escaped(value)}" for key, value in pairs.items())
     try:
-        context = read(context=text).context
+        context = read(context=text).context or {}
     except BadCallError:
         assert any(not key.isprintable() or not key.strip() for key in pairs)
     else:

@@ -1,0 +1,1 @@
+"""`tagstream webhooks`: notifications that no receiver took, listed and sent again."""
