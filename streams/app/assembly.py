@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from streams.fold.retention import Retention
 from streams.fold.retries import RetryPolicy
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.partition_log import PartitionLog
+from streams.kafka.partitioning import partition_for
 from streams.state.partition import PartitionState
 from streams.tag import stub as stub_tagger
 from streams.tag.categorizer import Categorizer, Offer
@@ -60,7 +62,8 @@ async def open_categorizer(
     stack.callback(pool.stop)
     rules = stack.enter_context(RulesWatch(settings.rules, settings.auto_tagging, pool.tag_names))
     offer = Offer(models, settings.default_add_ons)
-    return Categorizer(fetcher, pool, offer, lambda: rules.current), rules
+    partition_of = functools.partial(partition_for, partitions=settings.partitions)
+    return Categorizer(fetcher, pool, offer, lambda: rules.current, partition_of), rules
 
 
 def fetch_limits(settings: Settings) -> FetchLimits:

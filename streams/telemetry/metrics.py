@@ -69,7 +69,17 @@ def _of(values: Sequence[str]) -> frozenset[str]:
     return frozenset(values)
 
 
-OUTCOMES = ("tagged", "retagged", "stored", "deleted", "edited", "rejected", "deferred", "parked")
+OUTCOMES = (
+    "tagged",
+    "retagged",
+    "stored",
+    "deleted",
+    "edited",
+    "forwarded",
+    "rejected",
+    "deferred",
+    "parked",
+)
 STAGES = ("queue", "fetch", "decode", "infer", "fold", "commit")
 TRANSACTION_ENDS = ("committed", "aborted", "fenced", "unknown")
 WEBHOOK_RESULTS = ("delivered", "failed", "postponed", "given_up")
