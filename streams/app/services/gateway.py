@@ -7,11 +7,14 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from model.tagger.languages import TagNames
 from schemas.errors import SettingsError
 from schemas.topics import TopicNames
-from streams.app.assembly import fetch_limits
+from streams.app.assembly import fetch_limits, open_taggers
 from streams.app.services.service import Spawn, WebPart
+from streams.app.services.tagging import Tagging
 from streams.app.settings import Settings, variable
+from streams.app.telemetry import WorkerTelemetry
 from streams.fetch.addresses import AddressPolicy
 from streams.fetch.fetcher import Fetcher
 from streams.fetch.object_store import ObjectStore
@@ -19,10 +22,12 @@ from streams.gateway.assembly import Gateway, Limits
 from streams.gateway.assets.events import Events
 from streams.gateway.assets.library import Library
 from streams.gateway.assets.publisher import Publisher
+from streams.gateway.imagga.images import UploadedImages
 from streams.gateway.requests.credentials_file import CredentialsFile, new_credentials
 from streams.gateway.requests.options import check_preset
 from streams.kafka.connection import KafkaConnection
 from streams.state.replica import Replica
+from streams.tag.looking import Looker
 from streams.web.server import WebServer
 
 log = logging.getLogger(__name__)
@@ -41,12 +46,31 @@ class GatewayService:
 
     web = WebPart()
 
-    def __init__(self, settings: Settings, connection: KafkaConnection, names: TopicNames) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        connection: KafkaConnection,
+        names: TopicNames,
+        telemetry: WorkerTelemetry,
+        tagging: Tagging | None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            settings: The operator's.
+            connection: How to reach Kafka.
+            names: The deployment's topics.
+            telemetry: Is told how models do.
+            tagging: The role `tag`, where this process has it: its models answer Imagga's API.
+        """
         self.library = Library(self._catch_up)
         self.port = 0
         self._settings = settings
         self._connection = connection
         self._names = names
+        self._telemetry = telemetry
+        self._tagging = tagging
+        self._looker: Looker | None = None
         self._replica: Replica | None = None
         self._credentials: CredentialsFile | None = None
         self._fetcher: Fetcher | None = None
@@ -76,6 +100,15 @@ class GatewayService:
         policy = AddressPolicy.parse(settings.allow_sources)
         self._fetcher = await stack.enter_async_context(Fetcher(policy, fetch_limits(settings)))
 
+        if settings.imagga_api:
+            self._looker = await self._open_looker(stack)
+
+    async def _open_looker(self, stack: AsyncExitStack) -> Looker | None:
+        await asyncio.to_thread(TagNames.load)
+        if self._tagging is not None:
+            return self._tagging.looker
+        return (await open_taggers(self._settings, stack, self._telemetry)).looker
+
     async def start(self, replica: Replica, spawn: Spawn) -> None:
         """Wait until the library is whole, then listen.
 
@@ -88,14 +121,20 @@ class GatewayService:
         publisher = await self._stack.enter_async_context(Publisher(self._connection, self._names))
         events = self._events = Events(publisher, self.library, self._names, lambda: replica.states)
         spawn(events.listen(self._connection, self._names))
+        spawn(UploadedImages(self._objects).sweep_for_ever())
         await events.listens.wait()
         while not replica.loaded:  # noqa: ASYNC110 - a replica wakes nobody
             await asyncio.sleep(_LOADED_INTERVAL)
         settings = self._settings
         limits = Limits(
-            frozenset(settings.model_folders), settings.max_upload_bytes, settings.max_image_bytes
+            frozenset(settings.model_folders),
+            settings.max_upload_bytes,
+            settings.max_image_bytes,
+            settings.max_bytes_in_flight,
         )
-        gateway = Gateway(self.library, events, self._objects, self._fetcher, self._credentials, limits)
+        gateway = Gateway(
+            self.library, events, self._objects, self._fetcher, self._credentials, limits, self._looker
+        )
         server = WebServer(gateway.app(settings.gateway_url or self._own_url()))
         await self._listen(server)
 

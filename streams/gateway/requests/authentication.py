@@ -115,6 +115,22 @@ def authenticate_basic(credentials: Credentials, cloud: str, scope: HTTPScope) -
     return Caller(found, _known(credentials, cloud, basic))
 
 
+def authenticate_key(credentials: Credentials, scope: HTTPScope) -> Caller:
+    """Tell who makes a call whose path names no cloud: the key's cloud is the caller's.
+
+    Raises:
+        UnknownCallerError: Nobody who may.
+    """
+    basic = basic_credentials(scope)
+    if basic is None:
+        raise UnknownCallerError("No credentials: send the key and its secret as Basic credentials")
+    found = [(cloud, credentials.key(cloud.name, *basic)) for cloud in credentials.clouds.values()]
+    for cloud, key in found:
+        if key is not None:
+            return Caller(cloud, key)
+    raise UnknownCallerError(f"Invalid API key or secret: key {shown(basic[0])}")
+
+
 def check_before_file(credentials: Credentials, cloud: str, scope: HTTPScope, fields: Fields) -> None:
     """Refuse an upload before its file is taken, where what came before the file shows that it is in vain.
 
