@@ -253,6 +253,12 @@ class Settings:
     max_upload_bytes: int = _setting(
         500_000_000, "Largest file that the gateway takes; of images TAGSTREAM_MAX_IMAGE_BYTES.", _at_least(1)
     )
+    sweep_after: float = _setting(
+        3600.0,
+        "Time after which a gateway removes bytes that no asset names: of calls that were cut off, and those "
+        "that others replaced.",
+        _at_least(60),
+    )
     metrics_host: str = _setting(
         "127.0.0.1", "Address on which Prometheus finds /metrics; it needs no token."
     )
@@ -359,6 +365,12 @@ class Settings:
     def credentials_file(self) -> Path:
         """Where the gateway's keys are."""
         return self.credentials or self.data_dir / "gateway.toml"
+
+    @property
+    def snapshot_dir(self) -> Path:
+        """Where snapshots of the state are: a gateway may share its data directory with a worker."""
+        alone = self.is_gateway and not (self.tags or self.answers)
+        return self.data_dir / (f"gateway-{self.gateway_port}" if alone else "state")
 
     @property
     def execution_providers(self) -> list[str]:

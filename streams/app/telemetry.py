@@ -14,6 +14,7 @@ from schemas.times import steady_time
 from schemas.topics import TABLES, TopicNames
 from streams.app.settings import Settings, variable
 from streams.fetch.fetcher import Fetcher
+from streams.gateway.meter import GatewayMeter
 from streams.state.replica import Replica
 from streams.tag.meter import InferenceMeter
 from streams.tag.pool import TaggerPool
@@ -38,6 +39,7 @@ class WorkerTelemetry:
         units: Is told of transactions; None: there are no metrics.
         inferences: Is told of batches; likewise.
         queries: Is told of answers; likewise.
+        gateway: Is told of calls; likewise.
         webhooks: Is told of attempts to deliver notifications; likewise.
         port: Where the metrics are; None: nowhere.
     """
@@ -46,6 +48,7 @@ class WorkerTelemetry:
         self.units: UnitMeter | None = None
         self.inferences: InferenceMeter | None = None
         self.queries: QueryMeter | None = None
+        self.gateway: GatewayMeter | None = None
         self.webhooks: WebhookMeter | None = None
         self.port: int | None = None
         self._settings = settings
@@ -61,6 +64,7 @@ class WorkerTelemetry:
             self.units = UnitMeter(self._recorder, names)
             self.inferences = InferenceMeter(self._recorder)
             self.queries = QueryMeter(self._recorder)
+            self.gateway = GatewayMeter(self._recorder)
             self.webhooks = WebhookMeter(self._recorder)
 
     async def start(self, stack: contextlib.AsyncExitStack) -> None:

@@ -185,7 +185,7 @@ class Worker:
             prepare=self._query_indexes.prepare if settings.answers else None,
         )
         self._telemetry.read_replica(replica)
-        keeper = SnapshotKeeper(replica, Snapshots(settings.data_dir / "state", settings.app_id))
+        keeper = SnapshotKeeper(replica, Snapshots(settings.snapshot_dir, settings.app_id))
         if settings.snapshot_interval:
             self._status = "loading snapshots"
             await keeper.restore_all()

@@ -8,6 +8,7 @@ import click
 COMMANDS = {  # the module of each, below this package
     "run": "local.run",
     "worker": "worker",
+    "gateway": "worker",
     "doctor": "doctor",
     "broker": "local.broker",
     "publish": "publish",

@@ -6,7 +6,7 @@ all of them and leads nowhere else: a key is made of plain names, and there is o
 
 import functools
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -32,6 +32,7 @@ _SCHEMES = frozenset({"file", "s3", "s3a", "gs", "az", "azure", "adl", "abfs", "
 _MAX_KEY = 512
 _NAME = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
 _KEY = re.compile(rf"{_NAME}(?:/{_NAME})*")
+_UNFINISHED = re.compile(r"#\d+$")  # how obstore names a file that is not whole
 _PIECE = 1024 * 1024  # bytes that are handed on at a time
 _PART = 5 * 1024 * 1024  # bytes of a part of what is written: the least that S3 takes
 _CLIENT: Any = {"timeout": timedelta(seconds=60), "connect_timeout": timedelta(seconds=5)}
@@ -178,6 +179,11 @@ class ObjectStore:
                 yield [_stored(each) for each in objects]
         except BaseError as error:
             raise _as_os_error(error, prefix) from error
+
+    def unfinished(self) -> Iterator[Path]:
+        """Files of writers that ended with their process; in a bucket its own rules remove such parts."""
+        if self.folder is not None and self.folder.is_dir():
+            yield from (path for path in self.folder.rglob("*#*") if _UNFINISHED.search(path.name))
 
 
 class ObjectWriter:

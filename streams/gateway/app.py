@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any, cast
@@ -12,6 +13,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send
 
 from streams.gateway.calls import Area, Call, Door, vendors_problem
+from streams.gateway.meter import GatewayMeter
 from streams.gateway.requests.problems import (
     BadCallError,
     GatewayError,
@@ -27,22 +29,27 @@ DRAIN_BYTES = 256 * 1024 * 1024
 DRAIN_SECONDS = 5.0
 
 
-def create_gateway(door: Door, areas: Iterable[Area]) -> ASGIApp:
+def create_gateway(door: Door, areas: Iterable[Area], meter: GatewayMeter | None = None) -> ASGIApp:
     """Make the application.
 
     Args:
         door: What every call is let in by.
         areas: All that is answered. One with the prefix `/` is asked last.
+        meter: Is told of each answer; None: nobody is.
     """
-    return Envelope(_Gateway(door, sorted(areas, key=lambda area: -len(area.prefix))))
+    asked = sorted(areas, key=lambda area: -len(area.prefix))
+    if meter is not None:
+        meter.name(area.kind_of(route) for area in asked for route in area.routes)
+    return Envelope(_Gateway(door, asked, meter))
 
 
 class _Gateway:
     """Finds a call's route and answers it."""
 
-    def __init__(self, door: Door, areas: Sequence[Area]) -> None:
+    def __init__(self, door: Door, areas: Sequence[Area], meter: GatewayMeter | None) -> None:
         self._door = door
         self._areas = areas
+        self._meter = meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -52,9 +59,12 @@ class _Gateway:
         path = unquote(scope["raw_path"].decode("latin-1"), errors="replace")
         area = next((each for each in self._areas if path.startswith(each.prefix)), None)
         received = cast("Receive", body.receive)
-        call = Call(scope, received, self._door, path, {})
+        call, started = Call(scope, received, self._door, path, {}), time.perf_counter()
         async with call.ending:
             answer, status = await self._answer(call, area)
+            if self._meter is not None:
+                seconds = time.perf_counter() - started
+                self._meter.note(call.kind, status or HTTPStatus.OK, seconds)
             if status is not None:
                 await body.drain()
             await answer(scope, received, _noting(call, send))
@@ -81,7 +91,8 @@ class _Gateway:
         for route in area.routes if area else ():
             if (match := route.pattern.fullmatch(rest)) is None:
                 continue
-            if call.method in route.methods:
+            if area is not None and call.method in route.methods:
+                call.kind = area.kind_of(route)
                 call.parts = {name: text or "" for name, text in match.groupdict().items()}
                 return await route.handler(call)
             methods |= route.methods

@@ -7,6 +7,10 @@ from litestar.types import ASGIApp
 
 from streams.fetch.fetcher import Fetcher
 from streams.fetch.object_store import ObjectStore
+from streams.gateway.admin_api.changing import Changing
+from streams.gateway.admin_api.finding import Finder
+from streams.gateway.admin_api.reading import Reading
+from streams.gateway.admin_api.routes import reading_routes
 from streams.gateway.answers import Addresses
 from streams.gateway.app import create_gateway
 from streams.gateway.assets.changing import Assets
@@ -17,15 +21,16 @@ from streams.gateway.assets.remote import RemoteFiles
 from streams.gateway.assets.removals import Removals
 from streams.gateway.assets.updates import Updates
 from streams.gateway.assets.uploads import Uploads
-from streams.gateway.calls import Area, Door, vendors_problem
+from streams.gateway.calls import Area, Door, Route, vendors_problem
 from streams.gateway.chunked_uploads import ChunkedUploads
 from streams.gateway.chunks import Chunks
 from streams.gateway.delivery import Delivery
 from streams.gateway.imagga.imagga_api import ImaggaApi, Room
+from streams.gateway.meter import GatewayMeter
+from streams.gateway.rates import Rates
 from streams.gateway.requests import bodies
 from streams.gateway.requests.credentials_file import CredentialsFile
 from streams.gateway.requests.forms import Forms
-from streams.gateway.requests.rates import Rates
 from streams.gateway.upload_api import Actions, UploadApi, UploadLimits
 from streams.tag.looking import Looker
 
@@ -63,11 +68,12 @@ class Gateway:
     limits: Limits
     looker: Looker | None = None
 
-    def app(self, url: str) -> ASGIApp:
+    def app(self, url: str, meter: GatewayMeter | None = None) -> ASGIApp:
         """Make the application.
 
         Args:
             url: Where clients reach it.
+            meter: Is told of each answer; None: nobody is.
         """
         at, limits = Addresses.of(url), self.limits
         forms = Forms(bodies.Limits(file=limits.file))
@@ -89,11 +95,17 @@ class Gateway:
             door,
             [
                 *imagga,
-                Area("/v1_1/", upload_api.routes(), vendors_problem),
+                Area("/v1_1/", [*upload_api.routes(), *self._admin_routes(actions, at)], vendors_problem),
                 Area("/", delivery.routes(), vendors_problem),
             ],
+            meter,
         )
 
     def _imagga(self, looker: Looker, uploads: Uploads) -> Area:
         room = Room(self.limits.image, self.limits.images)
         return ImaggaApi(looker, self.fetcher, self.objects, uploads, room).area()
+
+    def _admin_routes(self, actions: Actions, at: Addresses) -> list[Route]:
+        finder = Finder(self.library)
+        changing = Changing(finder, actions.updates, actions.removals, self.limits.add_ons, at)
+        return [*reading_routes(Reading(finder, at, self.limits.file)), *changing.routes()]

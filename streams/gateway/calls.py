@@ -12,6 +12,7 @@ from uuid import uuid4
 import msgspec
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
+from streams.gateway.rates import Rates
 from streams.gateway.requests.authentication import Caller, authenticate_basic, authenticate_signed
 from streams.gateway.requests.credentials import Right
 from streams.gateway.requests.credentials_file import CredentialsFile
@@ -19,7 +20,6 @@ from streams.gateway.requests.fields import Fields
 from streams.gateway.requests.forms import Forms
 from streams.gateway.requests.parts import FileSink, Form, FormShape
 from streams.gateway.requests.problems import GatewayError
-from streams.gateway.requests.rates import Rates
 
 audit = logging.getLogger("streams.gateway.audit")
 CONTENT_TYPE = "application/json; charset=utf-8"
@@ -75,6 +75,7 @@ class Call:
         path: Decoded: a slash within a name is a slash like others.
         parts: The named groups of its route's pattern; none is None.
         headers: Headers that its answer has, whatever it is.
+        kind: What metrics call it; empty: no route answers it.
     """
 
     scope: HTTPScope
@@ -84,6 +85,7 @@ class Call:
     parts: Mapping[str, str]
     request_id: str = field(default_factory=lambda: uuid4().hex)
     headers: dict[str, str] = field(default_factory=dict)
+    kind: str = ""
     ending: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
     _written: list[str] | None = None
 
@@ -194,6 +196,11 @@ class Area:
     prefix: str
     routes: Sequence[Route]
     explain: Callable[[GatewayError], Answer]
+
+    def kind_of(self, route: Route) -> str:
+        """What metrics call a route's calls: the area with what answers, such as `v1_1.upload`."""
+        name = getattr(route.handler, "__name__", "call")
+        return ".".join(filter(None, (self.prefix.strip("/"), name)))
 
 
 def vendors_problem(error: GatewayError) -> Answer:

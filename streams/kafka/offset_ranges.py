@@ -57,6 +57,18 @@ async def find_offset_ranges(
         )
 
 
+async def log_ends(connection: KafkaConnection, topic: str) -> dict[int, int]:
+    """Where each partition of a topic ends now, open transactions of others included.
+
+    Raises:
+        KafkaError: Kafka does not answer.
+    """
+    async with consuming(connection, "read_uncommitted") as consumer:
+        await consumer._client.add_topic(topic)  # noqa: SLF001 - as above
+        places = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+        return {place.partition: end for place, end in (await consumer.end_offsets(places)).items()}
+
+
 async def read_offset_ranges(
     connection: KafkaConnection, ranges: OffsetRanges
 ) -> AsyncGenerator[Record, None]:

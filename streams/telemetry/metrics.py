@@ -86,6 +86,7 @@ EXITS = {
 
 _PARTITION = Label("partition", "partitions of the upload topic that this worker owns")
 _ADD_ON = Label("add_on", "add-ons that are offered")
+_CALL = Label("call", "what was called, such as `v1_1.upload` or `serve`")
 _ROUTE = Label("route", "routes by their template, such as `/images/{public_id}`")
 _TABLE = Label("table", "state tables", _of(TABLES))
 _STAGE = Label("stage", ", ".join(STAGES), _of(STAGES))
@@ -97,12 +98,16 @@ _REASON = Label(
     "[reasons of dead letters](reasons.md); statuses of sources as `http_4xx` and the like",
     _of([*(code for code in REASONS if code != HTTP), *_HTTP_CLASSES]),
 )
-_STATUS = Label("status", "HTTP status codes", _of([str(status.value) for status in HTTPStatus]))
+_TOO_OFTEN = "420"  # what Cloudinary's clients take for it
+_STATUS = Label(
+    "status", "HTTP status codes", _of([_TOO_OFTEN, *(str(status.value) for status in HTTPStatus)])
+)
 _WEBHOOK_RESULT = Label("result", ", ".join(WEBHOOK_RESULTS), _of(WEBHOOK_RESULTS))
 _MODEL = (Label("model", "names of models"), Label("model_version", "their versions"))
 _VERSION = (Label("version", "this program's version"), Label("python_version", "of the interpreter"))
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_CALLS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _SLOW = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0)
 _COUNTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 _SIZES = (1e3, 1e4, 1e5, 1e6, 1e7)
@@ -391,6 +396,32 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
             "More query workers; TAGSTREAM_MAX_QUERIES.",
             (_ROUTE,),
             _FAST,
+        ),
+    ),
+    "Gateway": (
+        Metric(
+            "tagstream_gateway_requests_total",
+            Kind.COUNTER,
+            "requests",
+            "Answers of the gateway, by what was called. What no route answers is `other`.",
+            "420: the limits of a key in the file of credentials; 500: the gateway's log.",
+            (_CALL, _STATUS),
+        ),
+        Metric(
+            "tagstream_gateway_request_duration_seconds",
+            Kind.HISTOGRAM,
+            "seconds",
+            "From a call to its answer: for an upload that waits, until its tags are committed.",
+            "More workers with the role tag where uploads wait; more gateways where other calls are slow.",
+            (_CALL,),
+            _CALLS,
+        ),
+        Metric(
+            "tagstream_gateway_swept_objects_total",
+            Kind.COUNTER,
+            "objects",
+            "Objects that no asset named and that were removed.",
+            "Many: gateways end between bytes and event, or clients replace what they have just uploaded.",
         ),
     ),
     "Webhooks": (

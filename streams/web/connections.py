@@ -84,8 +84,12 @@ class Connection(HttpToolsProtocol):
         """Answer what is no HTTP."""
         self._refuse(HTTPStatus.BAD_REQUEST, _NO_HTTP)
 
-    def _refuse(self, status: HTTPStatus, problem: Problem, more: Mapping[bytes, bytes] = _NONE) -> None:
-        body = msgspec.json.encode(problem)
+    def explain(self, status: HTTPStatus, problem: Problem) -> tuple[HTTPStatus | int, bytes]:
+        """Give status and body of a refusal; an application whose clients read another form has its own."""
+        return status, msgspec.json.encode(problem)
+
+    def _refuse(self, refused: HTTPStatus, problem: Problem, more: Mapping[bytes, bytes] = _NONE) -> None:
+        status, body = self.explain(refused, problem)
         headers = {
             **HEADERS,
             **more,
@@ -93,7 +97,7 @@ class Connection(HttpToolsProtocol):
             b"content-length": b"%d" % len(body),
             b"connection": b"close",
         }
-        lines = [b"HTTP/1.1 %d %s" % (status, status.phrase.encode()), *map(b": ".join, headers.items())]
+        lines = [b"HTTP/1.1 %d %s" % (status, refused.phrase.encode()), *map(b": ".join, headers.items())]
         self.transport.write(b"\r\n".join([*lines, b"", body]))
         self.transport.close()
 

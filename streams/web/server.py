@@ -16,13 +16,19 @@ STOP_DEADLINE = 5  # seconds that a stop waits for answers under way
 class WebServer:
     """Serves an application; start it with `start`, end it with `stop`. Signals are the worker's."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, connection: type[Connection] = Connection) -> None:
+        """Prepare.
+
+        Args:
+            app: What is served.
+            connection: How its connections are.
+        """
         self._sockets: list[socket.socket] = []
         self._ticking: asyncio.Task[None] | None = None
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                http=Connection,
+                http=connection,
                 ws="none",
                 lifespan="on",
                 interface="asgi3",

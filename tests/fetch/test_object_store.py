@@ -1,5 +1,6 @@
 """The object store as a source, and as what is written to."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -48,6 +49,18 @@ async def test_an_object_is_there_once_it_is_closed(store: ObjectStore, size: in
     assert found is not None
     assert found.size == size
     assert sum([len(piece) async for piece in store.read("demo/large")]) == size
+
+
+async def test_what_is_not_whole_is_told_apart(store: ObjectStore) -> None:
+    """A file that is still written, or was when its process was killed, is no object."""
+    writer = store.writer("demo/large")
+    await writer.write(bytes(12_000_000))
+    async with asyncio.timeout(5):
+        while not [*store.unfinished()]:
+            await asyncio.sleep(0.01)
+    assert [each async for some in store.list() for each in some] == []
+    await writer.close()
+    assert [*store.unfinished()] == []
 
 
 async def test_parts_of_an_object_are_read(store: ObjectStore) -> None:

@@ -14,11 +14,12 @@ from yarl import URL
 
 from streams.gateway.app import create_gateway
 from streams.gateway.calls import Answer, Area, Call, Door, Handler, route, vendors_problem
+from streams.gateway.connections import GatewayConnection
+from streams.gateway.rates import Rates
 from streams.gateway.requests.bodies import Limits
 from streams.gateway.requests.credentials import Right
 from streams.gateway.requests.credentials_file import CredentialsFile
 from streams.gateway.requests.forms import Forms
-from streams.gateway.requests.rates import Rates
 
 CREDENTIALS = """
 [[cloud]]
@@ -237,3 +238,47 @@ async def test_areas(door: Door) -> None:
             assert await answer.json() == {"rest": "demo/image"}
         async with client.get("/v2/tags") as answer:
             assert json.loads(await answer.read()).keys() == {"own"}
+
+
+async def test_what_is_no_call(door: Door) -> None:
+    """What is no HTTP, or has too long a head, is refused in the vendor's form as well."""
+    app = create_gateway(door, [])
+    async with serving(app, GatewayConnection) as port:
+        for said in (b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nx: " + b"y" * 40_000 + b"\r\n\r\n"):
+            head, _, body = (await said_to(port, said)).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 400 ")
+            assert json.loads(body)["error"]["message"]
+
+
+async def test_too_many_connections(door: Door) -> None:
+    """Where all have calls under way, one more is told to come again with the status that SDKs read."""
+
+    class One(GatewayConnection):
+        most = 1
+
+    go, begun = asyncio.Event(), asyncio.Event()
+
+    async def waiting(call: Call) -> ASGIApp:
+        begun.set()
+        await go.wait()
+        return Answer({"path": call.path})
+
+    app = create_gateway(door, [Area("/", [route("GET", ".*", waiting)], vendors_problem)])
+    async with serving(app, One) as port, ClientSession(f"http://127.0.0.1:{port}") as client:
+        first = asyncio.create_task(client.get("/x"))
+        await begun.wait()
+        head, _, body = (await said_to(port, b"")).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 420 ")
+        assert "again" in json.loads(body)["error"]["message"]
+        go.set()
+        async with await first as answer:
+            assert answer.status == 200
+
+
+async def said_to(port: int, content: bytes) -> bytes:
+    """Say something, and give all that comes back."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(content)
+    answer = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    return answer

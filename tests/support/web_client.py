@@ -12,6 +12,7 @@ from streams.web.access.guard import Guard
 from streams.web.api.health import HealthRoutes, Worker
 from streams.web.api.routes import Route
 from streams.web.app import create_api
+from streams.web.connections import Connection
 from streams.web.server import WebServer
 
 
@@ -23,9 +24,9 @@ def query_app(
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp) -> AsyncIterator[int]:
+async def serving(app: ASGIApp, connection: type[Connection] = Connection) -> AsyncIterator[int]:
     """Serve on a free port, and give it."""
-    server = WebServer(app)
+    server = WebServer(app, connection)
     port = await server.start("127.0.0.1", 0)
     try:
         yield port

@@ -1,8 +1,10 @@
 """The role `gateway`: calls of Cloudinary's and Imagga's clients, on a port of their own."""
 
 import asyncio
+import contextlib
 import logging
 import os
+import socket
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -22,10 +24,12 @@ from streams.gateway.assembly import Gateway, Limits
 from streams.gateway.assets.events import Events
 from streams.gateway.assets.library import Library
 from streams.gateway.assets.publisher import Publisher
-from streams.gateway.imagga.images import UploadedImages
+from streams.gateway.assets.sweeper import Sweeper
+from streams.gateway.connections import GatewayConnection
 from streams.gateway.requests.credentials_file import CredentialsFile, new_credentials
 from streams.gateway.requests.options import check_preset
 from streams.kafka.connection import KafkaConnection
+from streams.kafka.offset_ranges import log_ends
 from streams.state.replica import Replica
 from streams.tag.looking import Looker
 from streams.web.server import WebServer
@@ -71,12 +75,14 @@ class GatewayService:
         self._telemetry = telemetry
         self._tagging = tagging
         self._looker: Looker | None = None
+        self._meter = telemetry.gateway
         self._replica: Replica | None = None
         self._credentials: CredentialsFile | None = None
         self._fetcher: Fetcher | None = None
         self._objects = ObjectStore.parse(settings.object_store, settings.data_dir)
         self._events: Events | None = None
         self._stack = AsyncExitStack()
+        self._wanted_port = settings.gateway_port or _free_port(settings.gateway_host)
 
     @property
     def waits_for(self) -> str | None:
@@ -121,7 +127,6 @@ class GatewayService:
         publisher = await self._stack.enter_async_context(Publisher(self._connection, self._names))
         events = self._events = Events(publisher, self.library, self._names, lambda: replica.states)
         spawn(events.listen(self._connection, self._names))
-        spawn(UploadedImages(self._objects).sweep_for_ever())
         await events.listens.wait()
         while not replica.loaded:  # noqa: ASYNC110 - a replica wakes nobody
             await asyncio.sleep(_LOADED_INTERVAL)
@@ -135,11 +140,23 @@ class GatewayService:
         gateway = Gateway(
             self.library, events, self._objects, self._fetcher, self._credentials, limits, self._looker
         )
-        server = WebServer(gateway.app(settings.gateway_url or self._own_url()))
+        spawn(self._sweeper(replica).run(settings.sweep_after / 2))
+        app = gateway.app(settings.gateway_url or self._own_url(), self._meter)
+        server = WebServer(app, GatewayConnection)
         await self._listen(server)
 
+    def _sweeper(self, replica: Replica) -> Sweeper:
+        return Sweeper(
+            self._objects,
+            self.library,
+            lambda: replica.states,
+            lambda: log_ends(self._connection, self._names.uploads),
+            grace=self._settings.sweep_after,
+            swept=self._meter.note_swept if self._meter else None,
+        )
+
     async def _listen(self, server: WebServer) -> None:
-        host, port = self._settings.gateway_host, self._settings.gateway_port
+        host, port = self._settings.gateway_host, self._wanted_port
         try:
             found = await server.start(host, port)
         except OSError as error:
@@ -151,7 +168,7 @@ class GatewayService:
         log.info("gateway on http://%s:%d", host, found)
 
     def _own_url(self) -> str:
-        return f"http://{self._settings.gateway_host}:{self._settings.gateway_port}"
+        return f"http://{self._settings.gateway_host}:{self._wanted_port}"
 
     async def stop(self) -> None:
         """Answer what waits, and take no more calls."""
@@ -162,6 +179,13 @@ class GatewayService:
     async def _catch_up(self) -> None:
         if self._replica is not None:
             await self._replica.catch_up("images")
+
+
+def _free_port(host: str) -> int:
+    """A port that is free now: answers name it before it is listened on."""
+    with contextlib.suppress(OSError), socket.create_server((host, 0)) as probe:
+        return int(probe.getsockname()[1])
+    return 0
 
 
 def make_credentials(path: Path) -> None:

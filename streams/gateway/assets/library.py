@@ -73,6 +73,11 @@ class Library:
         held = self._clouds.get(cloud)
         return ([*held.rows], [*held.rows.values()]) if held else ([], [])
 
+    @property
+    def clouds(self) -> list[str]:
+        """The clouds that have or had assets."""
+        return [*self._clouds]
+
     def latest(self, cloud: str, row: str) -> Latest:
         """When the asset whose row lies under a public id was last uploaded or deleted."""
         held = self._clouds.get(cloud)

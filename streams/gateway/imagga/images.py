@@ -1,7 +1,5 @@
 """Images on their way to taggers: in memory, bounded each and all together, or lent by the object store."""
 
-import asyncio
-import logging
 import re
 import time
 from collections.abc import Callable
@@ -13,11 +11,8 @@ from streams.gateway.requests.fields import Fields
 from streams.gateway.requests.parts import FilePart
 from streams.gateway.requests.problems import BadCallError, UnknownAssetError, shown
 
-log = logging.getLogger(__name__)
-
-PREFIX = "imagga"
+PREFIX = "_imagga"  # see streams.gateway.assets.sweeper
 KEPT_FOR = 86_400.0  # seconds that an uploaded image can be asked about
-_SWEEP_INTERVAL = 3600.0
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -117,25 +112,6 @@ class UploadedImages:
         if found is None or found.changed_at < self._clock() - KEPT_FOR:
             raise UnknownAssetError(f"There is no upload {shown(upload_id)}; uploads are kept for a day")
         return found.key
-
-    async def sweep_for_ever(self) -> None:
-        """Remove what is too old, now and then."""
-        while True:
-            try:
-                await self.sweep()
-            except OSError as error:
-                log.warning("uploads of yesterday cannot be removed now: %s", error)
-            await asyncio.sleep(_SWEEP_INTERVAL)
-
-    async def sweep(self) -> int:
-        """Remove what is too old; return how many there were."""
-        gone, before = 0, self._clock() - KEPT_FOR
-        async for objects in self._objects.list(f"{PREFIX}/"):
-            for each in objects:
-                if each.changed_at < before:
-                    await self._objects.delete(each.key)
-                    gone += 1
-        return gone
 
 
 def _key(cloud: str, upload_id: str) -> str:

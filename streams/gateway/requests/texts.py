@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from schemas.errors import BadEventError
 from schemas.names import MAX_NAME, check_visible
-from streams.gateway.requests.fields import Fields
+from streams.gateway.requests.fields import Field, Fields
 from streams.gateway.requests.problems import BadCallError, shown
 
 MAX_TAGS = 1000
@@ -19,13 +19,13 @@ _KEY = re.compile(r"((?:\\.|[^=\\])*)=", re.DOTALL)
 
 
 def tags_of(fields: Fields, name: str = "tags") -> list[str] | None:
-    """Give tags, each once, in their order; None: the field is absent. An empty text means no tags.
+    """Give tags, each once, in their order; None: it is absent or empty. An empty array is none.
 
     Raises:
         BadCallError: There are too many, or one is too long.
     """
     items = fields.array(name, most=MAX_TAGS)
-    return None if items is None else checked_tags(items)
+    return None if items is None or _is_empty(fields[name]) else checked_tags(items)
 
 
 def checked_tags(items: Iterable[str]) -> list[str]:
@@ -45,13 +45,13 @@ def checked_tags(items: Iterable[str]) -> list[str]:
 
 
 def context_of(fields: Fields, name: str = "context") -> dict[str, str] | None:
-    """Give a context: names and values; None: the field is absent.
+    """Give a context: names and values; None: the field is absent or an empty text.
 
     Raises:
         BadCallError: It is no list of pairs, or it is too large.
     """
     field = fields.get(name)
-    if field is None:
+    if field is None or _is_empty(field):
         return None
     if isinstance(field.value, Mapping):
         custom = field.value.get("custom")
@@ -132,6 +132,10 @@ def url_of(fields: Fields, name: str) -> str | None:
     if text is not None and not re.fullmatch(r"https?://[^\s\x00-\x20]{1,2040}", text):
         raise BadCallError(f"{name} {shown(text)!r} is no address; it must begin with http:// or https://")
     return text
+
+
+def _is_empty(field: Field) -> bool:
+    return not field.is_array and field.value in (None, "") and not any(field.texts)
 
 
 def _split(text: str) -> list[str]:

@@ -15,8 +15,8 @@ from streams.gateway.admin_api.routes import reading_routes
 from streams.gateway.answers import Addresses
 from streams.gateway.app import create_gateway
 from streams.gateway.calls import Area, Door, vendors_problem
+from streams.gateway.rates import Rates
 from streams.gateway.requests.credentials_file import CredentialsFile
-from streams.gateway.requests.rates import Rates
 
 CREDENTIALS = """
 [[cloud]]

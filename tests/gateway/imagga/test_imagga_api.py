@@ -1,6 +1,7 @@
 """Imagga's API over real HTTP, with the real model and real photos, asked as its users do."""
 
 import base64
+import os
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,10 @@ from streams.fetch.object_store import ObjectStore
 from streams.fold.rules.applying import Rules
 from streams.gateway.app import create_gateway
 from streams.gateway.calls import Door
-from streams.gateway.imagga.images import KEPT_FOR, UploadedImages
+from streams.gateway.imagga.images import KEPT_FOR
 from streams.gateway.imagga.imagga_api import ImaggaApi, Room
+from streams.gateway.rates import Rates
 from streams.gateway.requests.credentials_file import CredentialsFile
-from streams.gateway.requests.rates import Rates
 from streams.tag.categorizer import Offer
 from streams.tag.looking import Looker
 
@@ -143,18 +144,16 @@ async def test_an_upload_is_asked_about_and_forgotten(imagga: Imagga) -> None:
 
 
 async def test_uploads_are_kept_for_a_day(imagga: Imagga, tmp_path: Path) -> None:
-    """An older one is not found, and swept."""
-    now = [1e12]
-    images = UploadedImages(imagga.objects, lambda: now[0])
+    """An older one is not there any more, also where nobody has swept it yet."""
     text = base64.b64encode(KOALA).decode()
-    await imagga.client.post("uploads", data={"image_base64": text})
-    stored = [path for path in (tmp_path / "objects").rglob("*") if path.is_file()]
-    assert len(stored) == 1
-    now[0] = stored[0].stat().st_mtime + KEPT_FOR - 60
-    assert await images.sweep() == 0
-    now[0] += 120
-    assert await images.sweep() == 1
-    assert not stored[0].exists()
+    answer = await imagga.client.post("uploads", data={"image_base64": text})
+    params = {"image_upload_id": answer.json()["result"]["upload_id"]}
+    (stored,) = [path for path in (tmp_path / "objects").rglob("*") if path.is_file()]
+    written = stored.stat().st_mtime
+    os.utime(stored, (0, written - KEPT_FOR + 60))
+    assert await imagga.tags(params=params)
+    os.utime(stored, (0, written - KEPT_FOR - 60))
+    assert (await imagga.client.get("tags", params=params)).status_code == 404
 
 
 async def test_general_tags_rise_where_parents_are_not_decreased(imagga: Imagga) -> None:
