@@ -17,8 +17,8 @@ from schemas.results import (
 )
 from schemas.uploads import Record
 from streams.gateway.answers import Addresses
-from streams.webhooks.describing import AssetDescription
-from streams.webhooks.notifications import Source, notification_of, wanted_urls
+from streams.webhooks.messages.describing import AssetDescription
+from streams.webhooks.messages.notifications import Source, notification_of, wanted_urls
 
 AT = 1_764_504_000_000  # 2025-11-30T12:00:00Z
 DESCRIPTION = AssetDescription(Addresses.of("https://photos.example"))

@@ -19,11 +19,11 @@ from streams.kafka.connection import KafkaConnection
 from streams.state.replica import Replica
 from streams.webhooks.backoff import Backoff
 from streams.webhooks.delivering import Deliverer
-from streams.webhooks.describing import AssetDescription
 from streams.webhooks.intake import Intake
 from streams.webhooks.lanes import Room
+from streams.webhooks.messages.describing import AssetDescription
+from streams.webhooks.messages.signing import SigningKey
 from streams.webhooks.service import WebhookService
-from streams.webhooks.signing import SigningKey
 from streams.webhooks.unit import Sending
 
 

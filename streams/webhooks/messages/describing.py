@@ -3,7 +3,7 @@
 from typing import Any
 
 from streams.gateway.answers import Addresses, asset_fields
-from streams.webhooks.notifications import Body, Told, described
+from streams.webhooks.messages.notifications import Body, Told, described
 
 
 class AssetDescription:
