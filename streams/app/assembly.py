@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from streams.fold.retries import RetryPolicy
 from streams.fold.rules.applying import Rules
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.partition_log import PartitionLog
+from streams.kafka.partitioning import partition_for
 from streams.state.partition import PartitionState
 from streams.tag import stub as stub_tagger
 from streams.tag.categorizer import Categorizer, Offer
@@ -56,7 +58,8 @@ async def open_categorizer(
     if telemetry is not None:
         telemetry.read_fetcher(fetcher)
     taggers = await open_taggers(settings, stack, telemetry)
-    return Categorizer(fetcher, taggers.pool, taggers.offer, taggers.rules_now), taggers
+    partition_of = functools.partial(partition_for, partitions=settings.partitions)
+    return Categorizer(fetcher, taggers.pool, taggers.offer, taggers.rules_now, partition_of), taggers
 
 
 @dataclass(frozen=True)

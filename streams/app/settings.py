@@ -214,6 +214,11 @@ class Settings:
     snapshot_interval: float = _setting(
         600.0, "Time between two snapshots of the state in the data directory. 0: none.", _at_least(0)
     )
+    check_interval: float = _setting(
+        300.0,
+        "Time between two runs of the checks of `tagstream doctor`, for metrics; models apart. 0: none.",
+        _at_least(0),
+    )
     max_in_flight: int = _setting(64, "Most events in work per partition.", _at_least(1))
     max_transaction: int = _setting(100, "Most events in one transaction.", _at_least(1))
     web_host: str = _setting("127.0.0.1", "Address that the query API listens on.")

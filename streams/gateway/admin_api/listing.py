@@ -1,6 +1,7 @@
 """Lists of assets: what is asked for, and how it is told."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from streams.gateway.answers import Addresses, Json, listed_answer
@@ -166,10 +167,19 @@ def _direction(given: Fields) -> bool:
 
 
 def _from(start: str, *, descending: bool, now: int) -> Chosen:
-    at = moment_of(Value(start, quoted=True), "start_at", now).start
+    at = moment_of(Value(_iso(start), quoted=True), "start_at", now).start
 
     def test(found: Candidate) -> bool:
         created = found.asset.created_at
         return created <= at if descending else created >= at
 
     return Chosen(test, f"start {start}")
+
+
+def _iso(text: str) -> str:
+    """A date as Node's SDK writes it, which is JavaScript's own way, in the form of all others."""
+    try:
+        moment = datetime.strptime(text.partition(" (")[0], "%a %b %d %Y %H:%M:%S GMT%z")
+    except ValueError:
+        return text
+    return moment.isoformat()

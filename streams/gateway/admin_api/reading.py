@@ -29,7 +29,7 @@ from streams.gateway.admin_api.listing import (
     of_type,
 )
 from streams.gateway.admin_api.tags import DEFAULT_RESULTS, MAX_RESULTS, TagPage, tags_of_page
-from streams.gateway.answers import Addresses, admin_answer
+from streams.gateway.answers import Addresses, Json, admin_answer
 from streams.gateway.assets.library_asset import LibraryAsset
 from streams.gateway.assets.uploads import up_to_date
 from streams.gateway.calls import Answer, Call
@@ -40,6 +40,8 @@ from streams.gateway.requests.problems import UnknownAssetError, shown
 from streams.gateway.search.queries import read_search, search_answer
 
 RESOURCE_TYPES = ("image", "raw", "video")
+NOT_KEPT = {"versions": "versions", "related": "related_assets"}
+"""Lists that an asset may be asked for, which are empty: by the parameter that asks."""
 
 
 @dataclass
@@ -107,23 +109,23 @@ class Reading:
 
     async def resource(self, call: Call) -> ASGIApp:
         """Tell all of one asset."""
-        await self._asked(call)
+        given = await self._asked(call)
         named = (call.parts["resource_type"], call.parts["type"], call.parts["public_id"])
         found = self._library.get(call.cloud, *named)
         if found is None:
             await up_to_date(self._library)  # another gateway may have answered its upload just now
             found = self._library.get(call.cloud, *named)
-        return self._one(found, named[-1])
+        return self._one(found, named[-1], given)
 
     async def resource_by_asset_id(self, call: Call) -> ASGIApp:
         """Tell all of the asset of an id."""
-        await self._asked(call)
+        given = await self._asked(call)
         asset_id = call.parts["asset_id"]
         found = self._library.by_asset_id(call.cloud, asset_id)
         if found is None:
             await up_to_date(self._library)
             found = self._library.by_asset_id(call.cloud, asset_id)
-        return self._one(found, asset_id)
+        return self._one(found, asset_id, given)
 
     async def search(self, call: Call) -> ASGIApp:
         """Find assets by an expression."""
@@ -204,10 +206,11 @@ class Reading:
         found = (get(name) for name in names)
         return Answer({"resources": [told.answer(each, self.at) for each in found if each is not None]})
 
-    def _one(self, found: LibraryAsset | None, name: str) -> Answer:
+    def _one(self, found: LibraryAsset | None, name: str, given: Fields) -> Answer:
         if found is None:
             raise UnknownAssetError(f"Resource not found - {name}")
-        return Answer(admin_answer(found, self.at))
+        asked: Json = {told: [] for flag, told in NOT_KEPT.items() if given.flag(flag)}
+        return Answer(admin_answer(found, self.at) | asked)
 
     async def _is_folder(self, cloud: str, name: str) -> bool:
         siblings = partial(folders_below, parent=name.rpartition("/")[0])

@@ -51,7 +51,10 @@ class MultipartReader:
             raise BadCallError(f"The form exceeds a limit: {_explained(error)}") from None
         except MultipartError as error:
             raise BadCallError(f"The form is broken: {_explained(error)}") from None
-        return Form(Fields.of_pairs(self._pairs), self._file)
+        fields = Fields.of_pairs(self._pairs)
+        if self._file is not None and fields.text(self._shape.file) is not None:
+            raise BadCallError(f"{self._shape.file} came as a file and as a text; send one of them")
+        return Form(fields, self._file)
 
     def _new_parser(self) -> PushMultipartParser:
         if not 0 < len(self._boundary) <= MAX_BOUNDARY:

@@ -1,4 +1,4 @@
-"""All parameters of uploads that the vendor's SDKs know, and what becomes of each: the docs' table."""
+"""All parameters that the vendor's SDKs know, and what becomes of each: the docs' tables."""
 
 from enum import StrEnum
 from typing import NamedTuple
@@ -111,6 +111,63 @@ UPLOAD: dict[str, Parameter] = {
     "visual_search": Parameter(_I, "There is no search by likeness."),
 }
 """By name. Names that are not here are accepted and ignored as well, as the vendor does."""
+
+ADMIN: dict[str, Parameter] = {
+    "aggregate": Parameter(_H, "Of a search: what is counted, by text or in ranges of numbers."),
+    "all": Parameter(_H, "Of a deletion: everything of the type, a thousand assets in each call."),
+    "asset_folder": Parameter(_H, "Of a list: the folder; of an update: the new one."),
+    "asset_ids": Parameter(_H, "Which assets, at most 100 in a list and 1,000 in a deletion."),
+    "auto_tagging": Parameter(_H, "Of an update that names add-ons: as on upload."),
+    "categorization": Parameter(_H, "Of an update: add-ons that look at the image again."),
+    "context": Parameter(
+        _H, "Of a list: whether it is told; of an update: the new one, which replaces the old."
+    ),
+    "direction": Parameter(_H, "Of a list, by the time of creation: `desc` if not given, or `asc`."),
+    "display_name": Parameter(_H, "Of an update: the new one."),
+    "expression": Parameter(_H, "Of a search."),
+    "fields": Parameter(_H, "The only fields that are told, besides the names."),
+    "keep_original": Parameter(_H, "Of a deletion: nothing is deleted, as there is nothing derived."),
+    "key": Parameter(_H, "Of a list by context."),
+    "max_results": Parameter(_H, "At most 500; 10 of a list and 50 of a search if not given."),
+    "metadata": Parameter(_H, "Of a list: told as an empty object. Of an update: ignored."),
+    "next_cursor": Parameter(_H, "That of the answer before, to the same call."),
+    "notification_url": Parameter(_H, "Of an update or a deletion: as on upload."),
+    "prefix": Parameter(_H, "What public ids or tags begin with."),
+    "public_ids": Parameter(_H, "Which assets, at most 100 in a list and 1,000 in a deletion."),
+    "related": Parameter(_H, "Of an asset: told as an empty list."),
+    "settings": Parameter(_H, "Of the configuration: whether they are told."),
+    "sort_by": Parameter(_H, "Of a search: up to eight fields; newest first if not given."),
+    "start_at": Parameter(_H, "Of a list: a time of creation to begin at."),
+    "tags": Parameter(
+        _H, "Of a list: whether they are told; of an update: the new ones, which replace the old."
+    ),
+    "transformations": Parameter(_H, "Of a deletion: nothing is deleted, as there is nothing derived."),
+    "value": Parameter(_H, "Of a list by context; any value if not given."),
+    "versions": Parameter(_H, "Of an asset: told as an empty list."),
+    "with_field": Parameter(_H, "Of a search: `tags` and `context`; what is not kept is told as empty."),
+    "background_removal": UPLOAD["background_removal"],
+    "detection": UPLOAD["detection"],
+    "moderation": UPLOAD["moderation"],
+    "ocr": UPLOAD["ocr"],
+    "raw_convert": UPLOAD["raw_convert"],
+    "similarity_search": UPLOAD["similarity_search"],
+    "access_control": UPLOAD["access_control"],
+    "colors": Parameter(_I, _NOT_LOOKED_AT),
+    "coordinates": Parameter(_I, _NO_TRANSFORMATIONS),
+    "derived_next_cursor": Parameter(_I, _NO_TRANSFORMATIONS),
+    "exif": Parameter(_I, _NOT_LOOKED_AT),
+    "face_coordinates": UPLOAD["face_coordinates"],
+    "faces": Parameter(_I, _NOT_LOOKED_AT),
+    "image_metadata": Parameter(_I, _NOT_LOOKED_AT),
+    "invalidate": UPLOAD["invalidate"],
+    "max_derived": Parameter(_I, _NO_TRANSFORMATIONS),
+    "moderation_status": Parameter(_I, "Nobody moderates here."),
+    "pages": Parameter(_I, _NOT_LOOKED_AT),
+    "phash": Parameter(_I, _NOT_LOOKED_AT),
+    "quality_analysis": Parameter(_I, _NOT_LOOKED_AT),
+    "quality_override": UPLOAD["quality_override"],
+}
+"""By name: those of the Admin API and of searches."""
 
 REFUSALS = {
     "background_removal": "Background removal is invalid: {value!r}",

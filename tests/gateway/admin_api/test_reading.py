@@ -50,6 +50,7 @@ ROWS = {
     ),
     "#image/private/secret": asset_row("secret", public_id="secret", type="private", at=AT - 9000),
 }
+JAVASCRIPT = "Sun%20Nov%2029%202026%2021:24:01%20GMT%2B0000%20(Coordinated%20Universal%20Time)"
 NEWEST = ["untold", "käfer", "b/x, y", "a/two", "a/one"]
 
 
@@ -104,6 +105,7 @@ async def test_ping_and_types(client: ClientSession) -> None:
         ("resources/image/upload?direction=asc", NEWEST[::-1]),
         ("resources/image/upload?direction=-1", NEWEST),
         ("resources/image/upload?direction=1&start_at=2026-11-29T21:24:02Z", ["b/x, y", "käfer", "untold"]),
+        (f"resources/image/upload?start_at={JAVASCRIPT}", ["a/two", "a/one"]),
         ("resources/image/upload?prefix=a/", ["a/two", "a/one"]),
         ("resources/image/upload?prefix=k%C3%A4", ["käfer"]),
         (
@@ -179,6 +181,8 @@ async def test_one_asset(client: ClientSession) -> None:
     )
     assert "context" not in asset
     assert await get(client, f"resources/{asset['asset_id']}") == asset
+    more = await get(client, f"resources/{asset['asset_id']}?versions=true&related=true&colors=true")
+    assert more == {**asset, "versions": [], "related_assets": []}
     assert await names(client, f"resources/by_asset_ids?asset_ids[]={asset['asset_id']}") == ["käfer"]
 
 

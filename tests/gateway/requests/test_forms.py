@@ -163,6 +163,8 @@ async def test_base64_in_a_field_of_its_own() -> None:
     [
         multipart(("file", b"a", b"1"), ("file", b"b", b"2")),
         multipart(("other", b"a", b"1")),
+        multipart(("file", b"a", b"1"), ("file", b"http://h/x.jpg")),
+        multipart(("file", b"http://h/x.jpg"), ("file", b"data:image/png;base64,AAAA")),
         multipart(("file", b"data:image/png,plain")),
         multipart(("file", b"data:image/png;base64,????")),
         multipart(("file", b"data:" + b"x" * 5000)),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from streams.gateway.requests.credentials import Preset
 from streams.gateway.requests.fields import Fields
 from streams.gateway.requests.options import UploadOptions, read_options
-from streams.gateway.requests.parameters import REFUSALS, UPLOAD, Fate
+from streams.gateway.requests.parameters import ADMIN, REFUSALS, UPLOAD, Fate
 from streams.gateway.requests.problems import BadCallError
 
 ADD_ONS = ("imagga_tagging", "google_tagging")
@@ -188,7 +188,8 @@ def test_the_table_of_parameters() -> None:
     """It says of each what becomes of it, and is right about what is refused."""
     refused = {name for name, parameter in UPLOAD.items() if parameter.fate is Fate.REFUSED}
     assert refused == set(REFUSALS)
-    assert all(parameter.meaning.endswith(".") for parameter in UPLOAD.values())
+    assert all(parameter.meaning.endswith(".") for parameter in (*UPLOAD.values(), *ADMIN.values()))
+    assert {name for name, parameter in ADMIN.items() if parameter.fate is Fate.REFUSED} == set(REFUSALS)
 
 
 @given(pairs=st.dictionaries(st.text(min_size=1, max_size=20), st.text(max_size=50), max_size=8))
