@@ -8,7 +8,7 @@ import pytest
 from support.examples import Programs
 from support.sdk.installing import Install, Sdk
 
-from streams.webhooks.signing import Algorithm, SigningKey, signed_headers
+from streams.webhooks.messages.signing import Algorithm, SigningKey, signed_headers
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
