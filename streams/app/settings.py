@@ -247,6 +247,9 @@ class Settings:
     gateway_url: str = _setting(
         "", "Where clients reach the gateways, for addresses in answers. Empty: by the host and port above."
     )
+    imagga_api: bool = _setting(
+        True, "Whether gateways answer Imagga's API; one without the role tag loads the models for it."
+    )
     credentials: Path | None = _setting(
         None,
         "File of the clouds and keys. Empty: `gateway.toml` in the data directory, made for the cloud "

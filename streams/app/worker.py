@@ -81,7 +81,7 @@ class Worker:
             services.append(Answering(self._query_indexes, alone=not tags))
         if self.settings.is_gateway:
             self._gateway = GatewayService(
-                self.settings, self._connection, self._app.names, self._telemetry.gateway
+                self.settings, self._connection, self._app.names, self._telemetry, self._tagging
             )
             services.append(self._gateway)
         if self.settings.tells:

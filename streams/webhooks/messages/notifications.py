@@ -26,19 +26,6 @@ from schemas.names import MAX_NAME
 from schemas.times import utc_datetime
 from schemas.uploads import Record, UploadData, UploadType
 
-_OF_ASSET = (
-    "version",
-    "width",
-    "height",
-    "format",
-    "bytes",
-    "etag",
-    "original_filename",
-    "display_name",
-    "asset_folder",
-    "access_mode",
-    "api_key",
-)
 MAX_URL = 2048  # characters of a receiver's address
 
 Body = dict[str, Any]
@@ -125,15 +112,10 @@ def notification_of(source: Source, record: Record, describe: Describe | None = 
 
 
 def described(told: Told) -> Body:
-    """An asset as its record and what is stored of it say, with the names of an upload's answer."""
+    """An image that nobody stored, in the words of its record: the names are those of an upload's answer."""
     names = ("version", "width", "height", "format", "bytes", "etag", "tags", "url", "info")
     found = {name: told.whole[name] for name in names if told.whole.get(name) is not None}
-    found["created_at"] = told.whole.get("uploaded_at")
-    if told.asset is not None:
-        stored = msgspec.to_builtins(told.asset)
-        found |= {name: stored[name] for name in _OF_ASSET if name in stored}
-        found["created_at"] = utc_datetime(told.asset.created_at).isoformat(timespec="seconds")
-    return _named(told) | found
+    return _named(told) | found | {"created_at": told.whole.get("uploaded_at")}
 
 
 def _uploaded(told: Told, record: Record, describe: Describe) -> Notification:
