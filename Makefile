@@ -8,7 +8,7 @@ version = $(shell $(1) -c 'import sys; print("%s %s" % (sys.version.split()[0], 
 new_venv = @$(if $(filter True,$(call version,$(PYTHON))),$(PYTHON) -m venv $(if $(filter True,$(call version,$(1)/bin/python)),,--clear) $(1),$(error $(too_old)))
 too_old = Tagstream needs Python 3.11 or newer, and $(PYTHON) is $(or $(firstword $(call version,$(PYTHON))),not to be found): make $(or $(MAKECMDGOALS),run) PYTHON=python3.12
 
-.PHONY: help install run test test-quick docs bench chaos corpus check lock clean
+.PHONY: help install run test test-quick programs docs bench chaos corpus check lock clean
 
 help: ## print the targets, and how long each takes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -54,6 +54,9 @@ chaos: $(VENV)/.dev ## kill workers and the broker under load, then count; some 
 
 corpus: $(VENV)/.dev ## send hostile images through the pipeline, a good one behind each; seconds for hundreds (DIR= a folder of them)
 	@$(BIN)/python benchmarks/corpus.py $(if $(DIR),"$(DIR)",$(error name a folder of images: make corpus DIR=...))
+
+programs: ## Prometheus and kubectl, which some tests run and skip without; seconds, by apt
+	.ci/programs
 
 check: $(VENV)/.dev ## lint, types and the walls between the packages; a minute
 	$(BIN)/ruff format --check .

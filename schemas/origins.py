@@ -57,6 +57,11 @@ def read_origin(headers: Headers) -> Origin | None:
     return Origin(place, time) if place and time is not None else None
 
 
+def origin_headers(place: TopicPartitionOffset, at: int) -> list[tuple[str, bytes]]:
+    """The headers that state an origin."""
+    return [(REPLAY_OF, str(place).encode()), (REPLAY_TIME, str(at).encode())]
+
+
 def read_time(text: str) -> int | None:
     """Read milliseconds since the epoch; None: it is no such text."""
     return int(text) if _TIME.fullmatch(text) else None

@@ -9,6 +9,7 @@ TABLES = ("images", "trends", "interests", "retries", "meta")
 OFFSET_KEY = "@offset"
 _DAY_MS = 86_400_000
 TOMBSTONES_KEPT_MS = 7 * _DAY_MS  # a snapshot that is older might miss a removal
+MAX_FORWARDED_BYTES = 1_572_864  # the largest event with key and headers, and where it came from
 MAX_RECORD_BYTES = 4_194_304  # a dead letter is an event of any allowed size, and its explanation
 
 

@@ -12,6 +12,7 @@ ELSEWHERE = {
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
     "benchmarks/results/README.md": "benchmarks.md",
+    "deploy/README.md": "deploying.md",
     "examples/README.md": "examples.md",
     "model/MODEL_CARD.md": "model-card.md",
     "model/README.md": "models.md",

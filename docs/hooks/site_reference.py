@@ -15,6 +15,8 @@ from schemas.topics import TopicNames
 from streams.app.services.query_indexes import QueryIndexes
 from streams.app.settings import Settings, variable
 from streams.cli.main import COMMANDS, main
+from streams.gateway.requests.credentials import MEANINGS
+from streams.gateway.requests.parameters import ADMIN, UPLOAD, Fate
 from streams.telemetry.metrics import SECTIONS, Metric
 from streams.web.api.health import HealthRoutes
 from streams.web.app import create_api
@@ -89,6 +91,37 @@ def metrics() -> str:
     head = ["metric", "type, unit, labels", "meaning", "knob"]
     return "\n\n".join(
         f"## {title}\n\n{table(head, map(_metric, section))}" for title, section in SECTIONS.items()
+    )
+
+
+def admin_parameters() -> str:
+    """A row per parameter of the Admin API and of searches: what becomes of it."""
+    return table(
+        ["parameter", "fate", "what it does here"],
+        ([f"`{name}`", str(each.fate), each.meaning] for name, each in ADMIN.items()),
+    )
+
+
+def parameters() -> str:
+    """A table per fate of an upload's parameters: what each does, and who may name it."""
+    return "\n\n".join(
+        f"### {fate.capitalize()}\n\n"
+        + table(
+            ["parameter", "what it does here", "unsigned"],
+            (
+                [f"`{name}`", each.meaning, "yes" if each.unsigned else ""]
+                for name, each in sorted(UPLOAD.items())
+                if each.fate is fate
+            ),
+        )
+        for fate in Fate
+    )
+
+
+def rights() -> str:
+    """A row per right of a gateway's key."""
+    return table(
+        ["right", "what a key with it may do"], ([f"`{name}`", told] for name, told in MEANINGS.items())
     )
 
 
@@ -230,6 +263,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "reasons": cache(reasons),
     "topics": cache(topics),
     "metrics": cache(metrics),
+    "parameters": cache(parameters),
+    "admin-parameters": cache(admin_parameters),
+    "rights": cache(rights),
     "commands": cache(commands),
     "routes": cache(routes),
     "schemas": cache(schemas),

@@ -62,7 +62,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     combine: Literal["sum", "max"] | None = None
     leaf_floor: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.01
     floor: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.01
-    decrease_parents: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 1.0
+    decrease_parents: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     threshold: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.5
 
     def files(self) -> list[str]:

@@ -54,7 +54,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     classes: Annotated[tuple[int, ...], msgspec.Meta(min_length=1)]
     discount: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)] = 1.0
-    threshold: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.0
+    threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
 
 
 class VocabularyFile(msgspec.Struct, frozen=True):

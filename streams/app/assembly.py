@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from model import SceneTagger, Tagger
@@ -18,11 +20,14 @@ from streams.fetch.roots import SourceRoots
 from streams.fold.fold import FoldRules
 from streams.fold.retention import Retention
 from streams.fold.retries import RetryPolicy
+from streams.fold.rules.applying import Rules
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.partition_log import PartitionLog
+from streams.kafka.partitioning import partition_for
 from streams.state.partition import PartitionState
 from streams.tag import stub as stub_tagger
 from streams.tag.categorizer import Categorizer, Offer
+from streams.tag.looking import Looker
 from streams.tag.meter import InferenceMeter
 from streams.tag.pool import TaggerPool
 from streams.tag.rules_watch import RulesWatch
@@ -38,7 +43,7 @@ log = logging.getLogger(__name__)
 
 async def open_categorizer(
     settings: Settings, stack: contextlib.AsyncExitStack, telemetry: WorkerTelemetry | None = None
-) -> tuple[Categorizer, RulesWatch]:
+) -> tuple[Categorizer, "Taggers"]:
     """Start all that finds outcomes; the stack ends it, and metrics tell how it is doing.
 
     Raises:
@@ -50,17 +55,49 @@ async def open_categorizer(
     roots = SourceRoots.parse(settings.source_roots)
     objects = ObjectStore.parse(settings.object_store, settings.data_dir)
     fetcher = await stack.enter_async_context(Fetcher(policy, limits, roots, objects))
+    if telemetry is not None:
+        telemetry.read_fetcher(fetcher)
+    taggers = await open_taggers(settings, stack, telemetry)
+    partition_of = functools.partial(partition_for, partitions=settings.partitions)
+    return Categorizer(fetcher, taggers.pool, taggers.offer, taggers.rules_now, partition_of), taggers
+
+
+@dataclass(frozen=True)
+class Taggers:
+    """What looks at images, and what is made of what it says."""
+
+    pool: TaggerPool | StubTagger
+    offer: Offer
+    rules: RulesWatch
+
+    def rules_now(self) -> Rules:
+        """The rules that hold now."""
+        return self.rules.current
+
+    @property
+    def looker(self) -> Looker:
+        """Looks at images that are no event, by the same rules."""
+        return Looker(self.pool, self.offer, self.rules_now, dict(self.pool.tag_names))
+
+
+async def open_taggers(
+    settings: Settings, stack: contextlib.AsyncExitStack, telemetry: WorkerTelemetry | None = None
+) -> Taggers:
+    """Load the models, start the threads that run them and follow the rules; the stack ends it.
+
+    Raises:
+        ManifestError: A model folder cannot be used.
+        SettingsError: The rules cannot be read.
+    """
     meter = telemetry.inferences if telemetry else None
     pool, models = await asyncio.to_thread(build_tagger, settings, meter)
     pool.start()
     if telemetry is not None:
-        telemetry.read_fetcher(fetcher)
         telemetry.read_models(models)
         telemetry.read_pool(pool)
     stack.callback(pool.stop)
     rules = stack.enter_context(RulesWatch(settings.rules, settings.auto_tagging, pool.tag_names))
-    offer = Offer(models, settings.default_add_ons)
-    return Categorizer(fetcher, pool, offer, lambda: rules.current), rules
+    return Taggers(pool, Offer(models, settings.default_add_ons), rules)
 
 
 def fetch_limits(settings: Settings) -> FetchLimits:

@@ -214,6 +214,11 @@ class Settings:
     snapshot_interval: float = _setting(
         600.0, "Time between two snapshots of the state in the data directory. 0: none.", _at_least(0)
     )
+    check_interval: float = _setting(
+        300.0,
+        "Time between two runs of the checks of `tagstream doctor`, for metrics; models apart. 0: none.",
+        _at_least(0),
+    )
     max_in_flight: int = _setting(64, "Most events in work per partition.", _at_least(1))
     max_transaction: int = _setting(100, "Most events in one transaction.", _at_least(1))
     web_host: str = _setting("127.0.0.1", "Address that the query API listens on.")
@@ -241,6 +246,9 @@ class Settings:
     gateway_port: int = _setting(6067, "Port that the gateway listens on. 0: any free one.", _port)
     gateway_url: str = _setting(
         "", "Where clients reach the gateways, for addresses in answers. Empty: by the host and port above."
+    )
+    imagga_api: bool = _setting(
+        True, "Whether gateways answer Imagga's API; one without the role tag loads the models for it."
     )
     credentials: Path | None = _setting(
         None,

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import errno
+import itertools
 import logging
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 
 from schemas.errors import SettingsError
@@ -15,12 +17,15 @@ from schemas.topics import TABLES, TopicNames
 from streams.app.settings import Settings, variable
 from streams.fetch.fetcher import Fetcher
 from streams.gateway.meter import GatewayMeter
+from streams.kafka.checks.findings import Finding
+from streams.kafka.watch import KafkaWatch
 from streams.state.replica import Replica
 from streams.tag.meter import InferenceMeter
 from streams.tag.pool import TaggerPool
 from streams.tag.stub import StubTagger
 from streams.telemetry.exposition import Exposition, Reading, ReadsNow
 from streams.telemetry.loop_lag import watch_loop
+from streams.telemetry.metrics import CHECKS, FINDINGS, SNAPSHOTS
 from streams.telemetry.recorder import Recorder
 from streams.telemetry.server import PATH, MetricsServer
 from streams.units.meter import UnitMeter
@@ -166,6 +171,30 @@ class WorkerTelemetry:
             if replica.follows:
                 yield Reading("tagstream_state_complete", replica.complete)
                 yield Reading("tagstream_partitions_behind", len(replica.behind))
+
+        self.read(readings)
+
+    def read_watch(self, watch: KafkaWatch) -> None:
+        """Tell whether Kafka answers."""
+        self.read(lambda: (Reading("tagstream_kafka_up", watch.answers),))
+
+    def read_snapshots(self, results: Mapping[str, int]) -> None:
+        """Tell what became of snapshots."""
+        self.read(
+            lambda: (
+                Reading("tagstream_snapshots_total", results.get(name, 0), (name,)) for name in SNAPSHOTS
+            )
+        )
+
+    def read_checks(self, findings: Callable[[], Sequence[Finding] | None]) -> None:
+        """Tell what the checks have found; None: they were not made yet."""
+
+        def readings() -> Iterator[Reading]:
+            last = findings()
+            if last is not None:
+                found = Counter[tuple[str, str]]((finding.check, finding.status) for finding in last)
+                for check, status in itertools.product(CHECKS, FINDINGS):
+                    yield Reading("tagstream_findings", found[check, status], (check, status))
 
         self.read(readings)
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from schemas.errors import SettingsError
+from streams.app.checks.repeated import RepeatedChecks
 from streams.app.exit import end_process
 from streams.app.exit_journal import ExitJournal
 from streams.app.faust.app import Tagstream
@@ -80,7 +81,7 @@ class Worker:
             services.append(Answering(self._query_indexes, alone=not tags))
         if self.settings.is_gateway:
             self._gateway = GatewayService(
-                self.settings, self._connection, self._app.names, self._telemetry.gateway
+                self.settings, self._connection, self._app.names, self._telemetry, self._tagging
             )
             services.append(self._gateway)
         if self.settings.tells:
@@ -185,14 +186,18 @@ class Worker:
             prepare=self._query_indexes.prepare if settings.answers else None,
         )
         self._telemetry.read_replica(replica)
-        keeper = SnapshotKeeper(replica, Snapshots(settings.snapshot_dir, settings.app_id))
+        snapshots = Snapshots(settings.snapshot_dir, settings.app_id)
+        self._telemetry.read_snapshots(snapshots.results)
+        keeper = SnapshotKeeper(replica, snapshots)
         if settings.snapshot_interval:
             self._status = "loading snapshots"
             await keeper.restore_all()
             self._spawn(keeper.run(settings.snapshot_interval))
         group = settings.app_id if settings.tags else None
         self._watch = KafkaWatch(self._connection, names, settings.partitions, group)
+        self._telemetry.read_watch(self._watch)
         self._spawn(self._watch.run())
+        self._check_again()
         self._spawn(replica.run())
         try:
             await self._serve(replica)
@@ -201,6 +206,12 @@ class Worker:
                 task.cancel()
             if settings.snapshot_interval:
                 await keeper.save_all()
+
+    def _check_again(self) -> None:
+        if self.settings.check_interval and self._telemetry.port is not None:
+            checks = RepeatedChecks(self._connection, self.settings)
+            self._telemetry.read_checks(lambda: checks.findings)
+            self._spawn(checks.run())
 
     async def _serve(self, replica: Replica) -> None:
         self._status = "stopping" if self._stopping.is_set() else READY

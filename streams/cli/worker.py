@@ -88,7 +88,7 @@ def gateway(broker: str | None, **overrides: Any) -> None:  # noqa: ANN401 - val
 
     Many gateways may stand behind a balancer, which may send any call to any of them.
 
-    Exit codes: as of `tagstream worker`.
+    Exit codes: 0 after a stop that was asked for; others as of `tagstream worker`.
     """
     overrides["roles"] = overrides["roles"] or str(Role.GATEWAY)
     for name, value in _BESIDE_A_WORKER.items():

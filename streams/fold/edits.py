@@ -45,7 +45,7 @@ def checked_update(changes: Changes, stored: Stored) -> Stored | Deferred | Reje
 def _unknown(changes: Changes, row: Row | None, outcome: Edited | Stored) -> Deferred | Rejected:
     upload = outcome.upload
     state = "not known" if row is None else "deleted"
-    cure = "publish its upload first, under the same record key"
+    cure = "publish its upload first"
     error = BadEventError("unknown_image", f"image {upload.public_id[:64]!r} is {state}; {cure}")
     if is_awaited(changes, ImageKey.of(upload).encode()):
         return Deferred(_fault(error, retryable=True), outcome.read_at, None)

@@ -26,6 +26,7 @@ from streams.fold.outcomes import (
     Deleted,
     Done,
     Edited,
+    Forwarded,
     Outcome,
     Parked,
     Rederived,
@@ -33,7 +34,13 @@ from streams.fold.outcomes import (
     Stored,
     Tagged,
 )
-from streams.fold.outputs import categorization_output, dead_letter_output, tag_update_output, tags_of
+from streams.fold.outputs import (
+    categorization_output,
+    dead_letter_output,
+    forwarded_output,
+    tag_update_output,
+    tags_of,
+)
 from streams.fold.retagging import checked_retag, is_settled, of_image
 from streams.fold.retention import Retention
 from streams.fold.retries import RetryPolicy, defer, end_retry, is_awaited, park
@@ -67,6 +74,8 @@ def fold(changes: Changes, done: Done, rules: FoldRules) -> None:
         case Rejected(fault, upload):
             if upload is None or not is_repeat(changes.get("images", ImageKey.of(upload).encode()), upload):
                 changes.emit(dead_letter_output(done.record, fault, rules.names))
+        case Forwarded() as forwarded:
+            changes.emit(forwarded_output(done.record, forwarded, rules.names))
         case Tagged(basis=None) | Stored() | Deleted():
             _upload(changes, outcome, done.record, rules)
         case Edited():

@@ -97,6 +97,18 @@ class Edited:
 
 
 @dataclass(frozen=True)
+class Forwarded:
+    """The event is about an image of another partition: it came by another partitioner, or under another key.
+
+    Attributes:
+        partition: The image's own.
+    """
+
+    upload: Upload
+    partition: int
+
+
+@dataclass(frozen=True)
 class Deferred:
     """The event cannot be handled yet, as its source was busy: it is tried again later, and nobody waits.
 
@@ -137,17 +149,22 @@ class Rejected:
     upload: Upload | None = None
 
 
-Outcome = Tagged | Rederived | Stored | Deleted | Edited | Deferred | Parked | Rejected
+Outcome = Tagged | Rederived | Stored | Deleted | Edited | Forwarded | Deferred | Parked | Rejected
 
 
 @dataclass(frozen=True)
 class Output:
-    """A record to be sent, in the transaction of the event that caused it."""
+    """A record to be sent, in the transaction of the event that caused it.
+
+    Attributes:
+        partition: Where to; None: the event's own.
+    """
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+    partition: int | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from model.tagger.languages import TagNames
 from schemas.assets import Asset
 from schemas.cloudevents import event_headers
 from schemas.dead_letters import Fault, dead_letter
+from schemas.origins import TopicPartitionOffset, origin_headers, read_origin
 from schemas.results import (
     CATEGORIZED,
     TAGS_CHANGED,
@@ -26,7 +27,7 @@ from schemas.results import (
 from schemas.topics import TopicNames
 from schemas.uploads import Record, Upload, UploadType
 from streams.fold.history import ChangedTags
-from streams.fold.outcomes import Output, Tagged
+from streams.fold.outcomes import Forwarded, Output, Tagged
 
 
 def split_languages(language: str | Sequence[str] | None) -> tuple[list[str], list[str]]:
@@ -53,6 +54,16 @@ def reported_tag(score: ScoredTag, probability: float | None, languages: Sequenc
 def dead_letter_output(record: Record, fault: Fault, names: TopicNames) -> Output:
     """The original record with its trace, as far as there is room, and the fault in its headers."""
     return Output(names.dead_letters, *dead_letter(record, fault))
+
+
+def forwarded_output(record: Record, forwarded: Forwarded, names: TopicNames) -> Output:
+    """The event as it was published, in the partition of its image; where it came from tells what it is."""
+    place = TopicPartitionOffset(record.topic, record.partition, record.offset)
+    origin = () if read_origin(record.headers) else origin_headers(place, record.timestamp)
+    headers = [*record.headers, *origin]
+    return Output(
+        names.uploads, forwarded.upload.public_id.encode(), record.value, headers, forwarded.partition
+    )
 
 
 def categorization_output(

@@ -25,12 +25,14 @@ from streams.gateway.calls import Area, Door, Route, vendors_problem
 from streams.gateway.chunked_uploads import ChunkedUploads
 from streams.gateway.chunks import Chunks
 from streams.gateway.delivery import Delivery
+from streams.gateway.imagga.imagga_api import ImaggaApi, Room
 from streams.gateway.meter import GatewayMeter
 from streams.gateway.rates import Rates
 from streams.gateway.requests import bodies
 from streams.gateway.requests.credentials_file import CredentialsFile
 from streams.gateway.requests.forms import Forms
 from streams.gateway.upload_api import Actions, UploadApi, UploadLimits
+from streams.tag.looking import Looker
 
 
 @dataclass(frozen=True)
@@ -41,16 +43,22 @@ class Limits:
         add_ons: Names of those that there are.
         file: Bytes of a file.
         image: Bytes of an image.
+        images: Bytes of all images that are looked at without being stored.
     """
 
     add_ons: Collection[str]
     file: int
     image: int
+    images: int = 128_000_000
 
 
 @dataclass(frozen=True)
 class Gateway:
-    """What a gateway is made of."""
+    """What a gateway is made of.
+
+    Attributes:
+        looker: Answers Imagga's API; None: it is not answered.
+    """
 
     library: Library
     events: Events
@@ -58,6 +66,7 @@ class Gateway:
     fetcher: Fetcher
     credentials: CredentialsFile
     limits: Limits
+    looker: Looker | None = None
 
     def app(self, url: str, meter: GatewayMeter | None = None) -> ASGIApp:
         """Make the application.
@@ -81,14 +90,20 @@ class Gateway:
         )
         upload_api = UploadApi(actions, self.objects, UploadLimits(limits.add_ons, limits.file), at)
         delivery = Delivery(self.library, self.objects)
+        imagga = [self._imagga(self.looker, uploads)] if self.looker else []
         return create_gateway(
             door,
             [
+                *imagga,
                 Area("/v1_1/", [*upload_api.routes(), *self._admin_routes(actions, at)], vendors_problem),
                 Area("/", delivery.routes(), vendors_problem),
             ],
             meter,
         )
+
+    def _imagga(self, looker: Looker, uploads: Uploads) -> Area:
+        room = Room(self.limits.image, self.limits.images)
+        return ImaggaApi(looker, self.fetcher, self.objects, uploads, room).area()
 
     def _admin_routes(self, actions: Actions, at: Addresses) -> list[Route]:
         finder = Finder(self.library)

@@ -48,6 +48,18 @@ class ChunkedUploads:
         check_upload_id(upload_id)
         return upload_id, chunk, self._chunks.key(call.cloud, upload_id, chunk)
 
+    def check(self, call: Call, size: int, most: int) -> None:
+        """Check what the headers of a call that brings a whole file say of its size.
+
+        Raises:
+            BadCallError: It is another one, or they say it twice.
+        """
+        told = [value for name, value in call.scope["headers"] if name == b"content-range"]
+        if len(told) > 1 or (told and read_range(told[0].decode("latin-1"), most).end != size):
+            raise BadCallError(
+                f"Invalid Content-Range: {size} bytes came; say so once, as bytes FIRST-LAST/TOTAL"
+            )
+
     async def take(
         self, call: UploadCall, place: tuple[str, Chunk, str], intake: Intake
     ) -> Answered | dict[str, Any]:

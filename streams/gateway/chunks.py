@@ -17,7 +17,7 @@ from streams.gateway.assets.naming import random_id, random_public_id
 from streams.gateway.requests.parts import FilePart
 from streams.gateway.requests.problems import BadCallError, shown
 
-PREFIX = "chunks"
+PREFIX = "_chunks"
 MAX_CHUNKS = 2000
 _RANGE = re.compile(r"bytes (\d{1,15})-(-?\d{1,15})/(-1|\d{1,15})")
 _MAX_UPLOAD_ID = 256

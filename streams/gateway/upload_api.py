@@ -96,6 +96,8 @@ class UploadApi:
             options = self._options(call, caller, form.fields)
             if not intake.is_whole:
                 await self._do.remote.load(form.fields.required("file"), intake)
+            elif place is None:
+                self._do.chunked.check(call, intake.file.size, self._limits.max_bytes)
         except BaseException:
             await intake.discard()
             raise

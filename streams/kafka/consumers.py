@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Iterable
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
@@ -69,6 +69,16 @@ async def consuming(
         yield consumer
     finally:
         await close_consumer(consumer)
+
+
+async def partitions_of(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:
+    """All partitions of some topics, in order."""
+    found = []
+    for topic in topics:
+        await consumer._client.add_topic(topic)  # noqa: SLF001 - no public call loads one topic's metadata
+        numbers = consumer.partitions_for_topic(topic) or set()
+        found += [TopicPartition(topic, number) for number in sorted(numbers)]
+    return found
 
 
 def as_record(message: ConsumerRecord) -> Record:

@@ -12,7 +12,7 @@ from schemas.cloudevents import Headers
 from schemas.dead_letters import Fault, read_fault
 from schemas.topics import OFFSET_KEY, TopicNames
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.consumers import close_consumer, open_consumer
+from streams.kafka.consumers import close_consumer, open_consumer, partitions_of
 
 _POLL = 0.1  # seconds
 
@@ -108,23 +108,14 @@ class OutputFollower(_Follower):
 
 async def read_from_beginning(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> None:
     """Let a consumer read topics from their beginning."""
-    partitions = await _partitions(consumer, topics)
+    partitions = await partitions_of(consumer, topics)
     _place(consumer, await consumer.beginning_offsets(partitions))
 
 
 async def read_from_end(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> None:
     """Let a consumer read topics from now on."""
-    partitions = await _partitions(consumer, topics)
+    partitions = await partitions_of(consumer, topics)
     _place(consumer, await consumer.end_offsets(partitions))
-
-
-async def _partitions(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:
-    found = []
-    for topic in topics:
-        await consumer._client.add_topic(topic)  # noqa: SLF001 - no public call loads one topic's metadata
-        numbers = consumer.partitions_for_topic(topic) or set()
-        found += [TopicPartition(topic, number) for number in sorted(numbers)]
-    return found
 
 
 def _place(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> None:

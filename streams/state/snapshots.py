@@ -9,7 +9,9 @@ import logging
 import os
 import threading
 import time
+from collections import Counter
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -24,9 +26,14 @@ _MAX_AGE = 0.8 * TOMBSTONES_KEPT_MS / 1000  # seconds
 
 
 class Snapshots:
-    """Snapshots of one application's partitions in a folder."""
+    """Snapshots of one application's partitions in a folder.
+
+    Attributes:
+        results: How many were saved, failed to be saved, were restored, and could not be used.
+    """
 
     def __init__(self, folder: Path, app_id: str) -> None:
+        self.results = Counter[str]()
         self._folder = folder
         self._app_id = app_id
         self._writing = threading.Lock()
@@ -60,10 +67,21 @@ class Snapshots:
         """Read the snapshot of a partition, if there is a usable one. For a thread."""
         path = self._path(partition)
         try:
-            with path.open("rb") as file:
-                snapshot = read(file)
+            file = path.open("rb")
         except FileNotFoundError:
             return None
+        except OSError as error:
+            log.warning("snapshot %s is unusable, reading the changelogs instead: %s", path, error)
+            snapshot = None
+        else:
+            snapshot = self._read(file, path, partition)
+        self.results["unusable" if snapshot is None else "restored"] += 1
+        return snapshot
+
+    def _read(self, file: BinaryIO, path: Path, partition: int) -> Snapshot | None:
+        try:
+            with file:
+                snapshot = read(file)
         except (OSError, ValueError, msgspec.MsgspecError) as error:
             log.warning("snapshot %s is unusable, reading the changelogs instead: %s", path, error)
             return None
@@ -115,6 +133,8 @@ class SnapshotKeeper:
             try:
                 await asyncio.to_thread(self._snapshots.save, snapshot)
             except OSError as error:
+                self._snapshots.results["failed"] += 1
                 log.warning("cannot save a snapshot, a restart will take longer: %s", error)
                 return
+            self._snapshots.results["saved"] += 1
             self._saved[partition] = snapshot.head.positions

@@ -19,7 +19,17 @@ from schemas.uploads import Record, Upload, UploadType, parse_upload
 from streams.fetch.errors import SourceBusyError, SourceGoneError
 from streams.fetch.fetcher import Fetched
 from streams.fold.changes import PartitionRows
-from streams.fold.outcomes import Deferred, Deleted, Edited, Outcome, Rederived, Rejected, Stored, Tagged
+from streams.fold.outcomes import (
+    Deferred,
+    Deleted,
+    Edited,
+    Forwarded,
+    Outcome,
+    Rederived,
+    Rejected,
+    Stored,
+    Tagged,
+)
 from streams.fold.retagging import SecondLook, second_look
 from streams.fold.retries import waits_before
 from streams.fold.rows import ImageKey
@@ -84,7 +94,12 @@ class Categorizer:
     """Finds the outcome of upload events."""
 
     def __init__(
-        self, fetcher: Fetches, tagger: Tags, offer: Offer, rules: Callable[[], Rules] = Rules
+        self,
+        fetcher: Fetches,
+        tagger: Tags,
+        offer: Offer,
+        rules: Callable[[], Rules] = Rules,
+        partition_of: Callable[[str], int] | None = None,
     ) -> None:
         """Prepare.
 
@@ -93,13 +108,15 @@ class Categorizer:
             tagger: Where candidates for tags come from.
             offer: What may be asked for.
             rules: Gives the rules that hold now; they are asked for once per image.
+            partition_of: The partition of an image by its public id; None: the one that its events lie in.
         """
         self._fetcher = fetcher
         self._tagger = tagger
         self._offer = offer
         self._rules = rules
+        self._partition_of = partition_of
 
-    async def outcome(
+    async def outcome(  # noqa: PLR0911 - each is an outcome
         self, record: Record, rows: PartitionRows, predecessors: Callable[[], Awaitable[object]], turn: Turn
     ) -> Outcome:
         """Find what becomes of a record.
@@ -115,8 +132,12 @@ class Categorizer:
         started = time.perf_counter()
         upload: Upload | None = None
         try:
-            upload = self._read(record)
+            upload = parse_upload(record)
+            owner = self._partition_of(upload.public_id) if self._partition_of else record.partition
+            if owner != record.partition:
+                return Forwarded(upload, owner)
             turn.image = ImageKey.of(upload).encode()
+            upload = self._with_add_ons(upload)
             target = await self._target(upload, record.offset, rows, predecessors)
             if not isinstance(target, _Target):
                 return target
@@ -139,8 +160,7 @@ class Categorizer:
             fault = _fault(error, "internal_error", stage, retryable=True)
             return Deferred(fault, int(steady_time() * 1000), None, _awaited(upload))
 
-    def _read(self, record: Record) -> Upload:
-        upload = parse_upload(record)
+    def _with_add_ons(self, upload: Upload) -> Upload:
         if upload.asks_for_no_add_on:
             return upload
         add_ons = upload.add_ons or self._offer.default_add_ons

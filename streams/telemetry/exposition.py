@@ -61,9 +61,9 @@ class Exposition(Collector):
 
     def collect(self) -> Iterator[Family]:
         """Every metric that has a value."""
-        for name, counters in self._recorder.counters.items():
+        for name, counters in list(self._recorder.counters.items()):
             yield _simple(METRICS[name], dict(counters.values))
-        for name, histograms in self._recorder.histograms.items():
+        for name, histograms in list(self._recorder.histograms.items()):
             yield _histogram(METRICS[name], dict(histograms.values))
         for name, values in self._readings().items():
             yield _simple(METRICS[name], values)

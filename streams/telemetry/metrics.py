@@ -69,7 +69,17 @@ def _of(values: Sequence[str]) -> frozenset[str]:
     return frozenset(values)
 
 
-OUTCOMES = ("tagged", "retagged", "stored", "deleted", "edited", "rejected", "deferred", "parked")
+OUTCOMES = (
+    "tagged",
+    "retagged",
+    "stored",
+    "deleted",
+    "edited",
+    "forwarded",
+    "rejected",
+    "deferred",
+    "parked",
+)
 STAGES = ("queue", "fetch", "decode", "infer", "fold", "commit")
 TRANSACTION_ENDS = ("committed", "aborted", "fenced", "unknown")
 WEBHOOK_RESULTS = ("delivered", "failed", "postponed", "given_up")
@@ -84,6 +94,21 @@ EXITS = {
     "invariant": "a fault of Tagstream's own",
 }
 
+CHECKS = (
+    *("broker", "login", "version", "clock", "coordinators", "permissions", "topics", "partitions"),
+    *("topic configuration", "cleanup.policy", "delete.retention.ms", "max.message.bytes"),
+    *("message.timestamp", "data directory", "disk", "rules", "sources", "tokens"),
+)
+FINDINGS = ("warn", "fail")
+SNAPSHOTS = ("saved", "failed", "restored", "unusable")
+
+_CHECK = Label("check", "checks as `tagstream doctor` names them", _of(CHECKS))
+_FINDING = Label("status", ", ".join(FINDINGS), _of(FINDINGS))
+_SNAPSHOT = Label(
+    "result",
+    "saved; failed: not saved; restored: read at a start; unusable: left aside at a start",
+    _of(SNAPSHOTS),
+)
 _PARTITION = Label("partition", "partitions of the upload topic that this worker owns")
 _ADD_ON = Label("add_on", "add-ons that are offered")
 _CALL = Label("call", "what was called, such as `v1_1.upload` or `serve`")
@@ -380,6 +405,14 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
             "See who owns them: their worker's lag and log.",
         ),
         Metric(
+            "tagstream_snapshots_total",
+            Kind.COUNTER,
+            "snapshots",
+            "Snapshots of partitions' states that were written and read.",
+            "failed: room on the disk of TAGSTREAM_DATA_DIR; TAGSTREAM_SNAPSHOT_INTERVAL.",
+            (_SNAPSHOT,),
+        ),
+        Metric(
             "tagstream_http_requests_total",
             Kind.COUNTER,
             "requests",
@@ -466,6 +499,22 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
         ),
     ),
     "The process": (
+        Metric(
+            "tagstream_kafka_up",
+            Kind.GAUGE,
+            "0 or 1",
+            "Whether a broker has answered this worker lately.",
+            "The brokers, and the way to them: `tagstream doctor`.",
+        ),
+        Metric(
+            "tagstream_findings",
+            Kind.GAUGE,
+            "findings",
+            "What the checks of `tagstream doctor`, models apart, found when this worker made them last. "
+            "With a `fail` it goes on, but its next start is refused.",
+            "`tagstream doctor` names value, rule and cure; TAGSTREAM_CHECK_INTERVAL.",
+            (_CHECK, _FINDING),
+        ),
         Metric(
             "tagstream_restarts_total",
             Kind.COUNTER,

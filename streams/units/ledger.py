@@ -34,7 +34,7 @@ from streams.fold.changes import Changes
 from streams.fold.outcomes import Output
 from streams.kafka.checks.topics import too_small
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.consumers import consuming
+from streams.kafka.consumers import consuming, partitions_of
 from streams.kafka.last_transaction import was_committed
 from streams.kafka.topic_ids import topic_id
 from streams.state.changelogs import catch_up, changelog_partitions
@@ -48,6 +48,7 @@ _BATCH_BYTES = 1_000_000
 _LEADING_OFFSET = re.compile(rb'\{"o":(\d+)[,}]')
 _CHECKED = ("images", "trends", "interests")
 _Message = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]  # key, value, headers
+_Batches = dict[tuple[str, int], list[_Message]]  # by topic and partition
 
 
 class Ledger:
@@ -131,11 +132,19 @@ class Ledger:
         topics = (names.categorizations, names.tag_updates, names.dead_letters, *self._changelogs.values())
         places = [TopicPartition(topic, self.state.partition) for topic in topics]
         ends = await consumer.end_offsets(places)
+        places += await self._held_up(consumer)
         await producer.begin_transaction()
         for place in places:
-            if ends[place]:  # nothing hangs where nothing is, and a topic without records stays one
+            if ends.get(place, 1):  # nothing hangs where nothing is, and a topic without records stays one
                 producer._txn_manager.maybe_add_partition_to_txn(place)  # noqa: SLF001
         await (producer.commit_transaction() if committed else producer.abort_transaction())
+
+    async def _held_up(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
+        """The partitions of the upload topic with an open transaction: ours may have forwarded to them."""
+        uploads = await partitions_of(consumer, [self._names.uploads])
+        async with consuming(self._connection) as committed:
+            stable, ends = await asyncio.gather(committed.end_offsets(uploads), consumer.end_offsets(uploads))
+        return [place for place in uploads if stable[place] < ends[place]]
 
     async def close(self) -> None:
         """Stop the producer. A transaction that is still open is left to the next owner's fence."""
@@ -174,7 +183,7 @@ class Ledger:
         return transaction.result()
 
     async def _transact(
-        self, producer: AIOKafkaProducer, batches: dict[str, list[_Message]], next_offset: int
+        self, producer: AIOKafkaProducer, batches: _Batches, next_offset: int
     ) -> dict[str, int]:
         async with producer.transaction():
             offsets = await self._send(producer, batches)
@@ -196,33 +205,39 @@ class Ledger:
         if self._uploads is not None and self.state.uploads_id != str(self._uploads):
             changes.put("meta", UPLOADS_KEY, {"id": str(self._uploads)})
 
-    def _batches(
-        self, outputs: Iterable[Output], rows: Iterable[tuple[str, str, bytes | None]]
-    ) -> dict[str, list[_Message]]:
-        batches: dict[str, list[_Message]] = defaultdict(list)
+    def _batches(self, outputs: Iterable[Output], rows: Iterable[tuple[str, str, bytes | None]]) -> _Batches:
+        own = self.state.partition
+        batches: _Batches = defaultdict(list)
         for output in outputs:
-            batches[output.topic].append((output.key, output.value, list(output.headers)))
+            place = (output.topic, own if output.partition is None else output.partition)
+            batches[place].append((output.key, output.value, list(output.headers)))
         for table, key, value in rows:
-            batches[self._changelogs[table]].append((key.encode(), value, []))
+            batches[self._changelogs[table], own].append((key.encode(), value, []))
         return batches
 
-    async def _send(self, producer: AIOKafkaProducer, batches: dict[str, list[_Message]]) -> dict[str, int]:
-        """Send everything and wait for it; give each topic's next offset.
+    async def _send(self, producer: AIOKafkaProducer, batches: _Batches) -> dict[str, int]:
+        """Send everything and wait for it; give the next offset of each topic in our partition.
 
         A commit would succeed even where a send failed: so every one of them is awaited here. Where a newer
         owner has fenced us, several fail at once and in their own words; the fence is the reason to give.
         """
         now = int(steady_time() * 1000)
-        sends = (self._send_topic(producer, name, batches[name], now) for name in batches)
+        sends = (self._send_to(producer, place, messages, now) for place, messages in batches.items())
         sent = await asyncio.gather(*sends, return_exceptions=True)
         failures = [outcome for outcome in sent if isinstance(outcome, BaseException)]
         if failures:
             raise next((failure for failure in failures if isinstance(failure, ProducerFenced)), failures[0])
-        return {name: offset for name, offset in zip(batches, sent, strict=True) if isinstance(offset, int)}
+        own = self.state.partition
+        return {
+            topic: offset
+            for (topic, partition), offset in zip(batches, sent, strict=True)
+            if isinstance(offset, int) and partition == own
+        }
 
-    async def _send_topic(
-        self, producer: AIOKafkaProducer, topic: str, messages: list[_Message], now: int
+    async def _send_to(
+        self, producer: AIOKafkaProducer, place: tuple[str, int], messages: list[_Message], now: int
     ) -> int:
+        topic, partition = place
         next_offset = 0
         waiting = messages
         while waiting:
@@ -237,7 +252,7 @@ class Ledger:
                     f"a record of {len(waiting[0][1] or b'')} bytes fits no batch to {topic}"
                 )
             self._sent += batch.size()
-            delivery = await producer.send_batch(batch, topic, partition=self.state.partition)
+            delivery = await producer.send_batch(batch, topic, partition=partition)
             try:
                 next_offset = (await delivery).offset + count
             except MessageSizeTooLargeError as error:

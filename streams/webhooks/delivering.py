@@ -12,9 +12,9 @@ from streams.fetch.errors import SourceBusyError, SourceGoneError
 from streams.fetch.urls import shown
 from streams.webhooks.backoff import Backoff
 from streams.webhooks.lanes import Turn
+from streams.webhooks.messages.signing import SigningKey, signed_headers
 from streams.webhooks.outbox import Letter
 from streams.webhooks.rows import PendingRow, encode
-from streams.webhooks.signing import SigningKey, signed_headers
 
 log = logging.getLogger(__name__)
 

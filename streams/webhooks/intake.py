@@ -6,7 +6,7 @@ from schemas.topics import TopicNames
 from schemas.uploads import Record
 from streams.webhooks.delivering import Receivers
 from streams.webhooks.merged_log import Batch
-from streams.webhooks.notifications import Describe, Source, notification_of, wanted_urls
+from streams.webhooks.messages.notifications import Describe, Source, notification_of, wanted_urls
 from streams.webhooks.outbox import Entries, Letter
 from streams.webhooks.rows import REPLAY, PendingRow, decode_row, row_of
 

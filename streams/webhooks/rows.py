@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from streams.webhooks.notifications import Notification
+from streams.webhooks.messages.notifications import Notification
 
 REPLAY = "@replay:"  # keys of dead letters that somebody wants to be sent again
 _ENCODER = msgspec.json.Encoder()

@@ -19,6 +19,7 @@ from streams.web.access.refusals import RefusalError
 ROOT = Path(__file__).parents[2]
 COMPOSE_TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
 COMPOSE = yaml.safe_load(COMPOSE_TEXT)
+SERVICES = COMPOSE["services"].values()
 KAFKA, WORKER = COMPOSE["services"]["kafka"], COMPOSE["services"]["worker"]
 KNOWN = {*VARIABLES.values(), *(variable(name) for name in Settings.__dataclass_fields__)}
 
@@ -46,8 +47,10 @@ def image_environment() -> dict[str, str]:
 def test_the_compose_file_is_valid() -> None:
     """The file keeps to the Compose specification, and the volumes that services name are declared."""
     compose_spec.PyCompose.from_yaml(COMPOSE_TEXT).validate()
-    named = {volume.partition(":")[0] for service in (KAFKA, WORKER) for volume in service["volumes"]}
-    assert {name for name in named if not name.startswith("/")} == COMPOSE["volumes"].keys()
+    named = {volume.partition(":")[0] for service in SERVICES for volume in service["volumes"]}
+    assert {name for name in named if not name.startswith(("/", "./"))} == COMPOSE["volumes"].keys()
+    mounted = {name for name in named if name.startswith("./")}
+    assert {name for name in mounted if not (ROOT / name).is_dir()} == set()
 
 
 def test_a_misspelt_compose_file_would_be_found() -> None:
@@ -71,8 +74,8 @@ def test_kafka_is_the_version_that_is_tested() -> None:
 
 
 def test_only_this_machine_reaches_the_services() -> None:
-    """Neither service has a login, so their ports are published on the loopback address."""
-    ports = [*KAFKA["ports"], *WORKER["ports"]]
+    """No service has a login, so their ports are published on the loopback address."""
+    ports = [port for service in SERVICES for port in service["ports"]]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
@@ -89,6 +92,19 @@ def test_the_worker_says_that_anybody_may_ask() -> None:
     closed = {name: value for name, value in environment.items() if name != "TAGSTREAM_OPEN_API"}
     with pytest.raises(SettingsError, match="TAGSTREAM_OPEN_API=true"):
         Guard.of(Settings.from_mapping(closed))
+
+
+def test_what_watches_is_started_when_asked_for() -> None:
+    """Prometheus and Grafana are of the profile `watch` alone; the worker's metrics are where it looks."""
+    assert {name for name, service in COMPOSE["services"].items() if service.get("profiles")} == {
+        "prometheus",
+        "grafana",
+    }
+    settings = Settings.from_mapping(WORKER["environment"])
+    (job,) = yaml.safe_load((ROOT / "deploy/prometheus/compose.yml").read_text("utf-8"))["scrape_configs"]
+    (looked_up,) = job["dns_sd_configs"]
+    assert (looked_up["names"], looked_up["port"]) == (["worker"], settings.metrics_port)
+    assert settings.metrics_host == "0.0.0.0"
 
 
 def test_kafkas_listeners_fit_together() -> None:

@@ -15,6 +15,7 @@ from schemas.reasons import REASONS
 from schemas.topics import TopicNames
 from streams.app.settings import Settings, variable
 from streams.cli.main import COMMANDS
+from streams.gateway.requests.parameters import ADMIN, UPLOAD, Fate
 from streams.telemetry.metrics import METRICS
 
 _FAULTS = {"BadEventError", "BadImageError", "SourceGoneError", "SourceBusyError"}
@@ -52,6 +53,20 @@ def test_every_metric_has_its_row() -> None:
             metric.meaning.replace("`", ""),
             metric.knob.replace("`", ""),
         )
+
+
+def test_every_parameter_of_an_upload_has_its_row() -> None:
+    """Below what becomes of it, with its meaning."""
+    text = site_reference.parameters()
+    assert re.findall(r"^### (.+)$", text, re.MULTILINE) == [fate.capitalize() for fate in Fate]
+    rows = {row[0]: row[1].replace("\\|", "|") for row in table_rows(text + "\n")}
+    assert rows == {f"`{name}`": each.meaning for name, each in UPLOAD.items()}
+
+
+def test_every_parameter_of_the_admin_api_has_its_row() -> None:
+    """With what becomes of it."""
+    rows = {row[0]: row[1] for row in table_rows(site_reference.admin_parameters() + "\n")}
+    assert rows == {f"`{name}`": each.fate for name, each in ADMIN.items()}
 
 
 def test_every_command_is_described() -> None:

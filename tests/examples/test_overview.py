@@ -9,10 +9,11 @@ import pytest
 from support.examples import EXAMPLES, ROOT
 
 README = (EXAMPLES / "README.md").read_text("utf-8")
+COMMENTS = {".js": "//", ".java": "//", ".go": "//", ".php": "//", ".rb": "#"}
 PROGRAMS = sorted(
     path.relative_to(EXAMPLES).as_posix()
     for path in EXAMPLES.rglob("*")
-    if path.suffix in {".py", ".js"} and "node_modules" not in path.parts
+    if path.suffix in {".py", *COMMENTS} and "node_modules" not in path.parts
 )
 ROWS = re.findall(
     r"^\| \[([^\]]+)\]\(([^)]+)\) \| .+ \| `([^`]+)` \| \[[^\]]+\]\(([^)]+)\) \|$", README, re.MULTILINE
@@ -22,8 +23,8 @@ ROWS = re.findall(
 def code_lines(path: Path) -> int:
     """Lines with code: no blank ones, no comments, no docstrings."""
     text = path.read_text("utf-8")
-    if path.suffix == ".js":
-        return sum(not re.match(r"\s*(//|$)", line) for line in text.splitlines())
+    if path.suffix in COMMENTS:
+        return sum(not re.match(rf"\s*({COMMENTS[path.suffix]}|$)", line) for line in text.splitlines())
     tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
     skipped = {
         tokenize.COMMENT,
@@ -55,7 +56,7 @@ def test_a_program_is_short_and_says_how_to_run_it(program: str) -> None:
     """Ten to forty lines of code, and a head that has the command that the table has."""
     path = EXAMPLES / program
     assert 10 <= code_lines(path) <= 40
-    head = path.read_text("utf-8").partition("\nimport " if path.suffix == ".py" else "\nconst ")[0]
+    head = re.split(r"\n(?:import|const|use|require|package|function) ", path.read_text("utf-8"))[0]
     [command] = [command for _, link, command, _ in ROWS if link == program]
     assert command in head, command
 

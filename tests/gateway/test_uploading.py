@@ -44,14 +44,19 @@ async def test_an_upload_is_answered_with_its_tags(cluster: GatewayCluster) -> N
 
 
 async def test_a_call_that_is_sent_again_is_the_same_asset(cluster: GatewayCluster) -> None:
-    """The same signature and the same file: one asset, its bytes once, and the same answer."""
+    """The same signature, file and boundary: one asset, its bytes once, and the same answer.
+
+    Another file, or another boundary, as SDKs choose one for each call, is another asset.
+    """
     fields = signed({"categorization": "imagga_tagging"})
+    boundary = {"Content-Type": "multipart/form-data; boundary=the-same"}
     async with GatewayClient(cluster.url(0)) as client:
-        first = await client.post("image/upload", fields, ("koala.jpg", KOALA))
-        second = await client.post("image/upload", fields, ("koala.jpg", KOALA))
+        first = await client.post("image/upload", fields, ("koala.jpg", KOALA), headers=boundary)
+        second = await client.post("image/upload", fields, ("koala.jpg", KOALA), headers=boundary)
         assert first.status_code == second.status_code == 200
         assert first.json() == second.json()
-        third = await client.post("image/upload", fields, ("other.jpg", KOALA))
-        assert third.json()["public_id"] != first.json()["public_id"]
-    assert len(cluster.stored()) == 2
-    assert len(await cluster.table("images")) == 2
+        other = await client.post("image/upload", fields, ("other.jpg", KOALA), headers=boundary)
+        anew = await client.post("image/upload", fields, ("koala.jpg", KOALA))
+        assert len({each.json()["public_id"] for each in (first, other, anew)}) == 3
+    assert len(cluster.stored()) == 3
+    assert len(await cluster.table("images")) == 3

@@ -179,11 +179,13 @@ def test_removals_should_outlive_snapshots() -> None:
 
 
 def test_our_topics_take_our_largest_records() -> None:
-    """Not the upload topic: its publishers know what they publish."""
+    """The upload topic takes the largest event: it may have to be forwarded."""
     [found] = faults(with_config(NAMES.dead_letters, max_message_bytes="1048588"))
     assert (found.check, found.status) == ("max.message.bytes", "fail")
     assert "too small, records may have 4194304 bytes" in found.sentence
-    assert faults(with_config(NAMES.uploads, max_message_bytes="1048588")) == []
+    [found] = faults(with_config(NAMES.uploads, max_message_bytes="1048588"))
+    assert "too small, records may have 1572864 bytes" in found.sentence
+    assert faults(with_config(NAMES.uploads, max_message_bytes="1572864")) == []
 
 
 def test_uploads_of_the_far_future_are_a_warning() -> None:
@@ -236,12 +238,12 @@ def test_nothing_is_created_in_the_place_of_what_was_lost(
 
 
 def test_operations_that_are_missing_are_named() -> None:
-    """What a worker does with each kind of topic, and no more: it never writes uploads."""
+    """What a worker does with each kind of topic, and no more."""
     read, write = (
         frozenset({Operation.READ, Operation.DESCRIBE}),
         frozenset({Operation.WRITE, Operation.DESCRIBE}),
     )
-    enough = {NAMES.uploads: read, NAMES.tag_updates: write, NAMES.categorizations: write}
+    enough = {NAMES.tag_updates: write, NAMES.categorizations: write}
     topics = {name: TopicLook(4, enough.get(name, ALL)) for name in NAMES.configs}
     assert faults(replace(HEALTHY, topics=topics)) == []
     lacking = {**topics, IMAGES: TopicLook(4, read), NAMES.dead_letters: TopicLook(4, read)}

@@ -141,3 +141,22 @@ async def test_a_folder_that_cannot_be_written_is_a_warning(
     keeper = SnapshotKeeper(replica, Snapshots(blocked, "app"))
     await keeper.save_all()
     assert "a restart will take longer" in caplog.text
+
+
+async def test_what_becomes_of_snapshots_is_counted(tmp_path: Path) -> None:
+    """Saved, restored, unusable, and failed where the folder cannot be written to."""
+    snapshots = Snapshots(tmp_path / "state", "app")
+    snapshots.save(snapshots.freeze(state_with(3)))
+    snapshots.load(2)
+    snapshots.load(1)
+    (tmp_path / "state" / "app-1.snapshot").write_bytes(b"nonsense")
+    snapshots.load(1)
+    assert snapshots.results == {"restored": 1, "unusable": 1}
+    (tmp_path / "file").touch()
+    replica = Replica(KafkaConnection("localhost:9"), TopicNames("app"), 3, follows=False)
+    replica.states[2] = state_with(3)
+    elsewhere = Snapshots(tmp_path / "file", "app")
+    await SnapshotKeeper(replica, elsewhere).save_all()
+    await SnapshotKeeper(replica, snapshots).save_all()
+    assert elsewhere.results == {"failed": 1}
+    assert snapshots.results["saved"] == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from streams.app.settings import Settings, variable
-from streams.telemetry.metrics import METRICS, SECTIONS, Kind, Metric
+from streams.telemetry.metrics import CHECKS, METRICS, SECTIONS, Kind, Metric
 from streams.telemetry.recorder import Recorder
 
 STREAMS = Path(__file__).parents[2] / "streams"
@@ -63,6 +63,39 @@ def test_what_the_code_tells_is_in_the_list() -> None:
     """And all that is in the list is told somewhere, but for what prometheus-client tells by itself."""
     listed = {name for name in METRICS if not name.startswith(NOT_OURS)}
     assert set(names_in_code()) == listed
+
+
+def checks_in_code() -> Iterator[str]:
+    """The first argument of whatever makes a finding: a text, or a constant of the module."""
+    for source in STREAMS.rglob("*.py"):
+        tree = ast.parse(source.read_text("utf-8"))
+        constants = dict(constants_of(tree))
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or not node.args:
+                continue
+            if node.func.id in {"Finding", "refused"}:
+                first = node.args[0]
+                named = constants.get(first.id) if isinstance(first, ast.Name) else None
+                yield from [str(first.value)] if isinstance(first, ast.Constant) else filter(None, [named])
+
+
+def constants_of(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            (target,), values = node.targets, node.value
+            pairs = (
+                zip(target.elts, values.elts, strict=True)
+                if isinstance(target, ast.Tuple) and isinstance(values, ast.Tuple)
+                else [(target, values)]
+            )
+            for name, value in pairs:
+                if isinstance(name, ast.Name) and isinstance(value, ast.Constant):
+                    yield name.id, str(value.value)
+
+
+def test_every_check_that_is_repeated_is_in_the_list() -> None:
+    """All that findings are named after, but for the models, which only the doctor loads."""
+    assert set(checks_in_code()) - {"models", "settings"} == set(CHECKS)
 
 
 def test_a_metric_that_is_not_in_the_list_cannot_be_told() -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from prometheus_client import Metric as Family
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from support.cluster import Cluster, free_port
@@ -18,7 +20,7 @@ from streams.telemetry.metrics import METRICS, OTHER, Kind, reason_label
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-NOT_OF_THE_STUB = {name for name in METRICS if name.startswith("tagstream_tagger_")}
+OTHERS = ("tagstream_tagger_", "tagstream_gateway_", "tagstream_webhooks_")  # not of the stub, of other roles
 GIVEN = ("secret-", "image-", "person-", "10.1.2.3", "host-7", "koala", "event-")  # by publishers and callers
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -82,7 +84,7 @@ async def check_counts(cluster: Cluster, told: dict[str, Family], events: int) -
 
 def check_list(told: dict[str, Family]) -> None:
     """What is told is in the list, as it is there; what is in the list is told."""
-    assert told.keys() == METRICS.keys() - NOT_OF_THE_STUB
+    assert told.keys() == {name for name in METRICS if not name.startswith(OTHERS)}
     for name, family in told.items():
         metric = METRICS[name]
         assert family.type == metric.kind
@@ -153,6 +155,45 @@ def check_readings(told: dict[str, Family], cluster: Cluster) -> None:
     assert values(told["tagstream_transactions_total"]).keys() == {("committed",)}
     assert values(told["tagstream_restarts_total"]) == {}
     assert values(told["tagstream_build_info"]) != {}
+
+
+async def test_what_would_refuse_the_next_start_is_told(cluster: Cluster) -> None:
+    """A topic's configuration goes wrong, and right again, while the worker runs; what it says follows."""
+    cluster.environment |= {"TAGSTREAM_CHECK_INTERVAL": "0.2"}
+    await cluster.start(0)
+    await cluster.until_ready([0])
+    await until_found(cluster, ("cleanup.policy", "fail"), 0)
+    topic = cluster.names.changelog("images")
+    right = cluster.names.configs[topic]
+    await alter(cluster, topic, {**right, "cleanup.policy": "compact,delete", "retention.ms": "60000"})
+    await until_found(cluster, ("cleanup.policy", "fail"), 1)
+    assert (await status(cluster, 0)) == (200, "ready")
+    assert 'check="other"' not in await cluster.metrics(0)
+    await alter(cluster, topic, right)
+    await until_found(cluster, ("cleanup.policy", "fail"), 0)
+    assert await cluster.stop(0) == 0
+    await cluster.start(0)
+    await cluster.until_ready([0])
+    restored = values((await families(cluster))["tagstream_snapshots_total"])
+    assert restored == {("restored",): cluster.partitions}
+
+
+async def alter(cluster: Cluster, topic: str, config: dict[str, str]) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=cluster.bootstrap)
+    await admin.start()
+    try:
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, config)])
+    finally:
+        await admin.close()
+
+
+async def until_found(cluster: Cluster, wanted: tuple[str, str], count: float) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            told = (await families(cluster)).get("tagstream_findings")
+            if told and {tuple(one.labels.values()): one.value for one in told.samples}[wanted] == count:
+                return
+            await asyncio.sleep(0.1)
 
 
 async def test_a_port_that_is_taken_stops_nobody(cluster: Cluster) -> None:

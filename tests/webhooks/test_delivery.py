@@ -7,7 +7,7 @@ import pytest
 from support.webhooks.deployment import KEY, Deployment
 from support.webhooks.receiver import Receiver, receiving
 
-from streams.webhooks.signing import signed_headers
+from streams.webhooks.messages.signing import signed_headers
 
 pytestmark = pytest.mark.kafka
 

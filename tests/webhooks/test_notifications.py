@@ -16,9 +16,12 @@ from schemas.results import (
     Timings,
 )
 from schemas.uploads import Record
-from streams.webhooks.notifications import Source, notification_of, wanted_urls
+from streams.gateway.answers import Addresses
+from streams.webhooks.messages.describing import AssetDescription
+from streams.webhooks.messages.notifications import Source, notification_of, wanted_urls
 
 AT = 1_764_504_000_000  # 2025-11-30T12:00:00Z
+DESCRIPTION = AssetDescription(Addresses.of("https://photos.example"))
 ASSET = {"asset_id": "a" * 32, "version": 1_764_504_000, "api_key": "key-1"}
 
 
@@ -120,11 +123,23 @@ def test_the_tags_of_an_upload_are_told_with_it() -> None:
 def test_an_upload_without_add_ons_is_told_too() -> None:
     """Nothing categorizes raw assets, or an image for which nobody asks: its tag-update tells of it."""
     raw = ASSET | {"resource_type": "raw", "public_id": "report.pdf", "bytes": 7, "format": "pdf"}
-    told = notification_of(Source.TAG_UPDATE, tag_update("image.uploaded", raw, categorized=False))
+    update = tag_update("image.uploaded", raw | {"tags": ["bear"]}, categorized=False)
+    told = notification_of(Source.TAG_UPDATE, update, DESCRIPTION)
     assert told is not None
     assert told.kind == "upload"
     assert (told.body["public_id"], told.body["resource_type"]) == ("report.pdf", "raw")
     assert (told.body["bytes"], told.body["tags"]) == (7, ["bear"])
+
+
+def test_a_stored_image_is_told_as_its_upload_was_answered() -> None:
+    """With the address where it is served, and what add-ons said."""
+    asset = ASSET | {"object": "demo/1", "format": "jpg", "context": {"a": "b"}}
+    told = notification_of(Source.CATEGORIZATION, categorization("image.uploaded", asset), DESCRIPTION)
+    assert told is not None
+    assert told.body["secure_url"] == "https://photos.example/demo/image/upload/v1764504000/koala.jpg"
+    assert told.body["context"] == {"custom": {"a": "b"}}
+    assert told.body["info"] == {"categorization": {}}
+    assert told.body["api_key"] == "key-1"
 
 
 def test_an_update_that_changes_no_tag_tells_none() -> None:

@@ -7,7 +7,7 @@ import cloudinary
 import cloudinary.utils
 import pytest
 
-from streams.webhooks.signing import Algorithm, SigningKey, signed_headers
+from streams.webhooks.messages.signing import Algorithm, SigningKey, signed_headers
 
 SECRET = "s3cret-word"  # noqa: S105 - of a test
 BODY = '{"notification_type":"upload","public_id":"café & co"}'

@@ -18,7 +18,7 @@ from streams.kafka.checks.look import Look, look_at, versions_of
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.faults import check_login, lasting_fault
 
-_BROKER = "broker"
+_BROKER, _LOGIN = "broker", "login"
 _REQUEST_MS = 10_000
 
 
@@ -75,4 +75,4 @@ async def _unreachable(connection: KafkaConnection, error: Exception) -> Finding
         cure = "start a broker, or say where it is with --broker or KAFKA_BOOTSTRAP_SERVERS"
         return Finding(_BROKER, "fail", value, rule, cure)
     rule, _, cure = fault.rpartition("; ")
-    return Finding(_BROKER, "fail", value, rule or fault, cure if rule else "grant it", fault)
+    return Finding(_LOGIN, "fail", value, rule or fault, cure if rule else "grant it", fault)

@@ -9,11 +9,14 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from model.tagger.languages import TagNames
 from schemas.errors import SettingsError
 from schemas.topics import TopicNames
-from streams.app.assembly import fetch_limits
+from streams.app.assembly import fetch_limits, open_taggers
 from streams.app.services.service import Spawn, WebPart
+from streams.app.services.tagging import Tagging
 from streams.app.settings import Settings, variable
+from streams.app.telemetry import WorkerTelemetry
 from streams.fetch.addresses import AddressPolicy
 from streams.fetch.fetcher import Fetcher
 from streams.fetch.object_store import ObjectStore
@@ -23,12 +26,12 @@ from streams.gateway.assets.library import Library
 from streams.gateway.assets.publisher import Publisher
 from streams.gateway.assets.sweeper import Sweeper
 from streams.gateway.connections import GatewayConnection
-from streams.gateway.meter import GatewayMeter
 from streams.gateway.requests.credentials_file import CredentialsFile, new_credentials
 from streams.gateway.requests.options import check_preset
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.offset_ranges import log_ends
 from streams.state.replica import Replica
+from streams.tag.looking import Looker
 from streams.web.server import WebServer
 
 log = logging.getLogger(__name__)
@@ -52,14 +55,27 @@ class GatewayService:
         settings: Settings,
         connection: KafkaConnection,
         names: TopicNames,
-        meter: GatewayMeter | None = None,
+        telemetry: WorkerTelemetry,
+        tagging: Tagging | None,
     ) -> None:
+        """Prepare.
+
+        Args:
+            settings: The operator's.
+            connection: How to reach Kafka.
+            names: The deployment's topics.
+            telemetry: Is told how models do.
+            tagging: The role `tag`, where this process has it: its models answer Imagga's API.
+        """
         self.library = Library(self._catch_up)
         self.port = 0
         self._settings = settings
         self._connection = connection
         self._names = names
-        self._meter = meter
+        self._telemetry = telemetry
+        self._tagging = tagging
+        self._looker: Looker | None = None
+        self._meter = telemetry.gateway
         self._replica: Replica | None = None
         self._credentials: CredentialsFile | None = None
         self._fetcher: Fetcher | None = None
@@ -90,6 +106,15 @@ class GatewayService:
         policy = AddressPolicy.parse(settings.allow_sources)
         self._fetcher = await stack.enter_async_context(Fetcher(policy, fetch_limits(settings)))
 
+        if settings.imagga_api:
+            self._looker = await self._open_looker(stack)
+
+    async def _open_looker(self, stack: AsyncExitStack) -> Looker | None:
+        await asyncio.to_thread(TagNames.load)
+        if self._tagging is not None:
+            return self._tagging.looker
+        return (await open_taggers(self._settings, stack, self._telemetry)).looker
+
     async def start(self, replica: Replica, spawn: Spawn) -> None:
         """Wait until the library is whole, then listen.
 
@@ -107,9 +132,14 @@ class GatewayService:
             await asyncio.sleep(_LOADED_INTERVAL)
         settings = self._settings
         limits = Limits(
-            frozenset(settings.model_folders), settings.max_upload_bytes, settings.max_image_bytes
+            frozenset(settings.model_folders),
+            settings.max_upload_bytes,
+            settings.max_image_bytes,
+            settings.max_bytes_in_flight,
         )
-        gateway = Gateway(self.library, events, self._objects, self._fetcher, self._credentials, limits)
+        gateway = Gateway(
+            self.library, events, self._objects, self._fetcher, self._credentials, limits, self._looker
+        )
         spawn(self._sweeper(replica).run(settings.sweep_after / 2))
         app = gateway.app(settings.gateway_url or self._own_url(), self._meter)
         server = WebServer(app, GatewayConnection)

@@ -19,6 +19,7 @@ from streams.units.unit import Unit
 from streams.units.work import Work
 
 if TYPE_CHECKING:
+    from streams.tag.looking import Looker
     from streams.tag.rules_watch import RulesWatch
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Tagging:
 
     Attributes:
         rules: The rules for tags; None before they are read.
+        looker: Looks at images that are no event; None before models are loaded.
     """
 
     web = WebPart()
@@ -43,6 +45,7 @@ class Tagging:
         end_process: Callable[[str, BaseException], NoReturn],
     ) -> None:
         self.rules: RulesWatch | None = None
+        self.looker: Looker | None = None
         self._app = app
         self._telemetry = telemetry
         self._tracing = tracing
@@ -71,7 +74,8 @@ class Tagging:
         """
         self._telemetry.read_units(lambda: self.units)
         settings = self._app.settings
-        categorizer, self.rules = await open_categorizer(settings, stack, self._telemetry)
+        categorizer, taggers = await open_categorizer(settings, stack, self._telemetry)
+        self.rules, self.looker = taggers.rules, taggers.looker
         self._work = Work(
             categorizer=categorizer,
             rules=fold_rules_of(settings),

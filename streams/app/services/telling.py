@@ -12,6 +12,7 @@ from streams.app.settings import Settings, variable
 from streams.app.telemetry import WorkerTelemetry
 from streams.fetch.addresses import AddressPolicy
 from streams.fetch.sending.poster import Poster
+from streams.gateway.answers import Addresses
 from streams.gateway.requests.credentials_file import CredentialsFile
 from streams.kafka.admin import ensure_webhook_topics
 from streams.kafka.connection import KafkaConnection
@@ -20,8 +21,9 @@ from streams.webhooks.backoff import Backoff
 from streams.webhooks.delivering import Deliverer
 from streams.webhooks.intake import Intake
 from streams.webhooks.lanes import Room
+from streams.webhooks.messages.describing import AssetDescription
+from streams.webhooks.messages.signing import SigningKey
 from streams.webhooks.service import WebhookService
-from streams.webhooks.signing import SigningKey
 from streams.webhooks.unit import Sending
 
 
@@ -67,7 +69,7 @@ class Telling:
             settings.webhook_retry_first, settings.webhook_retry_longest, settings.webhook_budget
         )
         sending = Sending(
-            intake=Intake(names, receivers),
+            intake=Intake(names, receivers, AssetDescription(_addresses(settings))),
             deliverer=Deliverer(poster, receivers, backoff),
             room=Room(per_receiver=settings.webhook_backlog, rows=4 * settings.webhook_backlog),
             slots=asyncio.Semaphore(most),
@@ -110,3 +112,8 @@ class CloudReceivers:
             return None
         key = found.keys.get(wanted or "") or found.signing_key
         return SigningKey(key.id, key.secret, found.signature_algorithm.value)
+
+
+def _addresses(settings: Settings) -> Addresses:
+    """Where gateways serve assets, as their answers say it."""
+    return Addresses.of(settings.gateway_url or f"http://{settings.gateway_host}:{settings.gateway_port}")

@@ -103,8 +103,8 @@ class RetagJob:
         async with contextlib.AsyncExitStack() as stack:
             categorizer = None
             if self._options.dry_run and self._options.mode != "rules":
-                categorizer, watch = await open_categorizer(self._settings, stack)
-                self.report.rules = watch.current.hash
+                categorizer, taggers = await open_categorizer(self._settings, stack)
+                self.report.rules = taggers.rules.current.hash
             selection = await self._selection()
             if self._options.dry_run:
                 await self._dry_run(selection, self._compute(categorizer))

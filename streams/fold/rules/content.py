@@ -19,7 +19,7 @@ from schemas.uploads import MAX_TAGS
 MAX_BYTES = 4_194_304  # a hundred thousand rules; a longer file is no rules file
 
 Tag = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME, pattern=VISIBLE)]
-Fraction = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_TAGS)]
 
 _CURES = {

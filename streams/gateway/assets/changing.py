@@ -43,9 +43,9 @@ class Change:
 
     def event_id(self, row: str, *parts: str) -> str:
         """The id of this call's event about an asset; a signed call that is sent again has the same."""
-        if self.caller.signature is None or self.caller.key is None:
+        if self.caller.repeat is None or self.caller.key is None:
             return random_id()
-        return event_id_of(self.action, self.cloud, self.caller.key.id, self.caller.signature, row, *parts)
+        return event_id_of(self.action, self.cloud, self.caller.key.id, self.caller.repeat, row, *parts)
 
 
 class Assets:

@@ -1,6 +1,7 @@
 """What bytes are: an image with its size and format, or a file that is kept as it is."""
 
 import asyncio
+import struct
 from typing import Literal, NamedTuple
 
 from model import BadImageError, ImageHeader, read_header
@@ -15,6 +16,9 @@ INVALID_IMAGE = "Invalid image file"
 _VIDEOS = frozenset(
     {"mp4", "m4v", "mov", "webm", "mkv", "avi", "mpeg", "mpg", "ogv", "3gp", "flv", "wmv", "mp3", "wav"}
 )
+_ICON_HEAD = struct.Struct("<HHH")
+_ICON = struct.Struct("<BB6xII")
+_MAX_ICONS = 64  # pictures in one file
 _SAME = {"jpeg": "jpg", "jpe": "jpg", "tif": "tiff"}
 
 
@@ -25,6 +29,27 @@ class Media(NamedTuple):
     format: str | None = None
     width: int | None = None
     height: int | None = None
+
+
+def icon_size(head: bytes, size: int) -> tuple[int, int] | None:
+    """Width and height of an icon's largest picture; None: it is no icon. Icons are kept, and never tagged.
+
+    Args:
+        head: How the file begins.
+        size: Of the whole file.
+    """
+    if len(head) < _ICON_HEAD.size or size < _ICON_HEAD.size:
+        return None
+    zero, kind, count = _ICON_HEAD.unpack_from(head)
+    if (zero, kind) != (0, 1) or not 0 < count <= _MAX_ICONS:
+        return None
+    end = _ICON_HEAD.size + count * _ICON.size
+    if len(head) < end:
+        return None
+    pictures = [*_ICON.iter_unpack(head[_ICON_HEAD.size : end])]
+    if any(place < end or length == 0 or place + length > size for _, _, length, place in pictures):
+        return None
+    return max((width or 256, height or 256) for width, height, _, _ in pictures)
 
 
 class MediaReader:
@@ -69,6 +94,8 @@ class MediaReader:
         try:
             header = await self._header(file)
         except BadImageError as error:
+            if icon := icon_size(file.head, file.size):
+                return Media("image", "ico", *icon)
             if asked == "image":
                 raise BadCallError(f"{INVALID_IMAGE}: {error}") from None
             return Media("raw")

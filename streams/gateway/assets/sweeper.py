@@ -17,9 +17,9 @@ from streams.gateway.assets.library import Library
 
 log = logging.getLogger(__name__)
 
-CHUNKS = "chunks/"
+PASSING = ("_chunks/", "_imagga/")  # of no asset; no cloud has such a name
+PASSING_KEPT = 86_400.0  # seconds that they may lie there
 _OURS = f"{SCHEME}:///"
-CHUNKS_KEPT = 86_400.0  # seconds that chunks of an upload may lie there
 _PATIENCE = 120.0  # seconds until all that was published is folded
 _LOOK_INTERVAL = 0.5
 _COME_BACK_AFTER = 60.0
@@ -89,13 +89,13 @@ class Sweeper:
         return removed + len(orphans) + len(stale)
 
     async def _old(self) -> tuple[set[str], list[str]]:
-        """Objects that may be orphans, and chunks that were never made a file."""
+        """Objects that may be orphans; and chunks that were never made a file, and images asked about."""
         now, old, stale = time.time(), set[str](), list[str]()
         async for some in self._objects.list():
             for each in some:
                 age = now - each.changed_at
-                if each.key.startswith(CHUNKS):
-                    if age > max(CHUNKS_KEPT, self._grace):
+                if each.key.startswith(PASSING):
+                    if age > max(PASSING_KEPT, self._grace):
                         stale.append(each.key)
                 elif age > self._grace:
                     old.add(each.key)

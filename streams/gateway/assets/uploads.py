@@ -215,10 +215,10 @@ def _event_id(call: UploadCall) -> str:
     caller, file, options = call.caller, call.file, call.options
     if call.upload_id is not None:
         return event_id_of("chunked", call.cloud, call.upload_id, file.digest)
-    if caller.signature is None or caller.key is None:
+    if caller.repeat is None or caller.key is None:
         return random_id()
     named = (file.digest, call.filename, options.resource_type)
-    return event_id_of("upload", call.cloud, caller.key.id, caller.signature, *named)
+    return event_id_of("upload", call.cloud, caller.key.id, caller.repeat, *named)
 
 
 def _public_id(call: UploadCall, media: Media, event_id: str) -> str:

@@ -29,13 +29,13 @@ class Caller:
         cloud: The cloud of the call's path.
         key: The caller's; None: an upload by nothing but an unsigned preset.
         preset: The one that the call names.
-        signature: The call's, where it was checked: two calls with the same one are the same call.
+        repeat: Two calls with the same one are one call, sent twice; None: nothing tells.
     """
 
     cloud: Cloud
     key: Key | None
     preset: Preset | None = None
-    signature: str | None = None
+    repeat: str | None = None
 
     @property
     def name(self) -> str:
@@ -99,7 +99,21 @@ def authenticate_signed(
     if key is None:
         raise UnknownCallerError(f"Unknown API key {shown(key_id)}" if key_id else "Must supply api_key")
     check_signature(fields, key.secret, now, action=action, ambiguous=found.ambiguous_signatures)
-    return Caller(found, key, _preset(found, fields), fields.text("signature"))
+    return Caller(found, key, _preset(found, fields), _repeat(scope, fields, action))
+
+
+def _repeat(scope: HTTPScope, fields: Fields, action: str) -> str | None:
+    """What tells a repeat: not the signature alone, which two like calls within a second have in common.
+
+    Every SDK chooses the boundary of a form anew for each call. Calls without one are repeats of each other
+    only where they bring a file: tags that were added, taken away and added again are no repeat.
+    """
+    headers = [value.decode("latin-1") for name, value in scope["headers"] if name == b"content-type"]
+    boundary = next((header for header in headers if "boundary=" in header), None)
+    signature = fields.text("signature")
+    if boundary is None:
+        return signature if action == "upload" else None
+    return f"{signature} {boundary}"
 
 
 def authenticate_basic(credentials: Credentials, cloud: str, scope: HTTPScope) -> Caller:
@@ -113,6 +127,22 @@ def authenticate_basic(credentials: Credentials, cloud: str, scope: HTTPScope) -
     if basic is None:
         raise UnknownCallerError("Must supply api_key: send the key and its secret as Basic credentials")
     return Caller(found, _known(credentials, cloud, basic))
+
+
+def authenticate_key(credentials: Credentials, scope: HTTPScope) -> Caller:
+    """Tell who makes a call whose path names no cloud: the key's cloud is the caller's.
+
+    Raises:
+        UnknownCallerError: Nobody who may.
+    """
+    basic = basic_credentials(scope)
+    if basic is None:
+        raise UnknownCallerError("No credentials: send the key and its secret as Basic credentials")
+    found = [(cloud, credentials.key(cloud.name, *basic)) for cloud in credentials.clouds.values()]
+    for cloud, key in found:
+        if key is not None:
+            return Caller(cloud, key)
+    raise UnknownCallerError(f"Invalid API key or secret: key {shown(basic[0])}")
 
 
 def check_before_file(credentials: Credentials, cloud: str, scope: HTTPScope, fields: Fields) -> None:
@@ -143,7 +173,7 @@ def basic_credentials(scope: HTTPScope) -> tuple[str, str] | None:
 def _read_basic(headers: Sequence[bytes]) -> tuple[str, str] | None:
     scheme, _, encoded = headers[0].decode("latin-1").strip().partition(" ")
     if scheme.lower() == "bearer":
-        raise UnknownCallerError(f"OAuth tokens are not accepted here; {_SUPPLY}")
+        raise UnknownCallerError(f"Invalid token: OAuth tokens are not accepted here; {_SUPPLY}")
     if scheme.lower() != "basic" or len(headers) > 1 or len(encoded) > MAX_HEADER:
         raise UnknownCallerError(f"The Authorization header is not understood; {_SUPPLY}")
     standard = encoded.strip().translate(_TO_STANDARD)  # Ruby's SDK uses the URL-safe alphabet

@@ -60,8 +60,6 @@ def _topics(look: Look, names: TopicNames, who: str, *, tags: bool, publishes: b
 
 
 def _needed(names: TopicNames, topic: str) -> set[Operation]:
-    if topic == names.uploads:
-        return {Operation.READ}
     outputs = {names.categorizations, names.tag_updates, names.dead_letters}
     return {Operation.WRITE} if topic in outputs else {Operation.READ, Operation.WRITE}
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
-from schemas.topics import MAX_RECORD_BYTES, TABLES, TOMBSTONES_KEPT_MS, TopicNames
+from schemas.topics import MAX_FORWARDED_BYTES, MAX_RECORD_BYTES, TABLES, TOMBSTONES_KEPT_MS, TopicNames
 from streams.kafka.checks.findings import Finding
 from streams.kafka.checks.look import Look
 
@@ -78,7 +78,8 @@ def check_configs(look: Look, names: TopicNames) -> Iterator[Finding]:
     yield from cleanup or _fine(_CLEANUP, told, "state topics are compacted, uploads are not")
     least = f"at least {TOMBSTONES_KEPT_MS} in state topics, {TOMBSTONES_KEPT_MS // _DAY_MS} days"
     yield from list(_tombstones(state)) or _fine(_TOMBSTONES, state, least)
-    yield from list(_small(ours)) or _fine(_SIZE, ours, f"at least {MAX_RECORD_BYTES} where a worker writes")
+    small = [*_small(ours, MAX_RECORD_BYTES), *_small(uploads, MAX_FORWARDED_BYTES)]
+    yield from small or _fine(_SIZE, ours, f"at least {MAX_RECORD_BYTES} where a worker writes")
     most = f"{_AHEAD} at most {_DAY_MS} for uploads, a day"
     yield from list(_far_future(uploads)) or _fine(_AHEAD, uploads, most, check=_TIMESTAMP)
 
@@ -141,15 +142,15 @@ def _tombstones(state: _Configs) -> Iterator[Finding]:
             yield Finding(_TOMBSTONES, "warn", value, rule, altering(topic, _TOMBSTONES, TOMBSTONES_KEPT_MS))
 
 
-def _small(ours: _Configs) -> Iterator[Finding]:
-    """Ours must take our largest records: a partition would stop at the first that is refused."""
-    for topic, config in ours.items():
-        limit = int(config.get(_SIZE, MAX_RECORD_BYTES))
-        if limit < MAX_RECORD_BYTES:
-            rule = f"records may have {MAX_RECORD_BYTES} bytes"
-            cure = altering(topic, _SIZE, MAX_RECORD_BYTES)
+def _small(topics: _Configs, largest: int) -> Iterator[Finding]:
+    """They must take our largest records: a partition would stop at the first that is refused."""
+    for topic, config in topics.items():
+        limit = int(config.get(_SIZE, largest))
+        if limit < largest:
+            rule = f"records may have {largest} bytes"
+            cure = altering(topic, _SIZE, largest)
             yield Finding(
-                _SIZE, "fail", f"topic {topic}: {_SIZE}={limit}", rule, cure, too_small(topic, limit)
+                _SIZE, "fail", f"topic {topic}: {_SIZE}={limit}", rule, cure, too_small(topic, limit, largest)
             )
 
 
@@ -169,8 +170,8 @@ def altering(topic: str, name: str, value: object) -> str:
     return f"kafka-configs.sh --alter --topic {topic} --add-config {name}={value}"
 
 
-def too_small(topic: str, limit: int | None = None) -> str:
+def too_small(topic: str, limit: int | None = None, largest: int = MAX_RECORD_BYTES) -> str:
     """A sentence that a topic's size limit is too low, and the cure."""
     found = "its limit" if limit is None else f"{_SIZE}={limit}"
-    cure = altering(topic, _SIZE, MAX_RECORD_BYTES)
-    return f"topic {topic}: {found} is too small, records may have {MAX_RECORD_BYTES} bytes; {cure}"
+    cure = altering(topic, _SIZE, largest)
+    return f"topic {topic}: {found} is too small, records may have {largest} bytes; {cure}"

@@ -114,10 +114,10 @@ async def test_a_log_that_stands_still_ends_the_sweep(scene: Scene, monkeypatch:
 
 async def test_chunks_that_never_became_a_file_are_removed_after_a_day(scene: Scene) -> None:
     """Whoever sends a file in chunks has a day for it."""
-    await scene.put("chunks/demo/u/1", 23 * HOUR)
-    await scene.put("chunks/demo/u/2", 25 * HOUR)
+    await scene.put("_chunks/demo/u/1", 23 * HOUR)
+    await scene.put("_chunks/demo/u/2", 25 * HOUR)
     assert await scene.sweeper.sweep() == 1
-    assert await scene.keys() == ["chunks/demo/u/1"]
+    assert await scene.keys() == ["_chunks/demo/u/1"]
 
 
 async def test_what_a_killed_gateway_was_writing_is_removed(scene: Scene) -> None:

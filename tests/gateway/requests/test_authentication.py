@@ -98,7 +98,7 @@ def test_a_signed_call(file: CredentialsFile) -> None:
     fields = signed(public_id="a")
     caller = call(file, fields)
     assert caller.key is not None
-    assert (caller.key.id, caller.cloud.name, caller.signature) == (
+    assert (caller.key.id, caller.cloud.name, caller.repeat) == (
         "testkey",
         "demo",
         fields.text("signature"),
@@ -112,14 +112,23 @@ def test_basic_credentials(file: CredentialsFile, url_safe: bool) -> None:  # no
     assert ("-" in header[1] or "_" in header[1]) == url_safe
     assert authenticate_basic(file.now, "demo", scope_of([header])).name == "k>>>???"
     caller = call(file, Fields({}), header)
-    assert (caller.name, caller.signature) == ("k>>>???", None)
+    assert (caller.name, caller.repeat) == ("k>>>???", None)
+
+
+def test_what_tells_a_repeat(file: CredentialsFile) -> None:
+    """Signature and boundary: like calls of one second are two. Without one only an upload can be one."""
+    fields = signed(public_id="a")
+    kinds = [("Content-Type", f"multipart/form-data; boundary={boundary}") for boundary in ("x", "y", "x")]
+    first, second, again = (call(file, fields, kind).repeat for kind in kinds)
+    assert first == again != second
+    assert call(file, fields, action="tags").repeat is None
 
 
 def test_basic_credentials_beside_a_broken_signature(file: CredentialsFile) -> None:
     """They vouch for it: PHP's SDK changes fields of later chunks after signing them."""
     fields = Fields.of_pairs([("public_id", "added")]).over(signed())
     caller = call(file, fields, basic("testkey:testsecret"))
-    assert (caller.name, caller.signature) == ("testkey", None)
+    assert (caller.name, caller.repeat) == ("testkey", None)
     with pytest.raises(UnknownCallerError, match="Invalid Signature"):
         call(file, fields)
 

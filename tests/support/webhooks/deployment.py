@@ -20,8 +20,8 @@ from streams.webhooks.backoff import Backoff
 from streams.webhooks.delivering import Deliverer
 from streams.webhooks.intake import Intake
 from streams.webhooks.lanes import Room
+from streams.webhooks.messages.signing import SigningKey
 from streams.webhooks.service import WebhookService
-from streams.webhooks.signing import SigningKey
 from streams.webhooks.unit import Sending
 
 KEY = SigningKey("key-1", "s3cret-word")

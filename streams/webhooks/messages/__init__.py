@@ -1,0 +1,1 @@
+"""What receivers are told, and how they know that it is true: pure. Start with `notifications.py`."""

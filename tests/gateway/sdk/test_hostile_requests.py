@@ -1,0 +1,101 @@
+"""Whatever a stranger sends is refused with an answer that SDKs can read, and leaves nothing behind."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from support.examples import PHOTOS
+from support.hostile.bodies import bodies
+from support.hostile.fields import ANSWERED, fields
+from support.hostile.files import files
+from support.hostile.identities import identities
+from support.sdk.deployment import Gateway
+
+BROKEN = (
+    "heads: ",
+    "length: ",
+    "chunks: ",
+    "not HTTP",
+    "method: BREW",
+    "method: CONNECT",
+)  # no HTTP, or too much of it
+KINDS = (identities, bodies, fields, files)
+PHOTO = (PHOTOS / "cat.jpg").read_bytes()
+NAMES = [name for make in KINDS for name, _ in make(Gateway.caller, PHOTO)]
+
+
+@pytest.fixture(scope="session")
+def requests() -> dict[str, bytes]:
+    """All requests by name, signed now."""
+    return {name: request for make in KINDS for name, request in make(Gateway.caller, PHOTO)}
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def topic(gateway: Gateway) -> AsyncIterator["Topic"]:
+    """The upload topic."""
+    async with AIOKafkaConsumer(bootstrap_servers=gateway.cluster.bootstrap) as consumer:
+        yield Topic(consumer, gateway)
+
+
+class Topic:
+    """Counts events."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, gateway: Gateway) -> None:
+        uploads, partitions = gateway.cluster.names.uploads, range(gateway.cluster.partitions)
+        self._consumer, self._places = consumer, [TopicPartition(uploads, number) for number in partitions]
+
+    async def ends(self) -> dict[TopicPartition, int]:
+        """How many records each partition has had."""
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(self._places)
+        return ends
+
+
+def test_there_are_many() -> None:
+    """Each with a name of its own."""
+    assert len(set(NAMES)) == len(NAMES) >= 300
+
+
+@pytest.mark.kafka
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("name", NAMES)
+async def test_refused(gateway: Gateway, topic: Topic, requests: dict[str, bytes], name: str) -> None:
+    """No fault of ours, no object, no event; the reason is told as SDKs read it."""
+    ends, stored = await topic.ends(), gateway.stored
+    status, answer = await gateway.ask(requests[name])
+    assert status < 500
+    assert await topic.ends() == ends
+    assert gateway.stored == stored
+    harmless = name.removeprefix("call: ") in ANSWERED or name.startswith("JSON of a search")
+    if not harmless and status:
+        assert 400 <= status < 500, answer
+        assert answer["error"] if name.startswith(BROKEN) else answer["error"]["message"], answer
+
+
+async def half_a_call(gateway: Gateway, sent: int, *, hung_up: bool) -> bytes:
+    """What answers an upload of which only the head and so many bytes of the body come."""
+    whole = gateway.caller.upload(gateway.caller.signed(("public_id", "late")), PHOTO)
+    head = whole.index(b"\r\n\r\n") + 4
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    try:
+        writer.write(whole[: head + sent])
+        await writer.drain()
+        if hung_up:
+            writer.write_eof()
+        return await asyncio.wait_for(reader.read(), 75)
+    finally:
+        writer.close()
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="session")
+async def test_bodies_that_stay_away(gateway: Gateway, topic: Topic) -> None:
+    """Half a call is none: its connection ends within a minute, and neither object nor event is there."""
+    ends, stored = await topic.ends(), gateway.stored
+    calls = [half_a_call(gateway, sent, hung_up=up) for sent in (0, 200, 20_000) for up in (True, False)]
+    for answer in await asyncio.gather(*calls):
+        assert not answer or answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 420"))
+    assert await topic.ends() == ends
+    assert gateway.stored == stored
