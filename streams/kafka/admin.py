@@ -43,6 +43,10 @@ class TopicSettings(Deployment, Protocol):
         """Replicas of each topic."""
 
     @property
+    def is_gateway(self) -> bool:
+        """Whether upload events are published here."""
+
+    @property
     def tags(self) -> bool:
         """Whether uploads are tagged; else the state is only followed."""
 
@@ -76,7 +80,9 @@ async def ensure_topics(connection: KafkaConnection, settings: TopicSettings) ->
         versions = await versions_of(admin)
         enforce([check_version(versions)], refusal_of_cluster)
         look = await look_at(admin, connection, names)
-        found = check_cluster(look, names, settings.partitions, connection, tags=settings.tags)
+        found = check_cluster(
+            look, names, settings.partitions, connection, tags=settings.tags, publishes=settings.is_gateway
+        )
         enforce(found, refusal_of_cluster)
         missing = [name for name in names.configs if name not in look.topics]
         enforce(await create_topics(admin, settings, missing), refusal_of_cluster)

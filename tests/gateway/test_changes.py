@@ -64,6 +64,13 @@ async def test_the_life_of_an_asset_across_two_gateways(cluster: GatewayCluster,
     assert await one.call("image/destroy", public_id="b/bear") == {"result": "ok"}
     assert await two.call("image/destroy", public_id="b/bear") == {"result": "not found"}
     assert (await two.get(renamed["url"])).status_code == 404
+    told = await cluster.metrics(2)
+    for line in (
+        'tagstream_gateway_requests_total{call="v1_1.destroy",status="200"}',
+        'tagstream_gateway_requests_total{call="serve",status="404"}',
+        'tagstream_gateway_request_duration_seconds_count{call="v1_1.rename"}',
+    ):
+        assert line in told
     assert cluster.stored() == before
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,6 +10,8 @@ import httpx
 import pytest
 from support.gateway.gateways import CLOUD, GatewayClient, GatewayCluster, signed
 from support.gateway.sweeping import Onlooker
+
+from streams.cli.local.embedded_broker import EmbeddedBroker
 
 pytestmark = pytest.mark.kafka
 
@@ -87,3 +89,47 @@ async def test_a_call_is_finished_by_another_gateway(cluster: GatewayCluster) ->
             (asset,) = onlooker.library.all(CLOUD)
             assert asset.public_id == told["public_id"]
     assert len(cluster.stored()) == 1
+
+
+async def test_a_gateway_that_is_told_to_stop_answers_first(cluster: GatewayCluster) -> None:
+    """Whoever waits for tags is told that they are pending; then the process ends with 0."""
+    await cluster.kill(0)
+    async with GatewayClient(cluster.url(1)) as client:
+        waiting = asyncio.create_task(client.upload(PHOTO, categorization="imagga_tagging"))
+        async with asyncio.timeout(30):
+            while not await cluster.read(cluster.names.uploads):
+                await asyncio.sleep(0.1)
+        assert await cluster.stop(1) == 0
+        answer = await waiting
+    assert answer.status_code == 200
+    assert answer.json()["info"]["categorization"] == {"imagga_tagging": {"status": "pending"}}
+    assert "error" not in answer.json()
+
+
+async def test_a_gateway_outlives_its_broker(
+    new_broker: Callable[[], EmbeddedBroker], tmp_path: Path
+) -> None:
+    """While Kafka is away calls are refused with a reason; when it is back they are answered again."""
+    broker = new_broker()
+    broker.start()
+    cluster = GatewayCluster(broker.bootstrap_servers, "restarted", tmp_path, partitions=1)
+    try:
+        await cluster.start_as(0, "tag,query,gateway")
+        await cluster.until_ready([0], 90)
+        async with GatewayClient(cluster.url(0)) as client:
+            assert (await client.upload(PHOTO, public_id="before")).status_code == 200
+            broker.kill()
+            refused = await client.upload(PHOTO, public_id="meanwhile")
+            assert refused.status_code == 500
+            assert "Kafka does not answer" in refused.json()["error"]["message"]
+            broker.start()
+            async with asyncio.timeout(150):
+                while (await client.upload(PHOTO, public_id="after")).status_code != 200:
+                    await asyncio.sleep(1)
+            async with Onlooker(cluster) as onlooker:
+                await onlooker.sweep()
+                names = {asset.public_id for asset in onlooker.library.all(CLOUD)}
+                assert names >= {"before", "after"}
+                assert len(cluster.stored()) == len(names)
+    finally:
+        await cluster.close()

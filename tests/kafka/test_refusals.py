@@ -204,6 +204,6 @@ async def test_the_doctor_knows_a_wrong_password() -> None:
     """It is no broker that is away."""
     connection = replace(connection_of("wrong-user"), password="guessed-4711")  # noqa: S106 - nobody's
     [found] = await check_kafka(connection, Settings())
-    assert (found.check, found.status) == ("broker", "fail")
+    assert (found.check, found.status) == ("login", "fail")
     assert found.cure == "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM"
     assert "guessed-4711" not in found.sentence

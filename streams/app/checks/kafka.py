@@ -53,7 +53,14 @@ async def _checks(
 
 
 def _of_cluster(look: Look, connection: KafkaConnection, settings: Settings) -> Iterable[Finding]:
-    return check_cluster(look, TopicNames.of(settings), settings.partitions, connection, tags=settings.tags)
+    return check_cluster(
+        look,
+        TopicNames.of(settings),
+        settings.partitions,
+        connection,
+        tags=settings.tags,
+        publishes=settings.is_gateway,
+    )
 
 
 async def _unreachable(connection: KafkaConnection, error: Exception) -> Finding:

@@ -1,5 +1,6 @@
 """Publishing events: each is in the log once, whatever happens to connections, before anybody hears of it."""
 
+import asyncio
 import logging
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple, Self
@@ -13,6 +14,8 @@ from streams.kafka.connection import KafkaConnection
 from streams.kafka.publishing import open_producer
 
 log = logging.getLogger(__name__)
+
+_PATIENCE = 20.0  # seconds until a caller is told that Kafka does not answer
 
 
 class Place(NamedTuple):
@@ -46,9 +49,10 @@ class Publisher:
         """
         key, value = (event.public_id or "").encode(), msgspec.json.encode(event)
         try:
-            sent = await self._producer.send_and_wait(self._topic, value, key)
+            async with asyncio.timeout(_PATIENCE):
+                sent = await self._producer.send_and_wait(self._topic, value, key)
         except (OSError, RuntimeError) as error:  # aiokafka's errors are of the latter kind
-            log.warning("an event was not published for certain: %s", error)
+            log.warning("an event was not published for certain: %r", error)
             raise GatewayError(
                 "The call may not be recorded: Kafka does not answer; send it again"
             ) from error

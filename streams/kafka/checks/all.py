@@ -12,7 +12,13 @@ from streams.kafka.connection import KafkaConnection
 
 
 def check_cluster(
-    look: Look, names: TopicNames, partitions: int, connection: KafkaConnection, *, tags: bool = True
+    look: Look,
+    names: TopicNames,
+    partitions: int,
+    connection: KafkaConnection,
+    *,
+    tags: bool = True,
+    publishes: bool = False,
 ) -> Iterable[Finding]:
     """What one look at a cluster says, its version apart: without that one there is no look.
 
@@ -22,9 +28,10 @@ def check_cluster(
         partitions: How many each should have.
         connection: Who has asked.
         tags: Whether uploads are to be tagged; else the state is only followed.
+        publishes: Whether upload events are to be published, and dead letters read, as a gateway does.
     """
     yield check_clock(look)
     yield check_partitions(look.counts, partitions)
     yield check_presence(look, names)
-    yield from check_permissions(look, names, connection, tags=tags)
+    yield from check_permissions(look, names, connection, tags=tags, publishes=publishes)
     yield from check_configs(look, names)

@@ -19,14 +19,15 @@ PERMISSIONS = "permissions"
 
 
 def check_permissions(
-    look: Look, names: TopicNames, connection: KafkaConnection, *, tags: bool = True
+    look: Look, names: TopicNames, connection: KafkaConnection, *, tags: bool = True, publishes: bool = False
 ) -> list[Finding]:
     """Whether a worker may do its work with the topics that are there, its group and its transactions.
 
-    One that does not tag reads the state: it needs neither group nor transactions.
+    One that does not tag reads the state: it needs neither group nor transactions. A gateway
+    also writes upload events, and reads dead letters.
     """
     who = asker(connection)
-    findings = list(_topics(look, names, who, tags=tags))
+    findings = list(_topics(look, names, who, tags=tags, publishes=publishes))
     if tags:
         findings += [*_group(look, names, who), *_transactions(look, names, who)]
     fine = Finding(PERMISSIONS, "ok", f"{who} may do what a worker does", _listed(look, tags=tags))
@@ -38,21 +39,23 @@ def _listed(look: Look, *, tags: bool) -> str:
     return f"operations on topics (told of {told})" + (", the group, transactional ids" if tags else "")
 
 
-def _topics(look: Look, names: TopicNames, who: str, *, tags: bool) -> Iterator[Finding]:
+def _topics(look: Look, names: TopicNames, who: str, *, tags: bool, publishes: bool) -> Iterator[Finding]:
     lacks: dict[str, list[str]] = {}
     for name, topic in look.topics.items():
         if topic.operations is not None:
             needed = _needed(names, name) if tags else _followed(names, name)
+            needed |= _published(names, name) if publishes else set()
             for operation in sorted(needed - topic.operations):
                 lacks.setdefault(operation.name, []).append(name)
     for lacking, topics in lacks.items():
         listing = ", ".join(map(repr, topics))
+        grant = "READ, WRITE and DESCRIBE" if tags or publishes else "READ and DESCRIBE"
         yield Finding(
             PERMISSIONS,
             "fail",
             f"Kafka refuses {who} to {lacking}",
             f"a worker must do so on topic {listing}",
-            f"grant {'READ, WRITE and DESCRIBE' if tags else 'READ and DESCRIBE'} on topic {listing}",
+            f"grant {grant} on topic {listing}",
         )
 
 
@@ -63,6 +66,10 @@ def _needed(names: TopicNames, topic: str) -> set[Operation]:
 
 def _followed(names: TopicNames, topic: str) -> set[Operation]:
     return {Operation.READ} if topic in set(map(names.changelog, TABLES)) else {Operation.DESCRIBE}
+
+
+def _published(names: TopicNames, topic: str) -> set[Operation]:
+    return {names.uploads: {Operation.WRITE}, names.dead_letters: {Operation.READ}}.get(topic, set())
 
 
 def _group(look: Look, names: TopicNames, who: str) -> Iterator[Finding]:
