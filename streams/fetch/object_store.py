@@ -35,7 +35,11 @@ _KEY = re.compile(rf"{_NAME}(?:/{_NAME})*")
 _UNFINISHED = re.compile(r"#\d+$")  # how obstore names a file that is not whole
 _PIECE = 1024 * 1024  # bytes that are handed on at a time
 _PART = 5 * 1024 * 1024  # bytes of a part of what is written: the least that S3 takes
-_CLIENT: Any = {"timeout": timedelta(seconds=60), "connect_timeout": timedelta(seconds=5)}
+_CLIENT: Any = {
+    "timeout": timedelta(seconds=60),
+    "connect_timeout": timedelta(seconds=5),
+    "allow_http": True,  # where the operator's endpoint is one, as MinIO's often is
+}
 _RETRIES: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
 
 

@@ -106,7 +106,6 @@ async def test_a_store_that_does_not_answer_is_tried_again(
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_ENDPOINT", f"http://127.0.0.1:{unused_tcp_port}")
-    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
     store = ObjectStore.parse("s3://bucket", tmp_path)
     async with Fetcher(AddressPolicy(), LIMITS, objects=store) as fetcher:
         with pytest.raises(SourceBusyError):

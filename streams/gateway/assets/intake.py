@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import AsyncIterable
 from dataclasses import dataclass
 
@@ -12,7 +13,9 @@ from streams.gateway.assets.naming import object_key
 from streams.gateway.requests.bodies import check_size
 from streams.gateway.requests.fields import Fields
 from streams.gateway.requests.parts import FilePart
-from streams.gateway.requests.problems import BadCallError
+from streams.gateway.requests.problems import BadCallError, GatewayError
+
+log = logging.getLogger(__name__)
 
 HEAD = 256 * 1024  # bytes that are kept to look at
 _THREAD_FROM = 256 * 1024  # bytes that are hashed in a thread
@@ -71,6 +74,7 @@ class Intake:
 
         Raises:
             BadCallError: It is too large.
+            GatewayError: The store does not take it.
         """
         if self._writer is None:
             raise RuntimeError("it has not begun")
@@ -82,20 +86,27 @@ class Intake:
             await asyncio.to_thread(self._hash, data)
         else:
             self._hash(data)
-        await self._writer.write(data)
+        try:
+            await self._writer.write(data)
+        except OSError as error:
+            raise _away(error) from error
 
     async def end(self) -> None:
         """Make the object be there.
 
         Raises:
             BadCallError: It is empty.
+            GatewayError: The store does not take it.
         """
         if self._writer is None:
             raise RuntimeError("it has not begun")
         if not self._size:
             self._writer = None
             raise BadCallError("Empty file: it has no bytes; upload one that has some")
-        await self._writer.close()
+        try:
+            await self._writer.close()
+        except OSError as error:
+            raise _away(error) from error
         self._whole = True
 
     async def take(self, part: FilePart, data: AsyncIterable[bytes]) -> StoredFile:
@@ -135,4 +146,17 @@ class Intake:
         """Remove what was stored: nobody refers to it."""
         self._writer = None
         if self._whole:
-            await self._objects.delete(self.key)
+            await forget(self._objects, self.key)
+
+
+async def forget(objects: ObjectStore, key: str) -> None:
+    """Remove bytes that nobody refers to; where the store is away, the sweeper does it later."""
+    try:
+        await objects.delete(key)
+    except OSError as error:
+        log.warning("bytes that nobody refers to stay until they are swept: %s", error)
+
+
+def _away(error: OSError) -> GatewayError:
+    log.warning("the object store takes no bytes: %s", error)
+    return GatewayError("The file cannot be stored: the object store does not answer; send it again")

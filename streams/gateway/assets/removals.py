@@ -1,7 +1,6 @@
 """Assets that end, or go on under another name; bytes go after the event that ends their asset."""
 
 import asyncio
-import logging
 from collections.abc import Sequence
 
 from schemas.assets import row_id
@@ -12,10 +11,9 @@ from streams.fetch.object_store import ObjectStore
 from streams.gateway.assets.answered import Answered
 from streams.gateway.assets.changing import Assets, Change, changed
 from streams.gateway.assets.events import Settled
+from streams.gateway.assets.intake import forget
 from streams.gateway.assets.library_asset import LibraryAsset
 from streams.gateway.requests.problems import BadCallError, UnknownAssetError, shown
-
-log = logging.getLogger(__name__)
 
 _AT_ONCE = 64  # deletions of one call that are under way
 _NO_TAGS = 1.0  # no confidence is above it: what a renamed image is tagged with is told
@@ -65,15 +63,12 @@ class Removals:
             await self._forget_bytes(found)
 
     async def _forget_bytes(self, found: LibraryAsset) -> None:
-        """Remove what nobody refers to any more; where the store is away, the sweeper does it later."""
+        """Remove what nobody refers to any more."""
         key = found.asset.object
         now = self._assets.library.by_asset_id(found.cloud, found.asset.asset_id)
         if key is None or (now is not None and now.asset.object == key):
             return
-        try:
-            await self._objects.delete(key)
-        except OSError as error:
-            log.warning("bytes of a deleted asset stay until they are swept: %s", error)
+        await forget(self._objects, key)
 
     async def rename(
         self,

@@ -11,7 +11,7 @@ from schemas.uploads import UploadData, UploadType
 from streams.fetch.object_store import ObjectStore, url_of
 from streams.gateway.assets.answered import Answered
 from streams.gateway.assets.events import Events, RefusedError, Settled
-from streams.gateway.assets.intake import StoredFile
+from streams.gateway.assets.intake import StoredFile, forget
 from streams.gateway.assets.library import Library
 from streams.gateway.assets.library_asset import LibraryAsset
 from streams.gateway.assets.media import INVALID_IMAGE, Media, MediaReader
@@ -75,10 +75,10 @@ class Uploads:
         try:
             event, old = await self._prepare(call)
         except BaseException:
-            await self._objects.delete(call.file.key)
+            await forget(self._objects, call.file.key)
             raise
         if old is not None and not call.options.overwrite and not self._events.was_committed(event):
-            await self._objects.delete(call.file.key)
+            await forget(self._objects, call.file.key)
             return Answered(old, event.event_id or "", existing=True)
         return await self._submit(call, event)
 
@@ -99,7 +99,7 @@ class Uploads:
         try:
             settled = await self._events.submit(event, until=None if options.is_async else call.until)
         except RefusedError as refusal:
-            await self._objects.delete(call.file.key)
+            await forget(self._objects, call.file.key)
             raise as_gateway_error(refusal, event.public_id or "") from refusal
         told = provisional(call.cloud, event)
         found = self._library.get(call.cloud, told.asset.resource_type, told.asset.type, told.public_id)
