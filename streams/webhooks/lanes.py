@@ -16,6 +16,7 @@ from streams.webhooks.rows import PendingRow, encode
 
 LaneKey = tuple[str, str, str]
 _SHOWN = 200
+_BACK_EVERY = 60.0  # seconds
 _REMEMBERED = 1000  # receivers for which nothing waits
 
 
@@ -45,10 +46,22 @@ class _Lane:
 
 @dataclass
 class _Receiver:
+    """What is known of a receiver.
+
+    Attributes:
+        ready: Lanes whose next notification may be sent.
+        put_off: Lanes whose next notification waits, with the time until which it does.
+        waiting: Notifications for it.
+        answers: Whether it took the last one.
+        back_at: When it was last found to be back.
+    """
+
     ready: deque[LaneKey] = field(default_factory=deque)
+    put_off: dict[LaneKey, float] = field(default_factory=dict)
     under_way: int = 0
     waiting: int = 0
     answers: bool = False
+    back_at: float | None = None
 
 
 class Turn(NamedTuple):
@@ -106,24 +119,39 @@ class Lanes:
     def next(self, now: float) -> Turn | None:
         """Take the next turn; None: nobody has one now."""
         while self._due and self._due[0][0] <= now:
-            self._offer(heapq.heappop(self._due)[1])
-        while self._offering:
-            name, _ = self._offering.popitem(last=False)
-            receiver = self._receivers[name]
-            key = receiver.ready.popleft()
-            receiver.under_way += 1
-            self._note(name)
-            lane = self._lanes[key]
-            return Turn(lane.rows[0], lane.attempts)
-        return None
+            until, key = heapq.heappop(self._due)
+            receiver = self._receivers.get(receiver_of(key[2]))
+            if receiver is not None and receiver.put_off.get(key) == until:  # else it came back meanwhile
+                del receiver.put_off[key]
+                self._offer(key)
+        if not self._offering:
+            return None
+        name, _ = self._offering.popitem(last=False)
+        receiver = self._receivers[name]
+        key = receiver.ready.popleft()
+        receiver.under_way += 1
+        self._note(name)
+        lane = self._lanes[key]
+        return Turn(lane.rows[0], lane.attempts)
 
     def due_in(self, now: float) -> float | None:
         """Seconds until another turn may come by itself; None: only by what others do."""
         return max(self._due[0][0] - now, 0.0) if self._due else None
 
-    def answered(self, row: PendingRow) -> None:
-        """Take note that a receiver took a notification, before that is committed."""
-        self._receivers[receiver_of(row.url)].answers = True
+    def answered(self, row: PendingRow, now: float) -> None:
+        """Take note that a receiver took a notification, before that is committed.
+
+        Where it took none before, it is back: what waits for another try needs to wait no longer. Only now
+        and then: one that takes some assets and fails on others is not back with each that it takes.
+        """
+        receiver = self._receivers[receiver_of(row.url)]
+        was_away, receiver.answers = not receiver.answers, True
+        if was_away and receiver.put_off and (receiver.back_at or now - _BACK_EVERY) <= now - _BACK_EVERY:
+            receiver.back_at = now
+            waiting = list(receiver.put_off)
+            receiver.put_off.clear()
+            for key in waiting:
+                self._offer(key)
 
     def settle(self, rows: Iterable[PendingRow]) -> None:
         """Let the next ones of their lanes have their turns."""
@@ -145,6 +173,7 @@ class Lanes:
         if failed:
             self._receivers[receiver_of(row.url)].answers = False
         self._leave(row)
+        self._receivers[receiver_of(row.url)].put_off[row.lane] = until
         heapq.heappush(self._due, (until, row.lane))
 
     def _offer(self, key: LaneKey) -> None:

@@ -76,7 +76,7 @@ class Sender:
             self._wake.set()
             return
         if attempt.result is Result.DELIVERED:
-            self._lanes.answered(turn.row)
+            self._lanes.answered(turn.row, time.monotonic())
         self._committer.settle(turn.row, attempt.letter)
 
     def _note(self, attempt: Attempt, seconds: float) -> None:

@@ -3,11 +3,12 @@
 import shutil
 import threading
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from streams.app.checks import local
+from streams.app.checks.gateway import check_gateway
 from streams.app.checks.local import check_access, check_data_dir, check_machine, check_rules, check_sources
 from streams.app.checks.models import check_models
 from streams.app.settings import Settings
@@ -141,3 +142,30 @@ def test_models_are_loaded(tmp_path: Path) -> None:
     assert one(found) == ("models", "fail")
     assert str(tmp_path) in found.rule
     assert one(check_models(Settings(tagger="stub"))) == ("models", "warn")
+
+
+def test_an_object_store_that_is_none(tmp_path: Path) -> None:
+    """The setting, and what may stand there; a folder is not made by looking."""
+    found, *_ = check_gateway(Settings(object_store="ftp://photos"))
+    assert one(found) == ("object store", "fail")
+    assert "ftp" in found.sentence
+    found, *_ = check_gateway(Settings(data_dir=tmp_path))
+    assert (one(found), found.value) == (("object store", "ok"), str(tmp_path / "objects"))
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_keys_of_a_gateway(tmp_path: Path) -> None:
+    """Others must not read them, and there should be one; without a file one is made at the start."""
+    file = tmp_path / "gateway.toml"
+    gateway: dict[str, Any] = {"roles": "gateway", "data_dir": tmp_path}
+    assert one([*check_gateway(Settings(**gateway))][1]) == ("credentials", "ok")
+    file.write_text('[[cloud]]\nname = "demo"\n[[cloud.key]]\nid = "1"\nsecret = "a-long-secret"\n')
+    file.chmod(0o644)
+    assert one([*check_gateway(Settings(**gateway))][1]) == ("credentials", "fail")
+    file.chmod(0o600)
+    found = [*check_gateway(Settings(**gateway))][1]
+    assert one(found) == ("credentials", "ok")
+    assert found.value.endswith("mode 0600, clouds: 1, keys: 1")
+    file.write_text("")
+    assert one([*check_gateway(Settings(**gateway))][1]) == ("credentials", "warn")
+    assert one([*check_gateway(Settings(**gateway, credentials=tmp_path / "none"))][1])[1] == "fail"

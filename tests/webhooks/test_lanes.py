@@ -60,13 +60,33 @@ def test_a_receiver_that_answers_gets_more_at_once() -> None:
     for each in rows:
         lanes.add(each)
     assert turns(lanes) == [0]
-    lanes.answered(rows[0])
+    lanes.answered(rows[0], 0.0)
     lanes.settle([rows[0]])
     assert turns(lanes) == [1, 2]
     lanes.put_off(rows[1], 9.0, failed=True)
-    lanes.answered(rows[2])
+    lanes.answered(rows[2], 0.0)
     lanes.settle([rows[2]])
     assert turns(lanes) == [3, 4]
+
+
+def test_a_receiver_that_is_back_gets_what_waits_at_once() -> None:
+    """With its first answer no wait for another try goes on; but not with each answer of one that is sick."""
+    lanes = Lanes(Room())
+    rows = [row(number, f"asset-{number}") for number in range(4)]
+    for each in rows:
+        lanes.add(each)
+        lanes.next(0.0)
+        lanes.put_off(each, 500.0 if each.sequence else 10.0, failed=True)
+    assert turns(lanes, 10.0) == [0]
+    lanes.answered(rows[0], 10.0)
+    lanes.settle([rows[0]])
+    assert turns(lanes, 10.0) == [1, 2, 3]
+    for each in rows[1:3]:
+        lanes.put_off(each, 500.0, failed=True)
+    lanes.answered(rows[3], 11.0)
+    lanes.settle([rows[3]])
+    assert turns(lanes, 11.0) == []
+    assert turns(lanes, 500.0) == [1, 2]
 
 
 def test_receivers_that_hang_leave_turns_to_others() -> None:
@@ -90,7 +110,7 @@ def test_room_is_bounded_for_each_receiver_and_for_all() -> None:
     assert not lanes.must_drain  # nobody would be waited for
     lanes.add(well := row(9))
     lanes.next(0.0)
-    lanes.answered(well)
+    lanes.answered(well, 0.0)
     assert lanes.must_drain
     assert lanes.has_room_for(URL)
 
@@ -114,7 +134,7 @@ def test_each_lane_keeps_its_order(arrivals: list[tuple[str, str]], ends: list[s
                 lanes.put_off(turn.row, now + 2, failed=True)
                 continue
             if end == "ok":
-                lanes.answered(turn.row)
+                lanes.answered(turn.row, now)
                 delivered.setdefault(turn.row.lane, []).append(turn.row.sequence)
             lanes.settle([turn.row])
     assert all(numbers == sorted(numbers) for numbers in delivered.values())

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from schemas.errors import SettingsError
+from streams.app.checks.gateway import check_gateway
 from streams.app.checks.refusals import refused
 from streams.app.settings import Settings, variable
 from streams.fetch.addresses import AddressPolicy
@@ -30,6 +31,8 @@ def check_machine(settings: Settings) -> Iterator[Finding]:
     if settings.tags:
         yield check_rules(settings)
         yield from check_sources(settings)
+    if settings.tags or settings.is_gateway:
+        yield from check_gateway(settings)
     yield check_access(settings)
 
 

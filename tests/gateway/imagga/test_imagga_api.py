@@ -185,7 +185,8 @@ async def test_usage_tells_what_was_asked(imagga: Imagga) -> None:
     await imagga.tags("POST", files={"image": ("koala.jpg", KOALA)})
     await imagga.client.get("tags")
     told = (await imagga.client.get("usage?")).json()["result"]
-    assert (told["monthly_requests"], told["monthly_processed"], told["daily"]) == (2, 1, 2)
+    assert (told["monthly_requests"], told["monthly_processed"], told["daily_requests"]) == (2, 1, 2)
+    assert set(told["daily"].values()) == {2}
     assert told["concurrency"] == {"max": 4, "now": 0}
 
 

@@ -91,7 +91,7 @@ def test_what_breaks_a_rule_is_refused(pairs: list[tuple[str, str]], with_file: 
 
 def test_usage_counts_calls_and_images() -> None:
     """By day, week and month; the month begins anew."""
-    now = [1_764_460_800.0]  # 2025-11-30
+    now = [1_764_460_800.0]  # Sunday, 2025-11-30
     usage = Usage(lambda: now[0])
     with usage.call("demo") as processed:
         processed()
@@ -99,14 +99,13 @@ def test_usage_counts_calls_and_images() -> None:
     with usage.call("demo"):
         pass
     found = usage.of("demo", 8)
-    assert (found["daily"], found["weekly"], found["monthly_requests"], found["monthly_processed"]) == (
-        2,
-        2,
-        2,
-        1,
-    )
+    assert (found["daily"], found["daily_processed"]) == ({"2025-11-30": 2}, 1)
+    assert (found["weekly"], found["monthly"]) == ({"2025-11-24": 2}, {"2025-11-01": 2})
+    assert (found["monthly_requests"], found["monthly_processed"], found["total_processed"]) == (2, 1, 1)
     now[0] += 86_400
     found = usage.of("demo", 8)
-    assert (found["daily"], found["weekly"], found["monthly_requests"]) == (0, 2, 0)
+    assert (found["daily"], found["weekly_requests"], found["monthly_requests"]) == ({}, 0, 0)
     assert found["billing_period_start"] == "2025-12-01T00:00:00+00:00"
-    assert usage.of("other", 8)["daily"] == 0
+    assert found["billing_period_end"] == "2026-01-01T00:00:00+00:00"
+    assert (found["total_processed"], found["last_usage"]) == (1, 1_764_460_800)
+    assert usage.of("other", 8)["daily"] == {}
