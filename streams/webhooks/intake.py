@@ -6,9 +6,17 @@ from schemas.topics import TopicNames
 from schemas.uploads import Record
 from streams.webhooks.delivering import Receivers
 from streams.webhooks.merged_log import Batch
-from streams.webhooks.messages.notifications import Describe, Source, notification_of, wanted_urls
+from streams.webhooks.messages.notifications import (
+    Describe,
+    Notification,
+    Source,
+    notification_of,
+    wanted_urls,
+)
 from streams.webhooks.outbox import Entries, Letter
 from streams.webhooks.rows import REPLAY, PendingRow, decode_row, row_of
+
+MAX_BODY = 1_000_000  # bytes of a body, before it is shortened
 
 
 class Intake:
@@ -51,6 +59,8 @@ class Intake:
         if notification is None:
             return []
         urls = wanted_urls(notification, self._receivers.urls(notification.cloud))
+        if urls:
+            notification = _fitting(notification)
         return [row_of(notification, url, number, now) for number, url in enumerate(urls, sequence)]
 
     def _send_again(self, entries: Entries, record: Record, sequence: int, now: int) -> None:
@@ -66,3 +76,12 @@ class Intake:
         letter = key.removeprefix(REPLAY)
         entries.letters.append(Letter(letter, None))
         entries.rows.append(msgspec.structs.replace(row, sequence=sequence, since=now, letter=letter))
+
+
+def _fitting(notification: Notification) -> Notification:
+    """A notification that a record has room for: without the findings of add-ons where they are huge."""
+    body = notification.body
+    if "info" not in body or len(msgspec.json.encode(body)) <= MAX_BODY:
+        return notification
+    rest = {name: told for name, told in body.items() if name != "info"}
+    return notification._replace(body=rest | {"info_left_out": True})

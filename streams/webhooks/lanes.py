@@ -34,7 +34,7 @@ class Room:
 
     per_receiver: int = 10_000
     rows: int = 40_000
-    size: int = 64_000_000
+    size: int = 32_000_000
     at_once: int = 8
 
 
@@ -80,6 +80,8 @@ class Lanes:
         self._receivers: dict[str, _Receiver] = {}
         self._offering: OrderedDict[str, None] = OrderedDict()  # receivers that have a turn to give
         self._due: list[tuple[float, LaneKey]] = []
+        self._ages: list[tuple[int, int]] = []  # a heap of when rows were made, with their numbers
+        self._pending: set[int] = set()  # the numbers of those that are not settled
         self._rows = self._size = 0
 
     def __len__(self) -> int:
@@ -87,8 +89,12 @@ class Lanes:
 
     @property
     def oldest_since(self) -> int | None:
-        """When the oldest notification that waits was made, milliseconds since the epoch."""
-        return min((lane.rows[0].since for lane in self._lanes.values()), default=None)
+        """When the oldest notification that waits was made, milliseconds since the epoch.
+
+        Any thread may ask.
+        """
+        oldest = self._ages[:1]
+        return oldest[0][0] if oldest else None
 
     @property
     def must_drain(self) -> bool:
@@ -112,6 +118,8 @@ class Lanes:
         """Let a notification wait for its turn."""
         lane = self._lanes.setdefault(row.lane, _Lane())
         lane.rows.append(row)
+        self._pending.add(row.sequence)
+        heapq.heappush(self._ages, (row.since, row.sequence))
         self._count(row, 1)
         if len(lane.rows) == 1:
             self._offer(row.lane)
@@ -159,12 +167,15 @@ class Lanes:
             lane = self._lanes[row.lane]
             lane.rows.popleft()
             lane.attempts = 0
+            self._pending.discard(row.sequence)
             self._leave(row)
             self._count(row, -1)
             if lane.rows:
                 self._offer(row.lane)
             else:
                 del self._lanes[row.lane]
+        while self._ages and self._ages[0][1] not in self._pending:
+            heapq.heappop(self._ages)
 
     def put_off(self, row: PendingRow, until: float, *, failed: bool) -> None:
         """Let a notification wait, since its receiver failed, or was not asked."""

@@ -5,16 +5,20 @@ one only when every record of the last can be read. So a record is given once ea
 ended after that record was there: then nothing older can come, and times tell who is first.
 """
 
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
 from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaTimeoutError
 
 from schemas.uploads import Record
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import as_record, close_consumer, open_consumer
+
+log = logging.getLogger(__name__)
 
 _POLL_MS = 500
 _MAX_RECORDS = 250  # of a poll: what is parsed at once
@@ -88,7 +92,11 @@ class MergedLog:
     async def _settled(self) -> Batch:
         """What can be given of the records that are here by now."""
         here = {place: queue[-1].offset for place, queue in self._waiting.items() if queue}
-        ends = await self._consumer.end_offsets(self._places)
+        try:
+            ends = await self._consumer.end_offsets(self._places)
+        except KafkaTimeoutError as error:  # it has tried for long by itself
+            log.warning("waiting for Kafka, to tell receivers what was committed: %s", error)
+            return Batch([], {})
         while [place for place in self._places if not await self._is_read(place, ends[place])]:
             await self._poll()
         unread = [place for place in self._places if await self._consumer.position(place) < ends[place]]

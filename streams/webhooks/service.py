@@ -20,6 +20,7 @@ from streams.webhooks.unit import Sending, WebhookUnit
 log = logging.getLogger(__name__)
 
 _TELL_EVERY_MS = 5000
+_GIVING_BACK_MS = 30_000  # that requests under way and their commit may take
 _FOR_EVER_MS = 10**9  # it is never asked for records, and must not be taken for hung
 
 
@@ -46,17 +47,18 @@ class WebhookService:
     @property
     def pending(self) -> int:
         """Notifications that wait or are under way."""
-        return sum(len(unit.lanes) for unit in self.units.values())
+        return sum(len(unit.lanes) for unit in list(self.units.values()))
 
     @property
     def oldest_since(self) -> int | None:
         """When the oldest of them was made, milliseconds since the epoch."""
-        return min(filter(None, (unit.lanes.oldest_since for unit in self.units.values())), default=None)
+        sinces = (unit.lanes.oldest_since for unit in list(self.units.values()))
+        return min(filter(None, sinces), default=None)
 
     @property
     def behind(self) -> int:
         """Records that are known of and have led to no notification yet."""
-        return sum(unit.behind for unit in self.units.values())
+        return sum(unit.behind for unit in list(self.units.values()))
 
     async def run(self) -> None:
         """Work until cancelled.
@@ -71,6 +73,7 @@ class WebhookService:
             isolation_level="read_committed",
             partition_assignment_strategy=[RangePartitionAssignor],
             session_timeout_ms=6000,
+            rebalance_timeout_ms=_GIVING_BACK_MS,
             heartbeat_interval_ms=1500,
             max_poll_interval_ms=_FOR_EVER_MS,
             fetch_max_bytes=1,

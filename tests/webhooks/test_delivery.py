@@ -1,12 +1,15 @@
 """From committed outputs to a real receiver, through a real broker."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from support.webhooks.deployment import KEY, Deployment
 from support.webhooks.receiver import Receiver, receiving
 
+from schemas.topics import TopicNames
+from streams.cli.local.embedded_broker import EmbeddedBroker
 from streams.webhooks.messages.signing import signed_headers
 
 pytestmark = pytest.mark.kafka
@@ -99,6 +102,55 @@ async def test_a_stop_between_repeats_nothing_and_loses_nothing(deployment: Depl
             await deployment.transact(deployment.upload("third"))
             await receiver.until(lambda: len(receiver.told) == 3)
     assert len(receiver.taken) == 3
+
+
+async def test_a_first_start_begins_with_the_last_minute(deployment: Deployment) -> None:
+    """What was committed just before the role came is told; what is older is not."""
+    async with receiving(Receiver()) as receiver:
+        deployment.told.by_cloud["demo"] = [receiver.url]
+        deployment.ago_ms = 3_600_000
+        await deployment.transact(deployment.upload("old"))
+        deployment.ago_ms = 0
+        await deployment.transact(deployment.upload("recent"))
+        async with deployment.webhooks():
+            await deployment.transact(deployment.upload("new"))
+            await receiver.until(lambda: len(receiver.taken) == 2)
+    assert [name for name, _ in receiver.told] == ["recent", "new"]
+
+
+async def test_a_huge_result_is_told_without_its_findings(deployment: Deployment) -> None:
+    """What no record has room for is left out, and said to be."""
+    async with receiving(Receiver()) as receiver:
+        deployment.told.by_cloud["demo"] = [receiver.url]
+        async with deployment.webhooks():
+            topic, value = deployment.upload("huge")
+            info = {"categorization": {"a": {"data": [{"tag": "x" * 3_900_000}]}}}
+            await deployment.transact((topic, value | {"info": info, "tags": ["y" * 200_000]}))
+            await receiver.until(lambda: receiver.taken)
+    body = receiver.taken[0].value
+    assert body["info_left_out"] is True
+    assert "info" not in body
+    assert body["tags"] == ["y" * 200_000]
+
+
+async def test_a_broker_that_restarts_is_waited_for(
+    new_broker: Callable[[], EmbeddedBroker], unique: str
+) -> None:
+    """Nothing is lost and no process ends while Kafka is away for a moment."""
+    broker = new_broker()
+    broker.start()
+    deployment = Deployment(broker.bootstrap_servers, TopicNames(unique, f"{unique}."))
+    await deployment.make_topics()
+    async with receiving(Receiver()) as receiver:
+        deployment.told.by_cloud["demo"] = [receiver.url]
+        async with deployment.webhooks():
+            await deployment.transact(deployment.upload("before"))
+            await receiver.until(lambda: len(receiver.told) == 1)
+            await asyncio.to_thread(broker.kill)
+            await asyncio.to_thread(broker.start)
+            await deployment.transact(deployment.upload("after"))
+            await receiver.until(lambda: len(receiver.told) == 2)
+    await deployment.close()
 
 
 async def test_two_processes_share_the_partitions(deployment: Deployment) -> None:

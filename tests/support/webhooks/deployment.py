@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import NewTopic
 
 from schemas.cloudevents import event_headers
-from schemas.topics import TopicNames
+from schemas.topics import MAX_RECORD_BYTES, TopicNames
 from streams.fetch.addresses import AddressPolicy
 from streams.fetch.sending.poster import Poster
 from streams.kafka.admin import open_admin
@@ -56,6 +57,7 @@ class Deployment:
     failures: list[BaseException] = field(default_factory=list)
     producers: dict[int, AIOKafkaProducer] = field(default_factory=dict)
     number: int = 0
+    ago_ms: int = 0
 
     @property
     def connection(self) -> KafkaConnection:
@@ -70,7 +72,7 @@ class Deployment:
     async def transact(self, *outputs: tuple[str, dict[str, Any]], partition: int = 0) -> None:
         """Commit outputs as a unit does: one transaction, one time, the partition of the upload."""
         producer = await self._producer(partition)
-        now = int(asyncio.get_running_loop().time() * 1000)
+        now = int(time.time() * 1000) - self.ago_ms
         async with producer.transaction():
             for topic, value in outputs:
                 self.number += 1
@@ -87,7 +89,9 @@ class Deployment:
     async def _producer(self, partition: int) -> AIOKafkaProducer:
         if partition not in self.producers:
             producer = AIOKafkaProducer(
-                bootstrap_servers=self.bootstrap, transactional_id=f"{self.names.app_id}-{partition}"
+                bootstrap_servers=self.bootstrap,
+                transactional_id=f"{self.names.app_id}-{partition}",
+                max_request_size=MAX_RECORD_BYTES,
             )
             await producer.start()
             self.producers[partition] = producer
