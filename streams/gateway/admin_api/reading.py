@@ -99,7 +99,8 @@ class Reading:
     async def by_asset_folder(self, call: Call) -> ASGIApp:
         """List assets of an asset folder."""
         given = await self._asked(call)
-        return await self._list(call, given, of_asset_folder((given.text("asset_folder") or "").strip("/")))
+        folder = of_asset_folder((given.text("asset_folder") or "").strip("/"))
+        return await self._list(call, given, folder, counted=True)
 
     async def by_asset_ids(self, call: Call) -> ASGIApp:
         """List assets by their ids."""
@@ -190,12 +191,13 @@ class Reading:
         self._requests += 1
         return (await call.form()).fields
 
-    async def _list(self, call: Call, given: Fields, *chosen: Chosen | None) -> Answer:
+    async def _list(self, call: Call, given: Fields, *chosen: Chosen | None, counted: bool = False) -> Answer:
         first, *others = (each for each in chosen if each is not None)
         for each in others:
             first = first.and_(each)
         asked = listing(given, first, self._now(call))
-        return Answer(asked.answer(await self.finder.find(call.cloud, asked.query), self.at))
+        page = await self.finder.find(call.cloud, asked.query)
+        return Answer(asked.answer(page, self.at) | ({"total_count": page.total} if counted else {}))
 
     async def _named(
         self, given: Fields, names: Iterable[str], get: Callable[[str], LibraryAsset | None]

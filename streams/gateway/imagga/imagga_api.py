@@ -7,7 +7,7 @@ from typing import Any
 
 from litestar.types import ASGIApp
 
-from model import BadImageError
+from model import BadImageError, read_header
 from streams.fetch.errors import SourceError
 from streams.fetch.fetcher import Fetcher
 from streams.fetch.object_store import ObjectStore
@@ -113,6 +113,10 @@ class ImaggaApi:
         await call.form(image, _SHAPE)
         if not image.is_whole:
             raise BadCallError("No image is given; send it as image or image_base64")
+        try:
+            await asyncio.to_thread(read_header, image.data)
+        except BadImageError as error:
+            raise BadCallError(f"The image cannot be read: {error}") from None
         upload_id = await self.images.put(caller.cloud.name, image.data)
         call.writes(caller, "imagga upload", [upload_id])
         return result({"upload_id": upload_id})

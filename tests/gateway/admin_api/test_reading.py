@@ -128,6 +128,12 @@ async def test_lists(client: ClientSession, path: str, expected: list[str]) -> N
     assert await names(client, path) == expected
 
 
+async def test_a_folder_is_counted(client: ClientSession) -> None:
+    """The list of an asset folder says how many there are, on whatever page."""
+    assert (await get(client, "resources/by_asset_folder?asset_folder=shoes/red"))["total_count"] == 1
+    assert "total_count" not in await get(client, "resources/image")
+
+
 @pytest.mark.parametrize("most", [1, 2, 3])
 async def test_pages_of_lists(client: ClientSession, most: int) -> None:
     """Together they are the list; the last has no cursor, and a cursor fits its own list alone."""

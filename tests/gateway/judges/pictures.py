@@ -1,8 +1,11 @@
 """The pictures that the vendor's tests upload from the vendor's own servers, here from this machine."""
 
+import io
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+
+from PIL import Image
 
 PHOTO = Path(__file__).parents[3] / "streams" / "photos" / "mountain.jpg"
 VIDEO = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + b"\0" * 1_000
@@ -11,6 +14,13 @@ LOGOS = (
     "test/.resources/logo.png",
     "cloudinary-test-common/src/main/resources/old_logo.png",
 )
+
+
+def big_photo() -> bytes:
+    """A photo of some 14 MB: noise cannot be compressed."""
+    made = io.BytesIO()
+    Image.effect_noise((4000, 3000), 100).save(made, "JPEG", quality=95)
+    return made.getvalue()
 
 
 class Pictures(ThreadingHTTPServer):

@@ -13,13 +13,11 @@ PLACES = ("passed", "failed", "not applicable", "sent nothing")
 
 def told(language: str, verdict: Verdict) -> tuple[str, str, str]:
     """One of the places; the name; and why."""
-    if verdict.outcome == "passed" and verdict.sent:
-        return "passed", verdict.name, ""
+    if verdict.outcome == "passed":
+        return "passed" if verdict.sent else "sent nothing", verdict.name, ""
+    if verdict.outcome == "skipped":
+        return "not applicable", verdict.name, f"skips itself: {verdict.said}"
     for pattern, why in _SCOPE["not_applicable"][language].items():
         if re.search(pattern, verdict.name):
             return "not applicable", verdict.name, why
-    if verdict.outcome == "skipped":
-        return "not applicable", verdict.name, f"skips itself: {verdict.said}"
-    if not verdict.sent:
-        return "sent nothing", verdict.name, ""
-    return verdict.outcome, verdict.name, verdict.said
+    return "failed", verdict.name, verdict.said

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -11,6 +12,7 @@ from support.hostile.bodies import bodies
 from support.hostile.fields import ANSWERED, fields
 from support.hostile.files import files
 from support.hostile.identities import identities
+from support.hostile.imagga import imagga
 from support.sdk.deployment import Gateway
 
 BROKEN = (
@@ -21,7 +23,7 @@ BROKEN = (
     "method: BREW",
     "method: CONNECT",
 )  # no HTTP, or too much of it
-KINDS = (identities, bodies, fields, files)
+KINDS = (identities, bodies, fields, files, imagga)
 PHOTO = (PHOTOS / "cat.jpg").read_bytes()
 NAMES = [name for make in KINDS for name, _ in make(Gateway.caller, PHOTO)]
 
@@ -67,10 +69,17 @@ async def test_refused(gateway: Gateway, topic: Topic, requests: dict[str, bytes
     assert status < 500
     assert await topic.ends() == ends
     assert gateway.stored == stored
-    harmless = name.removeprefix("call: ") in ANSWERED or name.startswith("JSON of a search")
-    if not harmless and status:
+    if status and name.removeprefix("call: ") not in ANSWERED and not name.startswith("JSON of a search"):
         assert 400 <= status < 500, answer
-        assert answer["error"] if name.startswith(BROKEN) else answer["error"]["message"], answer
+        assert reason(name, answer)
+
+
+def reason(name: str, answer: Any) -> str:  # noqa: ANN401 - JSON
+    """Why a request is refused, where its client looks for it."""
+    if name.startswith("imagga: ") or "/v2/" in name:
+        assert answer["status"]["type"] == "error"
+        return str(answer["status"]["text"])
+    return str(answer["error"] if name.startswith(BROKEN) else answer["error"]["message"])
 
 
 async def half_a_call(gateway: Gateway, sent: int, *, hung_up: bool) -> bytes:
