@@ -77,10 +77,11 @@ class Kills:
 async def upload_until_answered(clients: list[GatewayClient], number: int, found: Kills) -> None:
     """Send one signed call, to the other gateway where it fails, until it is answered with 200."""
     fields = signed({**_ASKS, "tags": f"t{number % 7}"})
+    form = {"content-type": f"multipart/form-data; boundary={uuid.uuid4().hex}"}  # a repeat has the same one
     for attempt in range(200):
         client = clients[(number + attempt) % len(clients)]
         try:
-            answer = await client.post("image/upload", fields, (f"{number}.jpg", photo(number)))
+            answer = await client.post("image/upload", fields, (f"{number}.jpg", photo(number)), headers=form)
         except httpx.TransportError as error:
             found.statuses[type(error).__name__] += 1
         else:

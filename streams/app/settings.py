@@ -243,7 +243,7 @@ class Settings:
     )
     query_timeout: float = _setting(10.0, "Time after which a question is given up.", _at_least(0.1))
     gateway_host: str = _setting("127.0.0.1", "Address that the gateway listens on.")
-    gateway_port: int = _setting(6067, "Port that the gateway listens on. 0: any free one.", _port)
+    gateway_port: int = _setting(6069, "Port that the gateway listens on. 0: any free one.", _port)
     gateway_url: str = _setting(
         "", "Where clients reach the gateways, for addresses in answers. Empty: by the host and port above."
     )

@@ -20,6 +20,7 @@ from streams.cli.local.local_worker import Cluster as Kafka
 from streams.cli.local.local_worker import LocalWorker, local_worker
 from streams.cli.local.local_worker import free_port as first_free
 from streams.cli.local.run import _threshold
+from streams.cli.publish import PHOTO_PORT
 from streams.kafka.connection import KafkaConnection
 
 PHOTO = Path(__file__).parents[2] / "streams" / "photos" / "koala.jpg"
@@ -48,6 +49,12 @@ def test_sources_are_added_to_those_that_the_user_allows() -> None:
     said = started(allowed, allow_sources="photos.local")
     assert flag(said, "--allow-sources") == "photos.local,127.0.0.1:6067"
     assert said.notes == []
+
+
+def test_no_two_parts_of_a_run_want_one_port() -> None:
+    """By default: the query API, the gateway, the metrics, the photos."""
+    settings = Settings()
+    assert len({settings.web_port, settings.gateway_port, settings.metrics_port, PHOTO_PORT}) == 4
 
 
 def test_a_profile_counts(tmp_path: Path) -> None:

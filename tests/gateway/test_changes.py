@@ -150,6 +150,21 @@ async def test_chunks_over_two_gateways(cluster: GatewayCluster, pair: Pair) -> 
     assert len(kept) == len(before) + 1
 
 
+async def test_many_changes_of_one_asset_at_once(pair: Pair) -> None:
+    """Each is answered once it is committed, and none undoes another, at whichever gateway it came."""
+    await pair[0].upload(PHOTO, public_id="busy")
+    tags = [f"tag-{number}" for number in range(40)]
+    async with asyncio.timeout(30):
+        await asyncio.gather(
+            *(
+                pair[number % 2].call("image/tags", command="add", tag=tag, public_ids=["busy"])
+                for number, tag in enumerate(tags)
+            )
+        )
+    told = await pair[0].call("image/explicit", public_id="busy", type="upload")
+    assert sorted(told["tags"]) == sorted(tags)
+
+
 async def test_a_call_whose_worker_is_away_is_pending(cluster: GatewayCluster, pair: Pair) -> None:
     """An asynchronous call is answered at once; what it asks for is done as soon as a worker is there."""
     await cluster.kill(0)

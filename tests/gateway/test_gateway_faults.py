@@ -68,16 +68,16 @@ async def test_bytes_of_a_call_that_was_cut_off_are_swept(cluster: GatewayCluste
 async def test_a_call_is_finished_by_another_gateway(cluster: GatewayCluster) -> None:
     """A gateway is killed while it waits; sent again to another one, the call is one asset with its bytes."""
     await cluster.kill(0)
-    fields = signed({"tags": "zoo"})
+    fields, again = signed({"tags": "zoo"}), {"content-type": "multipart/form-data; boundary=b"}
     async with GatewayClient(cluster.url(1)) as one, GatewayClient(cluster.url(2)) as two:
-        first = asyncio.create_task(one.post("image/upload", fields, ("k.jpg", PHOTO)))
+        first = asyncio.create_task(one.post("image/upload", fields, ("k.jpg", PHOTO), headers=again))
         async with asyncio.timeout(30):
             while not await cluster.read(cluster.names.uploads):
                 await asyncio.sleep(0.1)
         await cluster.kill(1)
         with pytest.raises(httpx.TransportError):
             await first
-        second = asyncio.create_task(two.post("image/upload", fields, ("k.jpg", PHOTO)))
+        second = asyncio.create_task(two.post("image/upload", fields, ("k.jpg", PHOTO), headers=again))
         await cluster.start_as(0, "tag,query")
         answer = await second
         assert answer.status_code == 200, answer.text

@@ -9,12 +9,16 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from support.examples import PHOTOS
 from support.hostile.bodies import bodies
+from support.hostile.caller import Caller
 from support.hostile.fields import ANSWERED, fields
 from support.hostile.files import files
 from support.hostile.identities import identities
 from support.hostile.imagga import imagga
 from support.sdk.deployment import Gateway
 
+OWNER = Gateway.caller
+NEIGHBOUR = Caller("elsewhere", "elsewhere", "another-secret")
+STRANGER = Caller(OWNER.cloud, OWNER.key, "a guess")
 BROKEN = (
     "heads: ",
     "length: ",
@@ -80,6 +84,34 @@ def reason(name: str, answer: Any) -> str:  # noqa: ANN401 - JSON
         assert answer["status"]["type"] == "error"
         return str(answer["status"]["text"])
     return str(answer["error"] if name.startswith(BROKEN) else answer["error"]["message"])
+
+
+SIZE = len(PHOTO)
+CHUNKS: dict[str, list[tuple[Caller, int, int, int]]] = {  # who sends which bytes, of how many
+    "overlap": [(OWNER, 0, 9_999, SIZE), (OWNER, 5_000, 14_999, SIZE), (OWNER, 15_000, SIZE - 1, SIZE)],
+    "two totals": [(OWNER, 0, 9_999, SIZE), (OWNER, 10_000, 19_999, 20_000)],
+    "two totals, one of them unknown": [(OWNER, 0, 9_999, 20_000), (OWNER, 10_000, SIZE - 1, SIZE)],
+    "a hole": [(OWNER, 0, 9_999, SIZE), (OWNER, 20_000, SIZE - 1, SIZE)],
+    "no beginning": [(OWNER, 10_000, SIZE - 1, SIZE), (OWNER, 10_000, SIZE - 1, SIZE)],
+    "two clouds": [(OWNER, 0, 9_999, SIZE), (NEIGHBOUR, 10_000, SIZE - 1, SIZE)],
+    "nobody's second half": [(OWNER, 0, 9_999, SIZE), (STRANGER, 10_000, SIZE - 1, SIZE)],
+    "the end first, of another file": [(OWNER, 10_000, 19_999, 20_000), (OWNER, 0, SIZE - 2, SIZE)],
+}
+
+
+@pytest.mark.kafka
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("name", CHUNKS)
+async def test_chunks_that_make_no_file(gateway: Gateway, topic: Topic, name: str) -> None:
+    """Nothing becomes of them: they are refused, or wait for others until they are swept."""
+    ends, stored = await topic.ends(), gateway.stored
+    for who, first, last, total in CHUNKS[name]:
+        heads = (f"X-Unique-Upload-Id: {name}", f"Content-Range: bytes {first}-{last}/{total}")
+        status, answer = await gateway.ask(who.upload(who.signed(), PHOTO[first : last + 1], *heads))
+        assert status in {200, 400, 401}
+        assert "error" in answer or answer["done"] is False
+    assert await topic.ends() == ends
+    assert {key for key in gateway.stored - stored if not key.startswith("_chunks/")} == set()
 
 
 async def half_a_call(gateway: Gateway, sent: int, *, hung_up: bool) -> bytes:
