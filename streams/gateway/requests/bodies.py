@@ -24,7 +24,7 @@ class Limits:
         json: Bytes of JSON.
         fields: Fields, or values of arrays.
         idle: Seconds without a byte.
-        start: Seconds that every body has, however small.
+        start: Seconds that every body has, however small; later it may be so far behind its rate.
         rate: Bytes per second that a body must come with in the long run.
     """
 
@@ -97,14 +97,14 @@ class Body:
         if self.length is not None:
             check_size(self.length, most)
         clock, received = asyncio.get_running_loop().time, 0
-        begun = clock()
+        until = clock() + self._limits.start
         while True:
-            until = begun + self._limits.start + received / self._limits.rate
             message = await self._next(min(until, clock() + self._limits.idle))
             if chunk := message["body"]:
                 received += len(chunk)
                 check_size(received, most)
                 yield chunk
+                until = min(until + len(chunk) / self._limits.rate, clock() + self._limits.start)
             if not message["more_body"]:
                 return
 

@@ -1,17 +1,20 @@
 """Goes over the assets of a cloud: which ones match, in what order, how many, and a page of them."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from streams.gateway.assets.library_asset import LibraryAsset, library_asset
+from streams.gateway.requests.problems import BadCallError
 from streams.gateway.search.asset_fields import FIELDS, TextField
 from streams.gateway.search.candidates import Candidate, candidate_of
 from streams.gateway.search.matching import Test
 
 Place = tuple[Any, ...]
 MOST_COUNTED = 1000  # texts of an aggregate
+LONGEST = 30.0  # seconds: an expression can ask for hours of work
 
 
 class SortKey(NamedTuple):
@@ -84,9 +87,13 @@ class Match(NamedTuple):
     number: int
 
 
-def run(query: Query, keys: Sequence[str], rows: Sequence[bytes]) -> Page:
-    """Search. It looks at every asset, so it belongs into a thread."""
-    matches, counts = _matches(query, keys, rows)
+def run(query: Query, keys: Sequence[str], rows: Sequence[bytes], longest: float = LONGEST) -> Page:
+    """Search. It looks at every asset, so it belongs into a thread.
+
+    Raises:
+        BadCallError: It takes longer than so many seconds.
+    """
+    matches, counts = _matches(query, keys, rows, longest)
     ordered = in_order(matches, query.sort)
     start = 0 if query.after is None else _first_after(ordered, query.sort, query.after)
     hits = ordered[start : start + query.most]
@@ -100,13 +107,16 @@ def run(query: Query, keys: Sequence[str], rows: Sequence[bytes]) -> Page:
 
 
 def _matches(
-    query: Query, keys: Sequence[str], rows: Sequence[bytes]
+    query: Query, keys: Sequence[str], rows: Sequence[bytes], longest: float
 ) -> tuple[list[Match], list[Counter[str]]]:
     test, needle, sort = query.test, query.needle, query.sort
     values = [value_of(each.field) for each in sort]
     counts = [Counter[str]({bucket.key: 0 for bucket in each.buckets}) for each in query.aggregates]
     matches = []
+    until = time.monotonic() + longest
     for index, row in enumerate(rows):
+        if time.monotonic() > until:
+            raise BadCallError(f"The search takes more than {longest:g} s; use fewer or simpler terms")
         if needle and needle not in row:
             continue
         found = candidate_of(keys[index], row)

@@ -1,6 +1,8 @@
 import asyncio
 import logging
+import threading
 import time
+from collections.abc import Sequence
 
 import pytest
 from support.gateway.rows import asset_row, library_of
@@ -54,15 +56,38 @@ async def test_the_event_loop_goes_on_while_many_assets_are_searched() -> None:
     assert usual < 0.5
 
 
+async def test_one_cloud_leaves_room_for_others() -> None:
+    """However many searches it has under way, and however long they take, another cloud has its turn."""
+    finder, going, ended = Finder(library_of({})), threading.Semaphore(0), threading.Event()
+
+    def endless(_keys: Sequence[str], _rows: Sequence[bytes]) -> None:
+        going.release()
+        assert ended.wait(20)
+
+    tasks = [asyncio.create_task(finder.look("demo", endless)) for _ in range(AT_ONCE)]
+    try:
+        assert await asyncio.to_thread(going.acquire, timeout=10)
+        async with asyncio.timeout(5):
+            assert await finder.look("other", lambda keys, _: len(keys)) == 0
+    finally:
+        ended.set()
+        await asyncio.gather(*tasks)
+
+
 async def test_too_many_searches() -> None:
     """So many wait for their turn; one more is told to come again."""
     finder = Finder(library_of({}))
 
     finder._places = asyncio.Semaphore(0)
-    tasks = [asyncio.create_task(finder.look("demo", lambda keys, _: len(keys))) for _ in range(WAITING)]
+    half = WAITING // 2
+    tasks = [asyncio.create_task(finder.look("demo", lambda keys, _: len(keys))) for _ in range(half)]
     await asyncio.sleep(0)
     with pytest.raises(TooOftenError, match="try again"):
         await finder.look("demo", lambda keys, _: len(keys))
+    tasks += [asyncio.create_task(finder.look("other", lambda keys, _: len(keys))) for _ in range(half)]
+    await asyncio.sleep(0)
+    with pytest.raises(TooOftenError, match="try again"):
+        await finder.look("third", lambda keys, _: len(keys))
     for _ in range(AT_ONCE):
         finder._places.release()
     assert await asyncio.gather(*tasks) == [0] * WAITING

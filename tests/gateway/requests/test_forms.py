@@ -289,6 +289,16 @@ async def test_a_body_that_does_not_come() -> None:
 
     with pytest.raises(BadCallError, match="too slowly"):
         await Forms(Limits(start=0.05, rate=1e9)).read(scope_of(), dripping)
+    pieces = [b"a=" + b"x" * 10_000_000]
+
+    async def dripping_in_the_end() -> Any:  # noqa: ANN401 - an event
+        if pieces:
+            return {"type": "http.request", "body": pieces.pop(), "more_body": True}
+        return await dripping()
+
+    until = loop.time() + 0.05
+    with pytest.raises(BadCallError, match="too slowly"):
+        await Forms(Limits(start=0.05, rate=1e6)).read(scope_of(), dripping_in_the_end)
 
 
 async def test_a_caller_who_hangs_up() -> None:

@@ -319,3 +319,13 @@ def test_searches_that_are_refused(asked: dict[str, Any], reason: str) -> None:
     """The refusal names parameter and rule."""
     with pytest.raises(BadCallError, match=reason):
         answer(**asked)
+
+
+def test_a_search_without_end_is_given_up() -> None:
+    """Many phrases in many long tags take seconds for one asset alone; what is wanted is all but that."""
+    rows = {f"k{number}": asset_row(f"k{number}", tags=["koala"]) for number in range(3)}
+    search = read_search(Fields.of_pairs([("expression", "koala")]), AT)
+    keys_and_rows = library_of(rows).rows("demo")
+    assert run(search.query, *keys_and_rows).total == 3
+    with pytest.raises(BadCallError, match="takes more than 0 s"):
+        run(search.query, *keys_and_rows, longest=0.0)
