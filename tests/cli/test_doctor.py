@@ -12,7 +12,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from click.testing import CliRunner
 
 from schemas.errors import TopicsError
-from schemas.topics import TopicNames
+from schemas.topics import MAX_FORWARDED_BYTES, TopicNames
 from streams.app.settings import Settings
 from streams.cli.doctor import doctor as doctor_command
 from streams.cli.main import main
@@ -161,7 +161,8 @@ def test_topics_that_cannot_be(doctor: Doctor) -> None:
     code, found = doctor.ask(*STUB, "--replication", "100")
     assert code == 78
     assert found["topics"][-1]["cure"].startswith("set TAGSTREAM_REPLICATION to no more than")
-    doctor.create(NewTopic(doctor.names.uploads, 2, 1))
+    size = {"max.message.bytes": str(MAX_FORWARDED_BYTES)}
+    doctor.create(NewTopic(doctor.names.uploads, 2, 1, topic_configs=size))
     code, found = doctor.ask(*STUB)
     assert code == 78
     [fault] = found["partitions"]

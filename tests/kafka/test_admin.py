@@ -1,9 +1,8 @@
 """Topics as workers create them, on a real broker."""
 
-from typing import cast
+from typing import Any, cast
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import MessageSizeTooLargeError
 
@@ -64,5 +63,5 @@ class SlowBroker:
 async def test_a_topic_that_was_created_is_waited_for() -> None:
     """Until the broker's metadata has it: a member that joins before would own none of its partitions."""
     broker = SlowBroker()
-    await _until_known(cast("AIOKafkaAdminClient", broker), ["t"])
+    await _until_known(cast("Any", broker), ["t"])
     assert broker.asked == 3

@@ -14,6 +14,7 @@ from support.chaos.run import steady_port
 from support.cluster import Cluster
 from support.fault_cases import STUB, assert_exact, log_of, status, uploads
 
+from schemas.topics import MAX_FORWARDED_BYTES
 from streams.cli.local.embedded_broker import EmbeddedBroker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -200,7 +201,8 @@ async def counts_told(cluster: Cluster) -> dict[str, int]:
 async def test_a_topic_with_another_number_of_partitions_is_refused(cluster: Cluster, count: int) -> None:
     """Fewer or more: exit code 78, and the message names topic, value, rule and cure. The cure works."""
     async with admin_of(cluster) as admin:
-        await admin.create_topics([NewTopic(cluster.names.uploads, count, 1)])
+        size = {"max.message.bytes": str(MAX_FORWARDED_BYTES)}
+        await admin.create_topics([NewTopic(cluster.names.uploads, count, 1, topic_configs=size)])
     await cluster.start(0)
     assert await cluster.ended(0) == 78
     said = log_of(cluster, 0)
