@@ -35,6 +35,7 @@ _KEY = re.compile(rf"{_NAME}(?:/{_NAME})*")
 _UNFINISHED = re.compile(r"#\d+$")  # how obstore names a file that is not whole
 _PIECE = 1024 * 1024  # bytes that are handed on at a time
 _PART = 5 * 1024 * 1024  # bytes of a part of what is written: the least that S3 takes
+_FILE_PART = 256 * 1024  # the same in a folder: what writers hold in memory, and there may be hundreds
 _CLIENT: Any = {
     "timeout": timedelta(seconds=60),
     "connect_timeout": timedelta(seconds=5),
@@ -144,7 +145,7 @@ class ObjectStore:
 
     def writer(self, key: str) -> "ObjectWriter":
         """Begin an object of any size: it is there once the writer is closed, and not before."""
-        return ObjectWriter(self._store, key)
+        return ObjectWriter(self._store, key, _PART if self.folder is None else _FILE_PART)
 
     async def find(self, key: str) -> StoredObject | None:
         """What is known of an object; None: there is none.
@@ -193,9 +194,9 @@ class ObjectStore:
 class ObjectWriter:
     """Writes one object as its bytes come, in parts; memory holds a few parts at most."""
 
-    def __init__(self, store: "Store", key: str) -> None:
+    def __init__(self, store: "Store", key: str, part: int) -> None:
         self._key = key
-        self._file = obstore.open_writer_async(store, key, buffer_size=_PART, max_concurrency=2)
+        self._file = obstore.open_writer_async(store, key, buffer_size=part, max_concurrency=2)
 
     async def write(self, data: bytes) -> None:
         """Take more.

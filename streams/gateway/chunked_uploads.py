@@ -83,8 +83,8 @@ class ChunkedUploads:
             await intake.discard()
             return before
         whole = await self._chunks.whole(cloud, upload_id)
-        if whole is None:
-            return _more(call, upload_id, options)
+        if whole is None:  # or another gateway, which saw this chunk, has just joined them
+            return await self._found(call, upload_id) or _more(call, upload_id, options)
         return await self._join(replace(call, options=options, upload_id=upload_id), upload_id, whole)
 
     async def _join(self, call: UploadCall, upload_id: str, whole: list[Stored]) -> Answered:

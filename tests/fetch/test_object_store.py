@@ -63,6 +63,16 @@ async def test_what_is_not_whole_is_told_apart(store: ObjectStore) -> None:
     assert [*store.unfinished()] == []
 
 
+async def test_a_writer_of_a_folder_holds_little_in_memory(store: ObjectStore) -> None:
+    """Bytes of callers who dawdle lie in files: hundreds of them may write at once."""
+    writer = store.writer("demo/slow")
+    await writer.write(bytes(1_000_000))
+    async with asyncio.timeout(5):
+        while sum(path.stat().st_size for path in store.unfinished()) < 500_000:
+            await asyncio.sleep(0.01)
+    del writer
+
+
 async def test_parts_of_an_object_are_read(store: ObjectStore) -> None:
     """From any byte to any other."""
     await store.put("demo/letters", b"abcdefgh")

@@ -66,7 +66,8 @@ class Library:
     def all(self, cloud: str) -> Sequence[LibraryAsset]:
         """All assets of a cloud as they are now, in no order; each is read from its row when it is taken."""
         held = self._clouds.get(cloud)
-        return _Assets([*held.rows], [*held.rows.values()]) if held else ()
+        rows = [*held.rows.items()] if held else []  # in one step: a thread may ask
+        return _Assets([key for key, _ in rows], [row for _, row in rows])
 
     def rows(self, cloud: str) -> tuple[list[str], list[bytes]]:
         """The keys and the rows of all assets of a cloud as they are now, in no order."""
@@ -152,12 +153,15 @@ class _Cloud:
         rows: Those of assets, by key.
         deleted: Those of deleted ones.
         keys: By asset id.
+        others: Further keys by asset id: an asset that is being renamed has two names for a moment, or until
+            a renaming that was cut off is sent again.
     """
 
     def __init__(self) -> None:
         self.rows: dict[str, bytes] = {}
         self.deleted: dict[str, bytes] = {}
         self.keys: dict[str, str] = {}
+        self.others: dict[str, dict[str, None]] = {}
 
     def row(self, key: str) -> bytes | None:
         return self.rows.get(key) or self.deleted.get(key)
@@ -174,13 +178,23 @@ class _Cloud:
             self.deleted[key] = row
         else:
             self.rows[key] = row
-            self.keys[head.asset_id or untold_asset_id(key)] = key
+            asset_id = head.asset_id or untold_asset_id(key)
+            if (other := self.keys.get(asset_id)) is not None:
+                self.others.setdefault(asset_id, {})[other] = None
+            self.keys[asset_id] = key
 
     def _forget(self, key: str, row: bytes) -> None:
         del self.rows[key]
         asset_id = decode_head(row).asset_id or untold_asset_id(key)
-        if self.keys.get(asset_id) == key:  # a renamed asset has its id under its new name already
+        others = self.others.pop(asset_id, {})
+        if self.keys.get(asset_id) != key:
+            del others[key]
+        elif others:
+            self.keys[asset_id] = others.popitem()[0]
+        else:
             del self.keys[asset_id]
+        if others:
+            self.others[asset_id] = others
 
 
 class _Assets(Sequence[LibraryAsset]):

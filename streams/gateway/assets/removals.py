@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from functools import partial
 
 from schemas.assets import row_id
 from schemas.names import MAX_NAME
@@ -13,7 +15,7 @@ from streams.gateway.assets.changing import Assets, Change, changed
 from streams.gateway.assets.events import Settled
 from streams.gateway.assets.intake import forget
 from streams.gateway.assets.library_asset import LibraryAsset
-from streams.gateway.requests.problems import BadCallError, UnknownAssetError, shown
+from streams.gateway.requests.problems import BadCallError, GatewayError, UnknownAssetError, shown
 
 _AT_ONCE = 64  # deletions of one call that are under way
 _NO_TAGS = 1.0  # no confidence is above it: what a renamed image is tagged with is told
@@ -65,10 +67,15 @@ class Removals:
     async def _forget_bytes(self, found: LibraryAsset) -> None:
         """Remove what nobody refers to any more."""
         key = found.asset.object
-        now = self._assets.library.by_asset_id(found.cloud, found.asset.asset_id)
-        if key is None or (now is not None and now.asset.object == key):
+        if key is None:
             return
-        await forget(self._objects, key)
+        try:
+            await self._assets.up_to_date()  # another gateway may just have given it another name
+        except GatewayError:
+            return  # they are left to the sweeper
+        now = self._assets.library.by_asset_id(found.cloud, found.asset.asset_id)
+        if now is None or now.asset.object != key:
+            await forget(self._objects, key)
 
     async def rename(
         self,
@@ -92,6 +99,22 @@ class Removals:
             GatewayError: It is refused, or Kafka does not answer.
         """
         await self._assets.up_to_date()
+        first, second = sorted(map(partial(row_id, resource_type), kinds, names))
+        async with AsyncExitStack() as alone:  # of two at once the later one finds its name taken, or gone
+            await alone.enter_async_context(self._assets.alone(change.cloud, first))
+            if second != first:
+                await alone.enter_async_context(self._assets.alone(change.cloud, second))
+            return await self._rename(change, resource_type, kinds, names, overwrite=overwrite)
+
+    async def _rename(
+        self,
+        change: Change,
+        resource_type: str,
+        kinds: tuple[str, str],
+        names: tuple[str, str],
+        *,
+        overwrite: bool,
+    ) -> Answered:
         library, cloud = self._assets.library, change.cloud
         found = library.get(cloud, resource_type, kinds[0], names[0])
         there = library.get(cloud, resource_type, kinds[1], names[1])
@@ -107,12 +130,25 @@ class Removals:
         event = self._renaming(change, found, kinds[1], names[1])
         settled = await self._assets.submit(change, event)
         if settled is Settled.COMMITTED:
+            await self._check_bytes(change, found, library.get(cloud, resource_type, kinds[1], names[1]))
             asset = changed(found.asset, renamed_to=names[1])
             settled = await self._assets.submit(change, self._assets.deletion(change, found, asset))
             if there is not None and there.asset.asset_id != found.asset.asset_id:
                 await self._forget_bytes(there)
         now = library.get(cloud, resource_type, kinds[1], names[1])
         return Answered(now or found, event.event_id or "", pending=settled is Settled.PENDING)
+
+    async def _check_bytes(self, change: Change, found: LibraryAsset, now: LibraryAsset | None) -> None:
+        """Take a new name back whose bytes are gone: another gateway destroyed the asset meanwhile.
+
+        Raises:
+            UnknownAssetError: It did.
+        """
+        key = found.asset.object
+        if key is None or now is None or now.asset.object != key or await self._objects.find(key) is not None:
+            return
+        await self._assets.submit(change, self._assets.deletion(change, now))
+        raise UnknownAssetError(f"Resource not found - {found.public_id}")
 
     def _renaming(self, change: Change, found: LibraryAsset, kind: str, name: str) -> UploadData:
         """The event that makes the asset under its new name: the same bytes, and all tags as its own."""

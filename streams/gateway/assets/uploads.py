@@ -104,10 +104,8 @@ class Uploads:
         told = provisional(call.cloud, event)
         found = self._library.get(call.cloud, told.asset.resource_type, told.asset.type, told.public_id)
         committed = settled is Settled.COMMITTED
-        if committed and (found is None or found.asset.object != call.file.key):
-            await self._objects.delete(
-                call.file.key
-            )  # the same call came twice, or another one came after it
+        if committed and not self._is_named(call, told):  # it came twice, or another one came after it
+            await self._objects.delete(call.file.key)
         return Answered(
             found if committed and found is not None else told,
             event.event_id or "",
@@ -115,6 +113,13 @@ class Uploads:
             pending=not committed,
             is_async=options.is_async,
         )
+
+    def _is_named(self, call: UploadCall, told: LibraryAsset) -> bool:
+        """Whether an asset has the bytes of a call: the one that it made, whatever its name is by now."""
+        kind = told.asset.resource_type, told.asset.type
+        found = self._library.get(call.cloud, *kind, told.public_id)
+        known = (found, self._library.by_asset_id(call.cloud, told.asset.asset_id))
+        return any(each is not None and each.asset.object == call.file.key for each in known)
 
     def _event(
         self, call: UploadCall, media: Media, public_id: str, event_id: str, old: LibraryAsset | None

@@ -40,10 +40,18 @@ class Limits:
 
 
 class Buffers:
-    """What whole bodies may take of memory, all together."""
+    """What whole bodies may take of memory, all together.
 
-    def __init__(self, most: int = 64 * MIB) -> None:
+    Small ones take nothing: connections bound them, and whoever sends large ones slowly keeps no call out.
+    """
+
+    def __init__(self, most: int = 64 * MIB, small: int = MIB // 16) -> None:
         self._free = most
+        self._small = small
+
+    def share_of(self, size: int) -> int:
+        """Give what a body of so many bytes takes."""
+        return max(size - self._small, 0)
 
     def take(self, size: int) -> None:
         """Take so many bytes.
@@ -105,10 +113,10 @@ class Body:
         read = bytearray()
         try:
             async for chunk in self.chunks(self._limits.buffered):
-                buffers.take(len(chunk))
+                buffers.take(buffers.share_of(len(read) + len(chunk)) - buffers.share_of(len(read)))
                 read += chunk
         except BaseException:
-            buffers.give_back(len(read))
+            buffers.give_back(buffers.share_of(len(read)))
             raise
         return read
 

@@ -92,6 +92,10 @@ class Fields(Mapping[str, Field]):
         """Give all fields but some."""
         return Fields({name: field for name, field in self._fields.items() if name not in names})
 
+    def told(self) -> "Fields":
+        """Give the fields that say something: an empty one is in no signature, so it may change nothing."""
+        return Fields({name: field for name, field in self._fields.items() if ",".join(field.texts)})
+
     def text(self, name: str) -> str | None:
         """Give a field's text; None: there is none, or an empty one.
 

@@ -76,7 +76,7 @@ class Forms:
             fields = await asyncio.to_thread(read) if len(content) > _THREAD_FROM else read()
             return await _with_file(fields, sink, shape, self._limits)
         finally:
-            self._buffers.give_back(len(content))
+            self._buffers.give_back(self._buffers.share_of(len(content)))
 
 
 def _fields_of(kind: str, content: bytearray, limits: Limits) -> Fields:
@@ -115,14 +115,16 @@ async def _with_file(fields: Fields, sink: FileSink, shape: FormShape, limits: L
     encoded = [
         name for name in (shape.file, shape.base64) if name is not None and _is_encoded(name, fields, shape)
     ]
-    for name, field in fields.items():
-        if name not in encoded:
-            check_texts(name, field.texts, limits)
+    rest = fields.without(*encoded)
+    for name, field in rest.items():
+        check_texts(name, field.texts, limits)
+    if sum(len(text) for field in rest.values() for text in field.texts) > limits.texts:
+        raise BadCallError(f"The body's fields have more than {limits.texts} bytes together; send less")
     if not encoded:
         return Form(fields)
     if len(encoded) > 1:
         raise BadCallError(f"Files were sent as {encoded[0]} and as {encoded[1]}; send one")
-    name, rest = encoded[0], fields.without(*encoded)
+    name = encoded[0]
     text, reader = fields.required(name).encode(), DataUri() if name == shape.file else Base64Stream()
     data = [reader.feed(text[:MAX_HEAD])]  # a data URI's content type is known from here on
     part = FilePart(name, None, getattr(reader, "content_type", None) or "")

@@ -82,6 +82,8 @@ def read_options(
     """
     if not signed:
         _check_unsigned(fields)
+    if not update:
+        fields = fields.told()
     fields = _with_preset(fields, preset, signed=signed) if preset else fields
     for name in sorted(REFUSALS.keys() & fields.keys()):
         if (value := fields.text(name)) is not None:

@@ -11,10 +11,11 @@ from streams.gateway.requests.problems import BadCallError, shown
 MAX_TAGS = 1000
 MAX_CONTEXT_PAIRS = 1000
 MAX_CONTEXT_BYTES = 32_768
+_MAX_CONTEXT_TEXT = 2 * MAX_CONTEXT_BYTES + 2 * MAX_CONTEXT_PAIRS  # each character may be escaped
 MAX_PUBLIC_ID = 230  # the key of a raw asset's row has some characters more
 _FORBIDDEN = re.compile(r"[?#\\%<>\x00-\x1f\x7f-\x9f]")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_PAIRS = re.compile(r"((?:\\.|[^|\\])*)(?:\||\Z)", re.DOTALL)
+_PAIRS = re.compile(r"((?:\\.|[^|\\]|\\\Z)*)(?:\||\Z)", re.DOTALL)  # fits at any place: else it is quadratic
 _KEY = re.compile(r"((?:\\.|[^=\\])*)=", re.DOTALL)
 
 
@@ -58,7 +59,12 @@ def context_of(fields: Fields, name: str = "context") -> dict[str, str] | None:
         given = custom if isinstance(custom, Mapping) else field.value
         context = {str(key): _json_text(value) for key, value in given.items()}
     else:
-        context = dict(_pair(text, name) for text in _split(fields.given(name) or ""))
+        written = fields.given(name) or ""
+        if len(written) > _MAX_CONTEXT_TEXT:
+            raise BadCallError(
+                f"{name} has {len(written)} characters; at most {_MAX_CONTEXT_TEXT} are accepted"
+            )
+        context = dict(_pair(text, name) for text in _split(written))
     _check_context(context, name)
     return context
 

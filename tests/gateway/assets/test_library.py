@@ -78,6 +78,22 @@ def test_a_raw_asset_is_no_image_of_the_same_name(library: Library) -> None:
     assert (found.public_id, found.tags, found.own_tags) == ("koala", ["paper"], ["paper"])
 
 
+@pytest.mark.parametrize("last", ["koala", "bear"])
+@pytest.mark.parametrize("gone", ["koala", "bear"])
+def test_an_asset_with_two_names_keeps_its_id_under_the_other_one(
+    library: Library, last: str, gone: str
+) -> None:
+    """A renaming that was cut off leaves both names; the end of either leaves the asset to the other."""
+    for name in ("koala", "bear", last):
+        put(library, asset_row(), key(name))
+    put(library, deleted_row(), key(gone))
+    found = library.by_asset_id(CLOUD, ID)
+    assert found is not None
+    assert {found.public_id, gone} == {"koala", "bear"}
+    put(library, deleted_row(), key(found.public_id))
+    assert library.by_asset_id(CLOUD, ID) is None
+
+
 def test_a_deleted_asset_is_gone(library: Library) -> None:
     """A deleted image is no asset, whether its row is still there or not."""
     put(library, asset_row())

@@ -237,11 +237,38 @@ async def test_limits_of_whole_bodies() -> None:
 
 async def test_memory_of_whole_bodies() -> None:
     """What all of them take together is bounded, and given back."""
-    forms = Forms(Limits(), Buffers(1000))
+    forms = Forms(Limits(), Buffers(1000, small=0))
     with pytest.raises(TooOftenError, match="try again"):
         await forms.read(scope_of(), receiving([b"a=" + b"x" * 600, b"x" * 600]))
     for _ in range(3):
         assert texts(await forms.read(scope_of(), receiving([b"a=" + b"x" * 900])))["a"] == "x" * 900
+
+
+async def test_small_bodies_are_taken_whatever_large_ones_hold() -> None:
+    """Whoever sends large bodies slowly, without any key, keeps no ordinary call out."""
+    buffers = Buffers(1000, small=100)
+    forms, coming = Forms(Limits(), buffers), asyncio.Event()
+
+    async def slow() -> Any:  # noqa: ANN401 - an event
+        if coming.is_set():
+            await asyncio.Event().wait()
+        coming.set()
+        return {"type": "http.request", "body": b"a=" + b"x" * 1098, "more_body": True}
+
+    large = asyncio.create_task(forms.read(scope_of(), slow))
+    await coming.wait()
+    assert texts(await forms.read(scope_of(), receiving([b"a=" + b"x" * 98])))["a"] == "x" * 98
+    with pytest.raises(TooOftenError, match="try again"):
+        await forms.read(scope_of(), receiving([b"a=" + b"x" * 99]))
+    large.cancel()
+    await asyncio.wait({large})
+    assert texts(await forms.read(scope_of(), receiving([b"a=" + b"x" * 1098])))["a"] == "x" * 1098
+
+
+async def test_all_fields_of_a_whole_body_are_bounded() -> None:
+    """As those of a multipart form are: what is signed is made of all of them."""
+    with pytest.raises(BadCallError, match="more than 150 bytes together"):
+        await Forms(SMALL).read(scope_of(), receiving([b"a=" + b"x" * 90 + b"&b=" + b"x" * 90]))
 
 
 async def test_a_body_that_does_not_come() -> None:

@@ -1,4 +1,5 @@
 import contextlib
+import time
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from streams.gateway.requests.fields import Fields
 from streams.gateway.requests.options import UploadOptions, read_options
 from streams.gateway.requests.parameters import ADMIN, REFUSALS, UPLOAD, Fate
 from streams.gateway.requests.problems import BadCallError
+from streams.gateway.requests.signature import string_to_sign
 
 ADD_ONS = ("imagga_tagging", "google_tagging")
 
@@ -25,7 +27,7 @@ def test_an_upload_that_asks_for_nothing() -> None:
     """It overwrites, and nothing is looked at."""
     assert read() == UploadOptions()
     assert read(notification_url="", moderation="", tags_="", context="", public_id="") == UploadOptions()
-    assert read_options(Fields.of_json(b'{"tags":[],"context":{}}'), ADD_ONS) == UploadOptions(
+    assert read_options(Fields.of_json(b'{"tags":[],"context":{}}'), ADD_ONS, update=True) == UploadOptions(
         tags=[], context={}
     )
 
@@ -169,6 +171,26 @@ def test_a_preset_with_a_key() -> None:
     options = read(PRESET, public_id="x", tags="mine", context="b=m|c=m")
     assert (options.public_id, options.tags, options.auto_tagging) == ("f/x", ["mine"], 0.4)
     assert options.context == {"a": "p", "b": "m", "c": "m"}
+
+
+@pytest.mark.parametrize("name", ["tags", "tags[]", "auto_tagging", "allowed_formats", "overwrite", "folder"])
+def test_what_is_empty_is_in_no_signature_and_changes_nothing(name: str) -> None:
+    """Whoever sees a signed call may add empty fields to it: the preset's options hold all the same."""
+    preset = Preset("p", False, {**PRESET.options, "allowed_formats": "png", "overwrite": "false"})
+    fields = Fields.of_pairs([("timestamp", "1")])
+    more = Fields.of_pairs([("timestamp", "1"), (name, "")])
+    assert string_to_sign(more) == string_to_sign(fields)
+    assert read_options(more, ADD_ONS, preset=preset) == read_options(fields, ADD_ONS, preset=preset)
+
+
+def test_a_context_is_read_in_no_time_however_it_ends() -> None:
+    """A backslash at its end stands for itself, and does not make every character be read again and again."""
+    assert read(context="a=b|c=d\\").context == {"a": "b", "c": "d\\"}
+    begun = time.process_time()
+    assert read(context="a=" + "b" * 30_000 + "\\").context == {"a": "b" * 30_000 + "\\"}
+    with pytest.raises(BadCallError, match="characters; at most"):
+        read(context="a=b|" * 200_000)
+    assert time.process_time() - begun < 1
 
 
 def test_what_an_unsigned_upload_may_not_say() -> None:
