@@ -13,13 +13,14 @@ RUN /opt/tagstream/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --home-dir /var/lib/tagstream --create-home tagstream
+RUN install -d -o tagstream /var/lib/tagstream-objects
 COPY --from=build /opt/tagstream /opt/tagstream
 ENV PATH=/opt/tagstream/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     TAGSTREAM_DATA_DIR=/var/lib/tagstream
 USER tagstream
 WORKDIR /var/lib/tagstream
-EXPOSE 6066 9646
+EXPOSE 6066 6069 9646
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:6066/healthz', timeout=3)"]
 ENTRYPOINT ["tagstream"]

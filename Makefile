@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
+CORES := -n auto --maxprocesses 4  # of tests: a broker for each
 .DEFAULT_GOAL := help
 # For recipes that make a virtual environment: what pip says of an old Python is a riddle, and venv keeps an old one.
 version = $(shell $(1) -c 'import sys; print("%s %s" % (sys.version.split()[0], sys.version_info >= (3, 11)))' 2>/dev/null)
@@ -29,10 +30,10 @@ run: $(VENV)/.run ## sample photos through a broker and a worker, then stay up u
 	$(BIN)/tagstream run
 
 test: $(VENV)/.dev ## all tests, against a real broker; some 17 minutes on 2 cores
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(CORES)
 
 test-quick: $(VENV)/.dev ## the tests that need no broker, but for the slow ones; under 2 minutes on 2 cores
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 -m "not kafka and not slow"
+	$(BIN)/python -m pytest -q $(CORES) -m "not kafka and not slow"
 
 $(VENV)/.docs: .locks/docs.txt $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --require-hashes -r .locks/docs.txt

@@ -30,6 +30,9 @@ from streams.kafka.faults import check_login, lasting_fault
 
 log = logging.getLogger(__name__)
 
+_KNOWN_WITHIN = 30  # seconds from a topic's creation until the broker's metadata must have it
+_LOOK_INTERVAL = 0.05  # seconds between two looks at them
+
 
 class TopicSettings(Deployment, Protocol):
     """What topics are created with: see `streams.app.settings.Settings`."""
@@ -86,6 +89,7 @@ async def ensure_topics(connection: KafkaConnection, settings: TopicSettings) ->
         enforce(found, refusal_of_cluster)
         missing = [name for name in names.configs if name not in look.topics]
         enforce(await create_topics(admin, settings, missing), refusal_of_cluster)
+        await _until_known(admin, missing)
 
 
 async def ensure_webhook_topics(connection: KafkaConnection, settings: TopicSettings) -> None:
@@ -103,6 +107,20 @@ async def ensure_webhook_topics(connection: KafkaConnection, settings: TopicSett
         enforce([check_partitions(found, settings.partitions)], refusal_of_cluster)
         missing = [name for name in names if name not in counts]
         enforce(await create_topics(admin, settings, missing), refusal_of_cluster)
+
+
+async def _until_known(admin: AIOKafkaAdminClient, names: Collection[str]) -> None:
+    """Wait until the broker tells of topics that it created.
+
+    Who joins a group before is given none of their partitions, and is not asked again for minutes.
+    """
+    missing, deadline = set(names), asyncio.get_running_loop().time() + _KNOWN_WITHIN
+    while missing and asyncio.get_running_loop().time() < deadline:
+        missing -= (await partition_counts(admin)).keys()
+        if missing:
+            await asyncio.sleep(_LOOK_INTERVAL)
+    if missing:
+        log.warning("Kafka does not tell of %s, %d s after creating it", min(missing), _KNOWN_WITHIN)
 
 
 async def wait_for_topics(connection: KafkaConnection, settings: TopicSettings) -> None:

@@ -96,15 +96,32 @@ def test_the_worker_says_that_anybody_may_ask() -> None:
 
 def test_what_watches_is_started_when_asked_for() -> None:
     """Prometheus and Grafana are of the profile `watch` alone; the worker's metrics are where it looks."""
-    assert {name for name, service in COMPOSE["services"].items() if service.get("profiles")} == {
-        "prometheus",
-        "grafana",
-    }
+    assert of_profile("watch") == {"prometheus", "grafana"}
     settings = Settings.from_mapping(WORKER["environment"])
     (job,) = yaml.safe_load((ROOT / "deploy/prometheus/compose.yml").read_text("utf-8"))["scrape_configs"]
     (looked_up,) = job["dns_sd_configs"]
-    assert (looked_up["names"], looked_up["port"]) == (["worker"], settings.metrics_port)
+    assert (looked_up["names"], looked_up["port"]) == (["worker", "gateway"], settings.metrics_port)
     assert settings.metrics_host == "0.0.0.0"
+
+
+def test_a_gateway_is_started_when_asked_for() -> None:
+    """It keeps bytes where the worker reads them, and tells the address that this machine reaches."""
+    assert of_profile("gateway") == {"gateway"}
+    gateway = COMPOSE["services"]["gateway"]
+    settings = Settings.from_mapping({**gateway["environment"], "TAGSTREAM_ROLES": gateway["command"][2]})
+    assert settings.is_gateway
+    assert settings.object_store == Settings.from_mapping(WORKER["environment"]).object_store
+    shared = f"objects:{settings.object_store}"
+    assert shared in gateway["volumes"]
+    assert shared in WORKER["volumes"]
+    assert gateway["ports"] == [
+        f"127.0.0.1:{settings.gateway_url.rpartition(':')[2]}:{settings.gateway_port}"
+    ]
+
+
+def of_profile(profile: str) -> set[str]:
+    """The services that only this profile starts."""
+    return {name for name, service in COMPOSE["services"].items() if service.get("profiles") == [profile]}
 
 
 def test_kafkas_listeners_fit_together() -> None:
@@ -177,5 +194,7 @@ def test_the_health_check_asks_the_worker() -> None:
     port = Settings().web_port
     assert f"'http://127.0.0.1:{port}/healthz'" in command[-1]
     compile(command[-1], "HEALTHCHECK", "exec")
-    assert last("EXPOSE").split() == [str(port), str(Settings().metrics_port)]
+    assert last("EXPOSE").split() == [
+        str(each) for each in (port, Settings().gateway_port, Settings().metrics_port)
+    ]
     assert WORKER["ports"][0].endswith(f":{port}")

@@ -1,12 +1,14 @@
 """Topics as workers create them, on a real broker."""
 
+from typing import Any, cast
+
 import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import MessageSizeTooLargeError
 
 from schemas.topics import TopicNames
 from streams.app.settings import Settings
-from streams.kafka.admin import ensure_topics, open_admin, replicas_in_sync
+from streams.kafka.admin import _until_known, ensure_topics, open_admin, replicas_in_sync
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.publishing import open_producer
 
@@ -45,3 +47,21 @@ async def test_an_event_is_no_larger_unpacked_than_a_record_may_be(kafka: str, u
         await producer.send_and_wait(topic, b"x" * 1_000_000, partition=0)
         with pytest.raises(MessageSizeTooLargeError):
             await producer.send_and_wait(topic, b"x" * 6_000_000, partition=0)
+
+
+class SlowBroker:
+    """Stands for an admin client whose broker tells of a topic only when it is asked for the third time."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def describe_topics(self, _names: object) -> list[dict[str, object]]:
+        self.asked += 1
+        return [{"topic": "t", "partitions": [0], "error_code": 0 if self.asked > 2 else 3}]
+
+
+async def test_a_topic_that_was_created_is_waited_for() -> None:
+    """Until the broker's metadata has it: a member that joins before would own none of its partitions."""
+    broker = SlowBroker()
+    await _until_known(cast("Any", broker), ["t"])
+    assert broker.asked == 3

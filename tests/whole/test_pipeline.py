@@ -176,6 +176,7 @@ async def test_each_kind_of_bad_event_is_one_dead_letter(
     cluster: Cluster, photos: FileServer, tmp_path: Path
 ) -> None:
     """One dead letter per bad event, with its reason in Kafka Connect's headers; good events behind pass."""
+    cluster.partitions = 1
     truncated = tmp_path / "truncated.jpg"
     truncated.write_bytes(PHOTOS[0].read_bytes()[:5000])
     async with FileServer([truncated], "127.0.0.1", 0) as broken:
@@ -183,7 +184,7 @@ async def test_each_kind_of_bad_event_is_one_dead_letter(
         await cluster.start(0)
         bad = hostile(photos)
         bad["truncated"] = (b'{"public_id":"x","url":"%s"}' % broken.url(0).encode(), [])
-        key = b"same-partition"
+        key = b"some-key"
         good = b'{"public_id":"good","url":"%s"}' % photos.url(0).encode()
         await cluster.until_ready([0])
         await cluster.publish_raw([(key, value, headers) for value, headers in bad.values()])
@@ -303,6 +304,7 @@ async def test_a_publisher_with_transactions_leaves_no_lag(cluster: Cluster, pho
 
 async def test_a_busy_source_delays_nobody_else(cluster: Cluster, photos: FileServer) -> None:
     """A source that answers 503 for a while: its upload waits aside, those behind it do not, none is lost."""
+    cluster.partitions = 1
     answers = [503, 503, 503]
 
     async def flapping(_request: web.Request) -> web.StreamResponse:
@@ -315,7 +317,7 @@ async def test_a_busy_source_delays_nobody_else(cluster: Cluster, photos: FileSe
         cluster.environment["TAGSTREAM_RETRY_FIRST"] = "0.5"
         await cluster.start(0)
         await cluster.until_ready([0])
-        key = b"same-partition"
+        key = b"some-key"
         busy = b'{"public_id":"busy","url":"http://127.0.0.1:%d/busy.jpg"}' % port
         good = b'{"public_id":"good","url":"%s"}' % photos.url(1).encode()
         await cluster.publish_raw([(key, busy, []), (key, good, [])])
@@ -330,6 +332,7 @@ async def test_a_busy_source_delays_nobody_else(cluster: Cluster, photos: FileSe
 
 async def test_a_source_that_stays_away_costs_others_nothing(cluster: Cluster, photos: FileServer) -> None:
     """More of its uploads than may wait become dead letters, to be published again; the others are tagged."""
+    cluster.partitions = 1
     cluster.environment |= {"TAGSTREAM_MAX_RETRIES": "40", "TAGSTREAM_MAX_IN_FLIGHT": "16"}
     away = free_port()
     cluster.environment["TAGSTREAM_ALLOW_SOURCES"] += f",127.0.0.1:{away}"
@@ -337,7 +340,7 @@ async def test_a_source_that_stays_away_costs_others_nothing(cluster: Cluster, p
     await cluster.until_ready([0])
     urls = [photos.url(0), f"http://127.0.0.1:{away}/gone.jpg"] * 150
     events = [
-        (b"same-partition", b'{"public_id":"%d","url":"%s"}' % (number, url.encode()), [])
+        (b"some-key", b'{"public_id":"%d","url":"%s"}' % (number, url.encode()), [])
         for number, url in enumerate(urls)
     ]
     await cluster.publish_raw(events)
@@ -353,6 +356,7 @@ async def test_a_source_that_stays_away_costs_others_nothing(cluster: Cluster, p
 
 async def test_a_silent_source_delays_nobody_else(cluster: Cluster, photos: FileServer) -> None:
     """While a source does not answer, its upload is in work aside; only what needs that upload waits."""
+    cluster.partitions = 1
     let_go = asyncio.Event()
 
     async def silent(_request: web.Request) -> web.StreamResponse:
@@ -366,7 +370,7 @@ async def test_a_silent_source_delays_nobody_else(cluster: Cluster, photos: File
         cluster.environment["TAGSTREAM_RETRY_LONGEST"] = "1"
         await cluster.start(0)
         await cluster.until_ready([0])
-        key = b"same-partition"
+        key = b"some-key"
         slow = b'{"public_id":"slow","url":"http://127.0.0.1:%d/silent.jpg"}' % port
         update = b'{"public_id":"slow","type":"image.update"}'
         good = b'{"public_id":"good","url":"%s"}' % photos.url(1).encode()
