@@ -27,7 +27,9 @@ REASON, MESSAGE, FAILED = "tagstream.reason", "tagstream.message", "tagstream.fa
 class Posts(Protocol):
     """What sends: see `streams.fetch.sending.poster.Poster`."""
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str], subject: str) -> None:
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], subject: str, sender: str
+    ) -> None:
         """Send a body."""
 
 
@@ -93,7 +95,7 @@ class Deliverer:
             **signed_headers(body, int(self._clock()), key),
         }
         try:
-            await self._posts.post(row.url, body, headers, f"{row.cloud}/{row.asset}")
+            await self._posts.post(row.url, body, headers, row.asset, row.cloud)
         except SourceGoneError as error:
             return Attempt(Result.GIVEN_UP, letter=self.letter(row, error.code, str(error)))
         except SourceBusyError as error:

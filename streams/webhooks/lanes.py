@@ -1,8 +1,8 @@
 """Whose turn it is: the pending notifications of a partition, each behind the earlier ones of its asset.
 
-A lane is what one asset has for one receiver; only its first notification is ever on its way. A receiver
-that has not answered yet, or failed the last time, gets one request at a time: those that hang are in
-nobody's way.
+A lane is what one asset has for one receiver; only its first notification is ever on its way. A receiver is
+a host as one cloud knows it: clouds share neither room nor faults there. One that has not answered yet, or
+failed the last time, gets one request at a time: those that hang are in nobody's way.
 """
 
 import heapq
@@ -101,11 +101,11 @@ class Lanes:
         """Whether no more should be read until some are taken."""
         return self._is_full and any(each.answers and each.waiting for each in self._receivers.values())
 
-    def has_room_for(self, url: str) -> bool:
-        """Whether a notification for this address may wait; otherwise it is a dead letter at once."""
+    def has_room_for(self, row: PendingRow) -> bool:
+        """Whether a notification may wait; otherwise it is a dead letter at once."""
         if self._rows >= 2 * self._room.rows or self._size >= 2 * self._room.size:
             return False
-        receiver = self._receivers.get(receiver_of(url))
+        receiver = self._receivers.get(_receiver(row.lane))
         if receiver is None or not receiver.waiting:
             return True
         return receiver.waiting < self._room.per_receiver and (receiver.answers or not self._is_full)
@@ -128,7 +128,7 @@ class Lanes:
         """Take the next turn; None: nobody has one now."""
         while self._due and self._due[0][0] <= now:
             until, key = heapq.heappop(self._due)
-            receiver = self._receivers.get(receiver_of(key[2]))
+            receiver = self._receivers.get(_receiver(key))
             if receiver is not None and receiver.put_off.get(key) == until:  # else it came back meanwhile
                 del receiver.put_off[key]
                 self._offer(key)
@@ -152,7 +152,7 @@ class Lanes:
         Where it took none before, it is back: what waits for another try needs to wait no longer. Only now
         and then: one that takes some assets and fails on others is not back with each that it takes.
         """
-        receiver = self._receivers[receiver_of(row.url)]
+        receiver = self._receivers[_receiver(row.lane)]
         was_away, receiver.answers = not receiver.answers, True
         if was_away and receiver.put_off and (receiver.back_at or now - _BACK_EVERY) <= now - _BACK_EVERY:
             receiver.back_at = now
@@ -182,18 +182,18 @@ class Lanes:
         lane = self._lanes[row.lane]
         lane.attempts += failed
         if failed:
-            self._receivers[receiver_of(row.url)].answers = False
+            self._receivers[_receiver(row.lane)].answers = False
         self._leave(row)
-        self._receivers[receiver_of(row.url)].put_off[row.lane] = until
+        self._receivers[_receiver(row.lane)].put_off[row.lane] = until
         heapq.heappush(self._due, (until, row.lane))
 
     def _offer(self, key: LaneKey) -> None:
-        name = receiver_of(key[2])
+        name = _receiver(key)
         self._receivers.setdefault(name, _Receiver()).ready.append(key)
         self._note(name)
 
     def _leave(self, row: PendingRow) -> None:
-        name = receiver_of(row.url)
+        name = _receiver(row.lane)
         receiver = self._receivers[name]
         receiver.under_way -= 1
         self._note(name)
@@ -209,7 +209,7 @@ class Lanes:
     def _count(self, row: PendingRow, change: int) -> None:
         self._rows += change
         self._size += change * len(encode(row))
-        name = receiver_of(row.url)
+        name = _receiver(row.lane)
         receiver = self._receivers.setdefault(name, _Receiver())
         receiver.waiting += change
         if not receiver.waiting and len(self._receivers) > _REMEMBERED:
@@ -219,6 +219,12 @@ class Lanes:
         idle = [name for name, each in self._receivers.items() if not each.waiting and not each.under_way]
         for name in idle:
             del self._receivers[name]
+
+
+def _receiver(lane: LaneKey) -> str:
+    """Who is behind a lane: what one cloud does to a host is in no other cloud's way."""
+    cloud, _, url = lane
+    return f"{cloud} {receiver_of(url)}"
 
 
 def receiver_of(url: str) -> str:

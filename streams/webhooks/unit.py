@@ -132,7 +132,7 @@ class WebhookUnit:
     async def _entries(self, batch: Batch) -> Entries:
         now, sequence = int(steady_time() * 1000), self._committer.sequence
         entries = await asyncio.to_thread(self._sending.intake.entries, batch, sequence, now)
-        refused = [row for row in entries.rows if not self.lanes.has_room_for(row.url)]
+        refused = [row for row in entries.rows if not self.lanes.has_room_for(row)]
         if refused:
             letters = [self._sending.deliverer.letter(row, "backlog_full", _FULL) for row in refused]
             entries.letters += letters

@@ -1,5 +1,6 @@
 """Whose turn it is, and who waits."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,8 +104,8 @@ def test_room_is_bounded_for_each_receiver_and_for_all() -> None:
     lanes = Lanes(Room(per_receiver=2, rows=4))
     for number in range(2):
         lanes.add(row(number, f"asset-{number}", "https://dead.example/"))
-    assert not lanes.has_room_for("https://dead.example/other")
-    assert lanes.has_room_for(URL)
+    assert not lanes.has_room_for(row(9, url="https://dead.example/other"))
+    assert lanes.has_room_for(row(9))
     for number in range(2, 4):
         lanes.add(row(number, f"asset-{number}", "https://dead-2.example/"))
     assert not lanes.must_drain  # nobody would be waited for
@@ -112,7 +113,19 @@ def test_room_is_bounded_for_each_receiver_and_for_all() -> None:
     lanes.next(0.0)
     lanes.answered(well, 0.0)
     assert lanes.must_drain
-    assert lanes.has_room_for(URL)
+    assert lanes.has_room_for(row(9))
+
+
+def test_what_a_cloud_does_to_a_host_is_in_no_other_clouds_way() -> None:
+    """Clouds have hooks at the same host: dead ones of one take neither room nor turns of the other's."""
+    lanes = Lanes(Room(per_receiver=2))
+    for number in range(2):
+        lanes.add(row(number, f"asset-{number}"))
+    mine = msgspec.structs.replace(row(9), cloud="other")
+    assert not lanes.has_room_for(row(9))
+    assert lanes.has_room_for(mine)
+    lanes.add(mine)
+    assert turns(lanes) == [0, 9]
 
 
 @given(

@@ -44,7 +44,9 @@ class Poster:
         if self._session is not None:
             await self._session.close()
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str], subject: str) -> None:
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], subject: str, sender: str = ""
+    ) -> None:
         """Send a body; whoever takes it answers with a status of 200 to 299.
 
         Args:
@@ -52,6 +54,7 @@ class Poster:
             body: What.
             headers: Of the request.
             subject: What it is about: a receiver that fails on one subject alone is not taken for dead.
+            sender: On whose behalf: what fails for one says nothing about the others' addresses there.
 
         Raises:
             SourceGoneError: The URL is none that may be sent to.
@@ -62,7 +65,8 @@ class Poster:
         except (httpx.InvalidURL, ValueError) as error:
             raise SourceGoneError("invalid_url", f"{shown(url)}: {error!s:.100}") from error
         self._policy.check_host(host_of(target), check_url(target))
-        with self.circuit_breakers.guard(target.netloc.decode("ascii").lower(), subject):
+        host = target.netloc.decode("ascii").lower()
+        with self.circuit_breakers.guard(f"{host} for {sender}" if sender else host, subject):
             try:
                 async with asyncio.timeout(self._deadline):
                     await self._send(str(target), body, headers)
