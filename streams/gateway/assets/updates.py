@@ -15,6 +15,7 @@ from streams.gateway.requests.problems import BadCallError
 TAG_COMMANDS = ("add", "remove", "replace", "remove_all", "set_exclusive", "exclusive")
 CONTEXT_COMMANDS = ("add", "remove_all")
 _AT_ONCE = 64  # events of one call that are under way
+_Find = Callable[[Sequence[str], Sequence[str]], list[str]]
 
 
 class Updates:
@@ -56,8 +57,7 @@ class Updates:
         if options.tags is None or found.asset.resource_type != "image":
             return []
         mine = found.own_tags if options.categorization else found.tags  # add-ons are about to look anew
-        added = [tag for tag in options.tags if tag not in found.tags]
-        removed = [tag for tag in mine if tag not in options.tags]
+        added, removed = _without(options.tags, found.tags), _without(mine, options.tags)
         return [self._assets.edit(change, found, added, removed)] if added or removed else []
 
     def _update(self, change: Change, found: LibraryAsset, options: UploadOptions) -> list[UploadData]:
@@ -105,13 +105,11 @@ class Updates:
         await self._assets.up_to_date()
         exclusive = command in {"set_exclusive", "exclusive"}
         find = {"add": _with, "remove": _without, "replace": _only, "remove_all": _none}.get(command, _with)
-        named = self._found(change, of, ids)
-        events = [event for each in named for event in self._tagged(change, each, find(each.tags, tags))]
+        named = await self._found(change, of, ids)
+        events = await self._tagged(change, named, find, tags)
         if exclusive:
             others = await asyncio.to_thread(self._others, change.cloud, of[0], tags, {*ids})
-            events += [
-                event for each in others for event in self._tagged(change, each, _without(each.tags, tags))
-            ]
+            events += await self._tagged(change, others, _without, tags)
         await self._submit_all(change, events)
         return [each.public_id for each in named]
 
@@ -144,7 +142,7 @@ class Updates:
                 f"Invalid command {command[:64]!r} for context; use {', '.join(CONTEXT_COMMANDS)}"
             )
         await self._assets.up_to_date()
-        named = self._found(change, of, ids)
+        named = await self._found(change, of, ids)
 
         def merged(asset: LibraryAsset) -> dict[str, str]:
             both = {} if command == "remove_all" else {**asset.asset.context, **context}
@@ -153,10 +151,13 @@ class Updates:
         await self._change_all(change, named, lambda each: {"context": merged(each)})
         return [each.public_id for each in named]
 
-    def _found(self, change: Change, of: tuple[str, str], ids: Sequence[str]) -> list[LibraryAsset]:
-        library = self._assets.library
-        found = (library.get(change.cloud, *of, each) for each in dict.fromkeys(ids))
-        return [each for each in found if each is not None]
+    async def _found(self, change: Change, of: tuple[str, str], ids: Sequence[str]) -> list[LibraryAsset]:
+        found, library = [], self._assets.library
+        for each in dict.fromkeys(ids):
+            if (asset := library.get(change.cloud, *of, each)) is not None:
+                found.append(asset)
+            await asyncio.sleep(0)
+        return found
 
     def _others(
         self, cloud: str, resource_type: str, tags: Sequence[str], ids: set[str]
@@ -170,15 +171,25 @@ class Updates:
             and not {*tags}.isdisjoint(each.tags)
         ]
 
-    def _tagged(self, change: Change, found: LibraryAsset, wanted: list[str]) -> list[UploadData]:
+    async def _tagged(
+        self, change: Change, assets: Sequence[LibraryAsset], find: _Find, tags: Sequence[str]
+    ) -> list[UploadData]:
+        """The events that give assets the tags that `find` makes of theirs; others have turns between."""
+        events = []
+        for each in assets:
+            if (event := self._retagged(change, each, find(each.tags, tags))) is not None:
+                events.append(event)
+            await asyncio.sleep(0)
+        return events
+
+    def _retagged(self, change: Change, found: LibraryAsset, wanted: list[str]) -> UploadData | None:
         """The event that gives an asset the tags that are wanted, unless it has them."""
-        added = [tag for tag in wanted if tag not in found.tags]
-        removed = [tag for tag in found.tags if tag not in wanted]
+        added, removed = _without(wanted, found.tags), _without(found.tags, wanted)
         if not added and not removed:
-            return []
+            return None
         if found.asset.resource_type == "image":
-            return [self._assets.edit(change, found, added, removed)]
-        return [self._assets.update(change, found, changed(found.asset, tags=wanted))]
+            return self._assets.edit(change, found, added, removed)
+        return self._assets.update(change, found, changed(found.asset, tags=wanted))
 
     async def _change_all(
         self, change: Change, named: Sequence[LibraryAsset], fields: Callable[[LibraryAsset], dict[str, Any]]
@@ -201,11 +212,12 @@ class Updates:
 
 
 def _with(tags: Sequence[str], more: Sequence[str]) -> list[str]:
-    return [*tags, *(tag for tag in more if tag not in tags)]
+    return [*tags, *_without(more, tags)]
 
 
 def _without(tags: Sequence[str], less: Sequence[str]) -> list[str]:
-    return [tag for tag in tags if tag not in less]
+    gone = {*less}
+    return [tag for tag in tags if tag not in gone]
 
 
 def _only(_: Sequence[str], wanted: Sequence[str]) -> list[str]:

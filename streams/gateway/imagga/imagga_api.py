@@ -98,6 +98,7 @@ class ImaggaApi:
             )
             if question.keep:
                 caller.require(Right.WRITE, admin=True)
+                call.door.rates.take_upload(caller)
             try:
                 async with asyncio.timeout(_LONGEST):
                     told = await self._found(question, image, call, caller)
@@ -109,6 +110,7 @@ class ImaggaApi:
     async def upload(self, call: Call) -> ASGIApp:
         """Take an image that later calls are about."""
         caller = _admit(call)
+        call.door.rates.take_upload(caller)
         image = self._image(call)
         await call.form(image, _SHAPE)
         if not image.is_whole:

@@ -14,6 +14,7 @@ import msgspec
 from streams.gateway.requests.problems import BadCallError, shown
 
 MAX_DEPTH = 16  # of JSON
+_MOST_EMPTY = 16  # commas of an array by items that it may have
 _NAME = re.compile(r"[A-Za-z0-9_.:$-]{1,128}(?:\[[A-Za-z0-9_.:$-]{0,64}\]){0,4}")
 _PLACE = re.compile(r"(.+)\[(\d{0,6})\]")
 _FLAGS = {"1": True, "true": True, "0": False, "false": False}
@@ -139,6 +140,11 @@ class Fields(Mapping[str, Field]):
             return None
         texts: Sequence[str] = field.texts
         if not field.is_array and len(texts) == 1:
+            commas = texts[0].count(",")
+            if commas > _MOST_EMPTY * most:
+                raise BadCallError(
+                    f"{name} has {commas} commas; at most {most} items are accepted in one call"
+                )
             texts = _json_texts(texts[0]) or texts[0].split(",")
         items = [item for item in (text.strip() for text in texts) if item]
         if len(items) > most:

@@ -1,7 +1,7 @@
 """What becomes of bytes and names where two gateways, or two calls, change the same asset at once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import cast
@@ -20,6 +20,7 @@ from streams.gateway.assets.intake import Intake
 from streams.gateway.assets.library import Library
 from streams.gateway.assets.media import MediaReader
 from streams.gateway.assets.removals import Removals
+from streams.gateway.assets.updates import Updates
 from streams.gateway.assets.uploads import UploadCall, Uploads
 from streams.gateway.chunked_uploads import ChunkedUploads
 from streams.gateway.chunks import Chunk, Chunks, Finished, Stored
@@ -34,6 +35,7 @@ KEY = Key("1", "secret-of-1")
 CALLER = Caller(Cloud(CLOUD, {"1": KEY}), KEY)
 PHOTO = (Path(__file__).parents[3] / "streams" / "photos" / "koala.jpg").read_bytes()
 KIND = ("upload", "upload")
+KIND_OF_IMAGES = ("image", "upload")
 
 
 async def _nothing() -> None:
@@ -72,15 +74,23 @@ class Scene:
         name = event.public_id or ""
         if event.type == UploadType.DELETED:
             self.end(name)
-        else:
+        elif event.type == UploadType.UPLOADED:
             at = int(datetime.fromisoformat(event.uploaded_at or "").timestamp() * 1000)
             self.put(name, at=at, url=event.url, **msgspec.to_builtins(event.asset))
         await self.meanwhile()
         return Settled.COMMITTED
 
-    def put(self, name: str, at: int = 1_000, url: str | None = None, **asset: object) -> None:
+    def put(
+        self,
+        name: str,
+        at: int = 1_000,
+        url: str | None = None,
+        own: Sequence[str] = (),
+        **asset: object,
+    ) -> None:
         told = {"asset_id": ID, "object": OBJECT, "format": "jpg", "version": 7} | asset
-        row = orjson.loads(image_row({})) | {"tenant": CLOUD, "at": at, "url": url, "asset": told}
+        row = orjson.loads(image_row({}, own=tuple(own)))
+        row |= {"tenant": CLOUD, "at": at, "url": url, "asset": told}
         self.library.changed(0, "images", ImageKey(CLOUD, name).encode(), None, orjson.dumps(row))
 
     def end(self, name: str) -> None:
@@ -170,6 +180,31 @@ async def test_bytes_of_an_upload_that_is_renamed_before_it_is_answered_stay(sce
     file = await Intake(scene.objects, CLOUD, 1_000_000).take(FilePart("file", None, ""), _pieces())
     await scene.uploads.upload(UploadCall(CALLER, UploadOptions(public_id="fresh"), file, 0.0))
     assert await scene.objects.find(file.key) is not None
+
+
+async def test_other_calls_have_their_turns_while_many_tags_change(scene: Scene) -> None:
+    """A call may name a thousand assets with a thousand tags each."""
+    names = [f"a{number}" for number in range(100)]
+    for name in names:
+        scene.put(
+            name, asset_id=f"{len(name)}{name}".ljust(32, "0"), own=[f"old {tag}" for tag in range(1000)]
+        )
+    loop, gaps = asyncio.get_running_loop(), [0.0]
+
+    async def tick() -> None:
+        while True:
+            begun = loop.time()
+            await asyncio.sleep(0)
+            gaps.append(loop.time() - begun)
+
+    ticking = asyncio.create_task(tick())
+    tags = [f"new {tag}" for tag in range(1000)]
+    updates = Updates(Assets(scene.library, cast("Events", scene)))
+    await updates.edit_tags(_change(), KIND_OF_IMAGES, names, command="replace", tags=tags)
+    ticking.cancel()
+    assert len(scene.events) == len(names)
+    assert scene.events[0].added == tags
+    assert max(gaps) < 0.5
 
 
 async def test_the_last_chunk_is_answered_with_the_asset_that_another_gateway_just_made(scene: Scene) -> None:

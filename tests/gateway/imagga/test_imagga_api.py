@@ -43,6 +43,10 @@ id = "testkey"
 secret = "testsecret"
 concurrent = 4
 [[cloud.key]]
+id = "slow"
+secret = "slowsecret"
+uploads_per_second = 0.001
+[[cloud.key]]
 id = "reader"
 secret = "readersecret"
 may = ["read"]
@@ -141,6 +145,13 @@ async def test_an_upload_is_asked_about_and_forgotten(imagga: Imagga) -> None:
     ):
         assert again.status_code == 404
         assert again.json()["status"]["type"] == "error"
+
+
+async def test_uploads_are_counted(imagga: Imagga) -> None:
+    """A key that may upload so often may do so here, too."""
+    upload = {"auth": ("slow", "slowsecret"), "files": {"image": ("koala.jpg", KOALA)}}
+    answers = [await imagga.client.post("uploads", **upload) for _ in range(11)]  # type: ignore[arg-type]  # httpx options
+    assert [each.status_code for each in answers] == [200] * 10 + [429]
 
 
 async def test_uploads_are_kept_for_a_day(imagga: Imagga, tmp_path: Path) -> None:

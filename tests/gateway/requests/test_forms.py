@@ -119,6 +119,15 @@ async def test_arrays_in_all_their_forms(array: bytes) -> None:
     assert form.fields.array("k") == ["a", "b"]
 
 
+async def test_an_array_of_nothing_but_commas() -> None:
+    """It is refused before a million empty items are made of it."""
+    form, _ = await read_body(b"k=a" + b"," * 200 + b"b")
+    assert form.fields.array("k", most=100) == ["a", "b"]
+    form, _ = await read_body(b"k=" + b"," * 2000)
+    with pytest.raises(BadCallError, match="2000 commas"):
+        form.fields.array("k", most=100)
+
+
 async def test_commas_within_an_array() -> None:
     """Only a plain text is split: a public id may hold a comma."""
     form, _ = await read_body(b"k[]=a,b&k[]=c&none=&j[]=")
