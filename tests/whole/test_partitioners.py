@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
@@ -106,3 +107,33 @@ async def test_a_forwarded_event_is_the_one_that_was_published(cluster: Cluster)
         f"{record.topic}/{record.partition}/{record.offset}" for record in published
     }
     assert (await cluster.counts())["koala"] == 1
+
+
+async def test_kills_neither_lose_nor_double_what_is_forwarded(cluster: Cluster) -> None:
+    """Three kills among a thousand uploads without keys: each has one result, and each image counts once."""
+    for worker in (0, 1):
+        await cluster.start(worker)
+    await cluster.until_ready([0, 1])
+    images, rounds = 250, 4
+    events: list[tuple[bytes | None, dict[str, object]]] = [
+        (
+            None,
+            {"public_id": f"i{number % images}", "event_id": f"e{number}", "url": PHOTO, "auto_tagging": 0.4},
+        )
+        for number in range(rounds * images)
+    ]
+    publishing = asyncio.create_task(by_murmur2(cluster, events))
+    for results, worker in ((50, 0), (300, 1), (600, 0)):
+        async with asyncio.timeout(60):
+            while len(await cluster.results()) < results:
+                await asyncio.sleep(0.1)
+        await cluster.kill(worker)
+        await cluster.start(worker)
+    await publishing
+    async with asyncio.timeout(60):
+        while len(found := await cluster.results()) < len(events):
+            await asyncio.sleep(0.2)
+    assert Counter(result["cause"]["id"] for result in found) == Counter(f"e{n}" for n in range(len(events)))
+    assert await cluster.counts() == {"koala": images, "tree": images}
+    assert await cluster.read(cluster.names.dead_letters) == []
+    assert len(await cluster.table("images")) == images
