@@ -27,7 +27,7 @@ MAX_LANGUAGE = 35  # characters of a language's code, as RFC 5646 advises
 MAX_CONTEXT_DEPTH = 32  # encoders give up somewhere past 200
 MAX_NUMBER = 32  # characters of a number given as a string
 
-MAX_AHEAD_MINUTES = 60  # of an event time before Kafka's: till it has come, later uploads are stale
+MAX_AHEAD_HOURS = 24  # of an event time before its record's Kafka timestamp: more than any time zone explains
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_10000_MS = 253_402_300_800_000
@@ -83,7 +83,7 @@ class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
         msgspec.Meta(
             description="Event time, RFC 3339, 1970 to 9999; without an offset: UTC. "
             "Absent: the CloudEvent's `time`, else Kafka's timestamp. "
-            f"At most {MAX_AHEAD_MINUTES} minutes ahead of Kafka's timestamp."
+            f"At most {MAX_AHEAD_HOURS} hours ahead of Kafka's timestamp."
         ),
     ] = None
     version: Annotated[
@@ -395,9 +395,9 @@ def _event_time(text: str | None, published_at: int, kafka_timestamp: int) -> in
     given = f"event time {text[:64]!r}" if text is not None else f"Kafka timestamp {published_at}"
     if not 0 <= moment < _YEAR_10000_MS:
         raise BadEventError("invalid_event", f"{given} is outside the years 1970 to 9999")
-    if moment - kafka_timestamp > MAX_AHEAD_MINUTES * 60_000:
-        rule = f"is more than {MAX_AHEAD_MINUTES} minutes ahead of the record's Kafka timestamp"
-        raise BadEventError("invalid_event", f"{given} {rule} {kafka_timestamp}; check the publisher's clock")
+    if moment - kafka_timestamp > MAX_AHEAD_HOURS * 3_600_000:
+        rule = f"is more than {MAX_AHEAD_HOURS} hours ahead of the record's Kafka timestamp {kafka_timestamp}"
+        raise BadEventError("invalid_event", f"{given} {rule}; check the publisher's clock")
     return moment
 
 
