@@ -29,7 +29,9 @@ from streams.gateway.connections import GatewayConnection
 from streams.gateway.requests.credentials_file import CredentialsFile, new_credentials
 from streams.gateway.requests.options import check_preset
 from streams.kafka.connection import KafkaConnection
+from streams.kafka.consumers import consuming
 from streams.kafka.offset_ranges import log_ends
+from streams.kafka.topic_ids import topic_id
 from streams.state.replica import Replica
 from streams.tag.looking import Looker
 from streams.web.server import WebServer
@@ -152,8 +154,15 @@ class GatewayService:
             lambda: replica.states,
             lambda: log_ends(self._connection, self._names.uploads),
             grace=self._settings.sweep_after,
+            owner=self._log,
             swept=self._meter.note_swept if self._meter else None,
         )
+
+    async def _log(self) -> str:
+        """What tells the log of this deployment from others: the topic, and its id where it has one."""
+        async with consuming(self._connection) as consumer:
+            found = await topic_id(consumer._client, self._names.uploads)  # noqa: SLF001 - as log_ends does
+        return f"{self._names.uploads} {found or ''}".strip()
 
     async def _listen(self, server: WebServer) -> None:
         host, port = self._settings.gateway_host, self._wanted_port

@@ -3,6 +3,8 @@
 An object becomes an orphan where a gateway ends between its bytes and their event, where a call comes twice,
 or where an upload takes the place of another. One that is old enough is removed once every event that was
 published before it was looked at is folded: then either a row names it, or no row ever will.
+
+That is true of the log alone whose assets lie in the store: it is noted there which one that is.
 """
 
 import asyncio
@@ -19,6 +21,7 @@ log = logging.getLogger(__name__)
 
 PASSING = ("_chunks/", "_imagga/")  # of no asset; no cloud has such a name
 PASSING_KEPT = 86_400.0  # seconds that they may lie there
+OWNER = "_owner"
 _OURS = f"{SCHEME}:///"
 _PATIENCE = 120.0  # seconds until all that was published is folded
 _LOOK_INTERVAL = 0.5
@@ -36,6 +39,7 @@ class Sweeper:
         ends: Callable[[], Awaitable[Mapping[int, int]]],
         *,
         grace: float,
+        owner: Callable[[], Awaitable[str]] | None = None,
         swept: Callable[[int], None] | None = None,
     ) -> None:
         """Prepare.
@@ -46,6 +50,7 @@ class Sweeper:
             states: Gives the states of all partitions.
             ends: Finds where the topic of uploads ends.
             grace: Seconds in which an upload publishes its event, at the very most.
+            owner: Tells the log that is folded from all others; None: nobody else can use the store.
             swept: Is told how many were removed.
         """
         self._objects = objects
@@ -53,6 +58,7 @@ class Sweeper:
         self._states = states
         self._ends = ends
         self._grace = grace
+        self._owner = owner
         self._swept = swept
 
     async def run(self, interval: float) -> None:
@@ -74,8 +80,9 @@ class Sweeper:
         """Remove orphans; tell how many there were.
 
         Raises:
-            OSError: The store does not answer, or not all events are folded in time.
+            OSError: The store does not answer, is another log's, or not all events are folded in time.
         """
+        await self._check_owner()
         old, stale = await self._old()
         removed = await asyncio.to_thread(self._remove_unfinished)
         orphans = await asyncio.to_thread(self._unnamed, old)
@@ -88,6 +95,22 @@ class Sweeper:
             await self._objects.delete(key)
         return removed + len(orphans) + len(stale)
 
+    async def _check_owner(self) -> None:
+        """Refuse a store whose objects are named by rows that are not here, as of another cluster."""
+        if self._owner is None:
+            return
+        mine = await self._owner()
+        try:
+            noted = b"".join([piece async for piece in self._objects.read(OWNER)]).decode(errors="replace")
+        except FileNotFoundError:
+            await self._objects.put(OWNER, mine.encode())
+            return
+        if noted != mine:
+            raise OSError(
+                f"the object store belongs to {noted:.200}, and this is {mine}: nothing is removed. Give "
+                f"each deployment a store of its own; where this one took over, delete the object {OWNER}"
+            )
+
     async def _old(self) -> tuple[set[str], list[str]]:
         """Objects that may be orphans; and chunks that were never made a file, and images asked about."""
         now, old, stale = time.time(), set[str](), list[str]()
@@ -97,7 +120,7 @@ class Sweeper:
                 if each.key.startswith(PASSING):
                     if age > max(PASSING_KEPT, self._grace):
                         stale.append(each.key)
-                elif age > self._grace:
+                elif age > self._grace and each.key != OWNER:
                     old.add(each.key)
         return old, stale
 

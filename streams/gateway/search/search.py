@@ -14,6 +14,7 @@ from streams.gateway.search.matching import Test
 
 Place = tuple[Any, ...]
 MOST_COUNTED = 1000  # texts of an aggregate
+MOST_BYTES = 16_000_000  # of the rows of a page: an asset may have a thousand long tags
 LONGEST = 30.0  # seconds: an expression can ask for hours of work
 
 
@@ -47,7 +48,7 @@ class Query:
     Attributes:
         needle: Bytes that the row of every match holds; empty: none are known.
         sort: By these, and by the asset's id in the end.
-        most: Assets of a page.
+        most: Assets of a page; fewer where theirs are huge.
         after: The place of the last asset of the page before; None: it is the first page.
     """
 
@@ -96,14 +97,24 @@ def run(query: Query, keys: Sequence[str], rows: Sequence[bytes], longest: float
     matches, counts = _matches(query, keys, rows, longest)
     ordered = in_order(matches, query.sort)
     start = 0 if query.after is None else _first_after(ordered, query.sort, query.after)
-    hits = ordered[start : start + query.most]
-    more = start + query.most < len(ordered)
+    hits = _fitting(ordered[start : start + query.most], rows)
+    more = start + len(hits) < len(ordered)
     return Page(
         total=len(ordered),
         hits=[library_asset(keys[hit.number], rows[hit.number]) for hit in hits],
         last=hits[-1].place if more and hits else None,
         counts={each.field: _top(counted) for each, counted in zip(query.aggregates, counts, strict=True)},
     )
+
+
+def _fitting(hits: list[Match], rows: Sequence[bytes]) -> list[Match]:
+    """Give so many that an answer has room for, and one at least."""
+    size = 0
+    for place, hit in enumerate(hits):
+        size += len(rows[hit.number])
+        if size > MOST_BYTES and place:
+            return hits[:place]
+    return hits
 
 
 def _matches(

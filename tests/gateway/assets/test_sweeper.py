@@ -14,7 +14,7 @@ from streams.fetch.object_store import ObjectStore
 from streams.fold.rows import ImageKey
 from streams.gateway.assets import sweeper as sweeping
 from streams.gateway.assets.library import Library
-from streams.gateway.assets.sweeper import Sweeper
+from streams.gateway.assets.sweeper import OWNER, Sweeper
 from streams.state.partition import PartitionState
 
 HOUR = 3600.0
@@ -74,6 +74,27 @@ async def test_an_old_object_that_no_asset_names_is_removed(scene: Scene) -> Non
     await scene.commit("gone", deleted_row())
     assert await scene.sweeper.sweep() == 1
     assert await scene.keys() == ["demo/named", "demo/young"]
+
+
+async def test_nothing_of_another_deployment_is_removed(scene: Scene) -> None:
+    """Whoever swept first owns the store: assets of another cluster's log are not known here."""
+    here = "this"
+
+    async def owner() -> str:
+        return here
+
+    sweeper = Sweeper(
+        scene.objects, scene.library, lambda: {0: scene.state}, scene._ends, grace=HOUR, owner=owner
+    )
+    await scene.put("demo/orphan")
+    assert await sweeper.sweep() == 1
+    await scene.put("demo/theirs")
+    here = "another"
+    with pytest.raises(OSError, match="belongs to this, and this is another"):
+        await sweeper.sweep()
+    assert await scene.keys() == [OWNER, "demo/theirs"]
+    here = "this"
+    assert await sweeper.sweep() == 1
 
 
 async def test_an_object_that_a_row_fetches_from_stays(scene: Scene) -> None:

@@ -329,3 +329,18 @@ def test_a_search_without_end_is_given_up() -> None:
     assert run(search.query, *keys_and_rows).total == 3
     with pytest.raises(BadCallError, match="takes more than 0 s"):
         run(search.query, *keys_and_rows, longest=0.0)
+
+
+def test_a_page_of_huge_assets_has_fewer() -> None:
+    """An answer's size is bounded; the cursor leads to all of them."""
+    tags = [f"{number:0250}" for number in range(1000)]
+    rows = {f"k{number}": asset_row(f"k{number}", tags=tags) for number in range(100)}
+    keys_and_rows, cursor, pages = library_of(rows).rows("demo"), "", []
+    while cursor is not None:
+        given = {"max_results": 500, "fields": ["public_id"], "next_cursor": cursor}
+        search = read_search(Fields.of_json(orjson.dumps(given)), AT)
+        told = search_answer(search, run(search.query, *keys_and_rows), 1, Addresses.of("http://h"))
+        pages.append([each["public_id"] for each in told["resources"]])
+        cursor = told.get("next_cursor")
+    assert len(pages) == 2
+    assert sorted(pages[0] + pages[1]) == sorted(rows)
