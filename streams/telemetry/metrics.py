@@ -98,6 +98,7 @@ CHECKS = (
     *("broker", "login", "version", "clock", "coordinators", "permissions", "topics", "partitions"),
     *("topic configuration", "cleanup.policy", "delete.retention.ms", "max.message.bytes"),
     *("message.timestamp", "data directory", "disk", "rules", "sources", "tokens"),
+    *("object store", "credentials"),
 )
 FINDINGS = ("warn", "fail")
 SNAPSHOTS = ("saved", "failed", "restored", "unusable")

@@ -116,6 +116,7 @@ async def test_a_gateway_outlives_its_broker(
     try:
         await cluster.start_as(0, "tag,query,gateway")
         await cluster.until_ready([0], 90)
+        await cluster.until_gateways([0])
         async with GatewayClient(cluster.url(0)) as client:
             assert (await client.upload(PHOTO, public_id="before")).status_code == 200
             broker.kill()

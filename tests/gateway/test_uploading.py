@@ -18,6 +18,7 @@ async def cluster(kafka: str, unique: str, tmp_path: Path) -> AsyncIterator[Gate
     try:
         await started.start_as(0, "tag,query,gateway")
         await started.until_ready([0], 90)
+        await started.until_gateways([0])
         yield started
     finally:
         await started.close()

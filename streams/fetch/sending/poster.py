@@ -85,10 +85,10 @@ class Poster:
         there = URL(url, encoded=True).with_fragment(None)
         async with self._session.post(there, data=body, headers=headers, allow_redirects=False) as answer:
             await _read_away(answer)
-            if not httpx.codes.is_success(answer.status):
-                message = f"status {answer.status} from {shown(url)}"
+            if not httpx.codes.is_success(status := answer.status):
+                message = f"status {status} from {shown(url)}"
                 wait = retry_after_of(answer.headers.get("retry-after", ""))
-                raise SourceBusyError(f"http_{answer.status}", message, wait)
+                raise SourceBusyError(f"http_{status}", message, wait)
 
 
 async def _read_away(answer: aiohttp.ClientResponse) -> None:

@@ -84,6 +84,7 @@ async def running_gateway(bootstrap: str, folder: Path) -> AsyncIterator[Gateway
     try:
         await cluster.start_as(0, "tag,query,gateway")
         await cluster.until_ready([0], 120)
+        await cluster.until_gateways([0])
         yield Gateway(cluster)
     finally:
         await cluster.close()
