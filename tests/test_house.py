@@ -1,5 +1,7 @@
 """The house keeps its rooms small: nobody searches a long folder for a module."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -28,3 +30,18 @@ def test_each_room_says_what_it_is_for(package: str) -> None:
         room for room in rooms if len((room / "__init__.py").read_text("utf-8")) < len('"""A room."""\n') * 3
     }
     assert mute == set()
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="only a checkout knows what is committed")
+def test_the_top_level_holds_what_it_is_meant_to() -> None:
+    """Folders of the program and of its keeping, and files that tools look for there; nothing else."""
+    git = shutil.which("git") or "git"
+    listing = subprocess.run([git, "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    folders = "streams model schemas tests docs examples deploy benchmarks .ci .github .locks"
+    files = "pyproject.toml Makefile Dockerfile docker-compose.yml mkdocs.yml .gitignore .dockerignore"
+    texts = "LICENSE NOTICE README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md"
+    assert {path.partition("/")[0] for path in listing.stdout.splitlines()} == {
+        *folders.split(),
+        *files.split(),
+        *texts.split(),
+    }
