@@ -132,10 +132,10 @@ def good(photos: FileServer, start: int, count: int) -> list[UploadData]:
     ]
 
 
-async def keep_busy(cluster: Cluster, photos: FileServer) -> None:
-    """Upload and ask, for ever."""
+async def keep_busy(cluster: Cluster, photos: FileServer, enough: asyncio.Event) -> None:
+    """Upload and ask, until it is enough."""
     start = 0
-    while True:
+    while not enough.is_set():
         await cluster.publish(good(photos, start, 10))
         with contextlib.suppress(httpx.TransportError):
             await cluster.get(0, "/trends/top?window=all")
@@ -165,7 +165,8 @@ async def test_dashboards_are_answered_and_alerts_fire_and_resolve(
     A flood of dead letters, then a broker that is killed: what they fire resolves once they are over.
     """
     cluster, broker, found = watched
-    busy = asyncio.create_task(keep_busy(cluster, photos))
+    enough = asyncio.Event()
+    busy = asyncio.create_task(keep_busy(cluster, photos, enough))
     missing = await unanswered(found)
     async with asyncio.timeout(120):
         while missing:
@@ -177,7 +178,8 @@ async def test_dashboards_are_answered_and_alerts_fire_and_resolve(
     await cluster.publish_raw((b"k", b"no JSON", []) for _ in range(300))
     await found.until(lambda firing: "TagstreamDeadLetters" in firing)
     await found.until(lambda firing: "TagstreamDeadLetters" not in firing)
-    busy.cancel()
+    enough.set()
+    await busy
     await cluster.until_folded(300)
     await asyncio.to_thread(broker.kill)
     await found.until(lambda firing: "TagstreamKafkaAway" in firing)
