@@ -57,9 +57,9 @@ def read_origin(headers: Headers) -> Origin | None:
     return Origin(place, time) if place and time is not None else None
 
 
-def origin_headers(place: TopicPartitionOffset, at: int) -> list[tuple[str, bytes]]:
+def origin_headers(origin: Origin) -> list[tuple[str, bytes]]:
     """The headers that state an origin."""
-    return [(REPLAY_OF, str(place).encode()), (REPLAY_TIME, str(at).encode())]
+    return [(REPLAY_OF, str(origin.place).encode()), (REPLAY_TIME, str(origin.at).encode())]
 
 
 def read_time(text: str) -> int | None:

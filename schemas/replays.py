@@ -5,11 +5,10 @@ from schemas.dead_letters import FAULT_HEADERS
 from schemas.origins import (
     REPLAY_HEADERS,
     REPLAY_LETTER,
-    REPLAY_OF,
-    REPLAY_TIME,
     Origin,
     TopicPartitionOffset,
     header_texts,
+    origin_headers,
     read_origin,
     read_time,
 )
@@ -42,12 +41,9 @@ def replay_headers(letter: Record, failed: TopicPartitionOffset) -> list[tuple[s
         failed: The place of the record that it is about, from `failed_place`.
     """
     origin = read_origin(letter.headers) or Origin(failed, _published_at(letter))
-    stated = {
-        REPLAY_OF: str(origin.place),
-        REPLAY_TIME: str(origin.at),
-        REPLAY_LETTER: str(TopicPartitionOffset(letter.topic, letter.partition, letter.offset)),
-    }
-    return [*original_headers(letter.headers), *((name, text.encode()) for name, text in stated.items())]
+    place = str(TopicPartitionOffset(letter.topic, letter.partition, letter.offset))
+    original = original_headers(letter.headers)
+    return [*original, *origin_headers(origin), (REPLAY_LETTER, place.encode())]
 
 
 def _published_at(letter: Record) -> int:
