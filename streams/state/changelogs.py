@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from schemas.topics import TABLES, TopicNames
-from streams.kafka.connection import KafkaConnection
-from streams.kafka.consumers import consuming
 from streams.state.partition import PartitionState
 
 CHUNK = 200  # records applied before the event loop gets a turn
@@ -25,7 +23,7 @@ def changelog_partitions(
 
 
 async def catch_up(
-    connection: KafkaConnection,
+    consumer: AIOKafkaConsumer,
     names: TopicNames,
     state: PartitionState,
     ends: Mapping[TopicPartition, int],
@@ -35,24 +33,23 @@ async def catch_up(
     Where the state turns out to be of another incarnation of the topics, it is cleared and read anew.
 
     Args:
-        connection: Where the changelogs are.
+        consumer: Reads them, committed records only.
         names: What they are called.
         state: Whose rows are read.
         ends: How far to read: the logs' ends, not their last stable offsets. A broker answers the end of a
             transaction before it writes the markers, so what is committed may not be stable yet.
     """
-    async with consuming(connection) as consumer:
-        places = changelog_partitions(names, [state])
-        starts = await consumer.beginning_offsets(list(places))
-        identity = state.identity
-        if any(state.positions[table] > ends[place] for place, (_, table) in places.items()):
-            state.clear()
-        state.positions["meta"] = 0  # short, and it tells whose state this is
+    places = changelog_partitions(names, [state])
+    starts = await consumer.beginning_offsets(list(places))
+    identity = state.identity
+    if any(state.positions[table] > ends[place] for place, (_, table) in places.items()):
+        state.clear()
+    state.positions["meta"] = 0  # short, and it tells whose state this is
+    await _read_to(consumer, places, starts, ends)
+    if identity is not None and state.identity != identity:
+        state.clear()
         await _read_to(consumer, places, starts, ends)
-        if identity is not None and state.identity != identity:
-            state.clear()
-            await _read_to(consumer, places, starts, ends)
-        state.loaded = True
+    state.loaded = True
 
 
 async def _read_to(

@@ -108,18 +108,27 @@ class Ledger:
             max_request_size=MAX_RECORD_BYTES,
             max_batch_size=_BATCH_BYTES,
         )
-        async with consuming(self._connection, "read_uncommitted") as consumer:
+        async with (
+            consuming(self._connection, "read_uncommitted") as consumer,
+            consuming(self._connection) as committed_only,
+        ):
             committed = await was_committed(consumer._client, transactional_id)  # noqa: SLF001
             await self._producer.start()
-            await self._end_what_hangs(self._producer, consumer, committed=committed)
+            held_up = await self._held_up(consumer, committed_only)
+            await self._end_what_hangs(self._producer, consumer, held_up, committed=committed)
             ends = await consumer.end_offsets(list(changelog_partitions(self._names, [self.state])))
             uploads = await topic_id(consumer._client, self._names.uploads)  # noqa: SLF001
-        await catch_up(self._connection, self._names, self.state, ends)
+            await catch_up(committed_only, self._names, self.state, ends)
         self._check_uploads(uploads)
         await asyncio.to_thread(self._check_rows)  # nobody else changes them before this is over
 
     async def _end_what_hangs(
-        self, producer: AIOKafkaProducer, consumer: AIOKafkaConsumer, *, committed: bool
+        self,
+        producer: AIOKafkaProducer,
+        consumer: AIOKafkaConsumer,
+        held_up: list[TopicPartition],
+        *,
+        committed: bool,
     ) -> None:
         """End what a broker has left open of an earlier owner's transaction, as it had decided.
 
@@ -132,18 +141,20 @@ class Ledger:
         topics = (names.categorizations, names.tag_updates, names.dead_letters, *self._changelogs.values())
         places = [TopicPartition(topic, self.state.partition) for topic in topics]
         ends = await consumer.end_offsets(places)
-        places += await self._held_up(consumer)
         await producer.begin_transaction()
-        for place in places:
+        for place in (*places, *held_up):
             if ends.get(place, 1):  # nothing hangs where nothing is, and a topic without records stays one
                 producer._txn_manager.maybe_add_partition_to_txn(place)  # noqa: SLF001
         await (producer.commit_transaction() if committed else producer.abort_transaction())
 
-    async def _held_up(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
+    async def _held_up(
+        self, consumer: AIOKafkaConsumer, committed_only: AIOKafkaConsumer
+    ) -> list[TopicPartition]:
         """The partitions of the upload topic with an open transaction: ours may have forwarded to them."""
         uploads = await partitions_of(consumer, [self._names.uploads])
-        async with consuming(self._connection) as committed:
-            stable, ends = await asyncio.gather(committed.end_offsets(uploads), consumer.end_offsets(uploads))
+        stable, ends = await asyncio.gather(
+            committed_only.end_offsets(uploads), consumer.end_offsets(uploads)
+        )
         return [place for place in uploads if stable[place] < ends[place]]
 
     async def close(self) -> None:

@@ -257,6 +257,13 @@ class Notes:
         raise AssertionError(f"all rows of partition {partition} are known")
 
 
+async def read_on(
+    kafka: str, names: TopicNames, state: PartitionState, ends: dict[TopicPartition, int]
+) -> None:
+    async with consuming(KafkaConnection(kafka)) as consumer:
+        await catch_up(consumer, names, state, ends)
+
+
 async def ends_of(kafka: str, names: TopicNames) -> dict[TopicPartition, int]:
     """The true ends of partition 0's changelogs, open transactions included."""
     async with consuming(KafkaConnection(kafka), "read_uncommitted") as consumer:
@@ -271,12 +278,12 @@ async def test_a_warm_state_reads_only_what_is_new(kafka: str, names: TopicNames
     owner = await opened(kafka, names)
     await write(owner, "a", 0)
     warm = PartitionState(0)
-    await catch_up(KafkaConnection(kafka), names, warm, await ends_of(kafka, names))
+    await read_on(kafka, names, warm, await ends_of(kafka, names))
     seen: list[str] = []
     await warm.build_indexes()
     warm.indexes.append(Notes(seen))
     await write(owner, "b", 1)
-    await catch_up(KafkaConnection(kafka), names, warm, await ends_of(kafka, names))
+    await read_on(kafka, names, warm, await ends_of(kafka, names))
     assert "images/b" in seen
     assert "images/a" not in seen
     assert warm.rows == owner.state.rows
@@ -291,7 +298,7 @@ async def test_what_is_committed_but_not_stable_yet_is_waited_for(kafka: str, na
         await producer.begin_transaction()
         await producer.send_and_wait(names.changelog("images"), b'{"o":0}', b"late", partition=0)
         ends = await ends_of(kafka, names)
-        loading = asyncio.create_task(catch_up(KafkaConnection(kafka), names, state, ends))
+        loading = asyncio.create_task(read_on(kafka, names, state, ends))
         async with consuming(KafkaConnection(kafka)) as consumer:
             place = TopicPartition(names.changelog("images"), 0)
             assert (await consumer.end_offsets([place]))[place] < ends[place]
@@ -311,7 +318,7 @@ async def test_a_state_of_other_topics_is_read_anew(kafka: str, names: TopicName
     stale.apply("meta", "@id", b'{"id":"another"}')
     stale.apply("meta", "@offset", b'{"next":2}')
     stale.positions["images"] = 2
-    await catch_up(KafkaConnection(kafka), names, stale, await ends_of(kafka, names))
+    await read_on(kafka, names, stale, await ends_of(kafka, names))
     assert stale.rows == owner.state.rows
     await owner.close()
 
