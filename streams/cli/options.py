@@ -1,10 +1,11 @@
 """Options that several commands share, and the connection that they lead to."""
 
+import asyncio
 import os
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from dataclasses import fields, replace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 from aiokafka.errors import KafkaError
@@ -17,6 +18,7 @@ from streams.kafka.connection import KafkaConnection
 
 PORT = click.IntRange(0, 65_535)
 Command = Callable[..., Any]
+T = TypeVar("T")
 
 
 def kafka_options(command: Command) -> Command:
@@ -78,17 +80,43 @@ async def require_topics(connection: KafkaConnection, names: TopicNames) -> None
     Raises:
         ValueError: The cluster cannot be reached, or lacks a topic.
     """
+    events = (names.uploads, names.categorizations, names.tag_updates, names.dead_letters)
+    await require(connection, events, "start `tagstream worker`, which creates it")
+
+
+async def require(connection: KafkaConnection, topics: Iterable[str], cure: str) -> None:
+    """Make sure that topics are there.
+
+    Raises:
+        ValueError: The cluster cannot be reached, or lacks a topic; that error ends with the cure.
+    """
     try:
         async with open_admin(connection) as admin:
             # All: asking for one by name would create it, with too few partitions, where brokers do that.
             present = await partition_counts(admin)
     except KafkaError as error:
-        cure = "start a broker, or say where it is with --broker or KAFKA_BOOTSTRAP_SERVERS"
+        start = "start a broker, or say where it is with --broker or KAFKA_BOOTSTRAP_SERVERS"
         servers = connection.bootstrap_servers
-        raise ValueError(f"no Kafka at {servers} ({type(error).__name__}); {cure}") from error
-    for name in (names.uploads, names.categorizations, names.tag_updates, names.dead_letters):
+        raise ValueError(f"no Kafka at {servers} ({type(error).__name__}); {start}") from error
+    for name in topics:
         if name not in present:
-            raise ValueError(f"there is no topic {name!r}; start `tagstream worker`, which creates it")
+            raise ValueError(f"there is no topic {name!r}; {cure}")
+
+
+def asked_cluster(command: str, broker: str | None) -> KafkaConnection:
+    """As `connection_to`; what is wrong with that ends the command."""
+    try:
+        return connection_to(broker)
+    except ValueError as error:
+        give_up(command, error)
+
+
+def run_command(command: str, main: Coroutine[Any, Any, T]) -> T:
+    """Run what a command does; what it meets ends the command."""
+    try:
+        return asyncio.run(main)
+    except (ValueError, OSError, KafkaError) as error:
+        give_up(command, error)
 
 
 def give_up(command: str, error: BaseException | str) -> NoReturn:

@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 import sys
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from aiokafka.errors import KafkaError
@@ -16,14 +15,13 @@ from streams.cli.dead_letters.filters import LetterPlace, filters
 from streams.cli.dead_letters.letters import Letter, Selection
 from streams.cli.dead_letters.replay import Replayer
 from streams.cli.dead_letters.views import as_json, explanation, line, summary_table
-from streams.cli.options import connection_to, give_up, kafka_options, require_topics, topic_names
+from streams.cli.options import asked_cluster, kafka_options, require_topics, run_command, topic_names
 from streams.cli.rendering import counting_progress
 from streams.cli.terminal import console
 from streams.kafka.connection import KafkaConnection
 
 LISTED = 50
 _SHOWN_EVERY = 500  # a look at each record would cost more than reading it
-T = TypeVar("T")
 PartitionOffset = tuple[int, int]
 
 
@@ -55,7 +53,7 @@ def list_letters(  # noqa: PLR0917 - click passes each option by name
 
     Exit codes: 0, 78 when nothing can be read.
     """
-    connection, names = _cluster(broker), topic_names(app_id, topic_prefix)
+    connection, names = asked_cluster("dead-letters", broker), topic_names(app_id, topic_prefix)
     limit = limit if limit or as_lines else LISTED
     out = console()
 
@@ -72,7 +70,7 @@ def list_letters(  # noqa: PLR0917 - click passes each option by name
                 show(letter)
         return chosen
 
-    chosen = _run(run())
+    chosen = run_command("dead-letters", run())
     if not as_lines:
         _summarize(out, chosen)
 
@@ -92,13 +90,13 @@ def explain(
 
     Exit codes: 0, 78 when there is no such letter or nothing can be read.
     """
-    connection, names = _cluster(broker), topic_names(app_id, topic_prefix)
+    connection, names = asked_cluster("dead-letters", broker), topic_names(app_id, topic_prefix)
 
     async def run() -> Letter:
         await require_topics(connection, names)
         return await (await DeadLetterBox.open(connection, names)).letter_at(*place)
 
-    letter = _run(run())
+    letter = run_command("dead-letters", run())
     if as_lines:
         click.echo(as_json(letter, everything=True))
         return
@@ -132,9 +130,11 @@ def replay(  # noqa: PLR0917 - click passes each option by name
 
     Exit codes: 0, 1 when not all could be published, 78 when nothing can be read.
     """
-    connection, names = _cluster(broker), topic_names(app_id, topic_prefix)
+    connection, names = asked_cluster("dead-letters", broker), topic_names(app_id, topic_prefix)
     selection = Selection(**which, places=frozenset(places))
-    chosen = _run(_choose(connection, names, selection, new_only=new_only, limit=limit))
+    chosen = run_command(
+        "dead-letters", _choose(connection, names, selection, new_only=new_only, limit=limit)
+    )
     _summarize(console(), chosen)
     if not len(chosen):
         return
@@ -190,20 +190,6 @@ async def _choose(
                 progress.update(bar, completed=seen)
 
         return await choose(box, selection, new_only=new_only, limit=limit, on_read=on_read)
-
-
-def _cluster(broker: str | None) -> KafkaConnection:
-    try:
-        return connection_to(broker)
-    except ValueError as error:
-        give_up("dead-letters", error)
-
-
-def _run(main: Coroutine[Any, Any, T]) -> T:
-    try:
-        return asyncio.run(main)
-    except (ValueError, OSError, KafkaError) as error:
-        give_up("dead-letters", error)
 
 
 def _summarize(out: Console, chosen: SelectedLetters) -> None:

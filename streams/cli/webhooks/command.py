@@ -1,24 +1,19 @@
 """`tagstream webhooks`: what receivers did not take, and once more."""
 
-import asyncio
 import json
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import click
-from aiokafka.errors import KafkaError
 from rich.text import Text
 
 from schemas.times import utc_datetime
 from schemas.topics import TopicNames
 from streams.cli.dead_letters.views import shown
-from streams.cli.options import connection_to, give_up, kafka_options, topic_names
+from streams.cli.options import asked_cluster, kafka_options, require, run_command, topic_names
 from streams.cli.terminal import console
 from streams.cli.webhooks.box import GivenUp, Selection, given_up, send_again
-from streams.kafka.admin import open_admin, partition_counts
 from streams.kafka.connection import KafkaConnection
-
-T = TypeVar("T")
 
 
 @click.group(short_help="List and send again notifications that no receiver took.")
@@ -54,8 +49,8 @@ def list_given_up(
 
     Exit codes: 0, 78 when nothing can be read.
     """
-    connection, names = _cluster(broker), topic_names(app_id, topic_prefix)
-    letters = _run(_given_up(connection, names, Selection(**which)))
+    connection, names = asked_cluster("webhooks", broker), topic_names(app_id, topic_prefix)
+    letters = run_command("webhooks", _given_up(connection, names, Selection(**which)))
     if as_lines:
         for letter in letters:
             click.echo(json.dumps(_as_json(letter)))
@@ -88,8 +83,8 @@ def replay(  # noqa: PLR0917 - click passes each option by name
 
     Exit codes: 0, 78 when nothing can be read or written.
     """
-    connection, names = _cluster(broker), topic_names(app_id, topic_prefix)
-    letters = _run(_given_up(connection, names, Selection(ids=frozenset(ids), **which)))
+    connection, names = asked_cluster("webhooks", broker), topic_names(app_id, topic_prefix)
+    letters = run_command("webhooks", _given_up(connection, names, Selection(ids=frozenset(ids), **which)))
     if not letters:
         click.echo("no notification matches")
         return
@@ -98,23 +93,15 @@ def replay(  # noqa: PLR0917 - click passes each option by name
         return
     if not yes:
         click.confirm(f"Send {len(letters):,} notifications again?", abort=True)
-    _run(send_again(connection, names, letters))
+    run_command("webhooks", send_again(connection, names, letters))
     click.echo(
         f"{len(letters):,} notifications are asked for again; `tagstream webhooks list` tells what fails"
     )
 
 
 async def _given_up(connection: KafkaConnection, names: TopicNames, selection: Selection) -> list[GivenUp]:
-    try:
-        async with open_admin(connection) as admin:
-            present = await partition_counts(admin)
-    except KafkaError as error:
-        cure = "start a broker, or say where it is with --broker or KAFKA_BOOTSTRAP_SERVERS"
-        servers = connection.bootstrap_servers
-        raise ValueError(f"no Kafka at {servers} ({type(error).__name__}); {cure}") from error
-    if names.notification_dead_letters not in present:
-        fault = f"there is no topic {names.notification_dead_letters!r}"
-        raise ValueError(f"{fault}; a worker with the role webhooks creates it")
+    cure = "a worker with the role webhooks creates it"
+    await require(connection, [names.notification_dead_letters], cure)
     return await given_up(connection, names, selection)
 
 
@@ -142,17 +129,3 @@ def _as_json(letter: GivenUp) -> dict[str, Any]:
         "body": letter.row.body,
         "asked": letter.asked,
     }
-
-
-def _cluster(broker: str | None) -> KafkaConnection:
-    try:
-        return connection_to(broker)
-    except ValueError as error:
-        give_up("webhooks", error)
-
-
-def _run(main: Coroutine[Any, Any, T]) -> T:
-    try:
-        return asyncio.run(main)
-    except (ValueError, OSError, KafkaError) as error:
-        give_up("webhooks", error)
