@@ -33,7 +33,8 @@ from streams.web.access.refusals import (
     UnknownCallerError,
     WrongHostError,
 )
-from streams.web.access.token_file import LOOK_INTERVAL, TokenFile
+from streams.web.access.secret_file import LOOK_INTERVAL, MAX_BYTES
+from streams.web.access.token_file import TokenFile
 from streams.web.access.tokens import Tokens, is_token, lines_of, new_token, read_tokens
 
 TOKEN = "ts_0123456789"  # noqa: S105 - known to nobody
@@ -155,7 +156,7 @@ def test_no_file_is_a_fault_with_a_cure(tmp_path: Path) -> None:
     for name, fault in {"none": "tagstream token new", "": "cannot be read", "pipe": "regular file"}.items():
         with pytest.raises(SettingsError, match=fault):
             read_tokens(tmp_path / name)
-    huge = write(tmp_path / "huge", "#" * (tokens_module.MAX_BYTES + 1))
+    huge = write(tmp_path / "huge", "#" * (MAX_BYTES + 1))
     with pytest.raises(SettingsError, match="more than 1000000 bytes"):
         read_tokens(huge)
 

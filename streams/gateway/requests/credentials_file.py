@@ -1,10 +1,9 @@
 """The file of credentials: read again when it changes, so that a key can be revoked without a restart."""
 
+import functools
 import json
 import logging
-import os
 import secrets
-import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -14,11 +13,10 @@ import msgspec
 from schemas.errors import SettingsError
 from streams.gateway.requests.credentials import Cloud, CloudEntry, Credentials, Entries, Preset, PresetEntry
 from streams.gateway.requests.problems import BadCallError
+from streams.web.access.secret_file import WatchedFile, read_secret_file
 
 log = logging.getLogger(__name__)
 
-LOOK_INTERVAL = 1.0  # seconds
-MAX_BYTES = 1_000_000
 KEY_DIGITS = 15
 _HOW = "docs/gateway.md shows one"
 _Named = TypeVar("_Named", bound="_HasName")
@@ -46,35 +44,16 @@ class CredentialsFile:
             SettingsError: The file cannot be used.
         """
         self._path = path
-        self._clock = clock
-        self._check_preset = check_preset
-        self._held = read_credentials(path, check_preset)
-        self._seen: tuple[int, ...] | None = self._held.signature
-        self._look_at = clock() + LOOK_INTERVAL
+        read = functools.partial(read_credentials, check_preset=check_preset)
+        self._file = WatchedFile(path, "credentials", clock, read, self._tell)
 
     @property
     def now(self) -> Credentials:
         """Give the credentials; the file is looked at once a second at most."""
-        if self._clock() >= self._look_at:
-            self._look_at = self._clock() + LOOK_INTERVAL
-            self._look()
-        return self._held
+        return self._file.now
 
-    def _look(self) -> None:
-        try:
-            signature = signature_of(self._path.stat())
-        except OSError:
-            signature = None
-        if signature == self._seen:
-            return
-        self._seen = signature
-        try:
-            self._held = read_credentials(self._path, self._check_preset)
-        except SettingsError as error:
-            log.error("%s. The credentials that were read before hold still", error)  # noqa: TRY400 - no fault of ours
-            return
-        self._seen = self._held.signature
-        log.info("%s: %d keys of %d clouds hold now", self._path, self._held.keys, len(self._held.clouds))
+    def _tell(self, held: Credentials) -> None:
+        log.info("%s: %d keys of %d clouds hold now", self._path, held.keys, len(held.clouds))
 
 
 def read_credentials(path: Path, check_preset: Callable[[Preset], None] | None = None) -> Credentials:
@@ -83,13 +62,7 @@ def read_credentials(path: Path, check_preset: Callable[[Preset], None] | None =
     Raises:
         SettingsError: It cannot be read, others can read it, or its content is wrong.
     """
-    try:
-        with open(path, "rb", opener=_open_at_once) as file:
-            status = os.fstat(file.fileno())
-            _check_file(path, status)
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise SettingsError(f"{path}: the credentials cannot be read ({error.strerror}); {_HOW}") from None
+    content, signature = read_secret_file(path, "credentials", _HOW)
     try:
         entries = msgspec.toml.decode(content, type=Entries)
         clouds = [_cloud(entry) for entry in _distinct(entries.cloud, "clouds")]
@@ -97,7 +70,7 @@ def read_credentials(path: Path, check_preset: Callable[[Preset], None] | None =
         raise SettingsError(f"{path} is no file of credentials: {error}; {_HOW}") from None
     for preset in (preset for cloud in clouds for preset in cloud.presets.values()):
         _checked(path, preset, check_preset)
-    return Credentials(clouds, signature_of(status))
+    return Credentials(clouds, signature)
 
 
 def new_credentials(cloud: str) -> tuple[str, str, str]:
@@ -116,27 +89,6 @@ def new_credentials(cloud: str) -> tuple[str, str, str]:
         f'secret = "{secret}"',
     ]
     return key, secret, "\n".join([*lines, ""])
-
-
-def signature_of(status: os.stat_result) -> tuple[int, ...]:
-    """Give what changes when a file is written, replaced, or opened to others."""
-    return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_mode)
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe may have nobody at its other end
-
-
-def _check_file(path: Path, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise SettingsError(f"{path}: the credentials must be in a regular file")
-    if os.name == "posix" and status.st_mode & (stat.S_IRWXO | stat.S_IWGRP):
-        mode = stat.S_IMODE(status.st_mode)
-        raise SettingsError(
-            f"{path}: others may read or write the credentials (mode {mode:04o}); chmod 600 {path}"
-        )
-    if status.st_size > MAX_BYTES:
-        raise SettingsError(f"{path}: the credentials take more than {MAX_BYTES} bytes")
 
 
 def _cloud(entry: CloudEntry) -> Cloud:

@@ -4,13 +4,11 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from schemas.errors import SettingsError
 from streams.web.access.callers import Caller
-from streams.web.access.tokens import read_tokens, signature_of
+from streams.web.access.secret_file import WatchedFile
+from streams.web.access.tokens import Tokens, read_tokens
 
 log = logging.getLogger(__name__)
-
-LOOK_INTERVAL = 1.0  # seconds
 
 
 class TokenFile:
@@ -27,35 +25,13 @@ class TokenFile:
             SettingsError: The file cannot be used.
         """
         self._path = path
-        self._clock = clock
-        self._tokens = read_tokens(path)
-        self._seen: tuple[int, ...] | None = self._tokens.signature
-        self._look_at = clock() + LOOK_INTERVAL
+        self._file = WatchedFile(path, "tokens", clock, read_tokens, self._tell)
 
     def find(self, token: str) -> Caller | None:
         """Give the owner of a token."""
-        if self._clock() >= self._look_at:
-            self._look_at = self._clock() + LOOK_INTERVAL
-            self._look()
-        return self._tokens.find(token)
+        return self._file.now.find(token)
 
-    def _look(self) -> None:
-        try:
-            signature = signature_of(self._path.stat())
-        except OSError:
-            signature = None
-        if signature == self._seen:
-            return
-        self._seen = signature
-        try:
-            self._tokens = read_tokens(self._path)
-        except SettingsError as error:
-            log.error("%s. The tokens that were read before hold still", error)  # noqa: TRY400 - no fault of ours
-            return
-        self._seen = self._tokens.signature
-        log.info("%s: %d tokens hold now", self._path, len(self._tokens.callers))
-        self._warn_if_empty()
-
-    def _warn_if_empty(self) -> None:
-        if not self._tokens.callers:
+    def _tell(self, tokens: Tokens) -> None:
+        log.info("%s: %d tokens hold now", self._path, len(tokens.callers))
+        if not tokens.callers:
             log.warning("%s holds no token: nobody may ask; make one with `tagstream token new`", self._path)

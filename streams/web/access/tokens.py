@@ -12,10 +12,8 @@ A token has 256 random bits, so its plain hash can be neither guessed nor looked
 import hashlib
 import hmac
 import json
-import os
 import re
 import secrets
-import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +24,9 @@ import msgspec
 from schemas.errors import SettingsError
 from schemas.names import VISIBLE
 from streams.web.access.callers import DEFAULT_TENANT, EVERY_TENANT, Caller, Scope
+from streams.web.access.secret_file import read_secret_file
 
 PREFIX = "ts_"  # so that scanners of repositories and logs can know one
-MAX_BYTES = 1_000_000
 MAX_TOKEN = 512  # characters of what is sent
 _BEARER = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
 _NEW = "make one with `tagstream token new`"
@@ -55,7 +53,7 @@ class Tokens:
     """The tokens of one reading of the file.
 
     Attributes:
-        signature: Tells this state of the file from others; see `signature_of`.
+        signature: Tells this state of the file from others; see `streams.web.access.secret_file`.
     """
 
     callers: Sequence[tuple[bytes, Caller]]
@@ -110,36 +108,8 @@ def read_tokens(path: Path) -> Tokens:
     Raises:
         SettingsError: It cannot be read, others can read it, or its content is wrong.
     """
-    try:
-        with open(path, "rb", opener=_open_at_once) as file:
-            status = os.fstat(file.fileno())
-            _check_file(path, status)
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise SettingsError(f"{path}: the tokens cannot be read ({error.strerror}); {_NEW}") from None
-    return Tokens(_callers(path, content), signature_of(status))
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe may have nobody at its other end
-
-
-def signature_of(status: os.stat_result) -> tuple[int, ...]:
-    """Give what changes when a file is written, replaced, or opened to others."""
-    return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_mode)
-
-
-def _check_file(path: Path, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise SettingsError(f"{path}: the tokens must be in a regular file")
-    # A group may read: that is how containers get secrets. Whoever writes makes tokens of their own.
-    if os.name == "posix" and status.st_mode & (stat.S_IRWXO | stat.S_IWGRP):
-        mode = stat.S_IMODE(status.st_mode)
-        raise SettingsError(
-            f"{path}: others may read or write the tokens (mode {mode:04o}); chmod 600 {path}"
-        )
-    if status.st_size > MAX_BYTES:
-        raise SettingsError(f"{path}: the tokens take more than {MAX_BYTES} bytes")
+    content, signature = read_secret_file(path, "tokens", _NEW)
+    return Tokens(_callers(path, content), signature)
 
 
 def _callers(path: Path, content: bytes) -> list[tuple[bytes, Caller]]:
