@@ -4,18 +4,14 @@ They name a place, so what comes and goes meanwhile moves nothing. A cursor belo
 was given with: another question does not understand it.
 """
 
-import base64
-import binascii
 import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from streams.gateway.requests.problems import BadCallError
+from streams.web.api import cursors
 
 MAX_CURSOR = 4096
-_decode = msgspec.json.Decoder(list[str | int | float | None]).decode
 
 
 def encode_cursor(place: Sequence[Any], question: str) -> str:
@@ -25,7 +21,7 @@ def encode_cursor(place: Sequence[Any], question: str) -> str:
         place: Texts, numbers and None.
         question: What was asked, as a text.
     """
-    return base64.urlsafe_b64encode(msgspec.json.encode([_mark(question), *place])).decode().rstrip("=")
+    return cursors.encode_cursor([_mark(question), *place])
 
 
 def decode_cursor(text: str, question: str, kinds: Sequence[type | tuple[type, ...]]) -> tuple[Any, ...]:
@@ -42,15 +38,13 @@ def decode_cursor(text: str, question: str, kinds: Sequence[type | tuple[type, .
     fault = BadCallError(
         "Invalid value for parameter next_cursor: use that of the answer before, to the same call"
     )
-    if len(text) > MAX_CURSOR or not text.isascii():
-        raise fault
     try:
-        read = _decode(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
-    except (binascii.Error, msgspec.MsgspecError, UnicodeDecodeError):
+        read = cursors.decode_cursor(text, MAX_CURSOR)
+    except ValueError:
         raise fault from None
     if not read or read[0] != _mark(question) or len(read) != len(kinds) + 1:
         raise fault
-    place = tuple(read[1:])
+    place = read[1:]
     if not all(isinstance(part, kind) for part, kind in zip(place, kinds, strict=True)):
         raise fault
     return place

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Sequence
+from typing import cast
 
 import msgspec
 
@@ -10,28 +11,36 @@ from streams.web.api.parameters import Kind
 
 MAX_CURSOR = 2048  # a page's last name, of at most 255 characters of 4 bytes, in JSON and base64
 CursorPart = str | int | float
-_decode = msgspec.json.Decoder(tuple[CursorPart, ...]).decode
+_decode = msgspec.json.Decoder(tuple[CursorPart | None, ...]).decode
 
 
-def encode_cursor(parts: Sequence[CursorPart]) -> str:
+def encode_cursor(parts: Sequence[CursorPart | None]) -> str:
     """Give the cursor of a place in an order."""
     return base64.urlsafe_b64encode(msgspec.json.encode(parts)).decode().rstrip("=")
+
+
+def decode_cursor(text: str, longest: int = MAX_CURSOR) -> tuple[CursorPart | None, ...]:
+    """Give the place that a cursor names.
+
+    Raises:
+        ValueError: It is none, or has more characters than the longest.
+    """
+    if len(text) > longest or not text.isascii():
+        raise ValueError(text)
+    try:
+        return _decode(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, msgspec.MsgspecError, UnicodeDecodeError):
+        raise ValueError(text) from None
 
 
 def cursor(*kinds: type[CursorPart]) -> Kind[tuple[CursorPart, ...]]:
     """Make the kind of a cursor whose parts are of these types."""
 
     def parse(text: str) -> tuple[CursorPart, ...]:
-        if len(text) > MAX_CURSOR or not text.isascii():
-            raise ValueError(text)
-        try:
-            padded = text + "=" * (-len(text) % 4)
-            parts = _decode(base64.b64decode(padded, altchars=b"-_", validate=True))
-        except (binascii.Error, msgspec.MsgspecError, UnicodeDecodeError):
-            raise ValueError(text) from None
+        parts = decode_cursor(text)
         if tuple(type(part) for part in parts) != kinds:
             raise ValueError(text)
-        return parts
+        return cast("tuple[CursorPart, ...]", parts)
 
     schema = {"type": "string", "maxLength": MAX_CURSOR}
     example = encode_cursor([kind() for kind in kinds])
