@@ -9,15 +9,15 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from streams.gateway.requests.authentication import Caller
 from streams.gateway.requests.credentials import CONCURRENT
 from streams.gateway.requests.problems import TooOftenError
+from streams.web.access.rates import TokenBuckets
 
 HOUR = 3600
 MAX_COUNTED = 10_000  # keys and presets that are counted at once
-T = TypeVar("T")
 _BURST = 10  # uploads at once that a rate of few per second allows all the same
 
 
@@ -49,7 +49,7 @@ class Rates:
         """
         self._clock = clock
         self._hours: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
-        self._full_at: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._uploads = TokenBuckets(clock, most=MAX_COUNTED)
         self._at_once: Counter[tuple[str, str]] = Counter()
 
     def take_admin(self, caller: Caller) -> Allowance:
@@ -62,7 +62,10 @@ class Rates:
         name = _name(caller)
         counted, calls = self._hours.get(name, (hour, 0))
         calls = calls + 1 if counted == hour else 1
-        _keep(self._hours, name, (hour, min(calls, limit + 1)))
+        self._hours[name] = (hour, min(calls, limit + 1))
+        self._hours.move_to_end(name)
+        if len(self._hours) > MAX_COUNTED:
+            self._hours.popitem(last=False)
         allowance = Allowance(limit, max(limit - calls, 0), (hour + 1) * HOUR)
         if calls > limit:
             until = datetime.fromtimestamp(allowance.reset, UTC)
@@ -78,16 +81,11 @@ class Rates:
             TooOftenError: It is too soon.
         """
         rate = caller.signing_key.uploads_per_second
-        if not rate:
-            return
-        now, name = self._clock(), _name(caller)
-        full_at = max(self._full_at.get(name, now), now) + 1 / rate
-        missing = full_at - now - max(_BURST, rate) / rate
-        if missing > 0:
+        missing = self._uploads.take(_name(caller), rate, max(_BURST, rate))
+        if missing:
             raise TooOftenError(
                 f"Too many uploads: this key has {rate:g} a second; try again in {missing:.1f} s"
             )
-        _keep(self._full_at, name, full_at)
 
     @contextlib.contextmanager
     def place(self, caller: Caller) -> Iterator[None]:
@@ -112,10 +110,3 @@ class Rates:
 
 def _name(caller: Caller) -> tuple[str, str]:
     return caller.cloud.name, caller.name
-
-
-def _keep(counted: OrderedDict[tuple[str, str], T], name: tuple[str, str], value: T) -> None:
-    counted[name] = value
-    counted.move_to_end(name)
-    if len(counted) > MAX_COUNTED:
-        counted.popitem(last=False)
