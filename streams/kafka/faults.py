@@ -1,6 +1,10 @@
-"""What Kafka refuses until somebody changes something: whose fault it is, and the cure, in words."""
+"""What Kafka refuses: what lasts until somebody changes something, with the cure in words; what passes."""
 
+import asyncio
 import ssl
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import (
@@ -19,6 +23,8 @@ from schemas.errors import KafkaRefusalError
 from streams.kafka.connection import VARIABLES, KafkaConnection
 
 _PATIENCE_MS = 5000
+_PAUSE = 0.1  # seconds between two attempts
+T = TypeVar("T")
 GRANTS = {
     TopicAuthorizationFailedError: "READ, WRITE and DESCRIBE on topic",
     GroupAuthorizationFailedError: "READ on group",
@@ -78,3 +84,19 @@ def _names(error: BaseException) -> str:
     about = error.args[0]
     names = sorted(map(str, about)) if isinstance(about, set | frozenset | list | tuple) else [str(about)]
     return ", ".join(repr(name) for name in names)
+
+
+async def patiently(ask: Callable[[], Awaitable[T]], seconds: float) -> T:
+    """The answer to a question; what may pass by itself is waited for.
+
+    Raises:
+        KafkaError: It does not pass, or has not within the time.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return await ask()
+        except KafkaError as error:
+            if not error.retriable or time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(_PAUSE)

@@ -3,8 +3,7 @@
 aiokafka has no such request; this is Kafka's DescribeTransactions, version 0 (KIP-664).
 """
 
-import asyncio
-import time
+import functools
 
 from aiokafka import errors
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
@@ -19,8 +18,9 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
+from streams.kafka.faults import patiently
+
 _DEADLINE = 60.0  # seconds; a coordinator that loads its log takes a few
-_PAUSE = 0.1  # seconds between two attempts
 _UNKNOWN_ID = 105  # TRANSACTIONAL_ID_NOT_FOUND: aiokafka has no class for it
 
 
@@ -80,18 +80,13 @@ async def was_committed(client: AIOKafkaClient, transactional_id: str) -> bool:
     Raises:
         KafkaError: The coordinator refuses or does not answer.
     """
-    deadline = time.monotonic() + _DEADLINE
-    while True:
-        try:
-            return await _state(client, transactional_id) in {"PrepareCommit", "CompleteCommit"}
-        except errors.IncompatibleBrokerVersion:
-            return False
-        except errors.TransactionalIdAuthorizationFailed as error:
-            raise errors.TransactionalIdAuthorizationFailed(transactional_id) from error
-        except errors.KafkaError as error:
-            if not error.retriable or time.monotonic() > deadline:
-                raise
-        await asyncio.sleep(_PAUSE)
+    try:
+        state = await patiently(functools.partial(_state, client, transactional_id), _DEADLINE)
+    except errors.IncompatibleBrokerVersion:
+        return False
+    except errors.TransactionalIdAuthorizationFailed as error:
+        raise errors.TransactionalIdAuthorizationFailed(transactional_id) from error
+    return state in {"PrepareCommit", "CompleteCommit"}
 
 
 async def _state(client: AIOKafkaClient, transactional_id: str) -> str:

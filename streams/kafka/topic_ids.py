@@ -3,12 +3,11 @@
 aiokafka asks for older versions of the request; this is Kafka's Metadata, version 10 (Kafka 2.8).
 """
 
-import asyncio
-import time
+import functools
 import uuid
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, for_code
+from aiokafka.errors import IncompatibleBrokerVersion, for_code
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     Boolean,
@@ -21,11 +20,12 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
+from streams.kafka.faults import patiently
+
 _TEXT, _MORE = CompactString("utf-8"), ("tags", TaggedFields)
 _NO_ID = uuid.UUID(int=0)
 _HALF = 2**64
 _DEADLINE = 30.0  # seconds; a broker that has just started, or a topic that is new, takes some
-_PAUSE = 0.1  # seconds between two attempts
 
 
 class _Answer(Response):  # type: ignore[misc]  # aiokafka is untyped here
@@ -99,16 +99,10 @@ async def topic_id(client: AIOKafkaClient, topic: str) -> uuid.UUID | None:
     Raises:
         KafkaError: The topic is not there, or no broker answers.
     """
-    deadline = time.monotonic() + _DEADLINE
-    while True:
-        try:
-            return await _ask(client, topic)
-        except (IncompatibleBrokerVersion, NotImplementedError):
-            return None
-        except KafkaError as error:
-            if not error.retriable or time.monotonic() > deadline:
-                raise
-        await asyncio.sleep(_PAUSE)
+    try:
+        return await patiently(functools.partial(_ask, client, topic), _DEADLINE)
+    except (IncompatibleBrokerVersion, NotImplementedError):
+        return None
 
 
 async def _ask(client: AIOKafkaClient, topic: str) -> uuid.UUID | None:
