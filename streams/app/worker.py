@@ -8,18 +8,17 @@ import signal
 from collections.abc import Awaitable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
-from schemas.errors import SettingsError
 from streams.app.checks.repeated import RepeatedChecks
 from streams.app.exit import end_process
 from streams.app.exit_journal import ExitJournal
 from streams.app.faust.app import Tagstream
 from streams.app.services.answering import Answering
 from streams.app.services.gateway import GatewayService
+from streams.app.services.listening import listen
 from streams.app.services.query_indexes import QueryIndexes
 from streams.app.services.service import Service
 from streams.app.services.tagging import Tagging
 from streams.app.services.telling import Telling
-from streams.app.settings import variable
 from streams.app.telemetry import WorkerTelemetry
 from streams.kafka.admin import wait_for_topics
 from streams.kafka.watch import KafkaWatch
@@ -136,7 +135,7 @@ class Worker:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._tracing.close)
             server = WebServer(self._api())
-            self.port = await self._listen(server)
+            self.port = await listen(server, self.settings, "web")
             stack.push_async_callback(server.stop)
             log.info("query API on http://%s:%d", self.settings.web_host, self.port)
             self.journal.begin()
@@ -165,15 +164,6 @@ class Worker:
             middleware=[middleware for part in parts for middleware in part.middleware],
             meter=self._telemetry.queries,
         )
-
-    async def _listen(self, server: WebServer) -> int:
-        host, port = self.settings.web_host, self.settings.web_port
-        try:
-            return await server.start(host, port)
-        except OSError as error:
-            said = f"{variable('web_host')}={host!r}, {variable('web_port')}={port}"
-            cure = "choose another address or port, or stop what listens there"
-            raise SettingsError(f"{said}: {error.strerror or error}; {cure}") from error
 
     async def _with_state(self) -> None:
         settings, names = self.settings, self._app.names

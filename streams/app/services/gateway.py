@@ -10,12 +10,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from model.tagger.languages import TagNames
-from schemas.errors import SettingsError
 from schemas.topics import TopicNames
 from streams.app.assembly import fetch_limits, open_taggers
+from streams.app.services.listening import listen
 from streams.app.services.service import Spawn, WebPart
 from streams.app.services.tagging import Tagging
-from streams.app.settings import Settings, variable
+from streams.app.settings import Settings
 from streams.app.telemetry import WorkerTelemetry
 from streams.fetch.addresses import AddressPolicy
 from streams.fetch.fetcher import Fetcher
@@ -165,16 +165,9 @@ class GatewayService:
         return f"{self._names.uploads} {found or ''}".strip()
 
     async def _listen(self, server: WebServer) -> None:
-        host, port = self._settings.gateway_host, self._wanted_port
-        try:
-            found = await server.start(host, port)
-        except OSError as error:
-            said = f"{variable('gateway_host')}={host!r}, {variable('gateway_port')}={port}"
-            cure = "choose another address or port, or stop what listens there"
-            raise SettingsError(f"{said}: {error.strerror or error}; {cure}") from error
+        self.port = await listen(server, self._settings, "gateway", self._wanted_port)
         self._stack.push_async_callback(server.stop)
-        self.port = found
-        log.info("gateway on http://%s:%d", host, found)
+        log.info("gateway on http://%s:%d", self._settings.gateway_host, self.port)
 
     def _own_url(self) -> str:
         return f"http://{self._settings.gateway_host}:{self._wanted_port}"
