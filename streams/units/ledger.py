@@ -19,8 +19,7 @@ import re
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Coroutine, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -39,10 +38,9 @@ from streams.kafka.last_transaction import was_committed
 from streams.kafka.topic_ids import topic_id
 from streams.state.changelogs import catch_up, changelog_partitions
 from streams.state.partition import ID_KEY, UPLOADS_KEY, PartitionState
-from streams.units.faults import ClockError, CommitTimeoutError
+from streams.units.faults import ClockError, within_deadline
 from streams.units.meter import UnitMeter
 
-COMMIT_DEADLINE = 60.0  # seconds; past it the outcome is unknown
 TELL_EVERY = 5.0  # seconds between two group offsets
 _BATCH_BYTES = 1_000_000
 _LEADING_OFFSET = re.compile(rb'\{"o":(\d+)[,}]')
@@ -176,7 +174,7 @@ class Ledger:
         batches = self._batches(changes.outputs, rows)
         started, self._sent = time.monotonic(), 0
         try:
-            offsets = await self._within_deadline(self._transact(producer, batches, next_offset))
+            offsets = await within_deadline(self._transact(producer, batches, next_offset))
         except Exception as error:
             if self._meter is not None:
                 self._meter.note_failure(error)
@@ -184,14 +182,6 @@ class Ledger:
         if self._meter is not None:
             self._meter.note_transaction(time.monotonic() - started, self._sent)
         self._absorb(rows, offsets)
-
-    async def _within_deadline(self, work: Coroutine[Any, Any, dict[str, int]]) -> dict[str, int]:
-        transaction = asyncio.create_task(work)
-        # Not asyncio.timeout: aiokafka would then wait without end for the abort to be answered.
-        await asyncio.wait({transaction}, timeout=COMMIT_DEADLINE)
-        if not transaction.done():
-            raise CommitTimeoutError(f"no answer to a commit within {COMMIT_DEADLINE:g} s")
-        return transaction.result()
 
     async def _transact(
         self, producer: AIOKafkaProducer, batches: _Batches, next_offset: int

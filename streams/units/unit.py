@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from streams.state.partition import PartitionState
 from streams.units.committing import Committer
-from streams.units.faults import may_be_fenced
+from streams.units.faults import innermost, may_be_fenced
 from streams.units.reading import Reader
 from streams.units.retry_schedule import RetrySchedule
 from streams.units.retrying import Retrier
@@ -143,7 +143,7 @@ class Unit:
                 tasks.create_task(self._committer.tell_for_ever(self._log))
         except Exception as error:  # whatever it was: loading anew gives the truth
             log.critical("partition %d failed", self.partition, exc_info=error)
-            cause = _innermost(error)
+            cause = innermost(error)
             if may_be_fenced(cause):
                 self._ready.clear()
                 await asyncio.sleep(FENCE_GRACE)
@@ -155,10 +155,6 @@ class Unit:
     def _loaded(self) -> str:
         sizes = ", ".join(f"{len(rows)} {table}" for table, rows in self.state.rows.items())
         return f"at offset {self.state.next_offset} with {sizes}"
-
-
-def _innermost(error: BaseException) -> BaseException:
-    return _innermost(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _lag(end: int | None, next_offset: int) -> int | None:

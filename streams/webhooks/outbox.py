@@ -6,9 +6,8 @@ are read are one transaction, so a record leads to its rows once, whoever dies.
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
@@ -17,10 +16,8 @@ from schemas.errors import InvariantError
 from schemas.topics import MAX_RECORD_BYTES, OFFSET_KEY, TopicNames
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
-from streams.units.faults import CommitTimeoutError
+from streams.units.faults import within_deadline
 from streams.webhooks.rows import PendingRow, Progress, decode_progress, decode_row, encode
-
-_COMMIT_DEADLINE = 60.0  # seconds; past it the outcome is unknown
 
 
 @dataclass(frozen=True)
@@ -82,9 +79,12 @@ class Outbox:
         await self._producer.start()
         rows: dict[str, PendingRow] = {}
         place = TopicPartition(self._names.notifications, self._partition)
-        async with consuming(self._connection) as consumer:
+        async with (
+            consuming(self._connection) as consumer,
+            consuming(self._connection, "read_uncommitted") as all_records,
+        ):
+            end = (await all_records.end_offsets([place]))[place]  # what is committed may not be stable yet
             consumer.assign([place])
-            end = (await consumer.end_offsets([place]))[place]
             consumer.seek(place, (await consumer.beginning_offsets([place]))[place])
             while await consumer.position(place) < end:
                 for messages in (await consumer.getmany(timeout_ms=200, max_records=100)).values():
@@ -114,7 +114,7 @@ class Outbox:
         """
         known = self.progress.next if self.progress is not None else {}
         progress = Progress(next={**known, **entries.next}, sequence=sequence)
-        await _within_deadline(self._transact(entries, progress))
+        await within_deadline(self._transact(entries, progress))
         self.progress = progress
 
     async def _transact(self, entries: Entries, progress: Progress) -> None:
@@ -139,12 +139,3 @@ class Outbox:
             for each in records
         ]
         await asyncio.gather(*sends)
-
-
-async def _within_deadline(work: Coroutine[Any, Any, None]) -> None:
-    transaction = asyncio.create_task(work)
-    # Not asyncio.timeout: aiokafka would then wait without end for the abort to be answered.
-    await asyncio.wait({transaction}, timeout=_COMMIT_DEADLINE)
-    if not transaction.done():
-        raise CommitTimeoutError(f"no answer to a commit within {_COMMIT_DEADLINE:g} s")
-    transaction.result()

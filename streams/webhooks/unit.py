@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from schemas.times import steady_time
 from schemas.topics import TopicNames
 from streams.kafka.connection import KafkaConnection
+from streams.units.faults import innermost
 from streams.webhooks.committing import Committer
 from streams.webhooks.delivering import Deliverer
 from streams.webhooks.intake import Intake
@@ -142,8 +143,3 @@ class WebhookUnit:
 
     def _wake(self) -> None:
         self._sender.wake()
-
-
-def innermost(error: BaseException) -> BaseException:
-    """What went wrong, where a group of tasks failed."""
-    return innermost(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

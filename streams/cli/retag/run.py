@@ -14,6 +14,7 @@ from streams.cli.retag.plan import SOURCE, Selection
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.output_follower import CommittedOffsets, OutputFollower, OutputRecord
 from streams.kafka.publishing import open_producer
+from streams.units.faults import innermost
 
 WINDOWS = {
     "rules": 500,
@@ -99,7 +100,7 @@ class RetagRun:
                     for task in tasks:
                         task.cancel()
             except BaseExceptionGroup as errors:
-                raise _innermost(errors) from None
+                raise innermost(errors) from None
             async for answer in follower.rest():
                 self._note(answer)
 
@@ -164,7 +165,3 @@ class RetagRun:
             self.differences.failed[answer.fault.reason] += 1
         else:
             self.differences.note_update(answer.value)
-
-
-def _innermost(error: BaseException) -> BaseException:
-    return _innermost(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
