@@ -39,7 +39,16 @@ QUESTIONS = (
     *(f"/users/user{number}/interests?limit=50" for number in range(50)),
     *(f"/users/user{number}/similar" for number in range(5)),
 )
-_PASSING = {"as_of", "complete", "behind", "window", "cursor", "partition", "profiles_as_of"}
+_PASSING = {
+    "as_of",
+    "complete",
+    "behind",
+    "window",
+    "cursor",
+    "partition",
+    "profiles_as_of",
+    "profiles_age_seconds",
+}
 
 
 async def answers(cluster: Cluster) -> dict[str, Any]:

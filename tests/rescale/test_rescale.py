@@ -38,7 +38,16 @@ QUESTIONS = (
     "/users/user-3/similar",
     "/tags?prefix=tag&limit=100",
 )
-_PASSING = ("as_of", "complete", "behind", "window", "cursor", "partition", "profiles_as_of")
+_PASSING = (
+    "as_of",
+    "complete",
+    "behind",
+    "window",
+    "cursor",
+    "partition",
+    "profiles_as_of",
+    "profiles_age_seconds",
+)
 
 
 @pytest.fixture
