@@ -82,7 +82,8 @@ class TrendRoutes:
         if question.add_on is not None:
             message = "by='uploaders' cannot be had per add-on; leave add_on out, or say by=uses"
             raise BadQuestionError("invalid_by", message)
-        ranked = await asyncio.to_thread(trends.top_by_uploaders, counts, buckets, question.limit)
+        with trends.reading():
+            ranked = await asyncio.to_thread(trends.top_by_uploaders, counts, buckets, question.limit)
         tags = [TagCount(tag.tag, tag.uses, tag.uploaders) for tag in ranked]
         return TopTags(**common, tags=tags, uploaders_error=RELATIVE_STANDARD_ERROR)
 
@@ -114,9 +115,10 @@ class TrendRoutes:
             half_life=half_life,
             least=question.least_uses,
         )
-        found = await asyncio.to_thread(
-            pick, trends, candidates, buckets, question.least_uploaders, question.limit
-        )
+        with trends.reading():
+            found = await asyncio.to_thread(
+                pick, trends, candidates, buckets, question.least_uploaders, question.limit
+            )
         return RisingTags(
             **common,
             baseline=baseline.as_answered(),
