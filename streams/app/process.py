@@ -22,6 +22,7 @@ from streams.app.tracing import open_tracing
 from streams.app.worker import Worker, run_until_signal
 from streams.kafka.checks.enforcing import enforce
 from streams.kafka.connection import KafkaConnection
+from streams.own_files import make_own_folder
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def _refused(worker: Worker | None, fault: str) -> int:
 def _check_machine(settings: Settings) -> None:
     """Make the data directory, and refuse what cannot work; models are checked by loading them."""
     with contextlib.suppress(OSError):  # the check says why
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_own_folder(settings.data_dir)
     enforce(check_machine(settings), lambda finding: SettingsError(finding.sentence))
 
 
