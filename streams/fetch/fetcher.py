@@ -45,12 +45,16 @@ class Fetched:
         data: The bytes; none once they are released.
         size: How many they were.
         elapsed_ms: The milliseconds that it took to get them.
+        host: Where they are from.
     """
 
-    def __init__(self, data: bytes, elapsed_ms: float, release: Callable[[], None] = _nothing) -> None:
+    def __init__(
+        self, data: bytes, elapsed_ms: float, release: Callable[[], None] = _nothing, host: str = ""
+    ) -> None:
         self.data = data
         self.size = len(data)
         self.elapsed_ms = elapsed_ms
+        self.host = host
         self._give_back = release
 
     def release(self) -> None:
@@ -180,7 +184,7 @@ class Fetcher:
             reservation.release()
             raise
         reservation.complete()
-        return Fetched(data, (time.perf_counter() - started) * 1000, reservation.release)
+        return Fetched(data, (time.perf_counter() - started) * 1000, reservation.release, host)
 
     async def _read_data_url(self, url: str, admission: Admission) -> bytes:
         if len(url) <= _SHORT:
