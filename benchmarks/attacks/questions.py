@@ -46,7 +46,7 @@ QUESTIONS = (
 
 
 async def attack(arena: Arena) -> list[Check]:
-    """Make the state, see what others notice of an idle caller, then of one that asks as fast as it is let."""
+    """See what others notice of a caller that is idle, then of one that asks as fast as it is let."""
     await arena.publish(_uploads())
     await arena.until_folded()
     async with arena.watched(uploads=10) as calm:
