@@ -47,6 +47,8 @@ async def attack(arena: Arena) -> list[Check]:
         await arena.until_folded(120)
     return [
         Check("slowest answer of /healthz, s", seen.healthz_max, 0.1, clocked=True),
-        Check("median of the others' uploads, over a clean run", seen.upload(0.5) / clean.upload(0.5), 3, True),
+        Check(
+            "median of the others' uploads, over a clean run", seen.upload(0.5) / clean.upload(0.5), 3, True
+        ),
         Check("memory, MB", max(seen.memory), 700),
     ]

@@ -33,10 +33,14 @@ async def attack(arena: Arena) -> list[Check]:
         )
         async with arena.watched(RATE, places.honest) as seen:
             await asyncio.sleep(UPLOADS / RATE)
-    print(f"  uploads before: {_told(warm.uploads)}, clean: {_told(clean.uploads)}, then: {_told(seen.uploads)}")
+    print(
+        f"  uploads before: {_told(warm.uploads)}, clean: {_told(clean.uploads)}, then: {_told(seen.uploads)}"
+    )
     return [
         Check("median of the uploads, over a clean run", seen.upload(0.5) / clean.upload(0.5), TIMES, True),
-        Check("nine in ten of the uploads, over a clean run", seen.upload(0.9) / clean.upload(0.9), TIMES, True),
+        Check(
+            "nine in ten of the uploads, over a clean run", seen.upload(0.9) / clean.upload(0.9), TIMES, True
+        ),
         Check("slowest of the uploads, s", seen.upload(1), SLOWEST, clocked=True),
         Check("slowest answer of /healthz, s", seen.healthz_max, 0.1, clocked=True),
         Check("memory, MB", max(seen.memory), 1_000),

@@ -60,6 +60,7 @@ class HostileServer:
     def __init__(self, image: bytes) -> None:
         self.sent: Counter[str] = Counter()
         self._image = image
+        self._never = asyncio.Event()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of a connection until it breaks."""
@@ -76,7 +77,7 @@ class HostileServer:
                 body = self._image + os.urandom(8)  # behind its end: no image is known already
                 await self._send(kind, b"%bContent-Length: %d\r\n\r\n%b" % (_OK, len(body), body), writer)
             case "hang":
-                await asyncio.Event().wait()
+                await self._never.wait()
             case "drip":
                 await self._send(kind, b"%bContent-Length: 1000000\r\n\r\n" % _OK, writer)
                 while True:

@@ -43,9 +43,13 @@ class Sources(NamedTuple):
 @contextlib.asynccontextmanager
 async def open_sources() -> AsyncIterator[Sources]:
     """Start both."""
-    good, hostile = Program("benchmarks.image_server"), Program("benchmarks.attacks.hostile_server", "0.0.0.0")
+    good, hostile = (
+        Program("benchmarks.image_server"),
+        Program("benchmarks.attacks.hostile_server", "0.0.0.0"),
+    )
     try:
-        honest = {"url": f"http://{GOOD}:{await good.start()}/0.2mp/1", "tenant": ONLOOKER}
+        honest = {"url": f"http://{GOOD}:{await good.start()}/0.2mp/1"}
+        honest |= {"tenant": ONLOOKER, "auto_tagging": "0.2"}
         yield Sources(honest, await hostile.start(), hostile)
     finally:
         await good.stop()
