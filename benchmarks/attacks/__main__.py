@@ -32,7 +32,16 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-ATTACKS = ("bodies", "log_lines", "dear_images", "wire", "data_floods", "two_tenants")
+ATTACKS = (
+    "bodies",
+    "log_lines",
+    "rotation",
+    "questions",
+    "dear_images",
+    "wire",
+    "data_floods",
+    "two_tenants",
+)
 """Modules of this folder, each an attack, in the order in which they are run."""
 
 
