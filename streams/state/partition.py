@@ -12,6 +12,7 @@ import orjson
 
 from schemas.topics import OFFSET_KEY, TABLES
 from streams.state.loading import Index, load
+from streams.state.progress import Progress
 
 ID_KEY = "@id"  # names this incarnation of the state: a snapshot of another one is worthless
 UPLOADS_KEY = "@uploads"  # names the upload topic whose offsets the state has
@@ -129,6 +130,11 @@ class PartitionState:
     def next_offset(self) -> int:
         """The first offset of the source partition that is not folded in."""
         return int(self._meta.get("next", 0))
+
+    @property
+    def progress(self) -> Progress:
+        """What of the source partition is folded in: all before `next_offset`, and some above it."""
+        return Progress.read(self._meta)
 
     @property
     def event_time(self) -> int | None:

@@ -16,8 +16,8 @@ from streams.units.meter import UnitMeter
 class CommitsChanges(Protocol):
     """What makes changes true, all or none: see `streams.units.ledger.Ledger`."""
 
-    async def commit(self, changes: Changes, next_offset: int) -> None:
-        """Commit the changes, and the first offset that is not folded in."""
+    async def commit(self, changes: Changes, next_offset: int, above: Sequence[int] = ()) -> None:
+        """Commit the changes, and how far the log is folded in: `next` and `above` of `Progress`."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class MicroBatch:
         taken: How many of the outcomes are of records that the batch takes off the log.
         meter: Is told what was committed; None: nobody is.
         span: What the transaction is traced as.
+        above: What is folded in above the resume point: see `streams.state.progress`.
     """
 
     store: CommitsChanges
@@ -43,6 +44,7 @@ class MicroBatch:
     taken: int = 0
     meter: UnitMeter | None = None
     span: TransactionSpan = NO_TRANSACTION
+    above: Sequence[int] = ()
 
 
 async def fold_and_commit(batch: MicroBatch) -> None:
@@ -59,7 +61,7 @@ async def fold_and_commit(batch: MicroBatch) -> None:
             fold(batch.changes, done, batch.rules)
     folded = time.perf_counter() - started
     with batch.span.stage("commit"):
-        await batch.store.commit(batch.changes, batch.next_offset)
+        await batch.store.commit(batch.changes, batch.next_offset, batch.above)
     if batch.meter is not None:
         batch.meter.note_folded(folded)
         batch.meter.note_committed(batch.taken, batch.outcomes, batch.changes.outputs)

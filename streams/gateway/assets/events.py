@@ -20,6 +20,7 @@ from streams.gateway.assets.publisher import Place, Publisher
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.output_follower import OutputFollower, OutputRecord
 from streams.kafka.publishing import event_id_of
+from streams.state.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +139,9 @@ class Events:
     async def _has_passed(self, place: Place) -> bool:
         """Whether an event is folded although no row tells, as where nine of an image came at once."""
         state = self._states().get(place.partition)
-        if state is None or state.next_offset <= place.offset or str(place.offset) in state.rows["retries"]:
+        if state is None or not state.progress.holds(place.offset):
+            return False
+        if str(place.offset) in state.rows["retries"]:
             return False
         try:
             async with asyncio.timeout(_LOOK_INTERVAL):
@@ -186,3 +189,7 @@ class FoldedState(State, Protocol):
     @property
     def next_offset(self) -> int:
         """The first offset that is not folded in."""
+
+    @property
+    def progress(self) -> Progress:
+        """What of the log is folded in."""
