@@ -48,10 +48,16 @@ class Committer:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def suspend(self) -> None:
-        """Finish the transaction under way and begin no other, until `resume`."""
+    async def suspend(self, seconds: float | None = None) -> None:
+        """Finish the transaction under way and begin no other, until `resume`.
+
+        Args:
+            seconds: So long the transaction is waited for; None: until it ends.
+        """
         self._may_commit.clear()
-        await self._idle.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
 
     def resume(self) -> None:
         """Go on after `suspend`."""

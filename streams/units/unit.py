@@ -23,6 +23,7 @@ from streams.units.work import Pace, RecordLog, StateStore, Work
 
 log = logging.getLogger(__name__)
 
+SUSPENSION = 5.0  # seconds: a group that decides anew waits no longer for a broker that does not answer
 FENCE_GRACE = 4.0  # seconds: whoever took over, the group's word on it comes with the next heartbeats
 
 
@@ -76,6 +77,7 @@ class Unit:
             store=store, window=self._window, room=room, retrier=self._retrier, work=work, pace=pace
         )
         self._ready = asyncio.Event()
+        self._closing = False
         self._log: RecordLog | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -112,8 +114,8 @@ class Unit:
         self._task = asyncio.create_task(self._run(), name=f"unit-{self.partition}")
 
     async def suspend(self) -> None:
-        """Finish the transaction under way and begin no other, until `resume`."""
-        await self._committer.suspend()
+        """Finish the transaction under way, unless that takes long, and begin no other, until `resume`."""
+        await self._committer.suspend(SUSPENSION)
 
     def resume(self) -> None:
         """Go on after `suspend`."""
@@ -121,7 +123,8 @@ class Unit:
 
     async def close(self) -> None:
         """Finish the transaction under way, then let go; what was not committed is replayed."""
-        await self.suspend()
+        self._closing = True
+        await self._committer.suspend()
         self._ready.clear()
         if self._task is not None:
             self._task.cancel()
@@ -140,16 +143,21 @@ class Unit:
                 tasks.create_task(self._committer.commit_for_ever(self._log))
                 tasks.create_task(self._committer.sweep_for_ever())
                 tasks.create_task(self._committer.tell_for_ever())
-        except Exception as error:  # whatever it was: loading anew gives the truth
-            log.critical("partition %d failed", self.partition, exc_info=error)
-            cause = innermost(error)
-            if may_be_fenced(cause):
-                self._ready.clear()
-                await asyncio.sleep(FENCE_GRACE)
-            self._end_process(f"partition {self.partition}", cause)
+        except Exception as error:  # noqa: BLE001 - whatever it was: loading anew gives the truth
+            await self._fail(innermost(error))
         finally:
             self._window.cancel()
             await self._store.close()
+
+    async def _fail(self, cause: BaseException) -> None:
+        if may_be_fenced(cause) and self._closing:  # it is another's already, who undid our last transaction
+            log.warning("partition %d was taken over before it was given back: %r", self.partition, cause)
+            return
+        log.critical("partition %d failed", self.partition, exc_info=cause)
+        if may_be_fenced(cause):
+            self._ready.clear()
+            await asyncio.sleep(FENCE_GRACE)
+        self._end_process(f"partition {self.partition}", cause)
 
     def _loaded(self) -> str:
         sizes = ", ".join(f"{len(rows)} {table}" for table, rows in self.state.rows.items())

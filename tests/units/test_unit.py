@@ -298,6 +298,48 @@ async def test_suspend_waits_for_the_transaction_under_way(harness: Callable[...
     await subject.unit.close()
 
 
+async def test_a_group_that_decides_anew_waits_not_for_ever(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transaction that nobody answers is left to its deadline; no other begins."""
+    monkeypatch.setattr("streams.units.unit.SUSPENSION", 0.02)
+    subject = harness([0, 1])
+    subject.hold(1)
+    subject.store.gate.clear()
+    subject.unit.start()
+    await subject.until(lambda: subject.applied == [0])
+    async with asyncio.timeout(5):
+        await subject.unit.suspend()
+    subject.answers[1].set_result(None)
+    subject.store.gate.set()
+    await subject.until(lambda: subject.store.commits == [1])
+    await asyncio.sleep(0.05)
+    assert subject.applied == [0]
+    await subject.unit.close()
+
+
+async def test_a_fence_of_who_gives_the_partition_back_is_no_fault(
+    harness: Callable[..., Harness],
+) -> None:
+    """Whoever owns it by now has undone the transaction, and does its work anew."""
+    subject = harness([0])
+    gate = asyncio.Event()
+
+    async def fail(*_: object) -> None:
+        await gate.wait()
+        raise ProducerFenced
+
+    subject.store.commit = fail  # type: ignore[method-assign]
+    subject.unit.start()
+    await subject.until(lambda: subject.applied == [0])
+    closing = asyncio.create_task(subject.unit.close())
+    await asyncio.sleep(0.01)
+    gate.set()
+    await closing
+    assert subject.failures == []
+    assert subject.store.closed
+
+
 async def test_closing_ends_while_enough_gathers_for_the_next_transaction(
     harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
