@@ -23,7 +23,7 @@
     "image": key of the image that is uploaded, or null, and the record: "topic", "ts", "key", "value",
     "headers", bytes as base64}
 `meta`: "@offset": {"next": first offset that is not folded in, "above": what is from there on, if anything
-    (see `streams.state.progress`), "mark": latest Kafka timestamp seen,
+    (see `schemas.topics.Progress`), "mark": latest Kafka timestamp seen,
     "at": latest event time seen, "late": counts that came after their bucket's retention};
     "@id": {"id": of this incarnation of the state}, "@uploads": {"id": Kafka's of the upload topic};
     "@awaited:" with an image's key: {"n": uploads of it among the retries}

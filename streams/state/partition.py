@@ -10,9 +10,8 @@ from typing import Any
 
 import orjson
 
-from schemas.topics import OFFSET_KEY, TABLES
+from schemas.topics import OFFSET_KEY, TABLES, Progress
 from streams.state.loading import Index, load
-from streams.state.progress import Progress
 
 ID_KEY = "@id"  # names this incarnation of the state: a snapshot of another one is worthless
 UPLOADS_KEY = "@uploads"  # names the upload topic whose offsets the state has

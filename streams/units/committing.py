@@ -5,10 +5,10 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 
+from schemas.topics import Progress
 from streams.fold.changes import Changes, CountRowCache
 from streams.fold.outcomes import Deferred, Done, Output, Parked, Rejected, Tagged
 from streams.fold.retention import Expired, expired_rows
-from streams.state.progress import Progress
 from streams.units.meter import outcome_name
 from streams.units.micro_batch import MicroBatch
 from streams.units.retrying import Retrier

@@ -160,8 +160,13 @@ class Ledger:
         if self._producer is not None:
             await self._producer.stop()
 
-    async def commit(self, changes: Changes, next_offset: int, above: Sequence[int] = ()) -> None:
+    async def commit(self, changes: Changes, next_offset: int, above: Sequence[int] | None = None) -> None:
         """Make `changes` and how far the log is folded in true together: `next` and `above` of `Progress`.
+
+        Args:
+            changes: The transaction's.
+            next_offset: The watermark.
+            above: The runs from there on; None: as they are, if the watermark is.
 
         Raises:
             Exception: The outcome is unknown, or another owner took over. The caller must end the process.
@@ -198,7 +203,9 @@ class Ledger:
         await producer.send_offsets_to_transaction(committed, self._names.app_id)
         self._told, self._told_at = next_offset, time.monotonic()
 
-    def _note_offset(self, changes: Changes, next_offset: int, above: Sequence[int]) -> None:
+    def _note_offset(self, changes: Changes, next_offset: int, above: Sequence[int] | None) -> None:
+        if above is None:
+            above = self.state.progress.above if next_offset == self.state.next_offset else ()
         meta = {**(changes.get("meta", OFFSET_KEY) or {}), "next": next_offset, "above": list(above)}
         if not above:
             del meta["above"]

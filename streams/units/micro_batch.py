@@ -32,7 +32,7 @@ class MicroBatch:
         taken: How many of the outcomes are of records that the batch takes off the log.
         meter: Is told what was committed; None: nobody is.
         span: What the transaction is traced as.
-        above: What is folded in above the resume point: see `streams.state.progress`.
+        above: What is folded in above the resume point: see `schemas.topics.Progress`.
     """
 
     store: CommitsChanges

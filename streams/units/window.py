@@ -13,10 +13,10 @@ from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 
 from schemas.times import steady_time
+from schemas.topics import Progress
 from schemas.uploads import Record
 from streams.fold.outcomes import Outcome, Parked
 from streams.state.partition import PartitionState
-from streams.state.progress import Progress
 from streams.units.aside import Patience, Slot
 from streams.units.order import Beside, Entry, Waits
 from streams.units.waiting_room import WaitingRoom

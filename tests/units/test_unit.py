@@ -7,13 +7,13 @@ from support.fakes import NAMES, RULES, ListLog, MemoryStore, record, tagged, up
 
 from schemas.dead_letters import Fault
 from schemas.times import steady_time
+from schemas.topics import Progress
 from schemas.uploads import Record
 from streams.fold.changes import Changes, PartitionRows
 from streams.fold.fold import FoldRules
 from streams.fold.outcomes import Deferred, Outcome, Parked, Rejected
 from streams.fold.retention import Expired
 from streams.fold.retries import RetryPolicy
-from streams.state.progress import Progress
 from streams.units.micro_batch import MicroBatch, fold_and_commit
 from streams.units.order import Turn
 from streams.units.unit import Unit

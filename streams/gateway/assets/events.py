@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from schemas.dead_letters import Fault
-from schemas.topics import TopicNames
+from schemas.topics import Progress, TopicNames
 from schemas.uploads import UploadData
 from streams.fold.rows import State, event_key_of
 from streams.gateway.assets.library import Library
@@ -20,7 +20,6 @@ from streams.gateway.assets.publisher import Place, Publisher
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.output_follower import OutputFollower, OutputRecord
 from streams.kafka.publishing import event_id_of
-from streams.state.progress import Progress
 
 log = logging.getLogger(__name__)
 

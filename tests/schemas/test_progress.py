@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.state.progress import Progress
+from schemas.topics import Progress
 
 
 @given(st.sets(st.integers(0, 60)), st.integers(0, 80))
