@@ -94,6 +94,11 @@ class Entry(Turn):
         return self.is_kept or self.slot.is_aside
 
     @property
+    def is_at_source(self) -> bool:
+        """Whether a stranger's server has kept it for so long that others have its slot."""
+        return self.waits is Waits.SOURCE and self.slot.is_aside and not self.done
+
+    @property
     def follows(self) -> "Entry | None":
         """The one before it of the same image, unless what became of that is committed."""
         return None if self.before is None or self.before.applied.is_set() else self.before

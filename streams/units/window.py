@@ -2,13 +2,14 @@
 
 An outcome is applied once those before it of its image are: images do not wait for one another. So what is
 folded in of the log has gaps above its watermark, which move in `Progress` with each transaction. The window
-from the watermark to the newest record is bounded. When it is full, those that keep it from moving on and
-wait for strangers' servers go on beside the log, kept by rows of `retries`.
+from the watermark to the newest record is bounded. Those that wait for strangers' servers and keep the
+watermark back for a while, or the window full, go on beside the log, kept by rows of `retries`.
 """
 
 import asyncio
 import functools
 import itertools
+import time
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 
@@ -23,6 +24,7 @@ from streams.units.waiting_room import WaitingRoom
 from streams.units.work import Pace, Work
 
 MAX_RECORDS = 1000  # offsets from the watermark to the newest record
+HOLDS_UP = 3.0  # seconds that a record may keep the watermark back for its source
 MAX_BYTES = 16_000_000  # of events in the window; one that is larger enters alone
 _KEPT_BESIDE_OTHERS = 4  # of those that rows keep: others do not wait for many counts to be written
 
@@ -121,10 +123,9 @@ class Window:
             if left[entry.is_kept] and (entry.follows is None or entry.follows in leaving):
                 left[entry.is_kept] -= 1
                 leaving[entry] = entry.outcome.result()
-        if self.is_full:
-            now = int(steady_time() * 1000)
-            for entry in self._in_the_way(leaving, most):
-                leaving[entry] = Parked(now, entry.upload)
+        now = int(steady_time() * 1000)
+        for entry in self._in_the_way(leaving, most):
+            leaving[entry] = Parked(now, entry.upload)
         return sorted(leaving.items(), key=lambda item: item[0].record.offset)
 
     def progress(self, leaving: Sequence[Leaving], reached: int) -> Progress:
@@ -180,13 +181,17 @@ class Window:
             self.arrived.set()
 
     def _in_the_way(self, leaving: Collection[Entry], most: int) -> Iterator[Entry]:
-        """The oldest ones, as far as they wait for strangers' servers, or for one before that does."""
-        if self._room.is_full or self._work.overloaded():
+        """The oldest ones, as far as they wait for strangers' servers, or for one before that does.
+
+        A while is theirs, so that few become rows; none where the window is full.
+        """
+        if not self._entries or self._room.is_full or self._work.overloaded():
             return
         kept = set[Entry]()
+        asked_before = time.monotonic() - (0 if self.is_full else HOLDS_UP)
         older = itertools.islice(self._entries.values(), (len(self._entries) + 1) // 2)
         for entry in itertools.islice((entry for entry in older if entry not in leaving), most):
-            at_source = entry.waits is Waits.SOURCE and entry.slot.is_aside and not entry.done
+            at_source = entry.is_at_source and entry.asked < asked_before
             behind_one = entry.follows is not None and (entry.follows.is_kept or entry.follows in kept)
             if not at_source and not (behind_one and (entry.done or entry.waits)):
                 return

@@ -533,6 +533,25 @@ async def test_a_slow_source_holds_back_nobody(
     assert subject.failures == []
 
 
+async def test_a_slow_source_holds_the_watermark_back_for_a_while_alone(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then a row keeps its record, and nothing is behind; its work goes on."""
+    monkeypatch.setattr("streams.units.window.HOLDS_UP", 0.2)
+    monkeypatch.setattr("streams.units.committing._TELL_EVERY", 0.01)
+    subject = harness([0, 1])
+    subject.slow_sources = {0}
+    subject.hold(0)
+    subject.unit.start()
+    await subject.until(lambda: subject.store.state.progress == Progress(0, (1, 1)))
+    await subject.until(lambda: subject.store.state.progress == Progress(2))
+    assert subject.store.state.rows["retries"].keys() == {"0"}
+    subject.answers[0].set_result(None)
+    await subject.until(lambda: subject.applied == [1, 0])
+    assert subject.started == [0, 1]
+    await subject.unit.close()
+
+
 async def test_the_window_is_bounded_in_bytes(
     harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
