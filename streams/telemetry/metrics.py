@@ -254,7 +254,7 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
             "tagstream_partition_in_flight_records",
             Kind.GAUGE,
             "records",
-            "Records in work, retries included.",
+            "Records in work or about to be committed, retries included.",
             "TAGSTREAM_MAX_IN_FLIGHT.",
             (_PARTITION,),
         ),

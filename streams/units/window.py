@@ -189,8 +189,8 @@ class Window:
             return
         kept = set[Entry]()
         asked_before = time.monotonic() - (0 if self.is_full else HOLDS_UP)
-        older = itertools.islice(self._entries.values(), (len(self._entries) + 1) // 2)
-        for entry in itertools.islice((entry for entry in older if entry not in leaving), most):
+        staying = (entry for entry in self._entries.values() if entry not in leaving)
+        for entry in itertools.islice(staying, most):
             at_source = entry.is_at_source and entry.asked < asked_before
             behind_one = entry.follows is not None and (entry.follows.is_kept or entry.follows in kept)
             if not at_source and not (behind_one and (entry.done or entry.waits)):
