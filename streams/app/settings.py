@@ -242,6 +242,12 @@ class Settings:
         _at_least(1),
     )
     query_timeout: float = _setting(10.0, "Time after which a question is given up.", _at_least(0.1))
+    query_share: float = _setting(
+        0.25,
+        "Seconds of CPU time per second that the questions of one token may take; what is beyond waits. "
+        "0: no limit.",
+        _at_least(0),
+    )
     gateway_host: str = _setting("127.0.0.1", "Address that the gateway listens on.")
     gateway_port: int = _setting(6069, "Port that the gateway listens on. 0: any free one.", _port)
     gateway_url: str = _setting(
@@ -271,6 +277,12 @@ class Settings:
         9646,
         "Port of /metrics. 0: any free one. Empty or -1: no metrics. Where it is taken, a warning, and none.",
         _port_or_none,
+    )
+    loop_limit: float = _setting(
+        0.0,
+        "For tests: seconds of CPU time for which the event loop may be held at once; beyond, the process "
+        "ends with 70 and says what held it. 0: no limit.",
+        _at_least(0),
     )
     data_dir: Path = _setting(_DATA_DIR, "Directory of this worker's own files.")
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR.")

@@ -1,5 +1,6 @@
 """Micro-batches: what leaves a unit together, folded and committed in one transaction."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +10,12 @@ from streams.fold.changes import Changes
 from streams.fold.fold import FoldRules, fold
 from streams.fold.outcomes import Done
 from streams.fold.retention import Expired
+from streams.fold.rows import ImageKey
 from streams.telemetry.tracing import NO_TRANSACTION, TransactionSpan
 from streams.units.meter import UnitMeter
+
+TURN = 0.004  # seconds of folding before the event loop gets a turn
+LARGE = 16_384  # bytes of an event and of its image's row
 
 
 class CommitsChanges(Protocol):
@@ -47,6 +52,30 @@ class MicroBatch:
     above: Sequence[int] = ()
 
 
+async def _fold_all(batch: MicroBatch) -> None:
+    """Fold one after the other; the event loop has its turns, and what takes long is done in a thread.
+
+    Meanwhile nobody changes what is committed: that is for whoever commits this.
+    """
+    began = time.perf_counter()
+    for done in batch.outcomes:
+        if _is_large(batch.changes, done):
+            await asyncio.to_thread(fold, batch.changes, done, batch.rules)
+        else:
+            fold(batch.changes, done, batch.rules)
+        if time.perf_counter() - began > TURN:
+            await asyncio.sleep(0)
+            began = time.perf_counter()
+
+
+def _is_large(changes: Changes, done: Done) -> bool:
+    """Whether an event or its image has so many tags that the fold takes milliseconds."""
+    upload = done.outcome.upload
+    if upload is None:
+        return False
+    return len(done.record.value or b"") + changes.size("images", ImageKey.of(upload).encode()) > LARGE
+
+
 async def fold_and_commit(batch: MicroBatch) -> None:
     """Fold a micro-batch into rows and records, and commit these with the resume point in one transaction.
 
@@ -57,8 +86,7 @@ async def fold_and_commit(batch: MicroBatch) -> None:
     with batch.span.stage("fold"):
         for table, key, row in batch.expired:
             batch.changes.remove_unchanged(table, key, row)
-        for done in batch.outcomes:
-            fold(batch.changes, done, batch.rules)
+        await _fold_all(batch)
     folded = time.perf_counter() - started
     with batch.span.stage("commit"):
         await batch.store.commit(batch.changes, batch.next_offset, batch.above)

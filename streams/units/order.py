@@ -42,11 +42,14 @@ class Turn:
         self.image = image
 
     async def wait_for_source(self, upload: Upload | None) -> None:
-        """Wait until the source may be asked; a stranger's server decides how long it takes from then on.
+        """Wait until the source may be asked, and leave the time from then on to it.
 
         Args:
             upload: What waits, where others may wait for it.
         """
+
+    def leave_to_source(self, upload: Upload | None) -> None:
+        """Say that a stranger decides how long it takes from now on."""
 
     def go_on(self) -> None:
         """Say that it is up to us again."""
@@ -112,11 +115,14 @@ class Entry(Turn):
 
     async def wait_for_source(self, upload: Upload | None) -> None:
         """Wait until the source may be asked; then leave the time to it."""
-        self.upload = upload
         if not self.is_kept:
             self._wait(Waits.ROOM)
             await self._beside.enter()
-        self.asked = time.monotonic()
+        self.leave_to_source(upload)
+
+    def leave_to_source(self, upload: Upload | None) -> None:
+        """Say that a stranger decides how long it takes from now on."""
+        self.upload, self.asked = upload, time.monotonic()
         self._wait(Waits.SOURCE)
 
     async def wait_for_predecessors(self) -> None:
