@@ -61,7 +61,7 @@ class Turn(Protocol):
         """Wait until the source may be asked, and leave the time from then on to a stranger's server."""
 
     def leave_to_source(self, upload: Upload | None) -> None:
-        """Leave the time from now on to a stranger: to the server, or to whoever made an image that is dear."""
+        """Leave the time from now on to a stranger: a server, or whoever made an image that is dear."""
 
     def go_on(self) -> None:
         """Take the time back: it is up to us again."""
