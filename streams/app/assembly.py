@@ -127,7 +127,7 @@ def unit_maker(
     def new_unit(state: PartitionState) -> Unit:
         return Unit(
             state.partition,
-            lambda: PartitionLog(connection, names.uploads, state.partition),
+            lambda: PartitionLog(connection, names.upload_log, state.partition),
             Ledger(connection, names, state, work.meter, accepted=settings.uploads_topic_id),
             work,
             pace,
