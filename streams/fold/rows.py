@@ -26,6 +26,8 @@
     (see `schemas.topics.Progress`), "mark": latest Kafka timestamp seen,
     "at": latest event time seen, "late": counts that came after their bucket's retention};
     "@id": {"id": of this incarnation of the state}, "@uploads": {"id": Kafka's of the upload topic};
+    "@tenant:" with a tenant's name: {"images", "tags": different ones, "day", "bytes": of its events on that
+    day}, "tenants" in "@offset" how many such rows there are;
     "@awaited:" with an image's key: {"n": uploads of it among the retries}
 
 A bucket starts at a multiple of its window's length in UTC; its start is in seconds since the epoch.

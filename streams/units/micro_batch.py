@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from streams.fold.budgets.usage import remove_expired
 from streams.fold.changes import Changes
 from streams.fold.fold import FoldRules, fold
 from streams.fold.outcomes import Done
@@ -85,7 +86,7 @@ async def fold_and_commit(batch: MicroBatch) -> None:
     started = time.perf_counter()
     with batch.span.stage("fold"):
         for table, key, row in batch.expired:
-            batch.changes.remove_unchanged(table, key, row)
+            remove_expired(batch.changes, table, key, row)
         await _fold_all(batch)
     folded = time.perf_counter() - started
     with batch.span.stage("commit"):
