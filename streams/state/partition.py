@@ -149,6 +149,11 @@ class PartitionState:
         return int(self._meta.get("late", 0))
 
     @property
+    def skipped(self) -> int:
+        """How many records of the upload topic were deleted before they were read."""
+        return int(self._meta.get("skipped", 0))
+
+    @property
     def identity(self) -> bytes | None:
         """What names this incarnation of the state."""
         return self.rows["meta"].get(ID_KEY)

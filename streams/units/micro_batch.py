@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from schemas.times import steady_time
 from streams.fold.changes import Changes
 from streams.fold.fold import FoldRules, fold
 from streams.fold.outcomes import Done
@@ -55,8 +56,9 @@ async def fold_and_commit(batch: MicroBatch) -> None:
     with batch.span.stage("fold"):
         for table, key, row in batch.expired:
             batch.changes.remove_unchanged(table, key, row)
+        now = int(steady_time() * 1000)
         for done in batch.outcomes:
-            fold(batch.changes, done, batch.rules)
+            fold(batch.changes, done, batch.rules, now)
     folded = time.perf_counter() - started
     with batch.span.stage("commit"):
         await batch.store.commit(batch.changes, batch.next_offset)

@@ -23,7 +23,8 @@ from support.chaos.progress import Progress
 from support.chaos.sources import FETCH_TIMEOUT, PhotoServer
 from support.cluster import Cluster
 from support.judge.audit import Verdict, audit
-from support.judge.oracle import KEPT_MINUTES, look_at
+from support.judge.oracle import KEPT_MINUTES
+from support.judge.oracle_events import look_at
 from support.judge.workload import Message, Workload
 
 from streams.app.exit import EXIT_RESTART
@@ -139,7 +140,7 @@ class Chaos:
 
     async def _under_fire(self, hosts: list[str]) -> None:
         plan, now = self._plan, int(time.time() * 1000)
-        workload = Workload(plan.seed, plan.uploads, hosts[0], now, hosts[1:])
+        workload = Workload(plan.seed, plan.uploads, hosts[0], now, hosts[1:], plan.partitions)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._publish(iter(workload)))
             tasks.create_task(self._repeatedly(plan.kills, self._kill_worker))
@@ -248,7 +249,12 @@ class Chaos:
         topic = self._cluster.names.uploads
         sends = [
             await producer.send(
-                topic, message.value, message.key, timestamp_ms=message.timestamp, headers=message.headers
+                topic,
+                message.value,
+                message.key,
+                partition=message.partition,
+                timestamp_ms=message.timestamp,
+                headers=message.headers,
             )
             for message in messages
         ]
