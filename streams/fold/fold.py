@@ -127,9 +127,10 @@ def _checked(changes: Changes, done: Done) -> Outcome:
 
 
 def _advance_clock(changes: Changes, record: Record, now: int | None) -> None:
-    """Note what retention took before we read it, and how far Kafka's clock is: when the record was published first, also where it was sent on since.
+    """Note how far Kafka's clock is, and what retention took before we read it.
 
-    A timestamp of the far future would end the counts of all buckets.
+    A record's time is when it was published first, also where it was sent on since. One of the far future
+    would end the counts of all buckets.
     """
     origin = read_origin(record.headers)
     at = record.timestamp if origin is None else origin.at

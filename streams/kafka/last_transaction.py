@@ -80,9 +80,9 @@ class _Describe(Request[_Question]):  # type: ignore[misc]  # aiokafka is untype
 async def was_committed(client: AIOKafkaClient, transactional_id: str) -> bool:
     """Whether the id's last transaction was to be committed. Ask before its producer starts.
 
-    Where it is open still, whoever opened it might commit it the moment after: so it is fenced here, and asked
-    about again until it is decided. False: it was aborted, or will be, or there was none, or the broker, older
-    than Kafka 3.0, cannot say.
+    Where it is open still, whoever opened it might commit it the moment after: so it is fenced here, and
+    asked about again until it is decided. False: it was aborted, or will be, or there was none, or the
+    broker, older than Kafka 3.0, cannot say.
 
     Raises:
         KafkaError: The coordinator refuses or does not answer.
@@ -104,7 +104,7 @@ async def _decided_state(client: AIOKafkaClient, transactional_id: str) -> str:
 
 
 async def _fence(client: AIOKafkaClient, transactional_id: str) -> None:
-    """Have the coordinator abort what is open, unless its producer ends it first; that one can open no other."""
+    """Have the coordinator abort what is open, unless its producer ends it before that."""
     coordinator = await client.coordinator_lookup(CoordinationType.TRANSACTION, transactional_id)
     question = InitProducerIdRequest(transactional_id=transactional_id, transaction_timeout_ms=_TIMEOUT_MS)
     answer = await client.send(coordinator, question, group=ConnectionGroup.COORDINATION)

@@ -29,6 +29,8 @@ class PartitionState:
         positions: By table, the first changelog offset that is not in `rows`.
         sizes: By table, the bytes of all keys (of ASCII) and rows.
         indexes: Told of every change of their table's rows, after it.
+        fresh_at: When the rows were last known to be all that were committed, or began to be read, in seconds
+            since the epoch; None: never.
         loaded: Whether the rows have once been complete.
         indexed: Whether the indexes know every row.
     """
@@ -39,6 +41,7 @@ class PartitionState:
         self.positions: dict[str, int] = dict.fromkeys(TABLES, 0)
         self.sizes: dict[str, int] = dict.fromkeys(TABLES, 0)
         self.indexes: list[Index] = []
+        self.fresh_at: float | None = None
         self.loaded = False
         self.indexed = False
         self._heard: set[str] = set()  # tables whose indexes are told of each change
@@ -79,8 +82,14 @@ class PartitionState:
                 grown += _grown(key, old, value)
             self.sizes[table] += grown
 
-    def restore(self, rows: Mapping[str, dict[str, bytes]], positions: Mapping[str, int]) -> None:
+    def restore(
+        self,
+        rows: Mapping[str, dict[str, bytes]],
+        positions: Mapping[str, int],
+        fresh_at: float | None = None,
+    ) -> None:
         """Take over what an earlier process had, all tables of it; nothing is known so far."""
+        self.fresh_at = fresh_at
         self.rows.update(rows)
         self.sizes = {name: _size(table) for name, table in self.rows.items()}
         self.positions.update(positions)
@@ -122,8 +131,13 @@ class PartitionState:
                 self.apply(table, key, None)
         self.positions = dict.fromkeys(TABLES, 0)
         self.loaded = self.indexed = False
+        self.fresh_at = None
         if not self._journals:
             self._heard.clear()
+
+    def is_older_than(self, seconds: float, now: float) -> bool:
+        """Whether the rows have not been known to be complete for so long, or longer."""
+        return self.fresh_at is not None and now - self.fresh_at > seconds
 
     @property
     def next_offset(self) -> int:

@@ -278,7 +278,7 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
             "tagstream_uploads_skipped_records",
             Kind.GAUGE,
             "records",
-            "Records of the upload topic that were deleted before they were read, ever since the state began.",
+            "Records of the upload topic that were deleted before they were read, since the state began.",
             "Publish them again; `retention.ms` of the upload topic, more workers.",
             (_PARTITION,),
         ),

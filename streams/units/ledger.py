@@ -264,6 +264,7 @@ class Ledger:
         return next_offset
 
     def _absorb(self, rows: Iterable[tuple[str, str, bytes | None]], offsets: dict[str, int]) -> None:
+        self.state.fresh_at = time.time()
         for table in {table for table, _, _ in rows}:
             self._move_on(table, offsets[self._changelogs[table]])
         for table, key, value in rows:
