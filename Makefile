@@ -9,7 +9,7 @@ version = $(shell $(1) -c 'import sys; print("%s %s" % (sys.version.split()[0], 
 new_venv = @$(if $(filter True,$(call version,$(PYTHON))),$(PYTHON) -m venv $(if $(filter True,$(call version,$(1)/bin/python)),,--clear) $(1),$(error $(too_old)))
 too_old = Tagstream needs Python 3.11 or newer, and $(PYTHON) is $(or $(firstword $(call version,$(PYTHON))),not to be found): make $(or $(MAKECMDGOALS),run) PYTHON=python3.12
 
-.PHONY: help install run test test-quick programs docs bench chaos corpus check lock clean
+.PHONY: help install run test test-quick programs docs bench chaos corpus attack check lock clean
 
 help: ## print the targets, and how long each takes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -55,6 +55,9 @@ chaos: $(VENV)/.dev ## kill workers and the broker under load, then count; some 
 
 corpus: $(VENV)/.dev ## send hostile images through the pipeline, a good one behind each; seconds for hundreds (DIR= a folder of them)
 	@$(BIN)/python benchmarks/corpus.py $(if $(DIR),"$(DIR)",$(error name a folder of images: make corpus DIR=...))
+
+attack: $(VENV)/.dev ## do to a worker what strangers might, and measure what others notice; some 10 minutes (ATTACK="bodies --slack 2")
+	@nice $(BIN)/python -m benchmarks.attacks $(ATTACK)
 
 programs: ## Prometheus and kubectl, which some tests run and skip without; seconds, by apt
 	.ci/programs

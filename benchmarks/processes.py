@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import orjson
 
+_LONGEST_LINE = 1 << 26  # bytes of an answer of a `Program`
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PARENT, _USER_TIME, _SYSTEM_TIME = 1, 11, 12  # places in /proc/PID/stat, after the name
 
@@ -116,7 +117,9 @@ class Program:
     async def start(self) -> Any:  # noqa: ANN401 - JSON
         """Start; return its first line."""
         pipe = asyncio.subprocess.PIPE
-        self._process = await asyncio.create_subprocess_exec(*self._command, stdin=pipe, stdout=pipe)
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=pipe, stdout=pipe, limit=_LONGEST_LINE
+        )
         return await self._line()
 
     async def ask(self, order: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON

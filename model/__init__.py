@@ -1,6 +1,15 @@
 """Bytes in, tags out: decode, resize, infer, name. No Kafka, no HTTP."""
 
-from model.decoding.decode import DecodedImage, DecodedViews, ImageHeader, decode, decode_views, read_header
+from model.decoding.decode import (
+    DecodedImage,
+    DecodedViews,
+    ImageHeader,
+    OpenedImage,
+    decode,
+    decode_views,
+    open_image,
+    read_header,
+)
 from model.decoding.errors import BadImageError
 from model.decoding.pixels import View
 from model.scenes.scenes import SceneTagger
@@ -15,11 +24,13 @@ __all__ = [
     "DecodedViews",
     "ImageHeader",
     "ManifestError",
+    "OpenedImage",
     "SceneTagger",
     "Tag",
     "Tagger",
     "View",
     "decode",
     "decode_views",
+    "open_image",
     "read_header",
 ]

@@ -4,6 +4,7 @@
 who, which image, when, and what is asked for.
 """
 
+import itertools
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -25,6 +26,7 @@ MAX_BESIDES_BYTES = 262_144  # key and headers of a record
 MAX_LANGUAGES = 50
 MAX_LANGUAGE = 35  # characters of a language's code, as RFC 5646 advises
 MAX_CONTEXT_DEPTH = 32  # encoders give up somewhere past 200
+MAX_CONTEXT_VALUES = 20_000
 MAX_NUMBER = 32  # characters of a number given as a string
 
 MAX_AHEAD_MS = 3_600_000  # of an event time; whatever came in that time would be older, and change nothing
@@ -32,6 +34,8 @@ MAX_AHEAD_MS = 3_600_000  # of an event time; whatever came in that time would b
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_10000_MS = 253_402_300_800_000
 _INT64 = range(-(2**63), 2**64)  # what JSON encoders can write
+_CONTAINERS = {dict, list}
+_SMALL = 65_536  # bytes of an event whose context, whatever it is, is decoded in no time
 _Texts = Annotated[list[Annotated[str, msgspec.Meta(max_length=MAX_NAME)]], msgspec.Meta(max_length=MAX_TAGS)]
 
 
@@ -147,7 +151,10 @@ class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
     notification_url: Annotated[str | None, msgspec.Meta(description="Passed on.")] = None
     context: Annotated[
         dict[str, Any] | None,
-        msgspec.Meta(description=f"Passed on. At most {MAX_CONTEXT_DEPTH} levels deep, integers of 64 bits."),
+        msgspec.Meta(
+            description=f"Passed on. At most {MAX_CONTEXT_VALUES} values, {MAX_CONTEXT_DEPTH} levels deep, "
+            "integers of 64 bits."
+        ),
     ] = None
     asset: Annotated[
         Asset | None,
@@ -236,6 +243,7 @@ def parse_upload(record: Record, now: int | None = None) -> Upload:
         message = f"{besides} bytes of key and headers; at most {MAX_BESIDES_BYTES}"
         raise BadEventError("event_too_large", message)
     envelope = open_envelope(record.value, record.headers)
+    _check_context_as_written(envelope.data)
     data = _decode(envelope.data)
     data.tags, data.added, data.removed = (_tags(tags) for tags in (data.tags, data.added, data.removed))
     _check_passed_on(data)
@@ -256,6 +264,32 @@ def parse_upload(record: Record, now: int | None = None) -> Upload:
     )
 
 
+class _AsWritten(msgspec.Struct):
+    context: msgspec.Raw = msgspec.Raw(b"")
+
+
+def _check_context_as_written(data: bytes) -> None:
+    """Refuse a context that is too large before an object is made of each of its values."""
+    if len(data) <= _SMALL:
+        return
+    try:
+        context = bytes(msgspec.json.decode(data, type=_AsWritten).context)
+    except msgspec.ValidationError:
+        return  # told once all of it is decoded
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _no_json(error) from error
+    if len(context) > MAX_PASSED_ON_BYTES:
+        message = f"{len(context)} bytes in `context`; at most {MAX_PASSED_ON_BYTES}"
+        raise BadEventError("event_too_large", message)
+    if context.count(b"[") + context.count(b"{") > MAX_CONTEXT_VALUES:
+        raise _too_many_values()
+
+
+def _too_many_values() -> BadEventError:
+    message = f"field `context` holds more than {MAX_CONTEXT_VALUES} values; pass on less"
+    return BadEventError("event_too_large", message)
+
+
 def _decode(data: bytes) -> UploadData:
     try:
         return msgspec.json.decode(data, type=UploadData)
@@ -264,7 +298,11 @@ def _decode(data: bytes) -> UploadData:
         code = "invalid_auto_tagging" if about_threshold else "invalid_event"
         raise BadEventError(code, f"not an upload event: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadEventError("invalid_json", f"the event is not JSON: {error}") from error
+        raise _no_json(error) from error
+
+
+def _no_json(error: Exception) -> BadEventError:
+    return BadEventError("invalid_json", f"the event is not JSON: {error}")
 
 
 def _tags(tags: list[str] | None) -> list[str] | None:
@@ -308,9 +346,10 @@ def _check_asset(asset: Asset) -> None:
 
 
 def _check_languages(language: str | list[str] | None) -> None:
+    number = language.count(",") + 1 if isinstance(language, str) else len(language or [])
+    if number > MAX_LANGUAGES:
+        raise BadEventError("invalid_event", f"{number} languages in `language`; at most {MAX_LANGUAGES}")
     codes = language.split(",") if isinstance(language, str) else language or []
-    if len(codes) > MAX_LANGUAGES:
-        raise BadEventError("invalid_event", f"{len(codes)} languages in `language`; at most {MAX_LANGUAGES}")
     for code in codes:
         if len(code.strip()) > MAX_LANGUAGE:
             rule = f"has more than {MAX_LANGUAGE} characters"
@@ -319,20 +358,22 @@ def _check_languages(language: str | list[str] | None) -> None:
 
 def _check_context(context: dict[str, Any]) -> None:
     level: list[Any] = [context]
+    number = 0
     for _ in range(MAX_CONTEXT_DEPTH):
-        level = [child for node in level for child in _children(node)]
-        for value in level:
-            if isinstance(value, int) and value not in _INT64:
-                raise BadEventError("invalid_event", "field `context` holds an integer of more than 64 bits")
-    if any(isinstance(node, dict | list) for node in level):
+        values = list(itertools.chain.from_iterable(map(_children, level)))
+        number += len(values)
+        if number > MAX_CONTEXT_VALUES:
+            raise _too_many_values()
+        if any(value not in _INT64 for value in values if type(value) is int):
+            raise BadEventError("invalid_event", "field `context` holds an integer of more than 64 bits")
+        level = [value for value in values if type(value) in _CONTAINERS]
+    if level:
         message = f"field `context` is nested more than {MAX_CONTEXT_DEPTH} levels deep"
         raise BadEventError("invalid_event", message)
 
 
-def _children(node: object) -> Iterable[Any]:
-    if isinstance(node, dict):
-        return node.values()
-    return node if isinstance(node, list) else ()
+def _children(node: Any) -> Iterable[Any]:  # noqa: ANN401 - an object or a list of JSON
+    return node.values() if type(node) is dict else node
 
 
 def _type_of(envelope: Envelope, data: UploadData) -> UploadType:

@@ -222,6 +222,11 @@ QUERIES = Dashboard(
             "s",
             {"{{instance}}": _quantile(0.99, "tagstream_event_loop_lag_seconds", "instance")},
         ),
+        Panel(
+            "Event loop held for, at most",
+            "s",
+            {"{{instance}}, {{time}}": _now("tagstream_event_loop_longest_seconds", "instance, time", "max")},
+        ),
         Panel("Rows of the state", "none", {"{{table}}": _now("tagstream_state_rows", "table", "max")}),
         Panel(
             "Bytes of the state", "bytes", {"{{table}}": _now("tagstream_state_size_bytes", "table", "max")}

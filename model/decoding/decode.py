@@ -5,61 +5,28 @@ accuracy on a squashed image than on a centre crop. However many squares are ask
 JPEG files are decoded at a reduced scale (Pillow's *draft*), which makes a 12-megapixel photo about seven
 times cheaper.
 
-Only the parser that the first bytes call for sees a file, and only after the checks of the modules beside
-this one: `limits`, `headers`, `tiff_directory`, `avif_boxes` and `av1_frames`.
+`opening` reads the header, and refuses what must not be decoded.
 """
 
 from __future__ import annotations
 
-import re
-import struct
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import AvifImagePlugin, Image, UnidentifiedImageError, features
-from PIL.JpegImagePlugin import JpegImageFile
+from PIL import Image
 
-from model.decoding.allocator import return_large_blocks
-from model.decoding.av1_frames import frame_pixels
-from model.decoding.avif_boxes import pictures
-from model.decoding.errors import BadImageError, too_large
-from model.decoding.headers import (
-    check_jpeg_header,
-    jpeg_scans,
-    without_avif_exif,
-    without_jpeg_exif,
-    without_texts,
-)
-from model.decoding.libtiff import silence
-from model.decoding.limits import (
-    MAX_DECODING_BYTES,
-    MAX_PIXELS,
-    CountedFile,
-    DecodingMemory,
-    check_frames,
-    check_pixels,
-    check_scans,
-    coefficient_bytes,
-    decoding_bytes,
-)
+from model.decoding.limits import check_pixels
+from model.decoding.opening import SHORT_NAMES, Opened, check_structure, open_for, opened, refusal_of
 from model.decoding.orientation import orientation_of
 from model.decoding.pixels import View, squares
-from model.decoding.sniff import lacks_bytes, named_format
-from model.decoding.tiff_directory import check_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from numpy.typing import NDArray
 
-_SHORT_NAMES = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tiff"}
-if features.check("avif"):
-    _SHORT_NAMES["AVIF"] = "avif"
-
-FORMATS = tuple(_SHORT_NAMES)
-"""What is decoded, in Pillow's names. Not MPO: its parser raises KeyError on unknown data."""
+    from model.decoding.errors import BadImageError
 
 _SWAPPED = {5, 6, 7, 8}
 _TRANSPOSE = {
@@ -71,16 +38,6 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_LIGHTENED = {"PNG": without_texts, "AVIF": without_avif_exif}
-_MEMORY = DecodingMemory(MAX_DECODING_BYTES)
-
-# Once, at import: changing them around each call would race between threads.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # a stranger's EXIF is no news
-warnings.simplefilter("error", Image.DecompressionBombWarning)
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # there is a thread per core already
-silence()
-return_large_blocks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,26 +99,23 @@ def read_header(data: bytes) -> ImageHeader:
         BadImageError: The bytes are refused; its ``code`` says why.
         MemoryError: The process is out of memory; the image may be good.
     """
-    kind = named_format(data)
-    if kind not in FORMATS:
-        raise _foreign(data, kind)
+    found: BadImageError | None = None
     try:
-        _check_structure(data, kind)
-        with _opened(data, kind) as image:
+        check_structure(data)
+        with opened(data) as image:
             check_pixels(image)
             width, height = image.size
             turned = orientation_of(image)
-    except BadImageError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise too_large(f"{error!s:.100}", f"{MAX_PIXELS:,} pixels") from None
+            kind = image.format or "JPEG"
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - as in decode_views
-        raise _broken(error, data) from None
+        found = refusal_of(error, data)
+    if found is not None:
+        raise found
     if turned in _SWAPPED:
         width, height = height, width
-    return ImageHeader(width, height, _SHORT_NAMES[kind])
+    return ImageHeader(width, height, SHORT_NAMES[kind])
 
 
 def decode(data: bytes, size: int) -> DecodedImage:
@@ -173,8 +127,7 @@ def decode(data: bytes, size: int) -> DecodedImage:
 def decode_views(data: bytes, views: Collection[View]) -> DecodedViews:
     """Decode the first frame of an image once, upright, as RGB on white, and cut squares from it.
 
-    Safe to call from several threads; Pillow releases the GIL while it decodes and resizes. All of them
-    together use little more than ``MAX_DECODING_BYTES``: some wait where many large images come at once.
+    Safe to call from several threads; Pillow releases the GIL while it decodes and resizes.
 
     Args:
         data: A whole image file.
@@ -184,118 +137,82 @@ def decode_views(data: bytes, views: Collection[View]) -> DecodedViews:
         BadImageError: The bytes are refused; its ``code`` says why.
         MemoryError: The process is out of memory; the image may be good.
     """
-    found = _decoded_or_refused(data, views)
-    if isinstance(found, BadImageError):
-        raise found
-    return found
+    return open_image(data, views).decode()
 
 
-def _decoded_or_refused(data: bytes, views: Collection[View]) -> DecodedViews | BadImageError:
-    """Return a refusal, with neither traceback nor cause: their frames would keep all pixels in memory."""
-    kind = named_format(data)
-    if kind not in FORMATS:
-        return _foreign(data, kind)
+def open_image(data: bytes, views: Collection[View]) -> OpenedImage:
+    """Read an image's header, so that it is known what decoding it will cost.
+
+    Raises:
+        BadImageError: The bytes are refused; its ``code`` says why.
+        MemoryError: The process is out of memory; the image may be good.
+    """
     try:
-        scans = _check_structure(data, kind)
-        frames = _pixels_in_frames(data) if kind == "AVIF" else 0
-        with _opened(data, kind) as image:
-            check_pixels(image)
-            if frames is None:
-                return BadImageError("corrupt", "the image has boxes that cannot be read: save it again")
-            return _upright_squares(image, views, scans, frames)
-    except BadImageError as error:
-        return BadImageError(error.code, str(error))
+        return OpenedImage(open_for(data, views), data, views)
     except MemoryError:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        found = re.search(r"\((\d+) pixels\)", str(error))
-        return too_large(f"{int(found[1]):,} pixels" if found else str(error), f"{MAX_PIXELS:,} pixels")
-    except Exception as error:  # noqa: BLE001 - Pillow's parsers and decoders raise many kinds on hostile data
-        return _broken(error, data)
+    except Exception as error:  # noqa: BLE001 - Pillow's parsers raise many kinds on hostile data
+        found = refusal_of(error, data)
+    raise found
 
 
-def _check_structure(data: bytes, kind: str) -> int:
-    """Refuse what would cost the parser too much; return the number of a JPEG's scans."""
-    if kind == "JPEG":
-        return jpeg_scans(data) if check_jpeg_header(data) else 1
-    if kind == "TIFF":
-        check_tiff(data)
-    return 1
+class OpenedImage:
+    """An image whose header was read.
 
+    Attributes:
+        memory: Bytes that its pixels take while it is decoded, estimated from above.
+        milliseconds: CPU time that its decoding takes, estimated from above.
+    """
 
-def _pixels_in_frames(data: bytes) -> int | None:
-    """Refuse an AVIF whose frames are too large; return their pixels, None where its boxes are unreadable."""
-    try:
-        sources = pictures(data)
-    except EOFError:
-        return None
-    return max(
-        check_frames([it.pixels for it in source], frame_pixels(it.data for it in source))
-        for source in sources
-    )
+    def __init__(self, header: Opened, data: bytes, views: Collection[View]) -> None:
+        self.memory = header.memory
+        self.milliseconds = header.milliseconds
+        self._header: Opened | None = header
+        self._data = data
+        self._views = views
 
+    def close(self) -> None:
+        """Let go of it without decoding it."""
+        self._header = None
+        self._data = b""
 
-def _opened(data: bytes, kind: str) -> Image.Image:
-    if kind == "JPEG":
-        data, exif = without_jpeg_exif(data)
-        # Image.open would hand a multi-picture JPEG to the MPO parser; its first picture is a plain JPEG.
-        image = JpegImageFile(CountedFile(data, kind))
-        image.info["exif"] = exif
-        return image
-    if kind in _LIGHTENED:
-        data = _LIGHTENED[kind](data)
-    return Image.open(CountedFile(data, kind), formats=(kind,))
+    def decode(self) -> DecodedViews:
+        """Decode it, once.
 
-
-def _upright_squares(image: Image.Image, views: Collection[View], scans: int, frames: int) -> DecodedViews:
-    width, height = image.size
-    kept = 0
-    if isinstance(image, JpegImageFile):
-        check_scans(image, scans)
-        kept = coefficient_bytes(image, scans)
-    largest = max(view.size for view in views)
-    image.draft(None, (largest, largest))
-    with _MEMORY.reserved(kept + decoding_bytes(image, frames)):
+        Raises:
+            BadImageError: The bytes are refused; its ``code`` says why.
+            MemoryError: The process is out of memory; the image may be good.
+        """
+        header, data = self._header, self._data
+        self.close()
+        if header is None:
+            raise RuntimeError("an image is decoded once")
         try:
-            image.load()
-            if image.format == "TIFF":
-                width, height = image.size  # Pillow turns TIFF files upright while it loads them
-            orientation = orientation_of(image)
-            small = {view: squares(image, view) for view in views}
+            return _upright_squares(header, self._views)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - Pillow's decoders raise many kinds on hostile data
+            found = refusal_of(error, data)
         finally:
-            _free(image)
+            header.close()
+            del header
+        raise found
+
+
+def _upright_squares(header: Opened, views: Collection[View]) -> DecodedViews:
+    image, width, height = header.image, header.width, header.height
+    image.load()
+    if image.format == "TIFF":
+        width, height = image.size  # Pillow turns TIFF files upright while it loads them
+    orientation = orientation_of(image)
+    small = {view: squares(image, view) for view in views}
     if orientation in _SWAPPED:
         width, height = height, width
     pixels = {view: _upright(images, orientation) for view, images in small.items()}
-    return DecodedViews(pixels, width, height, _SHORT_NAMES[image.format or "JPEG"])
+    return DecodedViews(pixels, width, height, SHORT_NAMES[image.format or "JPEG"])
 
 
 def _upright(images: list[Image.Image], orientation: int) -> NDArray[np.uint8]:
     if orientation in _TRANSPOSE:
         images = [image.transpose(_TRANSPOSE[orientation]) for image in images]
     return np.stack([np.asarray(image) for image in images])
-
-
-def _free(image: Image.Image) -> None:
-    """Let go of the pixels, and of those that a decoder keeps, while they are accounted for."""
-    image.close()
-    image.__dict__.pop("_decoder", None)
-
-
-def _foreign(data: bytes, kind: str | None) -> BadImageError:
-    cure = f"send one of {', '.join(_SHORT_NAMES.values())}"
-    if kind is None:
-        head = data[:8].hex(" ") or "no bytes"
-        return BadImageError("not_an_image", f"no image format starts with {head}: {cure}")
-    return BadImageError("unsupported_format", f"{kind} files are not decoded: {cure}")
-
-
-def _broken(error: BaseException, data: bytes) -> BadImageError:
-    unread = isinstance(error, SyntaxError | UnidentifiedImageError | struct.error)
-    reason = "its header cannot be read" if unread else str(error) or type(error).__name__
-    short = isinstance(error, EOFError) or "truncated" in reason.lower() or lacks_bytes(data)
-    return BadImageError(
-        "truncated" if short else "corrupt",
-        f"{len(data):,} bytes of image data {'end too early' if short else 'are damaged'} ({reason}): "
-        "images are decoded whole or not at all; upload the file again",
-    )

@@ -7,16 +7,12 @@ printed by `benchmarks/decoding.py`.
 
 from __future__ import annotations
 
-import threading
-from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 from model.decoding.errors import too_large, too_much
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from PIL import Image
     from PIL.JpegImagePlugin import JpegImageFile
 
@@ -45,13 +41,12 @@ MAX_SCANNED_PIXELS = 900_000_000
 """Scans times pixels: each scan is a pass over the image."""
 
 MAX_DECODING_BYTES = 256_000_000
-"""Memory that all threads together may use for images that are not small; the next one waits.
+"""Memory that one image may take; where several are decoded at once, all of them together should.
 
 No image gets more: a progressive JPEG, all of whose coefficients are kept, has a lower limit where its
 colours are not subsampled.
 """
 
-_SMALL = 4_000_000
 _BYTES_PER_PIXEL = {"GIF": 2, "WEBP": 16, "AVIF": 16, "TIFF": 10}
 _RLE = {1, 2}
 _READS = {"GIF": 50_000, "BMP": 1_000_000}
@@ -148,32 +143,3 @@ class CountedFile(BytesIO):
             raise too_much("a flood of small pieces", f"{self._limit:,}")
         self._left -= 1
         return super().read(size)
-
-
-class DecodingMemory:
-    """Lets threads decode large images at the same time only as far as memory allows; small ones pass."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._used = 0
-        self._turn = (
-            threading.Lock()
-        )  # the next in line waits alone, so a large image is not overtaken for ever
-        self._freed = threading.Condition()
-
-    @contextmanager
-    def reserved(self, size: int) -> Iterator[None]:
-        """Wait until so many bytes are free, and hold them."""
-        if size <= _SMALL:
-            yield
-            return
-        size = min(size, self._limit)
-        with self._turn, self._freed:
-            self._freed.wait_for(lambda: self._used + size <= self._limit)
-            self._used += size
-        try:
-            yield
-        finally:
-            with self._freed:
-                self._used -= size
-                self._freed.notify()

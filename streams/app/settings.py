@@ -279,6 +279,12 @@ class Settings:
         "Port of /metrics. 0: any free one. Empty or -1: no metrics. Where it is taken, a warning, and none.",
         _port_or_none,
     )
+    loop_limit: float = _setting(
+        0.0,
+        "For tests: seconds of CPU time for which the event loop may be held at once; beyond, the process "
+        "ends with 70 and says what held it. 0: no limit.",
+        _at_least(0),
+    )
     data_dir: Path = _setting(_DATA_DIR, "Directory of this worker's own files.")
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR.")
     log_format: str = _setting("auto", "console, json, or auto: console on a terminal, json elsewhere.")

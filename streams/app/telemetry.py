@@ -25,6 +25,7 @@ from streams.tag.pool import TaggerPool
 from streams.tag.stub import StubTagger
 from streams.telemetry.exposition import Exposition, Reading, ReadsNow
 from streams.telemetry.loop_lag import watch_loop
+from streams.telemetry.loop_watch import LoopWatch
 from streams.telemetry.metrics import CHECKS, FINDINGS, SNAPSHOTS
 from streams.telemetry.recorder import Recorder
 from streams.telemetry.server import PATH, MetricsServer
@@ -103,6 +104,15 @@ class WorkerTelemetry:
         """Ask a source whenever somebody wants the metrics."""
         if self.port is not None:
             self._exposition.read(source)
+
+    def read_loop(self, watch: LoopWatch) -> None:
+        """Tell for how long the event loop was held at most."""
+
+        def readings() -> Iterator[Reading]:
+            yield Reading("tagstream_event_loop_longest_seconds", watch.longest.seconds, ("passed",))
+            yield Reading("tagstream_event_loop_longest_seconds", watch.longest.cpu, ("cpu",))
+
+        self.read(readings)
 
     def read_fetcher(self, fetcher: Fetcher) -> None:
         """Tell how the fetcher is doing."""

@@ -24,6 +24,7 @@ from streams.kafka.admin import wait_for_topics
 from streams.kafka.watch import KafkaWatch
 from streams.state.replica import Replica
 from streams.state.snapshots import SnapshotKeeper, Snapshots
+from streams.telemetry.loop_watch import LoopWatch
 from streams.telemetry.tracing import NO_TRACING, Tracing
 from streams.units.unit import Unit
 from streams.web.access.guard import Guard
@@ -136,11 +137,14 @@ class Worker:
             stack.push_async_callback(self._tracing.close)
             server = WebServer(self._api())
             self.port = await listen(server, self.settings, "web")
+            fail = functools.partial(self._end_process, "event loop")
+            loop_watch = stack.enter_context(LoopWatch(self.settings.loop_limit, fail))
             stack.push_async_callback(server.stop)
             log.info("query API on http://%s:%d", self.settings.web_host, self.port)
             self.journal.begin()
             await self._telemetry.start(stack)
             self._telemetry.read_restarts(self.journal.restarts)
+            self._telemetry.read_loop(loop_watch)
             for service in self._services:
                 await service.open(stack)
             self._status = WAITING

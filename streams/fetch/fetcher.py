@@ -16,17 +16,20 @@ from streams.fetch.addresses import AddressPolicy, CheckedResolver, NameLookups
 from streams.fetch.admission import Admission
 from streams.fetch.byte_budget import ByteBudget
 from streams.fetch.circuit_breakers import CircuitBreakers
+from streams.fetch.data_urls import read_data_url
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
 from streams.fetch.files import SourceFiles
 from streams.fetch.object_store import SCHEME, ObjectStore
 from streams.fetch.responses import check_response, redirect_target, source_fault
 from streams.fetch.roots import RootedFile, SourceRoots
 from streams.fetch.slots import PLACES_PER_SLOT, FetchSlots, HostSlots
-from streams.fetch.transport import AiohttpTransport, open_connector
-from streams.fetch.urls import check_url, host_of, read_data_url, shown, too_large
+from streams.fetch.urls import check_url, host_of, shown, too_large
+from streams.fetch.wire.connector import open_connector
+from streams.fetch.wire.transport import AiohttpTransport
 
 MAX_REDIRECTS = 3
 MAX_CHUNKS = 1024
+_SHORT = 65_536  # characters of a data URL that are read at once, without a thread
 NO_ROOTS = SourceRoots()
 _HEADERS = httpx.Headers({"accept": "image/*", "accept-encoding": "identity", "user-agent": "tagstream"})
 
@@ -42,12 +45,16 @@ class Fetched:
         data: The bytes; none once they are released.
         size: How many they were.
         elapsed_ms: The milliseconds that it took to get them.
+        host: Where they are from.
     """
 
-    def __init__(self, data: bytes, elapsed_ms: float, release: Callable[[], None] = _nothing) -> None:
+    def __init__(
+        self, data: bytes, elapsed_ms: float, release: Callable[[], None] = _nothing, host: str = ""
+    ) -> None:
         self.data = data
         self.size = len(data)
         self.elapsed_ms = elapsed_ms
+        self.host = host
         self._give_back = release
 
     def release(self) -> None:
@@ -177,10 +184,13 @@ class Fetcher:
             reservation.release()
             raise
         reservation.complete()
-        return Fetched(data, (time.perf_counter() - started) * 1000, reservation.release)
+        return Fetched(data, (time.perf_counter() - started) * 1000, reservation.release, host)
 
     async def _read_data_url(self, url: str, admission: Admission) -> bytes:
-        data = read_data_url(url, self._limits.max_bytes)
+        if len(url) <= _SHORT:
+            data = read_data_url(url, self._limits.max_bytes)
+        else:
+            data = await asyncio.to_thread(read_data_url, url, self._limits.max_bytes)
         await admission.expect(len(data))
         await admission.take(len(data))
         return data

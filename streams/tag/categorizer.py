@@ -1,6 +1,7 @@
 """From an upload event to its outcome: parse, fetch, decode, infer, rule. Touches no state."""
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -34,7 +35,8 @@ from streams.fold.retagging import SecondLook, second_look
 from streams.fold.retries import waits_before
 from streams.fold.rows import ImageKey
 from streams.fold.rules.applying import Rules
-from streams.tag.pool import TaggedImage
+from streams.tag.fair_queue import Share
+from streams.tag.jobs import TaggedImage
 from streams.telemetry.log_context import IN_WORK, place_of
 from streams.telemetry.tracing import UploadSpan
 
@@ -72,9 +74,23 @@ class Tags(Protocol):
     """Where tags come from: see `streams.tag.pool.TaggerPool`."""
 
     async def tag(
-        self, data: bytes, add_ons: tuple[str, ...], decoded: Callable[[], None], *, late: bool = False
+        self,
+        data: bytes,
+        add_ons: tuple[str, ...],
+        decoded: Callable[[], None],
+        *,
+        share: Share,
+        aside: Callable[[], None],
     ) -> TaggedImage:
-        """Decode and tag an image; `decoded` is called when its bytes are no longer needed."""
+        """Decode and tag an image.
+
+        Args:
+            data: Its bytes.
+            add_ons: Each is offered.
+            decoded: Called when the bytes are no longer needed.
+            share: On whose account.
+            aside: Called if it is dear: it takes its time, and nobody should wait for it.
+        """
 
 
 @dataclass(frozen=True)
@@ -146,7 +162,7 @@ class Categorizer:
             with await self._fetch(target.url, turn) as fetched:
                 turn.go_on()
                 stage = "decode"
-                image = await self._tag(fetched, target.upload.add_ons, turn)
+                image = await self._tag(fetched, target.upload, turn)
                 return self._tagged(target, fetched, image, started)
         except (BadEventError, SourceGoneError, BadImageError) as error:
             return _rejected(error, error.code, stage, upload, retryable=False)
@@ -223,10 +239,14 @@ class Categorizer:
         with turn.span.stage("fetch", source=url):
             return await self._fetcher.fetch(url)
 
-    async def _tag(self, fetched: Fetched, add_ons: tuple[str, ...], turn: Turn) -> TaggedImage:
+    async def _tag(self, fetched: Fetched, upload: Upload, turn: Turn) -> TaggedImage:
         started = time.perf_counter()
+        share = Share(upload.data.tenant or "", fetched.host, turn.late)
+        aside = functools.partial(turn.wait_for_source, _awaited(upload))  # dear as its stranger made it
         try:
-            image = await self._tagger.tag(fetched.data, add_ons, fetched.release, late=turn.late)
+            image = await self._tagger.tag(
+                fetched.data, upload.add_ons, fetched.release, share=share, aside=aside
+            )
         except Exception as error:
             turn.span.note("decode", (started, time.perf_counter()), error)
             raise

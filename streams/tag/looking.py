@@ -7,6 +7,9 @@ from model import Tag
 from schemas.results import ModelInfo, ScoredTag
 from streams.fold.rules.applying import Rules
 from streams.tag.categorizer import Offer, Tags
+from streams.tag.fair_queue import Share
+
+_ASKED = "asked for"  # the source of images that somebody waits for
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Looker:
         add_ons: Sequence[str],
         decoded: Callable[[], None],
         *,
+        tenant: str = "",
         decrease_parents: bool = True,
     ) -> Look:
         """Decode, infer and rule.
@@ -58,13 +62,15 @@ class Looker:
             data: The image's bytes.
             add_ons: Which are to look; each is offered.
             decoded: Called when the bytes are no longer needed.
+            tenant: On whose account.
             decrease_parents: Whether general tags are discounted; otherwise confidences are probabilities.
 
         Raises:
             BadImageError: The bytes are no image that may be decoded.
             Exception: Every add-on failed; this is what the first one raised.
         """
-        image = await self._tagger.tag(data, tuple(add_ons), decoded)
+        share = Share(tenant, _ASKED)
+        image = await self._tagger.tag(data, tuple(add_ons), decoded, share=share, aside=_nothing)
         candidates = {
             name: _scored(image.tags[name], decrease_parents=decrease_parents)
             for name in add_ons
@@ -80,3 +86,7 @@ def _scored(tags: Sequence[Tag], *, decrease_parents: bool) -> list[ScoredTag]:
     return sorted(
         (ScoredTag(tag.name, round(tag.probability, 4)) for tag in tags), key=lambda tag: -tag.confidence
     )
+
+
+def _nothing() -> None:
+    """Whoever asked waits, whatever it costs."""

@@ -1,79 +1,42 @@
 """Decode and infer in threads: one thread per core, micro-batches of what is waiting.
 
-A thread takes what waits when it becomes free: a lone image leaves at once, a crowd leaves in batches. Images
-that are late, as their sources were busy, have a slow lane, and each ends its batch: when many come at once,
-they delay nobody else for long. What was found in an image is remembered for a while, and holds for every
-copy of its bytes.
+A thread takes what waits when it becomes free: a lone image leaves at once, a crowd leaves in batches. Whose
+image is next goes by what each tenant's and source's images have cost. One whose header says that it is dear
+goes back, to a lane in which fewer images are in work than there are threads, and as many as memory has room
+for: no thread waits for memory, and one is left for the others. Images that are late, as their sources were
+busy, have an account of their own, and each ends its batch. What was found in an image is remembered for a
+while, and holds for every copy of its bytes.
 Pillow and ONNX Runtime release the GIL, so the event loop goes on meanwhile.
 """
 
 import asyncio
 import contextlib
-import contextvars
-import logging
 import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from model import DecodedViews, Tag, decode_views
-from streams.tag.fair_queue import FairQueue
+from model import OpenedImage, open_image
+from model.decoding.limits import MAX_DECODING_BYTES
+from streams.tag.failure_log import FailureLog
+from streams.tag.fair_queue import NOBODY, FairQueue, Share
 from streams.tag.inference import AddOn, Found, Request, infer, views
+from streams.tag.jobs import Job, StoppedError, TaggedImage, answer_all
 from streams.tag.known_images import KnownImages, digest_of
 from streams.tag.meter import InferenceMeter, Spent
 from streams.telemetry.tracing import Interval
 
-QUIET = 60.0  # seconds between two lines about an add-on that fails
-
-
-log = logging.getLogger(__name__)
-
-_UNDECODED = DecodedViews({}, 0, 0, "")
+DEAR = 250.0  # milliseconds of decoding: some ten photos' worth
+_SMALL = 4_000_000  # bytes of pixels that nobody counts
 _LONGEST_ERROR = 200  # characters
 _LONGEST_GATHERING = 0.1  # seconds; decoding a full batch of photos takes a quarter of it
+_INFERRING = 10.0  # milliseconds: what an image costs besides its decoding, about
+_PER_BYTE = 2e-5  # milliseconds of decoding, before the header was read
 
 
 def _nothing() -> None:
     """Nobody waits."""
-
-
-@dataclass(frozen=True)
-class TaggedImage:
-    """What a thread found.
-
-    Times are in milliseconds; `inference_ms` is this image's share of its batch. Both are 0 for a copy of an
-    image that was tagged before.
-
-    Attributes:
-        digest: Of the image's bytes.
-        tags: What each add-on found, best first.
-        failed: Why each of the others failed, in short.
-        stages: When it was decoded, and when its batch was inferred; empty for a copy.
-    """
-
-    digest: str
-    width: int
-    height: int
-    format: str
-    tags: dict[str, list[Tag]]
-    decode_ms: float
-    inference_ms: float
-    failed: dict[str, str] = field(default_factory=dict)
-    stages: dict[str, Interval] = field(default_factory=dict)
-
-
-@dataclass
-class _Job:
-    data: bytes
-    add_ons: Sequence[str]
-    answer: asyncio.Future[TaggedImage]
-    decoded: Callable[[], None]
-    late: bool = False
-    digest: str = ""
-    views: DecodedViews = _UNDECODED
-    decoding: Interval = (0.0, 0.0)
-    context: contextvars.Context = field(default_factory=contextvars.copy_context)  # what log lines are about
 
 
 class TaggerPool:
@@ -92,12 +55,13 @@ class TaggerPool:
         self._max_batch = max_batch
         self._failures = FailureLog()
         self._known = KnownImages[TaggedImage](known_images)
-        self._jobs = FairQueue[_Job]()
+        self._jobs = FairQueue[Job](dear_at_once=max(threads - 1, 1), memory=MAX_DECODING_BYTES)
+        kinds = [(True, True)] * threads if threads > 1 else [(True, False), (False, True)]
         self._threads = [
-            threading.Thread(target=self._serve, args=(index,), name=f"tagger-{index}", daemon=True)
-            for index in range(threads)
+            threading.Thread(target=self._serve, args=(index, *kind), name=f"tagger-{index}", daemon=True)
+            for index, kind in enumerate(kinds)
         ]
-        self._at_work = [False] * threads
+        self._at_work = [False] * len(kinds)
         self._meter = meter
 
     @property
@@ -107,7 +71,7 @@ class TaggerPool:
 
     @property
     def threads(self) -> int:
-        """How many threads there are."""
+        """How many threads there are: two at least, as one is for dear images where there is one core."""
         return len(self._threads)
 
     @property
@@ -126,8 +90,9 @@ class TaggerPool:
             thread.start()
 
     def stop(self) -> None:
-        """Let the threads finish what they have begun."""
-        self._jobs.close()
+        """Let the threads finish what they have in hand; what waits is given up."""
+        for job in self._jobs.close():
+            answer_all([(job, StoppedError("the tagger was stopped"))])
         for thread in self._threads:
             thread.join()
 
@@ -137,52 +102,106 @@ class TaggerPool:
         add_ons: Sequence[str],
         decoded: Callable[[], None] = _nothing,
         *,
-        late: bool = False,
+        share: Share = NOBODY,
+        aside: Callable[[], None] = _nothing,
     ) -> TaggedImage:
         """Decode an image once and tag it with each of the add-ons.
 
         Between decoding and its batch's inference an image is worth a fraction of its bytes: `decoded` is
         called in the event loop then, so that others may have their memory.
 
+        Args:
+            data: The image's bytes.
+            add_ons: Each is offered.
+            decoded: See above.
+            share: On whose account.
+            aside: Called in the event loop if the image is dear: it takes its time, and nobody should wait.
+
         Raises:
             BadImageError: The bytes are no image that may be decoded.
+            StoppedError: The pool was stopped meanwhile.
             Exception: Every add-on failed; this is what the first one raised.
         """
         answer: asyncio.Future[TaggedImage] = asyncio.get_running_loop().create_future()
-        self._jobs.put(_Job(data, add_ons, answer, decoded, late), slow=late)
+        estimate = _INFERRING + len(data) * _PER_BYTE
+        job = Job(data, add_ons, answer, decoded, aside, share, estimate)
         del data  # or it would live until the answer is there
+        try:
+            self._jobs.put(job, share, cost=estimate)
+        except RuntimeError as error:
+            raise StoppedError("the tagger was stopped") from error
+        del job
         return await answer
 
-    def _serve(self, index: int) -> None:
-        while (job := self._jobs.get()) is not None:
+    def _serve(self, index: int, prompt: bool, dear: bool) -> None:  # noqa: FBT001 - a thread's arguments
+        while (job := self._jobs.get(prompt=prompt, dear=dear)) is not None:
             self._at_work[index] = True
-            self._gather(job)
+            if job.is_dear:
+                self._serve_dear(job)
+            else:
+                self._gather(job)
+            del job  # a thread that waits for its next job would still know its last one
             self._at_work[index] = False
 
-    def _gather(self, job: _Job) -> None:
+    def _serve_dear(self, job: Job) -> None:
+        try:
+            is_decoded = not job.answer.cancelled() and self._decode(job)
+        finally:
+            self._jobs.finish_dear(job.memory)
+        if is_decoded:
+            self._tag_decoded([job])
+
+    def _gather(self, job: Job) -> None:
         """Decode what waits and tag it as one batch.
 
         An image is taken off the queue only when the one before it is decoded: a slow one holds up no other
         than those that this thread has decoded already, and those not for long.
         """
-        decoded: list[_Job] = []
+        decoded: list[Job] = []
         deadline = time.monotonic() + _LONGEST_GATHERING
         with contextlib.suppress(queue.Empty):
             while True:
-                if self._decode(job):
+                if self._is_decoded_now(job):
                     decoded.append(job)
-                if job.late or len(decoded) == self._max_batch or time.monotonic() > deadline:
+                if job.share.late or len(decoded) == self._max_batch or time.monotonic() > deadline:
                     break
                 job = self._jobs.get_nowait()
         if decoded:
             self._tag_decoded(decoded)
 
-    def _tag_decoded(self, decoded: list[_Job]) -> None:
+    def _is_decoded_now(self, job: Job) -> bool:
+        """Decode an image, unless it is answered already, or dear: then it waits for a lane."""
+        if job.answer.cancelled() or self._is_known(job):
+            return False
+        started = time.perf_counter()
+        opened = self._open(job)
+        if opened is None:
+            self._jobs.charge(job.share, _ms((started, time.perf_counter())) - job.estimate)
+            return False
+        job.memory = opened.memory if opened.memory > _SMALL else 0
+        if opened.milliseconds > DEAR or not self._jobs.take_memory(job.memory):
+            self._set_aside(job, opened.milliseconds + _ms((started, time.perf_counter())))
+            return False
+        try:
+            return self._decode(job, opened)
+        finally:
+            self._jobs.free_memory(job.memory)
+
+    def _set_aside(self, job: Job, cost: float) -> None:
+        job.is_dear = True
+        job.answer.get_loop().call_soon_threadsafe(job.aside)
+        try:
+            self._jobs.put_dear(job, job.share, cost=max(cost - job.estimate, 0.0), memory=job.memory)
+        except RuntimeError:
+            answer_all([(job, StoppedError("the tagger was stopped"))])
+        job.estimate = cost
+
+    def _tag_decoded(self, decoded: list[Job]) -> None:
         started, spent = time.perf_counter(), list[Spent]()
         try:
             found = infer(self.add_ons, [Request(job.add_ons, job.views.squares) for job in decoded], spent)
         except Exception as error:  # noqa: BLE001 - the waiting tasks decide what a fault of ours means
-            _answer([(job, error) for job in decoded])
+            answer_all([(job, error) for job in decoded])
             return
         inferring = (started, time.perf_counter())
         share = _ms(inferring) / len(decoded)
@@ -194,10 +213,10 @@ class TaggerPool:
                 self._known.put(_known_as(job), answer)
         if self._meter is not None:
             decoded[0].answer.get_loop().call_soon_threadsafe(self._meter.note_batch, len(decoded), spent)
-        _answer(answers)
+        answer_all(answers)
 
     def _tagged(
-        self, job: _Job, found: dict[str, Found], inferring: Interval, share_ms: float
+        self, job: Job, found: dict[str, Found], inferring: Interval, share_ms: float
     ) -> TaggedImage | Exception:
         """What the add-ons found; where all of them failed, why the first one did."""
         errors = {name: error for name in job.add_ons if isinstance(error := found[name], Exception)}
@@ -217,22 +236,40 @@ class TaggerPool:
             failed={name: _told(error) for name, error in errors.items()},
         )
 
-    def _decode(self, job: _Job) -> bool:
-        """Decode an image, unless it is answered already; return whether it is to be tagged."""
+    def _is_known(self, job: Job) -> bool:
+        """Answer for a copy of an image that was tagged before."""
         job.digest = digest_of(job.data)
         known = self._known.get(_known_as(job))
-        if known is not None:
-            _answer([(job, replace(known, decode_ms=0.0, inference_ms=0.0, stages={}))])
+        if known is None:
             return False
-        started = time.perf_counter()
+        answer_all([(job, replace(known, decode_ms=0.0, inference_ms=0.0, stages={}))])
+        self._jobs.charge(job.share, -job.estimate)
+        return True
+
+    def _open(self, job: Job) -> OpenedImage | None:
+        """Read an image's header; None: it is answered, as it is none that may be decoded."""
         try:
-            job.views = decode_views(job.data, views(self.add_ons, job.add_ons))
+            return open_image(job.data, views(self.add_ons, job.add_ons))
         except Exception as error:  # noqa: BLE001 - a bad image is its own job's affair
-            _answer([(job, error)])
+            answer_all([(job, error)])
+            return None
+
+    def _decode(self, job: Job, opened: OpenedImage | None = None) -> bool:
+        """Decode an image; return whether it is to be tagged."""
+        started = time.perf_counter()
+        opened = opened or self._open(job)
+        if opened is None:
             return False
+        try:
+            job.views = opened.decode()
+        except Exception as error:  # noqa: BLE001 - a bad image is its own job's affair
+            answer_all([(job, error)])
+            return False
+        finally:
+            job.decoding = (started, time.perf_counter())
+            self._jobs.charge(job.share, _INFERRING + _ms(job.decoding) - job.estimate)
         job.data = b""  # a thread that waits for its next job still knows its last one
         job.answer.get_loop().call_soon_threadsafe(job.decoded)
-        job.decoding = (started, time.perf_counter())
         return True
 
 
@@ -245,44 +282,5 @@ def _told(error: Exception) -> str:
     return text if len(text) <= _LONGEST_ERROR else text[: _LONGEST_ERROR - 2] + " …"
 
 
-def _known_as(job: _Job) -> tuple[str, ...]:
+def _known_as(job: Job) -> tuple[str, ...]:
     return job.digest, *sorted(set(job.add_ons))
-
-
-def _answer(answers: Sequence[tuple[_Job, TaggedImage | Exception]]) -> None:
-    """Wake the event loop once for all."""
-    answers[0][0].answer.get_loop().call_soon_threadsafe(_settle, answers)
-
-
-def _settle(answers: Sequence[tuple[_Job, TaggedImage | Exception]]) -> None:
-    for job, answer in answers:
-        if job.answer.done():  # cancelled meanwhile
-            continue
-        if isinstance(answer, Exception):
-            job.answer.set_exception(answer)
-        else:
-            job.answer.set_result(answer)
-
-
-class FailureLog:
-    """A log of add-ons' failures: the first with its traceback, later ones with how many there were."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._told: dict[str, float] = {}
-        self._untold: dict[str, int] = {}
-        self._lock = threading.Lock()
-
-    def note(self, add_on: str, error: Exception) -> None:
-        """Take note of a failure on one image. Callable from any thread."""
-        with self._lock:
-            now, last = self._clock(), self._told.get(add_on)
-            if last is not None and now < last + QUIET:
-                self._untold[add_on] = self._untold.get(add_on, 0) + 1
-                return
-            self._told[add_on] = now
-            before = self._untold.pop(add_on, 0)
-        if last is None:
-            log.error("add-on %s failed on an image", add_on, exc_info=error)
-        else:
-            log.error("add-on %s failed on %d images: %r", add_on, before + 1, error)

@@ -9,8 +9,9 @@ from types import MappingProxyType
 import orjson
 
 from model import BadImageError, Tag
+from streams.tag.fair_queue import NOBODY, Share
+from streams.tag.jobs import TaggedImage
 from streams.tag.known_images import digest_of
-from streams.tag.pool import TaggedImage
 
 NAME, VERSION = "stub", "1"
 
@@ -36,7 +37,8 @@ class StubTagger:
         add_ons: Sequence[str],
         decoded: Callable[[], None] | None = None,  # noqa: ARG002 - nobody waits for this little memory
         *,
-        late: bool = False,  # noqa: ARG002 - it is never busy
+        share: Share = NOBODY,  # noqa: ARG002 - it is never busy
+        aside: Callable[[], None] | None = None,  # noqa: ARG002 - no image is dear to it
     ) -> TaggedImage:
         """The tags that the bytes name, best first.
 

@@ -116,6 +116,7 @@ _CALL = Label("call", "what was called, such as `v1_1.upload` or `serve`")
 _ROUTE = Label("route", "routes by their template, such as `/images/{public_id}`")
 _TABLE = Label("table", "state tables", _of(TABLES))
 _STAGE = Label("stage", ", ".join(STAGES), _of(STAGES))
+_TIME = Label("time", "passed: as a clock has it; cpu: of the loop's thread", _of(("passed", "cpu")))
 _OUTCOME = Label("outcome", ", ".join(OUTCOMES), _of(OUTCOMES))
 _END = Label("result", ", ".join(TRANSACTION_ENDS), _of(TRANSACTION_ENDS))
 _EXIT = Label("reason", "; ".join(f"{name}: {told}" for name, told in EXITS.items()), _of([*EXITS, OTHER]))
@@ -216,6 +217,15 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
             "How much later than asked for the event loop woke a timer of half a second.",
             "More workers with fewer partitions each; TAGSTREAM_ROLES=tag where a worker only tags.",
             buckets=_FAST,
+        ),
+        Metric(
+            "tagstream_event_loop_longest_seconds",
+            Kind.GAUGE,
+            "seconds",
+            "The longest time since the start for which the event loop gave no sign of life, and the most "
+            "CPU time that it took between two. Above 0.2 s the log says what it was at.",
+            "As for its lag; report what the log says: nothing from outside may hold the loop.",
+            (_TIME,),
         ),
     ),
     "Partitions": (

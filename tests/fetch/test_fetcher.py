@@ -15,6 +15,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
 
 import httpx
 import pytest
@@ -25,10 +26,11 @@ from support.photo_server import PHOTOS, PhotoServer, drips, floods, hangs, says
 
 from streams.fetch.addresses import AddressPolicy
 from streams.fetch.circuit_breakers import OPENS_AFTER
+from streams.fetch.data_urls import MAX_DATA_URL_BYTES, percent_decoded
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
 from streams.fetch.fetcher import Fetcher, FetchLimits
 from streams.fetch.responses import MAX_RETRY_AFTER
-from streams.fetch.urls import MAX_DATA_URL_BYTES, shown
+from streams.fetch.urls import shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -305,7 +307,13 @@ ANSWERS: dict[str, tuple[Script, type[SourceError], str]] = {
     "endless chunks": (floods(CHUNKED, b"ffff\r\n" + b"x" * 65535 + b"\r\n"),
                        GONE, "image_too_large"),
     "endless body": (floods(OK + b"\r\n", MEGABYTE), GONE, "image_too_large"),
-    "endless continue": (floods(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 999), BUSY, "connection_failed"),
+    "endless continue": (floods(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 999), GONE, "invalid_answer"),
+    "endless hints": (floods(b"", b"HTTP/1.1 103 Early Hints\r\na: b\r\n\r\n" * 9), GONE, "invalid_answer"),
+    "a chunk of endless zeros": (floods(CHUNKED, b"0" * 65_536), GONE, "invalid_answer"),
+    "an endless extension": (floods(CHUNKED + b"5;", b"a" * 65_536), GONE, "invalid_answer"),
+    "chunks of a byte": (floods(CHUNKED, b"1\r\nx\r\n" * 9_999), GONE, "invalid_answer"),
+    "an endless trailer": (floods(CHUNKED + b"1\r\nx\r\n0\r\n", b"A: b\r\n" * 9_999),
+                           GONE, "invalid_answer"),
     "closed at once": (writes(b""), BUSY, "connection_failed"),
     "closed in the status line": (writes(b"HTTP/1.1 20"), BUSY, "connection_failed"),
     "closed in the headers": (writes(OK + b"content-le"), BUSY, "connection_failed"),
@@ -321,7 +329,6 @@ SLOW: dict[str, Script] = {
     "slow chunks": drips(CHUNKED, b"1\r\nx\r\n", 0.02),
     "slow status line": drips(b"", b"H", 9),
     "slow headers": drips(OK, b"a: b\r\n", 0.02),
-    "tiny chunks": floods(CHUNKED, b"1\r\nx\r\n" * 1_000),
     "slow continue": drips(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.02),
     "slow redirect": says_later(0.1, says("302 Found", "location: /hostile")),
     "endless trailer": drips(CHUNKED + b"0\r\n", b"a: b\r\n", 0.02),
@@ -662,6 +669,46 @@ async def test_data_urls() -> None:
         assert (await fetcher.fetch(url.replace("data:", "DATA:").replace("+", "%2B"))).data == koala
         assert (await fetcher.fetch("data:,a%20b,c")).data == b"a b,c"
         assert (await fetcher.fetch("data:,")).data == b""
+
+
+@pytest.mark.parametrize("sign", ["%", "%4", "%41", "%%41", "x"])
+async def test_a_data_url_holds_nobody_up(sign: str) -> None:
+    """However it is written, a data URL of any size is read beside the event loop, in no time."""
+    url = "data:," + sign * (MAX_DATA_URL_BYTES // len(sign))
+    longest = 0.0
+
+    async def look() -> None:
+        nonlocal longest
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.perf_counter() - before)
+
+    async with Fetcher(NOBODY, LIMITS) as fetcher:
+        looking = asyncio.create_task(look())
+        started = time.process_time()
+        data = (await fetcher.fetch(url)).data
+        took = time.process_time() - started
+        looking.cancel()
+    assert data == unquote_to_bytes(url[len("data:,") :])
+    assert took < 0.15, "half a second and more, with an object for each sign"
+    assert longest < 0.15
+
+
+@given(st.text("%04aAfFgG é"))
+def test_percent_encoding(text: str) -> None:
+    """Percent signs are read as the standard library reads them, hexadecimal digits or none behind them."""
+    assert percent_decoded(text.encode()) == unquote_to_bytes(text)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://" + "a" * 1_000_000, "x" * 1_000_000, "http://a.test/?" + "b" * 1_000_000]
+)
+def test_long_urls_are_shown_in_no_time(url: str) -> None:
+    """What logs tell of a URL does not depend on how much more there is of it."""
+    started = time.thread_time()
+    assert len(shown(url)) <= 200
+    assert time.thread_time() - started < 0.005
 
 
 async def test_a_data_url_keeps_to_the_limit_of_images() -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import queue
 import struct
 import subprocess
 import sys
-import threading
 import time
 import traceback
 import tracemalloc
@@ -30,7 +28,6 @@ from model.decoding.headers import (
     without_avif_exif,
     without_jpeg_exif,
 )
-from model.decoding.limits import DecodingMemory
 from model.decoding.pixels import View, squares
 
 PHOTO = Path(__file__).parents[2] / "streams" / "photos" / "koala.jpg"
@@ -609,7 +606,8 @@ def test_a_refusal_keeps_nothing() -> None:
         assert refusal.__cause__ is None
         assert refusal.__context__ is None
         frames = [frame.name for frame in traceback.extract_tb(refusal.__traceback__)]
-        assert frames == ["refused", "decode", "decode_views"]
+        assert frames[:3] == ["refused", "decode", "decode_views"]
+        assert frames[3:] in (["decode"], ["open_image"])
 
 
 FREED = """
@@ -705,29 +703,6 @@ def test_bands_look_like_the_whole(mode: str) -> None:
         patch.setattr("model.decoding.pixels._BAND_PIXELS", 10**9)
         whole = np.asarray(squares(image, View(100))[0])
     assert (np.asarray(squares(image, View(100))[0]) == whole).all()
-
-
-def test_large_images_take_turns() -> None:
-    """Threads decode large images at the same time as far as memory allows; small ones never wait."""
-    memory = DecodingMemory(10_000_000)
-    entered: queue.SimpleQueue[str] = queue.SimpleQueue()
-    leave = threading.Event()
-
-    def hold(name: str, size: int) -> None:
-        with memory.reserved(size):
-            entered.put(name)
-            leave.wait(10)
-
-    with ThreadPoolExecutor(4) as pool:
-        pool.submit(hold, "first", 6_000_000)
-        assert entered.get(timeout=5) == "first"
-        pool.submit(hold, "second", 600_000_000)
-        pool.submit(hold, "small", 1_000_000)
-        assert entered.get(timeout=5) == "small"
-        with pytest.raises(queue.Empty):
-            entered.get(timeout=0.1)
-        leave.set()
-        assert entered.get(timeout=5) == "second"
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"hello, world", b"<html>404</html>", b"{}" * 100])

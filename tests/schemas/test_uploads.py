@@ -1,6 +1,8 @@
 """Upload events: what is accepted, what it comes to, and what is refused with which code."""
 
+import contextlib
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -593,3 +595,22 @@ def test_round_trip(data: UploadData) -> None:
     assert upload.data == data
     assert upload.public_id == (data.public_id or "koala")
     assert upload.type == (data.type or "image.uploaded")
+
+
+COSTLY = {
+    "numbers": b'"context":{"a":[' + b"1," * 520_000 + b"1]}",
+    "lists": b'"context":{"a":[' + b"[]," * 80_000 + b"1]}",
+    "lists in lists": b'"context":{"a":[' + (b"[" * 31 + b"]" * 31 + b",") * 4_000 + b"1]}",
+    "languages": b'"language":"' + b"," * 1_040_000 + b'"',
+    "a long URL": b'"x":"' + b"a" * 1_040_000 + b'"',
+}
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_no_event_takes_long_to_parse(name: str) -> None:
+    """The largest events are refused, or read, in milliseconds: the event loop does it."""
+    value = b'{"url":"data:,",' + COSTLY[name] + b"}"
+    started = time.thread_time()
+    with contextlib.suppress(BadEventError):
+        parse_upload(record(value))
+    assert time.thread_time() - started < 0.03

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.tag.pool import QUIET, FailureLog
+from streams.tag.failure_log import QUIET, FailureLog
 
 
 def test_failures_are_counted_between_two_lines(caplog: pytest.LogCaptureFixture) -> None:

@@ -99,13 +99,13 @@ def test_an_add_on_that_fails_on_one_image_names_the_others() -> None:
 async def test_the_pool_tells_who_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     """In one line; the image is decoded once for all, and not remembered, so that a copy gets another try."""
     decoded: Counter[str] = Counter()
-    whole = tagger_pool.decode_views
+    whole = tagger_pool.open_image
 
     def counted(data: bytes, wanted: set[View]) -> object:
         decoded["times"] += 1
         return whole(data, wanted)
 
-    monkeypatch.setattr(tagger_pool, "decode_views", counted)
+    monkeypatch.setattr(tagger_pool, "open_image", counted)
     broken = Network(16, broken=True)
     add_ons = {"a": AddOn(Network(32)), "b": AddOn(broken), "c": AddOn(Network(8), View(4))}
     pool = TaggerPool(add_ons, threads=1, max_batch=4, known_images=10)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import io
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from model import BadImageError, Tag, View, decode, decode_views
+from model import BadImageError, Tag, View, decode, open_image
 from streams.tag import pool as tagger_pool
+from streams.tag.fair_queue import Share
+from streams.tag.jobs import StoppedError, TaggedImage
 from streams.tag.meter import InferenceMeter
 from streams.tag.pool import TaggerPool
 from streams.telemetry.recorder import Recorder
@@ -148,12 +153,12 @@ async def test_a_slow_image_does_not_hold_up_those_behind_it(
     """While one thread decodes a slow image, the other takes what waits behind it."""
     release = threading.Event()
 
-    def slow_decode(data: bytes, views: Collection[View]) -> object:
+    def slow_open(data: bytes, views: Collection[View]) -> object:
         if data == POISON:
             release.wait(10)
-        return decode_views(data, views)
+        return open_image(data, views)
 
-    monkeypatch.setattr(tagger_pool, "decode_views", slow_decode)
+    monkeypatch.setattr(tagger_pool, "open_image", slow_open)
     pool = TaggerPool({"a": fussy}, threads=2, max_batch=8)
     pool.start()
     slow = asyncio.create_task(pool.tag(POISON, ["a"]))
@@ -165,14 +170,73 @@ async def test_a_slow_image_does_not_hold_up_those_behind_it(
     pool.stop()
 
 
-async def test_stop_finishes_what_was_begun(fussy: FussyTagger) -> None:
-    """Images that wait when the pool is stopped are still answered."""
-    pool = TaggerPool({"a": fussy}, threads=2, max_batch=2)
+async def test_stop_gives_up_what_waits(fussy: FussyTagger) -> None:
+    """A pool that is stopped finishes what its threads have in hand, and nothing else."""
+    pool = TaggerPool({"a": fussy}, threads=1, max_batch=2)
+    fussy.go_on.clear()
     pool.start()
-    tasks = [asyncio.create_task(pool.tag(data, ["a"])) for data in GOOD]
+    begun = asyncio.create_task(pool.tag(GOOD[0], ["a"]))
+    await asyncio.to_thread(fussy.entered.wait, 10)
+    waiting = [asyncio.create_task(pool.tag(data, ["a"])) for data in GOOD * 20]
     await asyncio.sleep(0)
+    stopping = asyncio.create_task(asyncio.to_thread(pool.stop))
+    for outcome in await asyncio.gather(*waiting, return_exceptions=True):
+        assert isinstance(outcome, StoppedError)
+    fussy.go_on.set()
+    await stopping
+    assert (await begun).tags["a"]
+    assert fussy.batches == [1]
+    with pytest.raises(StoppedError):
+        await pool.tag(GOOD[0], ["a"])
+
+
+def dear_png(side: int = 4000) -> bytes:
+    """Half a second of work and more in some kilobytes."""
+    file = io.BytesIO()
+    Image.new("RGBA", (side, side)).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+async def test_dear_images_leave_room_for_others(fussy: FussyTagger, threads: int) -> None:
+    """However many images wait that cost most, a photo of somebody else is back in a moment."""
+    dear, told = dear_png(), 0
+
+    def aside() -> None:
+        nonlocal told
+        told += 1
+
+    pool = TaggerPool({"a": fussy}, threads=threads, max_batch=8)
+    pool.start()
+    hostile = [
+        asyncio.create_task(
+            pool.tag(dear + bytes([number]), ["a"], share=Share("b", f"{number}.test"), aside=aside)
+        )
+        for number in range(12)
+    ]
+    while told < len(hostile):
+        await asyncio.sleep(0.01)
+    for photo in GOOD:
+        assert (await pool.tag(photo, ["a"], share=Share("a", "c.test"))).tags["a"]
+    assert sum(task.done() for task in hostile) < len(hostile) // 2
+    started = time.monotonic()
     await asyncio.to_thread(pool.stop)
-    assert len(await asyncio.gather(*tasks)) == len(GOOD)
+    assert time.monotonic() - started < 10
+    outcomes = await asyncio.gather(*hostile, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {TaggedImage, StoppedError}
+
+
+async def test_large_images_take_turns(fussy: FussyTagger) -> None:
+    """Images are decoded at the same time as far as memory allows, and no thread waits for that."""
+    file = io.BytesIO()
+    Image.new("L", (5000, 5000)).save(file, "BMP")  # cheap, and a hundred megabytes
+    pool = TaggerPool({"a": fussy}, threads=4, max_batch=8)
+    pool.start()
+    large = [asyncio.create_task(pool.tag(file.getvalue() + bytes([n]), ["a"])) for n in range(8)]
+    assert (await pool.tag(GOOD[0], ["a"])).tags["a"]
+    assert all(image.tags["a"] for image in await asyncio.gather(*large))
+    assert pool.waiting == 0
+    await asyncio.to_thread(pool.stop)
 
 
 async def test_a_copy_is_not_inferred_again(fussy: FussyTagger) -> None:
@@ -204,7 +268,7 @@ async def test_batches_and_what_each_add_on_cost_are_told(fussy: FussyTagger) ->
     await asyncio.to_thread(fussy.entered.wait, 10)
     others = [asyncio.create_task(pool.tag(photo, ["a"])) for photo in GOOD[1:4]]
     await asyncio.sleep(0)
-    assert (pool.threads, pool.busy, pool.waiting) == (1, 1, 3)
+    assert (pool.threads, pool.busy, pool.waiting) == (2, 1, 3)
     fussy.go_on.set()
     await asyncio.gather(first, *others)
     await asyncio.to_thread(pool.stop)

@@ -22,7 +22,8 @@ from streams.fold.rules.advice import advice
 from streams.fold.rules.applying import Rules, Ruling
 from streams.fold.rules.content import RulesFile, parse_rules, rules_bytes
 from streams.tag.categorizer import candidates
-from streams.tag.pool import TaggedImage, TaggerPool
+from streams.tag.jobs import TaggedImage
+from streams.tag.pool import TaggerPool
 from streams.tag.stub import StubTagger
 
 Pool = TaggerPool | StubTagger

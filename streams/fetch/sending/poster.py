@@ -12,8 +12,8 @@ from streams.fetch.addresses import AddressPolicy, CheckedResolver, NameLookups
 from streams.fetch.circuit_breakers import CircuitBreakers
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
 from streams.fetch.responses import retry_after_of, source_fault
-from streams.fetch.transport import open_connector
 from streams.fetch.urls import check_url, host_of, shown
+from streams.fetch.wire.connector import open_connector
 
 _MAX_ANSWER = 65_536  # bytes of an answer that are read, so that its connection can be used again
 _LOOKUPS = 16

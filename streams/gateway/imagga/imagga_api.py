@@ -157,7 +157,7 @@ class ImaggaApi:
                 await self.images.read(caller.cloud.name, text, image)
             data = image.data
             kept = await self._keep(data, question, call, caller)
-            look = await self._look(data, question, image.release)
+            look = await self._look(data, question, image.release, caller)
         return await asyncio.to_thread(tags_of, look, question) | kept
 
     async def _fetched(
@@ -173,12 +173,18 @@ class ImaggaApi:
             raise BadCallError(f"The image cannot be loaded: {error}") from None
         with fetched:
             kept = await self._keep(fetched.data, question, call, caller)
-            return await self._look(fetched.data, question, fetched.release), kept
+            return await self._look(fetched.data, question, fetched.release, caller), kept
 
-    async def _look(self, data: bytes, question: TagsQuestion, decoded: Callable[[], None]) -> Look:
+    async def _look(
+        self, data: bytes, question: TagsQuestion, decoded: Callable[[], None], caller: Caller
+    ) -> Look:
         try:
             return await self._looker.look(
-                data, question.add_ons, decoded, decrease_parents=question.decrease_parents
+                data,
+                question.add_ons,
+                decoded,
+                tenant=caller.cloud.name,
+                decrease_parents=question.decrease_parents,
             )
         except BadImageError as error:
             raise BadCallError(f"The image cannot be read: {error}") from None

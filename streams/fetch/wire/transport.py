@@ -4,17 +4,12 @@ What goes over the wire is what the request says: aiohttp adds no query decoding
 or decompression.
 """
 
-import asyncio
-import functools
 from collections.abc import AsyncIterator
 
 import aiohttp
 import httpx
-from aiohttp.abc import AbstractResolver
-from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
-MAX_UNREAD_ANSWERS = 16
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=None)
 
 
@@ -59,32 +54,3 @@ class _Body(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         self._response.release()  # a connection whose answer was not read to its end is closed
         await self._response.wait_for_close()
-
-
-def open_connector(resolver: AbstractResolver, limit: int, per_host: int = 0) -> aiohttp.TCPConnector:
-    """A connector that asks the resolver right before it connects, and bears with no flood of answers.
-
-    Args:
-        resolver: Gives the addresses; the answer that was checked is the one that is used.
-        limit: Most connections at once.
-        per_host: Most of them to one host; 0: as many.
-    """
-    connector = aiohttp.TCPConnector(
-        resolver=resolver, use_dns_cache=False, limit=limit, limit_per_host=per_host
-    )
-    protocol: type[ResponseHandler] = _Answers
-    answers = functools.partial(protocol, loop=asyncio.get_running_loop())
-    connector._factory = answers  # noqa: SLF001 - no argument of the connector sets it
-    return connector
-
-
-class _Answers(ResponseHandler):
-    """Leaves a server that sends answers which nobody asked for.
-
-    aiohttp would keep them all, also on idle connections: gigabytes, and an event loop without a pause.
-    """
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if len(self) > MAX_UNREAD_ANSWERS and self.transport is not None:
-            self.transport.abort()

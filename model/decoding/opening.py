@@ -1,0 +1,190 @@
+"""A file becomes an image whose header was read, and nothing else: what it will cost is known then.
+
+Only the parser that the first bytes call for sees a file, and only after the checks of the modules beside
+this one: `limits`, `headers`, `tiff_directory`, `avif_boxes` and `av1_frames`.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from PIL import AvifImagePlugin, Image, UnidentifiedImageError, features
+from PIL.JpegImagePlugin import JpegImageFile
+
+from model.decoding.allocator import return_large_blocks
+from model.decoding.av1_frames import frame_pixels
+from model.decoding.avif_boxes import pictures
+from model.decoding.errors import BadImageError, too_large
+from model.decoding.headers import (
+    check_jpeg_header,
+    jpeg_scans,
+    without_avif_exif,
+    without_jpeg_exif,
+    without_texts,
+)
+from model.decoding.libtiff import silence
+from model.decoding.limits import (
+    MAX_PIXELS,
+    CountedFile,
+    check_frames,
+    check_pixels,
+    check_scans,
+    coefficient_bytes,
+    decoding_bytes,
+)
+from model.decoding.prices import milliseconds
+from model.decoding.sniff import lacks_bytes, named_format
+from model.decoding.tiff_directory import check_tiff
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from model.decoding.pixels import View
+
+SHORT_NAMES = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tiff"}
+if features.check("avif"):
+    SHORT_NAMES["AVIF"] = "avif"
+
+FORMATS = tuple(SHORT_NAMES)
+"""What is decoded, in Pillow's names. Not MPO: its parser raises KeyError on unknown data."""
+
+_LIGHTENED = {"PNG": without_texts, "AVIF": without_avif_exif}
+
+# Once, at import: changing them around each call would race between threads.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")  # a stranger's EXIF is no news
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # there is a thread per core already
+silence()
+return_large_blocks()
+
+
+@dataclass(slots=True)
+class Opened:
+    """An image, not decoded yet.
+
+    Attributes:
+        width: Before its orientation is looked at.
+        height: Likewise.
+        memory: Bytes that its pixels take while it is decoded, from above.
+        milliseconds: CPU time that its decoding takes, from above.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+    memory: int
+    milliseconds: float
+
+    def close(self) -> None:
+        """Let go of the pixels, and of those that a decoder keeps."""
+        self.image.close()
+        self.image.__dict__.pop("_decoder", None)
+
+
+def open_for(data: bytes, views: Collection[View]) -> Opened:
+    """Open a file that is to be decoded for some views.
+
+    Raises:
+        BadImageError: The bytes are refused; its ``code`` says why.
+        Exception: Whatever Pillow's parsers raise on hostile data; see `refusal_of`.
+    """
+    kind, scans = kind_of(data), check_structure(data)
+    frames = _pixels_in_frames(data) if kind == "AVIF" else 0
+    image = opened(data)
+    check_pixels(image)
+    if frames is None:
+        raise BadImageError("corrupt", "the image has boxes that cannot be read: save it again")
+    width, height = image.size
+    cost = milliseconds(image, data, scans, frames)
+    kept = 0
+    if isinstance(image, JpegImageFile):
+        check_scans(image, scans)
+        kept = coefficient_bytes(image, scans)
+    largest = max(view.size for view in views)
+    image.draft(None, (largest, largest))
+    return Opened(image, width, height, kept + decoding_bytes(image, frames), cost)
+
+
+def kind_of(data: bytes) -> str:
+    """The format that the first bytes announce.
+
+    Raises:
+        BadImageError: It is none that is decoded.
+    """
+    kind = named_format(data)
+    if kind not in FORMATS:
+        raise _foreign(data, kind)
+    return kind
+
+
+def check_structure(data: bytes) -> int:
+    """Refuse what would cost the parser too much; return the number of a JPEG's scans."""
+    kind = named_format(data)
+    if kind == "JPEG":
+        return jpeg_scans(data) if check_jpeg_header(data) else 1
+    if kind == "TIFF":
+        check_tiff(data)
+    return 1
+
+
+def _pixels_in_frames(data: bytes) -> int | None:
+    """Refuse an AVIF whose frames are too large; return their pixels, None where its boxes are unreadable."""
+    try:
+        sources = pictures(data)
+    except EOFError:
+        return None
+    return max(
+        check_frames([it.pixels for it in source], frame_pixels(it.data for it in source))
+        for source in sources
+    )
+
+
+def opened(data: bytes) -> Image.Image:
+    """Have the header read, by the one parser that the first bytes call for."""
+    kind = kind_of(data)
+    if kind == "JPEG":
+        data, exif = without_jpeg_exif(data)
+        # Image.open would hand a multi-picture JPEG to the MPO parser; its first picture is a plain JPEG.
+        image = JpegImageFile(CountedFile(data, kind))
+        image.info["exif"] = exif
+        return image
+    if kind in _LIGHTENED:
+        data = _LIGHTENED[kind](data)
+    return Image.open(CountedFile(data, kind), formats=(kind,))
+
+
+def refusal_of(error: Exception, data: bytes) -> BadImageError:
+    """What an error of a parser or decoder means; it has neither traceback nor cause.
+
+    Their frames would keep all pixels in memory.
+    """
+    if isinstance(error, BadImageError):
+        return BadImageError(error.code, str(error))
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        found = re.search(r"\((\d+) pixels\)", str(error))
+        return too_large(f"{int(found[1]):,} pixels" if found else str(error), f"{MAX_PIXELS:,} pixels")
+    return _broken(error, data)
+
+
+def _foreign(data: bytes, kind: str | None) -> BadImageError:
+    cure = f"send one of {', '.join(SHORT_NAMES.values())}"
+    if kind is None:
+        head = data[:8].hex(" ") or "no bytes"
+        return BadImageError("not_an_image", f"no image format starts with {head}: {cure}")
+    return BadImageError("unsupported_format", f"{kind} files are not decoded: {cure}")
+
+
+def _broken(error: BaseException, data: bytes) -> BadImageError:
+    unread = isinstance(error, SyntaxError | UnidentifiedImageError | struct.error)
+    reason = "its header cannot be read" if unread else str(error) or type(error).__name__
+    short = isinstance(error, EOFError) or "truncated" in reason.lower() or lacks_bytes(data)
+    return BadImageError(
+        "truncated" if short else "corrupt",
+        f"{len(data):,} bytes of image data {'end too early' if short else 'are damaged'} ({reason}): "
+        "images are decoded whole or not at all; upload the file again",
+    )

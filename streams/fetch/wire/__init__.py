@@ -1,0 +1,1 @@
+"""What goes over the wire: connections that bear with no flood, and requests on them."""
