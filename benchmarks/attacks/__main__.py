@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-ATTACKS = ("bodies", "log_lines")
+ATTACKS = ("bodies", "log_lines", "rotation", "questions")
 """Modules of this folder, each an attack, in the order in which they are run."""
 
 

@@ -249,6 +249,12 @@ class Settings:
         _at_least(1),
     )
     query_timeout: float = _setting(10.0, "Time after which a question is given up.", _at_least(0.1))
+    query_share: float = _setting(
+        0.25,
+        "Seconds of CPU time per second that the questions of one token may take; what is beyond waits. "
+        "0: no limit.",
+        _at_least(0),
+    )
     gateway_host: str = _setting("127.0.0.1", "Address that the gateway listens on.")
     gateway_port: int = _setting(6069, "Port that the gateway listens on. 0: any free one.", _port)
     gateway_url: str = _setting(

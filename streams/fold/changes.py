@@ -96,6 +96,10 @@ class Changes:
             raise TypeError("rows of trends are for count_row()")
         return row
 
+    def size(self, table: str, key: str) -> int:
+        """Bytes of a row that is committed; 0: there is none."""
+        return len(self._committed[table].get(key, b""))
+
     def put(self, table: str, key: str, row: Row | None) -> None:
         """Set a row; None removes it."""
         self._rows[table, key] = row

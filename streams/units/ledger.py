@@ -15,11 +15,12 @@ reads them. As they cost two of a transaction's five round trips, they travel al
 """
 
 import asyncio
+import itertools
 import re
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -44,8 +45,10 @@ from streams.units.meter import UnitMeter
 TELL_EVERY = 5.0  # seconds between two group offsets
 _BATCH_BYTES = 1_000_000
 _LEADING_OFFSET = re.compile(rb'\{"o":(\d+)[,}]')
+_ROWS_PER_TURN = 500  # some milliseconds' worth
 _CHECKED = ("images", "trends", "interests")
 _Message = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]  # key, value, headers
+_Row = tuple[str, str, bytes | None]  # table, key, row
 _Batches = dict[tuple[str, int], list[_Message]]  # by topic and partition
 
 
@@ -170,8 +173,9 @@ class Ledger:
         if producer is None:
             raise InvariantError("commit before open")
         self._note_offset(changes, next_offset)
-        rows = list(changes.encoded())
-        batches = self._batches(changes.outputs, rows)
+        large = len(changes.written) > _ROWS_PER_TURN
+        encoded = asyncio.to_thread(self._encoded, changes) if large else None
+        rows, batches = self._encoded(changes) if encoded is None else await encoded
         started, self._sent = time.monotonic(), 0
         try:
             offsets = await within_deadline(self._transact(producer, batches, next_offset))
@@ -181,7 +185,12 @@ class Ledger:
             raise
         if self._meter is not None:
             self._meter.note_transaction(time.monotonic() - started, self._sent)
-        self._absorb(rows, offsets)
+        await self._absorb(rows, offsets)
+
+    def _encoded(self, changes: Changes) -> tuple[list[_Row], _Batches]:
+        """What changed, as rows and as what is sent; many take long, and are for a thread."""
+        rows = list(changes.encoded())
+        return rows, self._batches(changes.outputs, rows)
 
     async def _transact(
         self, producer: AIOKafkaProducer, batches: _Batches, next_offset: int
@@ -248,6 +257,8 @@ class Ledger:
                 if batch.append(key=key, value=value, timestamp=now, headers=headers) is None:
                     break
                 count += 1
+                if count % _ROWS_PER_TURN == 0:
+                    await asyncio.sleep(0)
             if not count:
                 raise InvariantError(
                     f"a record of {len(waiting[0][1] or b'')} bytes fits no batch to {topic}"
@@ -263,20 +274,33 @@ class Ledger:
             waiting = waiting[count:]
         return next_offset
 
-    def _absorb(self, rows: Iterable[tuple[str, str, bytes | None]], offsets: dict[str, int]) -> None:
-        self.state.fresh_at = time.time()
-        for table in {table for table, _, _ in rows}:
-            self._move_on(table, offsets[self._changelogs[table]])
-        for table, key, value in rows:
-            self.state.apply(table, key, value)
+    async def _absorb(self, rows: Sequence[_Row], offsets: dict[str, int]) -> None:
+        """Apply what was committed, in turns with the event loop; all of it, even where we are cancelled.
 
-    def _move_on(self, table: str, position: int) -> None:
-        if position < self.state.positions[table]:
-            raise TopicsError(
-                f"topic {self._changelogs[table]} was recreated while the worker ran, and has lost its "
-                "rows; docs/operations.md tells what that means; choose a new app_id to begin anew"
-            )
-        self.state.positions[table] = position
+        Positions move when the rows are there: a snapshot of the time between must not lack any of them.
+        """
+        self._check_positions(offsets)
+        waiting = iter(rows)
+        try:
+            for turn in range(0, len(rows), _ROWS_PER_TURN):
+                if turn:
+                    await asyncio.sleep(0)
+                for row in itertools.islice(waiting, _ROWS_PER_TURN):
+                    self.state.apply(*row)
+        finally:
+            for row in waiting:
+                self.state.apply(*row)
+            for table in {table for table, _, _ in rows}:
+                self.state.positions[table] = offsets[self._changelogs[table]]
+            self.state.fresh_at = time.time()
+
+    def _check_positions(self, offsets: dict[str, int]) -> None:
+        for table, topic in self._changelogs.items():
+            if offsets.get(topic, self.state.positions[table]) < self.state.positions[table]:
+                raise TopicsError(
+                    f"topic {topic} was recreated while the worker ran, and has lost its rows; "
+                    "docs/operations.md tells what that means; choose a new app_id to begin anew"
+                )
 
     def _check_uploads(self, uploads: uuid.UUID | None) -> None:
         """Refuse to go on with another topic: as many records as were folded in would be passed over."""

@@ -1,5 +1,6 @@
 """Micro-batches: what leaves a unit together, folded and committed in one transaction."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +11,12 @@ from streams.fold.changes import Changes
 from streams.fold.fold import FoldRules, fold
 from streams.fold.outcomes import Done
 from streams.fold.retention import Expired
+from streams.fold.rows import ImageKey
 from streams.telemetry.tracing import NO_TRANSACTION, TransactionSpan
 from streams.units.meter import UnitMeter
+
+TURN = 0.004  # seconds of folding before the event loop gets a turn
+LARGE = 16_384  # bytes of an event and of its image's row
 
 
 class CommitsChanges(Protocol):
@@ -46,6 +51,30 @@ class MicroBatch:
     span: TransactionSpan = NO_TRANSACTION
 
 
+async def _fold_all(batch: MicroBatch) -> None:
+    """Fold one after the other; the event loop has its turns, and what takes long is done in a thread.
+
+    Meanwhile nobody changes what is committed: that is for whoever commits this.
+    """
+    began, now = time.perf_counter(), int(steady_time() * 1000)
+    for done in batch.outcomes:
+        if _is_large(batch.changes, done):
+            await asyncio.to_thread(fold, batch.changes, done, batch.rules, now)
+        else:
+            fold(batch.changes, done, batch.rules, now)
+        if time.perf_counter() - began > TURN:
+            await asyncio.sleep(0)
+            began = time.perf_counter()
+
+
+def _is_large(changes: Changes, done: Done) -> bool:
+    """Whether an event or its image has so many tags that the fold takes milliseconds."""
+    upload = done.outcome.upload
+    if upload is None:
+        return False
+    return len(done.record.value or b"") + changes.size("images", ImageKey.of(upload).encode()) > LARGE
+
+
 async def fold_and_commit(batch: MicroBatch) -> None:
     """Fold a micro-batch into rows and records, and commit these with the resume point in one transaction.
 
@@ -56,9 +85,7 @@ async def fold_and_commit(batch: MicroBatch) -> None:
     with batch.span.stage("fold"):
         for table, key, row in batch.expired:
             batch.changes.remove_unchanged(table, key, row)
-        now = int(steady_time() * 1000)
-        for done in batch.outcomes:
-            fold(batch.changes, done, batch.rules, now)
+        await _fold_all(batch)
     folded = time.perf_counter() - started
     with batch.span.stage("commit"):
         await batch.store.commit(batch.changes, batch.next_offset)

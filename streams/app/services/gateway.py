@@ -32,6 +32,7 @@ from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
 from streams.kafka.offset_ranges import log_ends
 from streams.kafka.topic_ids import topic_id
+from streams.own_files import make_own_folder
 from streams.state.replica import Replica
 from streams.tag.looking import Looker
 from streams.web.server import WebServer
@@ -192,7 +193,7 @@ def _free_port(host: str) -> int:
 
 def make_credentials(path: Path) -> None:
     """Make a file with a key for a cloud to try, if there is none; nobody else may read it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_own_folder(path.parent)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
