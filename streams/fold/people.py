@@ -99,10 +99,15 @@ def weigh(people: Mapping[str, Any], own: list[str], assigned: Mapping[str, list
 
 
 def assigned_by_add_ons(row: Mapping[str, Any]) -> Sources:
-    """What add-ons assign to an image, as its row has it: the third argument of `weigh`."""
-    found = {
+    """What add-ons assign to an image, best first, as its row has it: the third argument of `weigh`."""
+    found: Sources = {
         tag: [source for source in sources if source not in {OWN, PEOPLE}]
         for tag, sources in zip(row["tags"], row["by"], strict=True)
     }
     hidden: Sources = row.get("people", {}).get("hidden", {})
-    return {tag: sources for tag, sources in found.items() if sources} | hidden
+    given = {tag: sources for tag, sources in found.items() if sources} | hidden
+    best = sorted(
+        (score for scores in row["scores"].values() for score in scores), key=lambda score: -score[1]
+    )
+    ranks = {tag: rank for rank, (tag, _) in reversed(list(enumerate(best)))}
+    return {tag: given[tag] for tag in sorted(given, key=lambda tag: ranks.get(tag, len(best)))}

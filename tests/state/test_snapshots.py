@@ -162,10 +162,10 @@ def test_a_snapshot_of_no_offsets_is_left_aside(
     tmp_path: Path, position: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A position that no log has leads nowhere."""
-    snapshots = Snapshots(tmp_path, "app")
+    snapshots = Snapshots(tmp_path, TopicNames("app"))
     state = state_with(3)
     state.positions["images"] = position
-    snapshots.save(snapshots.freeze(state))
+    snapshots.save(frozen_by(snapshots, state))
     assert snapshots.load(2) is None
     assert "names no offsets" in caplog.text
 
@@ -174,10 +174,10 @@ def test_large_rows_make_blocks_that_are_read_again(tmp_path: Path, monkeypatch:
     """A block has bytes enough or rows enough, whichever comes first, and never more than a reader takes."""
     monkeypatch.setattr("streams.state.snapshot_file._BYTES_PER_BLOCK", 1000)
     monkeypatch.setattr("streams.state.snapshot_file.MAX_BLOCK", 2000)
-    snapshots, state = Snapshots(tmp_path, "app"), state_with(0)
+    snapshots, state = Snapshots(tmp_path, TopicNames("app")), state_with(0)
     for number in range(50):
         state.apply("images", f"img{number}", b"x" * 300)
-    snapshots.save(frozen := snapshots.freeze(state))
+    snapshots.save(frozen := frozen_by(snapshots, state))
     loaded = snapshots.load(2)
     assert loaded is not None
     assert loaded.rows == frozen.rows

@@ -117,6 +117,10 @@ async def expectation(cluster: Cluster, look: Callable[[str], Photo], number: in
     async for record in cluster.records(cluster.names.uploads, [number]):
         where = (record.topic, record.partition, record.offset, record.timestamp)
         partition.apply(Source(*where, record.key, record.value, tuple(record.headers)))
+    place = TopicPartition(cluster.names.uploads, number)
+    partition.next = (await _ends(cluster, [place], "read_committed"))[
+        place
+    ]  # markers of transactions included
     return partition
 
 
