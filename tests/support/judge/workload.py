@@ -90,8 +90,8 @@ class Workload:
             self._ancient: 3,
             self._conflict: 6,
             self._bad: 7,
-            self._slow: 12,
-            self._slow_again: 14,
+            self._slow: 20,
+            self._slow_again: 22,
             self._edit: 12,
             self._retag: 5,
         }
