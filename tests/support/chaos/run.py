@@ -368,7 +368,8 @@ class Chaos:
         return (
             f"published={self.published} folded={progress.folded} lags={lags} retries={progress.retries} "
             f"stuck={progress.stuck} kills={self.kills} inside={self.inside} "
-            f"broker_kills={self.broker_kills} freezes={self.freezes} restarts={self.restarts} harness_peak_mb={resident} sources: {told}"
+            f"broker_kills={self.broker_kills} freezes={self.freezes} restarts={self.restarts} "
+            f"harness_peak_mb={resident} sources: {told}"
         )
 
     def _note(self, text: str) -> None:
