@@ -15,7 +15,7 @@ from support.cluster import Cluster
 _OWNED = re.compile(r'tagstream_partition_ready\{[^}]*partition="(\d+)"[^}]*\} 1')
 _OWNERS_INTERVAL = 0.5  # seconds between two looks at who owns what
 _SURE_AFTER = 0.4  # seconds in which an open transaction of a living owner would have ended, or moved on
-_PATIENCE = 5.0  # seconds that a transaction is waited for
+_PATIENCE = 5.0  # seconds that a broker is waited for
 
 
 class Target(NamedTuple):
@@ -83,10 +83,10 @@ class Aim:
         return owners
 
     async def hit(
-        self, workers: Callable[[], Collection[int]], strike: Callable[[int], object]
+        self, workers: Callable[[], Collection[int]], strike: Callable[[int], object], patience: float
     ) -> Target | None:
-        """Strike the first worker that is seen inside a transaction; None: nobody was for a while."""
-        deadline = time.monotonic() + _PATIENCE
+        """Strike the first worker that is seen inside a transaction; None: nobody was for so many seconds."""
+        deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             with contextlib.suppress(KafkaError, TimeoutError):
                 async with asyncio.timeout(_PATIENCE):

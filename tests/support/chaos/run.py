@@ -127,6 +127,9 @@ class Chaos:
         self._was_held_back = False
         self.progress = Progress(self._cluster)
         self._aim = Aim(self._cluster)
+        self._patience = (
+            1.5 * plan.seconds / max(plan.kills, 1)
+        )  # seconds that a kill waits for a transaction
         self.sources = PhotoServer()
 
     async def run(self) -> Verdict:
@@ -194,7 +197,7 @@ class Chaos:
     async def _kill_worker(self) -> None:
         while not (alive := self._alive()):
             await asyncio.sleep(_BACKOFF)
-        target = await self._aim.hit(self._alive, self._strike_dead)
+        target = await self._aim.hit(self._alive, self._strike_dead, self._patience)
         if target is None:
             worker = self._dice.choice(self._alive() or alive)
             self._strike_dead(worker)
@@ -221,7 +224,7 @@ class Chaos:
         ]
 
     async def _freeze_worker(self) -> None:
-        target = await self._aim.hit(self._alive, self._strike_cold)
+        target = await self._aim.hit(self._alive, self._strike_cold, self._patience)
         if target is None:
             worker = self._dice.choice(sorted(self._cluster.processes))
             self._strike_cold(worker)
