@@ -91,6 +91,11 @@ REASONS: dict[str, Reason] = {
         "Other images filled TAGSTREAM_MAX_BYTES_IN_FLIGHT until the event's time for retries ran out.",
         "Start more workers, or raise the limit, and replay.",
     ),
+    "decoding_busy": Reason(
+        "The image costs much to decode, and too many such images waited until the event's time for retries "
+        "ran out.",
+        "Start more workers, or put a smaller image in its place, and replay.",
+    ),
     "circuit_open": Reason(
         "The source kept failing and was left alone until the event's time for retries ran out.",
         "Replay once the source is up again.",

@@ -1,5 +1,9 @@
-"""Every topic: names, retention, compaction. All have the same number of partitions."""
+"""Every topic: names, retention, compaction.
 
+All have the same number of partitions, but for upload topics that are read by way of the repartition topic.
+"""
+
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -7,6 +11,8 @@ TABLES = ("images", "trends", "interests", "retries", "meta")
 
 
 OFFSET_KEY = "@offset"
+MAX_INPUTS = 100  # upload topics
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _DAY_MS = 86_400_000
 TOMBSTONES_KEPT_DAYS = 7.0
 _TRUSTED = 0.8  # of that time: what is older might soon miss that a row was removed
@@ -29,6 +35,26 @@ class Deployment(Protocol):
     def keep_tombstones(self) -> float:
         """Days that state topics keep the mark of a removed row."""
 
+    @property
+    def uploads_topics(self) -> str:
+        """Upload topics that are read by way of the repartition topic; empty: the one, read as it is."""
+
+
+def split_topics(names: str) -> tuple[str, ...]:
+    """The topics that a setting names, separated by commas, each once."""
+    return tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+
+
+def uploads_topics_fault(names: str) -> str | None:
+    """What is wrong with the names of upload topics; None: nothing."""
+    found = [name.strip() for name in names.split(",")] if names else []
+    for name in found:
+        if not _TOPIC.fullmatch(name) or name in {".", ".."}:
+            return f"names {name!r}: a topic has 1 to 249 letters, digits, dots, underscores and hyphens"
+    if len(found) > MAX_INPUTS or len(set(found)) < len(found):
+        return f"must name at most {MAX_INPUTS} topics, each once"
+    return None
+
 
 @dataclass(frozen=True)
 class TopicNames:
@@ -36,12 +62,18 @@ class TopicNames:
 
     app_id: str
     prefix: str = ""
+    inputs: tuple[str, ...] = ()
     keep_tombstones: float = TOMBSTONES_KEPT_DAYS
 
     @classmethod
     def of(cls, settings: Deployment) -> "TopicNames":
         """The names that the settings lead to."""
-        return cls(settings.app_id, settings.topic_prefix, settings.keep_tombstones)
+        return cls(
+            settings.app_id,
+            settings.topic_prefix,
+            split_topics(settings.uploads_topics),
+            settings.keep_tombstones,
+        )
 
     @property
     def tombstones_kept_ms(self) -> int:
@@ -56,7 +88,37 @@ class TopicNames:
     @property
     def uploads(self) -> str:
         """Upload events in."""
-        return f"{self.prefix}image.uploads"
+        return self.inputs[0] if self.inputs else f"{self.prefix}image.uploads"
+
+    @property
+    def uploads_topics(self) -> tuple[str, ...]:
+        """All topics of upload events; our own are published to the first."""
+        return self.inputs or (self.uploads,)
+
+    @property
+    def upload_log(self) -> str:
+        """What units read, with as many partitions as the state: the upload topic, or copies of several."""
+        return self.repartition if self.inputs else self.uploads
+
+    @property
+    def repartition(self) -> str:
+        """The topic that upload topics are copied to, where they are."""
+        return f"{self.app_id}-uploads-repartition"
+
+    @property
+    def inputs_changelog(self) -> str:
+        """How far each partition of the upload topics is repartitioned, compacted; all in partition 0."""
+        return f"{self.app_id}-inputs-changelog"
+
+    @property
+    def repartition_group(self) -> str:
+        """The group that shares out the partitions of the upload topics."""
+        return f"{self.app_id}-repartition"
+
+    @property
+    def rescale(self) -> str:
+        """A topic that is there while the state is moved to more partitions: no worker starts beside it."""
+        return f"{self.app_id}-rescale"
 
     @property
     def categorizations(self) -> str:
@@ -104,7 +166,19 @@ class TopicNames:
         changelogs = {self.changelog(table): compacted for table in TABLES}
         # A row per transaction, and each load reads all of it.
         changelogs[self.changelog("meta")] = compacted | {"segment.bytes": str(4 * 1024 * 1024)}
-        return {self.uploads: uploads, **dict.fromkeys(outputs, kept), **changelogs}
+        found = {**dict.fromkeys(self.uploads_topics, uploads), **dict.fromkeys(outputs, kept), **changelogs}
+        if self.inputs:
+            # Units delete what they have folded in. What waits must not go by its age: a time of an input's.
+            found[self.upload_log] = uploads | {"retention.ms": "-1"}
+            found[self.inputs_changelog] = changelogs[self.changelog("meta")]
+        return found
+
+    @property
+    def written(self) -> frozenset[str]:
+        """What workers write besides upload events, whatever the inputs are."""
+        internal = {self.repartition, self.inputs_changelog, self.rescale}
+        outputs = (self.categorizations, self.tag_updates, self.dead_letters)
+        return frozenset({*outputs, *map(self.changelog, TABLES), *self.webhook_configs, *internal})
 
     @property
     def webhook_configs(self) -> dict[str, dict[str, str]]:

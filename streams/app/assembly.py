@@ -127,7 +127,7 @@ def unit_maker(
     def new_unit(state: PartitionState) -> Unit:
         return Unit(
             state.partition,
-            lambda: PartitionLog(connection, names.uploads, state.partition),
+            lambda: PartitionLog(connection, names.upload_log, state.partition),
             Ledger(connection, names, state, work.meter, accepted=settings.uploads_topic_id),
             work,
             pace,
@@ -170,6 +170,7 @@ def build_tagger(
         threads=settings.worker_threads,
         max_batch=settings.max_batch,
         known_images=settings.known_images,
+        room=settings.max_bytes_in_flight // 2,
         meter=meter,
     )
     return pool, models

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import SettingsError
-from schemas.topics import TOMBSTONES_KEPT_DAYS
+from schemas.topics import TOMBSTONES_KEPT_DAYS, TopicNames, uploads_topics_fault
 from streams.app.cores import available_cores
 from streams.app.profiles import read_profile
 from streams.app.roles import DEFAULT, Role, read_roles, roles_fault
@@ -68,12 +68,23 @@ class Settings:
         roles_fault,
     )
     topic_prefix: str = _setting("", "Put before the name of each event topic.")
+    uploads_topics: str = _setting(
+        "",
+        "Topics that upload events are read from, by their full names, separated by commas; each may have "
+        "any number of partitions. Events reach the state by way of a topic of the application. Empty: "
+        "image.uploads alone, read as it is, with as many partitions as the state.",
+        uploads_topics_fault,
+    )
     uploads_topic_id: str = _setting(
         "",
         "Kafka's id of an upload topic that stands in for the one that was read before: a copy with the same "
         "offsets. Empty: none does.",
     )
-    partitions: int = _setting(4, "Partitions of topics that are created.", _at_least(1))
+    partitions: int = _setting(
+        4,
+        "Partitions of the state, and of topics that are created; `tagstream rescale` adds some.",
+        _at_least(1),
+    )
     replication: int = _setting(1, "Replicas of topics that are created.", _at_least(1))
     add_ons: str = _setting(
         DEFAULT_OFFER, "Add-ons offered: NAME or NAME=FOLDER of a model, separated by commas.", offer_fault
@@ -301,9 +312,16 @@ class Settings:
             fault = check(getattr(self, item.name)) if check else None
             if fault:
                 raise SettingsError(f"{self._said(item.name)} {fault}")
-        fault = misfit(self.add_ons, self.categorization) or self._bytes_fault() or self._keeping_fault()
+        fault = misfit(self.add_ons, self.categorization) or self._topics_fault()
+        fault = fault or self._bytes_fault() or self._keeping_fault()
         if fault:
             raise SettingsError(fault)
+
+    def _topics_fault(self) -> str | None:
+        names = TopicNames.of(self)
+        both = sorted(names.written & set(names.inputs))
+        rule = "is written by workers: none of what they make is an upload event; name other topics"
+        return f"{self._said('uploads_topics')}: topic {both[0]} {rule}" if both else None
 
     def _bytes_fault(self) -> str | None:
         if self.max_bytes_in_flight >= 2 * self.max_image_bytes:

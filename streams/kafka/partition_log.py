@@ -56,6 +56,16 @@ class PartitionLog:
         Raises:
             TopicsError: The log is shorter than what was already processed: the topic was recreated.
         """
+        async for batch in self.batches(offset):
+            for record in batch:
+                yield record
+
+    async def batches(self, offset: int) -> AsyncIterator[list[Record]]:
+        """The same in batches, as they come; an empty one where nothing came for a while.
+
+        Raises:
+            TopicsError: The log is shorter than what was already processed: the topic was recreated.
+        """
         offset = await self._check_range(offset)
         self._consumer.assign([self._place])
         self._consumer.seek(self._place, offset)  # at once: a partition without a position would be an error
@@ -67,10 +77,13 @@ class PartitionLog:
                 self._consumer.seek(self._place, offset)
                 continue
             self._note_ends()
-            for message in batches.get(self._place, ()):
-                offset = message.offset + 1
-                skipped, self._skipped = self._skipped, 0
-                yield as_record(message, skipped)
+            messages = batches.get(self._place, ())
+            if messages:
+                offset, skipped = messages[-1].offset + 1, self._skipped
+                self._skipped = 0
+                yield [as_record(messages[0], skipped), *map(as_record, messages[1:])]
+            else:
+                yield []
             self.reached = await self._consumer.position(self._place)
 
     def _note_ends(self) -> None:

@@ -278,7 +278,7 @@ class Replica:
 
     async def _watch(self, consumer: AIOKafkaConsumer) -> None:
         """See how far the logs reach: with what no one may read yet, as a publisher's transaction is open."""
-        places = [TopicPartition(self._names.uploads, partition) for partition in self.states]
+        places = [TopicPartition(self._names.upload_log, partition) for partition in self.states]
         while True:
             try:
                 async with asyncio.timeout(_STALLED_AFTER):

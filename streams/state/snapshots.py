@@ -44,7 +44,7 @@ class Snapshots:
     async def freeze(self, state: PartitionState) -> Snapshot | None:
         """Copy a loaded state, table by table, with turns of the event loop between; None: it was cleared.
 
-        A table of 600,000 rows takes 8 ms. Each is as it was at its own position: who loads it reads on there.
+        A table of 600,000 rows takes 8 ms. Each is as it was at its own position: a loader reads on there.
         """
         identity, saved_at = state.identity, state.fresh_at
         rows: dict[str, dict[str, bytes]] = {}

@@ -95,7 +95,17 @@ EXITS = {
 }
 
 CHECKS = (
-    *("broker", "login", "version", "clock", "coordinators", "permissions", "topics", "partitions"),
+    *(
+        "broker",
+        "login",
+        "version",
+        "clock",
+        "coordinators",
+        "permissions",
+        "topics",
+        "partitions",
+        "rescale",
+    ),
     *("topic configuration", "cleanup.policy", "delete.retention.ms", "max.message.bytes"),
     *("message.timestamp", "data directory", "disk", "rules", "sources", "tokens"),
     *("object store", "credentials"),

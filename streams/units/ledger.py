@@ -32,11 +32,11 @@ from schemas.times import steady_time, utc_datetime
 from schemas.topics import MAX_RECORD_BYTES, OFFSET_KEY, TABLES, TopicNames
 from streams.fold.changes import Changes
 from streams.fold.outcomes import Output
-from streams.kafka.checks.topics import too_small
+from streams.kafka.checks.topics import being_moved, too_small
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming, partitions_of
 from streams.kafka.last_transaction import was_committed
-from streams.kafka.topic_ids import topic_id
+from streams.kafka.topic_ids import topic_exists, topic_id
 from streams.state.changelogs import catch_up, changelog_partitions
 from streams.state.partition import ID_KEY, UPLOADS_KEY, PartitionState
 from streams.units.faults import ClockError, within_deadline
@@ -44,7 +44,7 @@ from streams.units.meter import UnitMeter
 
 TELL_EVERY = 5.0  # seconds between two group offsets
 _BATCH_BYTES = 1_000_000
-_LEADING_OFFSET = re.compile(rb'\{"o":(\d+)[,}]')
+_LEADING_OFFSET = re.compile(rb'\{"o":(-?\d+)[,}]')
 _ROWS_PER_TURN = 500  # some milliseconds' worth
 _CHECKED = ("images", "trends", "interests")
 _Message = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]  # key, value, headers
@@ -67,6 +67,7 @@ class Ledger:
         meter: UnitMeter | None = None,
         *,
         accepted: str = "",
+        moves: bool = False,
     ) -> None:
         """Make a ledger; `open` takes the partition over.
 
@@ -76,12 +77,14 @@ class Ledger:
             state: The partition's.
             meter: Counts and times transactions; None: nobody does.
             accepted: Kafka's id of an upload topic that stands in for the one that was folded in: its copy.
+            moves: Whether the state is moved to more partitions; nobody else may open it meanwhile.
         """
         self._connection = connection
         self._names = names
         self._changelogs = {table: names.changelog(table) for table in TABLES}
         self._meter = meter
         self._accepted = accepted
+        self._moves = moves
         self._sent = 0  # bytes of the transaction under way
         self._producer: AIOKafkaProducer | None = None
         self._uploads: uuid.UUID | None = None  # the upload topic's Kafka id
@@ -115,10 +118,12 @@ class Ledger:
         ):
             committed = await was_committed(consumer._client, transactional_id)  # noqa: SLF001
             await self._producer.start()
+            if not self._moves and await topic_exists(consumer._client, self._names.rescale):  # noqa: SLF001
+                raise TopicsError(being_moved(self._names))
             held_up = await self._held_up(consumer, committed_only)
             await self._end_what_hangs(self._producer, consumer, held_up, committed=committed)
             ends = await consumer.end_offsets(list(changelog_partitions(self._names, [self.state])))
-            uploads = await topic_id(consumer._client, self._names.uploads)  # noqa: SLF001
+            uploads = await topic_id(consumer._client, self._names.upload_log)  # noqa: SLF001
             await catch_up(committed_only, self._names, self.state, ends)
         self._check_uploads(uploads)
         await asyncio.to_thread(self._check_rows)  # nobody else changes them before this is over
@@ -152,7 +157,7 @@ class Ledger:
         self, consumer: AIOKafkaConsumer, committed_only: AIOKafkaConsumer
     ) -> list[TopicPartition]:
         """The partitions of the upload topic with an open transaction: ours may have forwarded to them."""
-        uploads = await partitions_of(consumer, [self._names.uploads])
+        uploads = await partitions_of(consumer, [self._names.upload_log])
         stable, ends = await asyncio.gather(
             committed_only.end_offsets(uploads), consumer.end_offsets(uploads)
         )
@@ -202,7 +207,7 @@ class Ledger:
         return offsets
 
     async def _tell_group(self, producer: AIOKafkaProducer, next_offset: int) -> None:
-        source = TopicPartition(self._names.uploads, self.state.partition)
+        source = TopicPartition(self._names.upload_log, self.state.partition)
         committed = {source: OffsetAndMetadata(next_offset, "")}
         await producer.send_offsets_to_transaction(committed, self._names.app_id)
         self._told, self._told_at = next_offset, time.monotonic()
@@ -306,7 +311,7 @@ class Ledger:
         """Refuse to go on with another topic: as many records as were folded in would be passed over."""
         known, self._uploads = self.state.uploads_id, uploads
         if None not in {known, uploads} and str(uploads) not in {known, self._accepted}:
-            found = f"topic {self._names.uploads} was recreated: its id is {uploads}"
+            found = f"topic {self._names.upload_log} was recreated: its id is {uploads}"
             folded = f"{self.state.next_offset} records of partition {self.state.partition} came from {known}"
             anew = "choose a new app_id, so that its state begins anew"
             copied = f"if it is a copy with the same offsets, set TAGSTREAM_UPLOADS_TOPIC_ID={uploads}"

@@ -106,8 +106,10 @@ class Unit:
 
     @property
     def end_offset(self) -> int | None:
-        """The end of the log, as last heard; None: not heard yet."""
-        return self._log.end_offset if self._log else None
+        """The end of the log, as last heard, with what an open transaction hides; None: not heard yet."""
+        if self._log is None or self._log.end_offset is None:
+            return None
+        return self._log.end_offset + (self._log.behind_open_transaction or 0)
 
     def start(self) -> None:
         """Begin to work, in the background."""

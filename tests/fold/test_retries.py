@@ -158,7 +158,9 @@ def test_a_fault_of_ours_is_given_up_soon() -> None:
     assert read_fault(letter.headers) == fault
 
 
-@pytest.mark.parametrize("reason", ["internal_error", "memory_busy", "upload_waits", "unknown_image"])
+@pytest.mark.parametrize(
+    "reason", ["internal_error", "memory_busy", "decoding_busy", "upload_waits", "unknown_image"]
+)
 def test_what_is_no_sources_fault_waits_though_many_do(reason: str) -> None:
     """Other people's hosts end no patience with faults that have nothing to do with them; memory does."""
     state = PartitionState(0)

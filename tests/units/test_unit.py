@@ -567,3 +567,13 @@ async def test_intake_waits_for_slow_sources_in_the_end(
 def test_fakes_build_what_the_pipeline_builds() -> None:
     """The stand-in outcome has the scores that it was given."""
     assert tagged(upload(), koala=0.9).scores["imagga_tagging"][0].tag == "koala"
+
+
+async def test_records_behind_an_open_transaction_are_lag(harness: Callable[..., Harness]) -> None:
+    """A publisher that hangs in its transaction shows: what nobody can read yet is not folded in."""
+    subject = harness([0, 1])
+    subject.log.end_offset, subject.log.behind_open_transaction = 2, 5
+    subject.unit.start()
+    await subject.until(lambda: subject.unit.figures.lag == 5)
+    assert subject.unit.end_offset == 7
+    await subject.unit.close()

@@ -30,9 +30,9 @@ from streams.gateway.requests.credentials_file import CredentialsFile, new_crede
 from streams.gateway.requests.options import check_preset
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
-from streams.kafka.offset_ranges import log_ends
 from streams.kafka.topic_ids import topic_id
 from streams.own_files import make_own_folder
+from streams.repartition.ends import folded_ends
 from streams.state.replica import Replica
 from streams.tag.looking import Looker
 from streams.web.server import WebServer
@@ -153,7 +153,7 @@ class GatewayService:
             self._objects,
             self.library,
             lambda: replica.states,
-            lambda: log_ends(self._connection, self._names.uploads),
+            lambda: folded_ends(self._connection, self._names),
             grace=self._settings.sweep_after,
             owner=self._log,
             swept=self._meter.note_swept if self._meter else None,

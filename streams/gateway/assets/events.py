@@ -120,6 +120,7 @@ class Events:
         loop = asyncio.get_running_loop()
         tasks = [asyncio.create_task(each.wait()) for each in (committed, self._closing)]
         waits: set[asyncio.Future[Any]] = {*tasks, refused}
+        in_log = asyncio.create_task(self._publisher.in_log(place))
         try:
             while (left := until - loop.time()) > 0:
                 done, _ = await asyncio.wait(
@@ -129,11 +130,11 @@ class Events:
                 )
                 if done:
                     return
-                if await self._has_passed(place):
+                if in_log.done() and not in_log.exception() and await self._has_passed(in_log.result()):
                     committed.set()
                     return
         finally:
-            for task in tasks:
+            for task in (*tasks, in_log):
                 task.cancel()
 
     async def _has_passed(self, place: Place) -> bool:
