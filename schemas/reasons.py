@@ -38,6 +38,11 @@ REASONS: dict[str, Reason] = {
         "image that is not known, or deleted.",
         "Publish the upload of the image and then replay, or publish the update anew with its `url`.",
     ),
+    "over_budget": Reason(
+        "The tenant would have more images, tags, tags on one image, or bytes of events in a day than the "
+        "operator lets it, or would be one tenant too many; the message says which.",
+        "Delete what is not needed, or raise the setting that the message names, and replay.",
+    ),
     "too_many_edits": Reason(
         "People have decided about more tags of the image than are kept.",
         "Publish an upload of the image with `keep_edits` false, and the edits that shall hold after it.",

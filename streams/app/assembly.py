@@ -17,6 +17,7 @@ from streams.fetch.addresses import AddressPolicy
 from streams.fetch.fetcher import Fetcher, FetchLimits
 from streams.fetch.object_store import ObjectStore
 from streams.fetch.roots import SourceRoots
+from streams.fold.budgets.limits import Budgets
 from streams.fold.fold import FoldRules
 from streams.fold.retention import Retention
 from streams.fold.retries import RetryPolicy
@@ -141,7 +142,7 @@ def fold_rules_of(settings: Settings) -> FoldRules:
     retries = RetryPolicy(
         settings.retry_first, settings.retry_longest, settings.retry_budget, settings.retry_budget_crowded
     )
-    return FoldRules(TopicNames.of(settings), Retention.of(settings), retries)
+    return FoldRules(TopicNames.of(settings), Retention.of(settings), retries, Budgets.of(settings))
 
 
 def build_tagger(

@@ -228,6 +228,19 @@ class Settings:
         "State older than four fifths of that, in memory or in a snapshot, is read anew.",
         _at_least(0.0001),
     )
+    max_tenants: int = _setting(
+        1000, "Most tenants with images, of each partition. 0: no limit, as below.", _at_least(0)
+    )
+    tenant_images: int = _setting(0, "Most images of a tenant, of each partition.", _at_least(0))
+    tenant_tags: int = _setting(
+        50_000, "Most different tags that a tenant's images have, of each partition.", _at_least(0)
+    )
+    tenant_daily_bytes: int = _setting(
+        0, "Most bytes of a tenant's events in a day of Kafka's clock, of each partition.", _at_least(0)
+    )
+    image_tags: int = _setting(
+        0, "Most tags of one image, whoever gave them; an event brings 1,000 at most.", _at_least(0)
+    )
     half_life: float = _setting(14.0, "Days in which an interest loses half of its weight.", _at_least(0.01))
     snapshot_interval: float = _setting(
         600.0, "Time between two snapshots of the state in the data directory. 0: none.", _at_least(0)

@@ -4,11 +4,13 @@ The committed state of a partition is always the fold of these functions over th
 k records, and k travels with it. Those that wait for their sources are folded as rows of `retries` first.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from schemas.origins import read_origin
 from schemas.topics import OFFSET_KEY, TopicNames
 from schemas.uploads import MAX_AHEAD_MS, Record, Upload, UploadType
+from streams.fold.budgets.limits import Budgets, beyond
+from streams.fold.budgets.usage import forget_image, fresh_tags, note_row
 from streams.fold.changes import Changes, Row
 from streams.fold.counts import count, count_interests
 from streams.fold.edits import checked_edit, checked_update, edited_row
@@ -59,6 +61,7 @@ class FoldRules:
     names: TopicNames
     retention: Retention
     retries: RetryPolicy
+    budgets: Budgets = field(default_factory=Budgets)
 
 
 def fold(changes: Changes, done: Done, rules: FoldRules, now: int | None = None) -> None:
@@ -106,7 +109,7 @@ def _forget(changes: Changes, done: Done, retention: Retention) -> None:
         return
     row = changes.get("images", key)
     if row is not None and not retention.remembers(row, _stream_time(changes)):
-        changes.put("images", key, None)
+        forget_image(changes, key)
 
 
 def _stream_time(changes: Changes) -> int:
@@ -161,6 +164,8 @@ def _upload(changes: Changes, outcome: Tagged | Stored | Deleted, record: Record
     how = Standing.WINS if old is None else standing(upload, record.offset, old)
     new = _row_after(old, outcome, record.offset, how)
     new["ids"] = remembered(old["ids"] if old else {}, upload, _stream_time(changes))
+    if _is_refused(changes, (old, new), record, rules):
+        return
     if isinstance(outcome, Tagged):
         changes.emit(categorization_output(outcome, new, record, rules.names))
     alone = isinstance(outcome, Stored) or (
@@ -195,7 +200,8 @@ def _edit(changes: Changes, edited: Edited, record: Record, rules: FoldRules) ->
     new["history"] = changed_history(old, new, upload, rules=None, by=who)
     seen = remembered(old.get("people", {}).get("ids", {}), upload, _stream_time(changes))
     new["people"] = new["people"] | {"ids": seen}
-    _put(changes, upload, (old, new), record, rules)
+    if not _is_refused(changes, (old, new), record, rules):
+        _put(changes, upload, (old, new), record, rules)
 
 
 def _retag(changes: Changes, outcome: Tagged | Rederived, record: Record, rules: FoldRules) -> None:
@@ -205,10 +211,21 @@ def _retag(changes: Changes, outcome: Tagged | Rederived, record: Record, rules:
         return
     if isinstance(outcome, Tagged):
         new = retagged_row(old, outcome, record.offset)
-        changes.emit(categorization_output(of_image(outcome, old), new, record, rules.names))
     else:
         new = rederived_row(old, outcome, record.offset)
+    if _is_refused(changes, (old, new), record, rules):
+        return
+    if isinstance(outcome, Tagged):
+        changes.emit(categorization_output(of_image(outcome, old), new, record, rules.names))
     _put(changes, upload, (old, new), record, rules)
+
+
+def _is_refused(changes: Changes, rows: tuple[Row | None, Row], record: Record, rules: FoldRules) -> bool:
+    """Whether an image's new row is more than its tenant may have: then the event is a dead letter."""
+    fault = beyond(changes, *rows, record, rules.budgets)
+    if fault is not None:
+        changes.emit(dead_letter_output(record, fault, rules.names))
+    return fault is not None
 
 
 def _put(
@@ -231,9 +248,11 @@ def _put(
         told_alone: Whether no other record tells of the event, so that one is due in any case.
     """
     old, new = rows
+    fresh = fresh_tags(changes, old, new)
     if old is None or any(old[name] != new[name] for name in _COUNTED):
         count(changes, old, new, record.offset, rules.retention)
         count_interests(changes, old, new, record.offset, rules.retention)
+    note_row(changes, old, new, record, fresh)
     changes.put("images", ImageKey.of(upload).encode(), new)
     if told_alone or set(tags_of(old)) != set(tags_of(new)):
         changes.emit(tag_update_output(upload, (old, new), record, rules.names))

@@ -9,7 +9,7 @@ from typing import Any
 
 from schemas.topics import OFFSET_KEY
 from streams.fold.changes import Changes, CountRow, Row
-from streams.fold.counts import WINDOWS
+from streams.fold.counts import MAX_TAGS_OF_A_DAY, WINDOWS
 from streams.fold.rows import DAY_MS, ImageKey, InterestKey, TrendKey, bucket_start
 from streams.fold.uploaders import Uploaders
 from streams.kafka.partitioning import partition_for
@@ -106,16 +106,25 @@ class Move:
         if mine is None:
             return
         theirs = self._of(target).get("interests", key) or {"o": self._last(target), "t": {}}
-        _shift(mine["t"], theirs["t"], row["tags"])
+        _shift(mine["t"], theirs["t"], row["tags"], MAX_TAGS_OF_A_DAY)
         self._of(self._source).put("interests", key, mine if mine["t"] else None)
         self._of(target).put("interests", key, theirs if theirs["t"] else None)
 
 
-def _shift(mine: dict[str, int], theirs: dict[str, int], names: Iterable[str]) -> None:
-    """Take one of each name out of some counts and put it into others, as far as there are any."""
+def _shift(
+    mine: dict[str, int], theirs: dict[str, int], names: Iterable[str], most: int | None = None
+) -> None:
+    """Take one of each name out of some counts and put it into others, as far as there are any.
+
+    Args:
+        mine: Where they are.
+        theirs: Where they go.
+        names: Which.
+        most: Names that the others have at most, since a row must fit a record: such a day is approximate.
+    """
     for name in names:
         left = mine.pop(name, 0)
-        if left > 0:
+        if left > 0 and (most is None or name in theirs or len(theirs) < most):
             theirs[name] = theirs.get(name, 0) + 1
         if left > 1:
             mine[name] = left - 1

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from schemas.topics import OFFSET_KEY, TABLES
+from schemas.topics import OFFSET_KEY, TABLES, Progress
 from streams.state.loading import Index, load
 
 ID_KEY = "@id"  # names this incarnation of the state: a snapshot of another one is worthless
@@ -155,6 +155,11 @@ class PartitionState:
     def next_offset(self) -> int:
         """The first offset of the source partition that is not folded in."""
         return int(self._meta.get("next", 0))
+
+    @property
+    def progress(self) -> Progress:
+        """What of the source partition is folded in: all before `next_offset`, and some above it."""
+        return Progress.read(self._meta)
 
     @property
     def event_time(self) -> int | None:
