@@ -83,7 +83,7 @@ class Workload:
         self._waiting: list[list[_SlowMaker]] = []  # of each slow image what may still come of it
         self._kinds = {
             self._upload: 40,
-            self._repeat: 10,
+            self._repeat: 14,
             self._update: 9,
             self._delete: 7,
             self._late: 6,
