@@ -195,7 +195,7 @@ class Chaos:
     async def _kill_worker(self) -> None:
         while not (alive := self._alive()):
             await asyncio.sleep(_BACKOFF)
-        target = await self._aim.hit(self._alive, self._strike_dead, _PATIENCE)
+        target = await self._aim.hit(self._targets, self._strike_dead, _PATIENCE)
         if target is None:
             worker = self._dice.choice(self._alive() or alive)
             self._strike_dead(worker)
@@ -204,7 +204,13 @@ class Chaos:
         self.kills += 1
         self._note(f"kill -9 of worker {worker}{await self._how(target)}")
 
+    def _targets(self) -> list[int]:
+        """Those who may be hit: all of their partitions have moved since they were hit last."""
+        alive = self._alive()
+        return [each for each in alive if all(map(self.progress.has_moved, self._aim.owned_by(each)))]
+
     def _strike_dead(self, worker: int) -> None:
+        self.progress.note_hit(self._aim.owned_by(worker))
         self._killed.add(worker)
         self._cluster.signal(worker, signal.SIGKILL)
 
@@ -222,7 +228,7 @@ class Chaos:
         ]
 
     async def _freeze_worker(self) -> None:
-        target = await self._aim.hit(self._alive, self._strike_cold, _PATIENCE)
+        target = await self._aim.hit(self._targets, self._strike_cold, _PATIENCE)
         if target is None:
             worker = self._dice.choice(sorted(self._cluster.processes))
             self._strike_cold(worker)
@@ -238,6 +244,7 @@ class Chaos:
         self._frozen.discard(worker)
 
     def _strike_cold(self, worker: int) -> None:
+        self.progress.note_hit(self._aim.owned_by(worker))
         self._frozen.add(worker)
         self._cluster.signal(worker, signal.SIGSTOP)
 
