@@ -67,9 +67,9 @@ class Update(NamedTuple):
 
 
 class Letter(NamedTuple):
-    """A dead letter that must come out."""
+    """A dead letter that must come out. `place` is where the event was published first."""
 
-    offset: int
+    place: str
     reason: str
     stage: str
     key: bytes | None
@@ -183,7 +183,7 @@ class Partition:
             self.at = max(self.at, self._handle(event, source))
         except BadEvent as bad:
             letter = (bad.reason, bad.stage, source.key, source.value, source.headers)
-            self.letters.append(Letter(source.offset, *letter))
+            self.letters.append(Letter(source.told_origin or source.place, *letter))
 
     def _handle(self, event: Event, source: Source) -> int:
         key = (event.data.get("tenant", ""), event.public_id)
