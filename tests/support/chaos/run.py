@@ -21,7 +21,7 @@ from typing import Protocol
 from aiokafka import AIOKafkaProducer
 from support.chaos.progress import Progress
 from support.chaos.sources import FETCH_TIMEOUT, PhotoServer
-from support.cluster import Cluster
+from support.cluster import LOOP_WATCHED, Cluster
 from support.judge.audit import Verdict, audit
 from support.judge.oracle import KEPT_MINUTES, look_at
 from support.judge.workload import Message, Workload
@@ -318,6 +318,7 @@ def _environment(hosts: list[str], plan: Plan) -> dict[str, str]:
         "TAGSTREAM_FETCH_TIMEOUT": str(FETCH_TIMEOUT),
         "TAGSTREAM_RETRY_LONGEST": "15",
         "TAGSTREAM_KEEP_MINUTES": str(KEPT_MINUTES),
+        **LOOP_WATCHED,
         "TAGSTREAM_SNAPSHOT_INTERVAL": str(
             plan.snapshot_interval
         ),  # short: restarts begin from all kinds of them
