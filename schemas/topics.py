@@ -4,8 +4,9 @@ All have the same number of partitions, but for upload topics that are read by w
 """
 
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 TABLES = ("images", "trends", "interests", "retries", "meta")
 
@@ -14,7 +15,8 @@ OFFSET_KEY = "@offset"
 MAX_INPUTS = 100  # upload topics
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _DAY_MS = 86_400_000
-TOMBSTONES_KEPT_MS = 7 * _DAY_MS  # a snapshot that is older might miss a removal
+TOMBSTONES_KEPT_DAYS = 7.0
+_TRUSTED = 0.8  # of that time: what is older might soon miss that a row was removed
 MAX_FORWARDED_BYTES = 1_572_864  # the largest event with key and headers, and where it came from
 MAX_RECORD_BYTES = 4_194_304  # a dead letter is an event of any allowed size, and its explanation
 
@@ -29,6 +31,10 @@ class Deployment(Protocol):
     @property
     def topic_prefix(self) -> str:
         """Put before the name of each event topic."""
+
+    @property
+    def keep_tombstones(self) -> float:
+        """Days that state topics keep the mark of a removed row."""
 
     @property
     def uploads_topics(self) -> str:
@@ -53,16 +59,32 @@ def uploads_topics_fault(names: str) -> str | None:
 
 @dataclass(frozen=True)
 class TopicNames:
-    """The names of all topics of one deployment."""
+    """The names of all topics of one deployment, and how long state topics keep marks of removed rows."""
 
     app_id: str
     prefix: str = ""
     inputs: tuple[str, ...] = ()
+    keep_tombstones: float = TOMBSTONES_KEPT_DAYS
 
     @classmethod
     def of(cls, settings: Deployment) -> "TopicNames":
         """The names that the settings lead to."""
-        return cls(settings.app_id, settings.topic_prefix, split_topics(settings.uploads_topics))
+        return cls(
+            settings.app_id,
+            settings.topic_prefix,
+            split_topics(settings.uploads_topics),
+            settings.keep_tombstones,
+        )
+
+    @property
+    def tombstones_kept_ms(self) -> int:
+        """The least `delete.retention.ms` of state topics."""
+        return int(self.keep_tombstones * _DAY_MS)
+
+    @property
+    def trusted_seconds(self) -> float:
+        """How old a state may be that is followed further: what is older may miss that a row was removed."""
+        return _TRUSTED * self.tombstones_kept_ms / 1000
 
     @property
     def uploads(self) -> str:
@@ -136,7 +158,7 @@ class TopicNames:
         compacted = {
             "cleanup.policy": "compact",
             "min.cleanable.dirty.ratio": "0.1",
-            "delete.retention.ms": str(TOMBSTONES_KEPT_MS),
+            "delete.retention.ms": str(self.tombstones_kept_ms),
             "segment.bytes": str(64 * 1024 * 1024),  # what is in the newest segment is not compacted
         } | size
         # The size limit is of a batch as it is sent: one that was compressed could unpack to gigabytes.
@@ -166,3 +188,64 @@ class TopicNames:
         rows = size | {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}
         letters = {"cleanup.policy": "compact,delete", "retention.ms": str(14 * _DAY_MS)}
         return {self.notifications: rows, self.notification_dead_letters: rows | letters}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a log is folded in: all of it up to a watermark, and some records above.
+
+    Attributes:
+        next: The watermark: every record before it is folded in.
+        above: Lengths of runs of offsets from there on, in turns not folded in and folded in. Offsets without
+            a record, as of transactions' markers, count as folded in.
+    """
+
+    next: int = 0
+    above: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, unfinished: Iterable[int], end: int) -> Self:
+        """Where these records, by ascending offsets, are not folded in, and all others before `end` are."""
+        runs: list[int] = []
+        first = place = end
+        for offset in unfinished:
+            if not runs:
+                first, runs = offset, [1]
+            elif offset == place:
+                runs[-1] += 1
+            else:
+                runs += [offset - place, 1]
+            place = offset + 1
+        if place < end:
+            runs.append(end - place)
+        return cls(first, tuple(runs[: len(runs) // 2 * 2]))
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> Self:
+        """What the row of `OFFSET_KEY` says; one of an older release has a watermark alone."""
+        return cls(int(row.get("next", 0)), tuple(row.get("above", ())))
+
+    @property
+    def end(self) -> int:
+        """Nothing is folded in from here on."""
+        return self.next + sum(self.above)
+
+    @property
+    def unfinished(self) -> Iterator[int]:
+        """The offsets before the end that are not folded in."""
+        place = self.next
+        for number, length in enumerate(self.above):
+            if number % 2 == 0:
+                yield from range(place, place + length)
+            place += length
+
+    def holds(self, offset: int) -> bool:
+        """Whether the record at an offset is folded in."""
+        place = self.next
+        if offset < place:
+            return True
+        for number, length in enumerate(self.above):
+            place += length
+            if offset < place:
+                return number % 2 == 1
+        return False

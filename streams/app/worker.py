@@ -68,7 +68,6 @@ class Worker:
         self._telemetry = WorkerTelemetry(settings, app.names)
         self._tagging: Tagging | None = None
         self._gateway: GatewayService | None = None
-        self._repartitioning: RepartitioningUploads | None = None
         self._services = self._services_of_roles()
         self._background: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
@@ -80,10 +79,10 @@ class Worker:
             self._tagging = Tagging(self._app, self._telemetry, self._tracing, self._end_process)
             services.append(self._tagging)
             if self.settings.uploads_topics:
-                self._repartitioning = RepartitioningUploads(
-                    self.settings, self._connection, lambda: self.units, self._end_process
+                repartitioning = RepartitioningUploads(
+                    self.settings, self._connection, self._telemetry, lambda: self.units, self._end_process
                 )
-                services.append(self._repartitioning)
+                services.append(repartitioning)
         if answers:
             services.append(Answering(self._query_indexes, alone=not tags))
         if self.settings.is_gateway:
@@ -187,7 +186,7 @@ class Worker:
             prepare=self._query_indexes.prepare if settings.answers else None,
         )
         self._telemetry.read_replica(replica)
-        snapshots = Snapshots(settings.snapshot_dir, settings.app_id)
+        snapshots = Snapshots(settings.snapshot_dir, names)
         self._telemetry.read_snapshots(snapshots.results)
         keeper = SnapshotKeeper(replica, snapshots)
         if settings.snapshot_interval:

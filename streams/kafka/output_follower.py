@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from schemas.cloudevents import Headers
 from schemas.dead_letters import Fault, read_fault
 from schemas.origins import TopicPartitionOffset, routed_from
-from schemas.topics import OFFSET_KEY, TopicNames
+from schemas.topics import OFFSET_KEY, Progress, TopicNames
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import close_consumer, open_consumer, partitions_of
 
@@ -52,12 +52,15 @@ class OutputRecord:
 class _Follower:
     """A consumer of topics from their end, or from their beginning. Use as an async context manager."""
 
+    _consumer: AIOKafkaConsumer
+
     def __init__(self, connection: KafkaConnection, topics: Iterable[str], *, from_beginning: bool) -> None:
+        self._connection = connection
         self._topics = list(topics)
         self._begin = read_from_beginning if from_beginning else read_from_end
-        self._consumer: AIOKafkaConsumer = open_consumer(connection)
 
     async def __aenter__(self) -> Self:
+        self._consumer = open_consumer(self._connection)  # not before: it wants to be closed
         try:
             await self._consumer.start()
             await self._begin(self._consumer, self._topics)
@@ -141,10 +144,10 @@ class CommittedOffsets(_Follower):
 
     def __init__(self, connection: KafkaConnection, names: TopicNames) -> None:
         super().__init__(connection, [names.changelog("meta")], from_beginning=False)
-        self._offsets: dict[int, int] = {}
+        self._progress: dict[int, Progress] = {}
 
-    async def now(self) -> Mapping[int, int]:
-        """For each partition the first offset that is not committed, where one was since the entry.
+    async def now(self) -> Mapping[int, Progress]:
+        """For each partition what of its log is committed, where anything was since the entry.
 
         Raises:
             KafkaError: The broker refuses.
@@ -152,12 +155,12 @@ class CommittedOffsets(_Follower):
         for place, messages in (await self._consumer.getmany()).items():
             for message in messages:
                 if message.key == OFFSET_KEY.encode() and message.value is not None:
-                    self._offsets[place.partition] = orjson.loads(message.value)["next"]
-        return self._offsets
+                    self._progress[place.partition] = Progress.read(orjson.loads(message.value))
+        return self._progress
 
     async def until(self, partition: int, offset: int) -> None:
         """Wait until an event that was published after the entry is committed."""
-        while (await self.now()).get(partition, 0) <= offset:  # noqa: ASYNC110 - others' commits wake nobody
+        while not (await self.now()).get(partition, Progress()).holds(offset):  # noqa: ASYNC110 - they wake nobody
             await asyncio.sleep(_POLL)
 
 

@@ -263,6 +263,14 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
             (_PARTITION,),
         ),
         Metric(
+            "tagstream_repartition_lag_records",
+            Kind.GAUGE,
+            "records",
+            "Records of upload topics that this worker copies to the partitions of their images and has not "
+            "copied yet; where TAGSTREAM_UPLOADS_TOPICS names topics.",
+            "Open transactions of publishers, a slow broker; the lag of the group APP-repartition has all.",
+        ),
+        Metric(
             "tagstream_partition_lag_seconds",
             Kind.GAUGE,
             "seconds",
@@ -274,7 +282,7 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
             "tagstream_partition_in_flight_records",
             Kind.GAUGE,
             "records",
-            "Records in work, retries included.",
+            "Records in work or about to be committed, retries included.",
             "TAGSTREAM_MAX_IN_FLIGHT.",
             (_PARTITION,),
         ),
@@ -292,6 +300,14 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
             "seconds",
             "How long the oldest of these has waited; 0: none waits.",
             "TAGSTREAM_RETRY_BUDGET is the most; the sources.",
+            (_PARTITION,),
+        ),
+        Metric(
+            "tagstream_uploads_skipped_records",
+            Kind.GAUGE,
+            "records",
+            "Records of the upload topic that were deleted before they were read, since the state began.",
+            "Publish them again; `retention.ms` of the upload topic, more workers.",
             (_PARTITION,),
         ),
         Metric(

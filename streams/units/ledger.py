@@ -6,10 +6,10 @@ This module is why nothing is lost and nothing counted twice.
    epoch: an earlier owner's open transaction is aborted, and none of its later ones can commit. What a broker
    forgot to end is then ended as it had decided.
 2. `open` then reads the partition's rows from the changelogs, committed records only. Nobody else can
-   add to them any more, so what it reads is final. The row `@offset` says how far the log is folded in.
+   add to them any more, so what it reads is final. The row `@offset` says what of the log is folded in.
 3. `commit` writes outputs, changed rows and the next `@offset` in one transaction: all or nothing.
 
-The committed rows are therefore always the fold of the outcomes of the log's first `@offset` records, whoever
+The committed rows are therefore always the fold of the outcomes of the records that `@offset` names, whoever
 made them and however often a worker died. Group offsets are for lag monitors and autoscalers; nothing here
 reads them. As they cost two of a transaction's five round trips, they travel along every few seconds only.
 """
@@ -101,7 +101,7 @@ class Ledger:
         """Fence every earlier owner, then load what was committed.
 
         Raises:
-            InvariantError: A row knows of an event beyond `@offset`.
+            InvariantError: A row knows of an event that is not folded in by `@offset`.
             TopicsError: The upload topic is another one than was folded in.
             KafkaError: The broker refuses or does not answer.
         """
@@ -168,8 +168,13 @@ class Ledger:
         if self._producer is not None:
             await self._producer.stop()
 
-    async def commit(self, changes: Changes, next_offset: int) -> None:
-        """Make `changes` and `next_offset` true together.
+    async def commit(self, changes: Changes, next_offset: int, above: Sequence[int] | None = None) -> None:
+        """Make `changes` and how far the log is folded in true together: `next` and `above` of `Progress`.
+
+        Args:
+            changes: The transaction's.
+            next_offset: The watermark.
+            above: The runs from there on; None: as they are, if the watermark is.
 
         Raises:
             Exception: The outcome is unknown, or another owner took over. The caller must end the process.
@@ -177,7 +182,7 @@ class Ledger:
         producer = self._producer
         if producer is None:
             raise InvariantError("commit before open")
-        self._note_offset(changes, next_offset)
+        self._note_offset(changes, next_offset, above)
         large = len(changes.written) > _ROWS_PER_TURN
         encoded = asyncio.to_thread(self._encoded, changes) if large else None
         rows, batches = self._encoded(changes) if encoded is None else await encoded
@@ -212,9 +217,13 @@ class Ledger:
         await producer.send_offsets_to_transaction(committed, self._names.app_id)
         self._told, self._told_at = next_offset, time.monotonic()
 
-    def _note_offset(self, changes: Changes, next_offset: int) -> None:
-        meta = changes.get("meta", OFFSET_KEY) or {}
-        changes.put("meta", OFFSET_KEY, {**meta, "next": next_offset})
+    def _note_offset(self, changes: Changes, next_offset: int, above: Sequence[int] | None) -> None:
+        if above is None:
+            above = self.state.progress.above if next_offset == self.state.next_offset else ()
+        meta = {**(changes.get("meta", OFFSET_KEY) or {}), "next": next_offset, "above": list(above)}
+        if not above:
+            del meta["above"]
+        changes.put("meta", OFFSET_KEY, meta)
         if self.state.identity is None:
             changes.put("meta", ID_KEY, {"id": uuid.uuid4().hex})
         if self._uploads is not None and self.state.uploads_id != str(self._uploads):
@@ -280,9 +289,11 @@ class Ledger:
         return next_offset
 
     async def _absorb(self, rows: Sequence[_Row], offsets: dict[str, int]) -> None:
-        """Apply what was committed, in turns with the event loop; all of it, even where we are cancelled."""
-        for table in {table for table, _, _ in rows}:
-            self._move_on(table, offsets[self._changelogs[table]])
+        """Apply what was committed, in turns with the event loop; all of it, even where we are cancelled.
+
+        Positions move when the rows are there: a snapshot of the time between must not lack any of them.
+        """
+        self._check_positions(offsets)
         waiting = iter(rows)
         try:
             for turn in range(0, len(rows), _ROWS_PER_TURN):
@@ -293,14 +304,17 @@ class Ledger:
         finally:
             for row in waiting:
                 self.state.apply(*row)
+            for table in {table for table, _, _ in rows}:
+                self.state.positions[table] = offsets[self._changelogs[table]]
+            self.state.fresh_at = time.time()
 
-    def _move_on(self, table: str, position: int) -> None:
-        if position < self.state.positions[table]:
-            raise TopicsError(
-                f"topic {self._changelogs[table]} was recreated while the worker ran, and has lost its "
-                "rows; docs/operations.md tells what that means; choose a new app_id to begin anew"
-            )
-        self.state.positions[table] = position
+    def _check_positions(self, offsets: dict[str, int]) -> None:
+        for table, topic in self._changelogs.items():
+            if offsets.get(topic, self.state.positions[table]) < self.state.positions[table]:
+                raise TopicsError(
+                    f"topic {topic} was recreated while the worker ran, and has lost its rows; "
+                    "docs/operations.md tells what that means; choose a new app_id to begin anew"
+                )
 
     def _check_uploads(self, uploads: uuid.UUID | None) -> None:
         """Refuse to go on with another topic: as many records as were folded in would be passed over."""
@@ -313,10 +327,11 @@ class Ledger:
             raise TopicsError(f"{found}, and {folded}; {anew}; {copied}")
 
     def _check_rows(self) -> None:
+        progress = self.state.progress
         for table in _CHECKED:
             for key, value in self.state.rows[table].items():
-                if _source_offset(value) >= self.state.next_offset:
-                    rule = f"holds an event at or beyond {OFFSET_KEY}={self.state.next_offset}"
+                if not progress.holds(_source_offset(value)):
+                    rule = f"holds an event at or beyond {OFFSET_KEY}={progress.next}"
                     raise InvariantError(f"row {key!r} of {table} {rule}")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from schemas.times import steady_time
 from streams.fold.budgets.usage import remove_expired
 from streams.fold.changes import Changes
 from streams.fold.fold import FoldRules, fold
@@ -22,8 +23,8 @@ LARGE = 16_384  # bytes of an event and of its image's row
 class CommitsChanges(Protocol):
     """What makes changes true, all or none: see `streams.units.ledger.Ledger`."""
 
-    async def commit(self, changes: Changes, next_offset: int) -> None:
-        """Commit the changes, and the first offset that is not folded in."""
+    async def commit(self, changes: Changes, next_offset: int, above: Sequence[int] = ()) -> None:
+        """Commit the changes, and how far the log is folded in: `next` and `above` of `Progress`."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class MicroBatch:
         taken: How many of the outcomes are of records that the batch takes off the log.
         meter: Is told what was committed; None: nobody is.
         span: What the transaction is traced as.
+        above: What is folded in above the resume point: see `schemas.topics.Progress`.
     """
 
     store: CommitsChanges
@@ -49,6 +51,7 @@ class MicroBatch:
     taken: int = 0
     meter: UnitMeter | None = None
     span: TransactionSpan = NO_TRANSACTION
+    above: Sequence[int] = ()
 
 
 async def _fold_all(batch: MicroBatch) -> None:
@@ -56,12 +59,12 @@ async def _fold_all(batch: MicroBatch) -> None:
 
     Meanwhile nobody changes what is committed: that is for whoever commits this.
     """
-    began = time.perf_counter()
+    began, now = time.perf_counter(), int(steady_time() * 1000)
     for done in batch.outcomes:
         if _is_large(batch.changes, done):
-            await asyncio.to_thread(fold, batch.changes, done, batch.rules)
+            await asyncio.to_thread(fold, batch.changes, done, batch.rules, now)
         else:
-            fold(batch.changes, done, batch.rules)
+            fold(batch.changes, done, batch.rules, now)
         if time.perf_counter() - began > TURN:
             await asyncio.sleep(0)
             began = time.perf_counter()
@@ -88,7 +91,7 @@ async def fold_and_commit(batch: MicroBatch) -> None:
         await _fold_all(batch)
     folded = time.perf_counter() - started
     with batch.span.stage("commit"):
-        await batch.store.commit(batch.changes, batch.next_offset)
+        await batch.store.commit(batch.changes, batch.next_offset, batch.above)
     if batch.meter is not None:
         batch.meter.note_folded(folded)
         batch.meter.note_committed(batch.taken, batch.outcomes, batch.changes.outputs)

@@ -5,10 +5,13 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import orjson
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import NewTopic
 from support.clients.publishing import Event, by_aiokafka, by_confluent
 from support.cluster import Cluster
+from support.examples import Programs
 from support.fault_cases import PHOTO, STUB
 
 from schemas.dead_letters import read_fault
@@ -162,3 +165,36 @@ async def test_another_number_of_partitions_is_refused_with_the_cure(cluster: Cl
     await cluster.start(0)
     assert await cluster.ended(0) == 78
     assert f"set TAGSTREAM_UPLOADS_TOPICS={name}" in cluster.log_path(0).read_text("utf-8")
+
+
+async def test_commands_reach_images_by_way_of_the_first_topic(cluster: Cluster) -> None:
+    """An edit and a re-tag wait until they are folded in; what is folded in is deleted from the log, then."""
+    first, second = f"{cluster.name}.web", f"{cluster.name}.mobile"
+    await create(cluster, {first: 3, second: 2})
+    await cluster.start(0)
+    await cluster.until_ready([0])
+    images = [f"image-{number}" for number in range(8)]
+    await by_aiokafka(cluster, [(None, upload(name, f"e-{name}")) for name in images], second)
+    await until_counted(cluster, "koala", 8)
+    told = {
+        **cluster.environment,
+        "TAGSTREAM_APP_ID": cluster.name,
+        "TAGSTREAM_TOPIC_PREFIX": f"{cluster.name}.",
+        "KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap,
+    }
+    tagstream = Programs(told)
+    await tagstream.output("-m", "streams.cli", "images", "edit", "image-3", "--add", "seen")
+    assert (await cluster.counts())["seen"] == 1
+    printed = await tagstream.output("-m", "streams.cli", "retag", "--rules-only", "--json")
+    assert orjson.loads(printed.splitlines()[-1])["done"] == 8
+    assert len(await cluster.read(first)) == 1 + 8
+    consumer = AIOKafkaConsumer(bootstrap_servers=cluster.bootstrap)
+    await consumer.start()
+    try:
+        places = [TopicPartition(cluster.names.upload_log, number) for number in range(4)]
+        async with asyncio.timeout(90):
+            while await consumer.beginning_offsets(places) != await consumer.end_offsets(places):
+                await asyncio.sleep(0.5)
+    finally:
+        await consumer.stop()
+    assert await cluster.stop(0) == 0

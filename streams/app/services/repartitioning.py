@@ -9,8 +9,9 @@ from typing import NoReturn
 from schemas.topics import TopicNames
 from streams.app.services.service import Spawn, WebPart
 from streams.app.settings import Settings
+from streams.app.telemetry import WorkerTelemetry
 from streams.kafka.connection import KafkaConnection
-from streams.repartition.input_partition import InputPartition, Repartitioning
+from streams.repartition.input_partition import Repartitioning
 from streams.repartition.service import RepartitionService
 from streams.state.replica import Replica
 from streams.units.unit import Unit
@@ -25,6 +26,7 @@ class RepartitioningUploads:
         self,
         settings: Settings,
         connection: KafkaConnection,
+        telemetry: WorkerTelemetry,
         units: Callable[[], Mapping[int, Unit]],
         end_process: Callable[[str, BaseException], NoReturn],
     ) -> None:
@@ -33,6 +35,7 @@ class RepartitioningUploads:
         Args:
             settings: The operator's.
             connection: How to reach Kafka.
+            telemetry: Is told how much is not copied yet.
             units: Gives the partitions of the state in work.
             end_process: Ends the process, saying where it failed and why.
         """
@@ -40,21 +43,23 @@ class RepartitioningUploads:
             connection, TopicNames.of(settings), settings.partitions, settings.commit_interval, end_process
         )
         self._units = units
+        self._telemetry = telemetry
         self._service = RepartitionService(shared, self._folded)
         self._running: Task[None] | None = None
 
     @property
-    def inputs(self) -> list[InputPartition]:
-        """The partitions in work."""
-        return list(self._service.inputs.values())
+    def lag(self) -> int:
+        """Records that are known of and not copied."""
+        return sum(each.lag or 0 for each in list(self._service.inputs.values()))
 
     @property
     def waits_for(self) -> str | None:
         """The group's first word on what is ours."""
         return None if self._service.assigned.is_set() else "joining the group of upload topics"
 
-    async def open(self, stack: AsyncExitStack) -> None:
-        """Nothing is needed before Kafka."""
+    async def open(self, _stack: AsyncExitStack) -> None:
+        """Have it told how far this is; nothing is needed before Kafka."""
+        self._telemetry.read_repartitioning(lambda: self.lag)
 
     async def start(self, _replica: Replica, spawn: Spawn) -> None:
         """Join the group."""

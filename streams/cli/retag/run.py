@@ -9,7 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from schemas.origins import TopicPartitionOffset
-from schemas.topics import TopicNames
+from schemas.topics import Progress, TopicNames
 from streams.cli.retag.differences import TagDifferences
 from streams.cli.retag.plan import SOURCE, Selection
 from streams.kafka.connection import KafkaConnection
@@ -148,10 +148,11 @@ class RetagRun:
                     self._moved.notify_all()
             await asyncio.sleep(_LOOK_INTERVAL)
 
-    def _take_committed(self, offsets: Mapping[int, int]) -> int:
+    def _take_committed(self, committed: Mapping[int, Progress]) -> int:
         count = 0
         for partition, waiting in self._waiting.items():
-            while waiting and waiting[0].done() and waiting[0].result() < offsets.get(partition, 0):
+            progress = committed.get(partition, Progress())
+            while waiting and waiting[0].done() and progress.holds(waiting[0].result()):
                 waiting.popleft()
                 count += 1
         return count

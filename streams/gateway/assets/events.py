@@ -12,9 +12,10 @@ from enum import Enum
 from typing import Any, Protocol
 
 from schemas.dead_letters import Fault
-from schemas.topics import TopicNames
+from schemas.topics import Progress, TopicNames
 from schemas.uploads import UploadData
-from streams.fold.rows import State, event_key_of
+from streams.fold.precedence.repeats import event_key_of
+from streams.fold.rows import State
 from streams.gateway.assets.library import Library
 from streams.gateway.assets.publisher import Place, Publisher
 from streams.kafka.connection import KafkaConnection
@@ -139,7 +140,9 @@ class Events:
     async def _has_passed(self, place: Place) -> bool:
         """Whether an event is folded although no row tells, as where nine of an image came at once."""
         state = self._states().get(place.partition)
-        if state is None or state.next_offset <= place.offset or str(place.offset) in state.rows["retries"]:
+        if state is None or not state.progress.holds(place.offset):
+            return False
+        if str(place.offset) in state.rows["retries"]:
             return False
         try:
             async with asyncio.timeout(_LOOK_INTERVAL):
@@ -187,3 +190,7 @@ class FoldedState(State, Protocol):
     @property
     def next_offset(self) -> int:
         """The first offset that is not folded in."""
+
+    @property
+    def progress(self) -> Progress:
+        """What of the log is folded in."""
