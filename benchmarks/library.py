@@ -14,7 +14,7 @@ import argparse
 import asyncio
 import time
 import tracemalloc
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -266,7 +266,7 @@ def compact(index: ImageIndex) -> None:
     made = time.perf_counter()
     compaction.run()
     ran = time.perf_counter()
-    compaction.finish()
+    deque(compaction.finish(), maxlen=0)
     loop = (made - start + time.perf_counter() - ran) * 1000
     print(f"compaction: {ran - made:.1f} s in its thread, {loop:.1f} ms in the event loop")
 

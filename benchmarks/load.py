@@ -48,6 +48,7 @@ from streams.fold.retries import RetryPolicy
 from streams.fold.rules.applying import Rules
 from streams.kafka.admin import ensure_topics
 from streams.kafka.connection import KafkaConnection
+from streams.kafka.partitioning import partition_for
 from streams.state.partition import PartitionState
 from streams.units.ledger import Ledger
 
@@ -136,7 +137,10 @@ async def fill_directly(cluster: Cluster, options: argparse.Namespace) -> dict[s
     settings = Settings(app_id=cluster.name, topic_prefix=f"{cluster.name}.", partitions=options.partitions)
     await ensure_topics(KafkaConnection(cluster.bootstrap), settings)
     started = time.monotonic()
-    command = [sys.executable, "-m", "benchmarks.load", *sys.argv[1:], "--bootstrap", cluster.bootstrap]
+    told = (
+        f"--{name}={getattr(options, name)}" for name in ("images", "tags", "users", "partitions", "seed")
+    )
+    command = [sys.executable, "-m", "benchmarks.load", *told, "--bootstrap", cluster.bootstrap]
     processes = [
         await asyncio.create_subprocess_exec(
             *command, "--app-id", cluster.name, "--partition", str(partition)
@@ -150,13 +154,17 @@ async def fill_directly(cluster: Cluster, options: argparse.Namespace) -> dict[s
 
 
 async def fill_partition(options: argparse.Namespace) -> None:
-    """Fold and commit every `partitions`-th upload as the owner of one partition."""
+    """Fold and commit the uploads of one partition as its owner."""
     connection = KafkaConnection(options.bootstrap)
     names = TopicNames(options.app_id, f"{options.app_id}.")
     ledger = Ledger(connection, names, PartitionState(options.partition))
     await ledger.open()
     rules = FoldRules(names, Retention(1, 31, 800, 365, 30), RetryPolicy())
-    mine = islice(uploads(options), options.partition, None, options.partitions)
+    mine = (
+        event
+        for event in uploads(options)
+        if partition_for(event.public_id or "", options.partitions) == options.partition
+    )
     producer = AIOKafkaProducer(bootstrap_servers=options.bootstrap, linger_ms=20)
     await producer.start()
     while batch := list(islice(mine, 500)):

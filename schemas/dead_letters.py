@@ -66,10 +66,11 @@ def dead_letter_headers(record: Record, fault: Fault) -> list[tuple[str, Any]]:
     A record that was a dead letter before and was published again sheds its old explanation.
     A header without a value keeps None, which Kafka tells apart from an empty one.
     """
+    place = record.place
     explained = {
-        f"{_CONNECT}topic": record.topic,
-        f"{_CONNECT}partition": str(record.partition),
-        f"{_CONNECT}offset": str(record.offset),
+        f"{_CONNECT}topic": place.topic,
+        f"{_CONNECT}partition": str(place.partition),
+        f"{_CONNECT}offset": str(place.offset),
         f"{_CONNECT}stage": fault.stage,
         f"{_CONNECT}class.name": "tagstream",
         f"{_CONNECT}exception.class.name": fault.error,

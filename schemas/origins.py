@@ -15,6 +15,9 @@ REPLAY_OF = "tagstream.replay-of"
 REPLAY_TIME = "tagstream.replay-time"
 REPLAY_LETTER = "tagstream.replay-letter"
 
+ROUTED_FROM = "tagstream.routed-from"
+"""Where the record was published, `topic/partition/offset`, if it was routed to another partition."""
+
 REPLAY_HEADERS = {
     REPLAY_OF: "Place of the original record, `topic/partition/offset`: what identifies a plain JSON event.",
     REPLAY_TIME: "Its time, in milliseconds since the epoch: the event time where the event tells none.",
@@ -60,6 +63,24 @@ def read_origin(headers: Headers) -> Origin | None:
 def origin_headers(origin: Origin) -> list[tuple[str, bytes]]:
     """The headers that state an origin."""
     return [(REPLAY_OF, str(origin.place).encode()), (REPLAY_TIME, str(origin.at).encode())]
+
+
+def routed_headers(headers: Headers, origin: Origin) -> list[tuple[str, bytes | None]]:
+    """The headers of a record that goes to another partition: it stays what it was, and tells from where.
+
+    Args:
+        headers: The record's own.
+        origin: Where and when it was published. A replay was published first elsewhere, and says so.
+    """
+    kept = [header for header in headers if header[0] != ROUTED_FROM]
+    first = [] if read_origin(headers) else origin_headers(origin)
+    return [*kept, *first, (ROUTED_FROM, str(origin.place).encode())]
+
+
+def routed_from(headers: Headers) -> TopicPartitionOffset | None:
+    """Where a record was published that was routed; None: it lies where it was published."""
+    texts = header_texts([header for header in headers if header[0] == ROUTED_FROM])
+    return TopicPartitionOffset.parse(texts.get(ROUTED_FROM, ""))
 
 
 def read_time(text: str) -> int | None:

@@ -38,6 +38,11 @@ REASONS: dict[str, Reason] = {
         "image that is not known, or deleted.",
         "Publish the upload of the image and then replay, or publish the update anew with its `url`.",
     ),
+    "over_budget": Reason(
+        "The tenant would have more images, tags, tags on one image, or bytes of events in a day than the "
+        "operator lets it, or would be one tenant too many; the message says which.",
+        "Delete what is not needed, or raise the setting that the message names, and replay.",
+    ),
     "too_many_edits": Reason(
         "People have decided about more tags of the image than are kept.",
         "Publish an upload of the image with `keep_edits` false, and the edits that shall hold after it.",
@@ -90,6 +95,11 @@ REASONS: dict[str, Reason] = {
     "memory_busy": Reason(
         "Other images filled TAGSTREAM_MAX_BYTES_IN_FLIGHT until the event's time for retries ran out.",
         "Start more workers, or raise the limit, and replay.",
+    ),
+    "decoding_busy": Reason(
+        "The image costs much to decode, and too many such images waited until the event's time for retries "
+        "ran out.",
+        "Start more workers, or put a smaller image in its place, and replay.",
     ),
     "circuit_open": Reason(
         "The source kept failing and was left alone until the event's time for retries ran out.",

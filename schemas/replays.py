@@ -5,6 +5,7 @@ from schemas.dead_letters import FAULT_HEADERS
 from schemas.origins import (
     REPLAY_HEADERS,
     REPLAY_LETTER,
+    ROUTED_FROM,
     Origin,
     TopicPartitionOffset,
     header_texts,
@@ -14,7 +15,7 @@ from schemas.origins import (
 )
 from schemas.uploads import Record
 
-_OURS = frozenset({*FAULT_HEADERS, *REPLAY_HEADERS})
+_OURS = frozenset({*FAULT_HEADERS, *REPLAY_HEADERS, ROUTED_FROM})
 
 
 def failed_place(headers: Headers) -> TopicPartitionOffset | None:

@@ -1,12 +1,19 @@
-"""Every topic: names, retention, compaction. All have the same number of partitions."""
+"""Every topic: names, retention, compaction.
 
+All have the same number of partitions, but for upload topics that are read by way of the repartition topic.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 TABLES = ("images", "trends", "interests", "retries", "meta")
 
 
 OFFSET_KEY = "@offset"
+MAX_INPUTS = 100  # upload topics
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _DAY_MS = 86_400_000
 TOMBSTONES_KEPT_MS = 7 * _DAY_MS  # a snapshot that is older might miss a removal
 MAX_FORWARDED_BYTES = 1_572_864  # the largest event with key and headers, and where it came from
@@ -24,6 +31,26 @@ class Deployment(Protocol):
     def topic_prefix(self) -> str:
         """Put before the name of each event topic."""
 
+    @property
+    def uploads_topics(self) -> str:
+        """Upload topics that are read by way of the repartition topic; empty: the one, read as it is."""
+
+
+def split_topics(names: str) -> tuple[str, ...]:
+    """The topics that a setting names, separated by commas, each once."""
+    return tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+
+
+def uploads_topics_fault(names: str) -> str | None:
+    """What is wrong with the names of upload topics; None: nothing."""
+    found = [name.strip() for name in names.split(",")] if names else []
+    for name in found:
+        if not _TOPIC.fullmatch(name) or name in {".", ".."}:
+            return f"names {name!r}: a topic has 1 to 249 letters, digits, dots, underscores and hyphens"
+    if len(found) > MAX_INPUTS or len(set(found)) < len(found):
+        return f"must name at most {MAX_INPUTS} topics, each once"
+    return None
+
 
 @dataclass(frozen=True)
 class TopicNames:
@@ -31,16 +58,47 @@ class TopicNames:
 
     app_id: str
     prefix: str = ""
+    inputs: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, settings: Deployment) -> "TopicNames":
         """The names that the settings lead to."""
-        return cls(settings.app_id, settings.topic_prefix)
+        return cls(settings.app_id, settings.topic_prefix, split_topics(settings.uploads_topics))
 
     @property
     def uploads(self) -> str:
         """Upload events in."""
-        return f"{self.prefix}image.uploads"
+        return self.inputs[0] if self.inputs else f"{self.prefix}image.uploads"
+
+    @property
+    def uploads_topics(self) -> tuple[str, ...]:
+        """All topics of upload events; our own are published to the first."""
+        return self.inputs or (self.uploads,)
+
+    @property
+    def upload_log(self) -> str:
+        """What units read, with as many partitions as the state: the upload topic, or copies of several."""
+        return self.repartition if self.inputs else self.uploads
+
+    @property
+    def repartition(self) -> str:
+        """The topic that upload topics are copied to, where they are."""
+        return f"{self.app_id}-uploads-repartition"
+
+    @property
+    def inputs_changelog(self) -> str:
+        """How far each partition of the upload topics is repartitioned, compacted; all in partition 0."""
+        return f"{self.app_id}-inputs-changelog"
+
+    @property
+    def repartition_group(self) -> str:
+        """The group that shares out the partitions of the upload topics."""
+        return f"{self.app_id}-repartition"
+
+    @property
+    def rescale(self) -> str:
+        """A topic that is there while the state is moved to more partitions: no worker starts beside it."""
+        return f"{self.app_id}-rescale"
 
     @property
     def categorizations(self) -> str:
@@ -88,7 +146,19 @@ class TopicNames:
         changelogs = {self.changelog(table): compacted for table in TABLES}
         # A row per transaction, and each load reads all of it.
         changelogs[self.changelog("meta")] = compacted | {"segment.bytes": str(4 * 1024 * 1024)}
-        return {self.uploads: uploads, **dict.fromkeys(outputs, kept), **changelogs}
+        found = {**dict.fromkeys(self.uploads_topics, uploads), **dict.fromkeys(outputs, kept), **changelogs}
+        if self.inputs:
+            # Units delete what they have folded in. What waits must not go by its age: a time of an input's.
+            found[self.upload_log] = uploads | {"retention.ms": "-1"}
+            found[self.inputs_changelog] = changelogs[self.changelog("meta")]
+        return found
+
+    @property
+    def written(self) -> frozenset[str]:
+        """What workers write besides upload events, whatever the inputs are."""
+        internal = {self.repartition, self.inputs_changelog, self.rescale}
+        outputs = (self.categorizations, self.tag_updates, self.dead_letters)
+        return frozenset({*outputs, *map(self.changelog, TABLES), *self.webhook_configs, *internal})
 
     @property
     def webhook_configs(self) -> dict[str, dict[str, str]]:
@@ -97,3 +167,64 @@ class TopicNames:
         rows = size | {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}
         letters = {"cleanup.policy": "compact,delete", "retention.ms": str(14 * _DAY_MS)}
         return {self.notifications: rows, self.notification_dead_letters: rows | letters}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a log is folded in: all of it up to a watermark, and some records above.
+
+    Attributes:
+        next: The watermark: every record before it is folded in.
+        above: Lengths of runs of offsets from there on, in turns not folded in and folded in. Offsets without
+            a record, as of transactions' markers, count as folded in.
+    """
+
+    next: int = 0
+    above: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, unfinished: Iterable[int], end: int) -> Self:
+        """Where these records, by ascending offsets, are not folded in, and all others before `end` are."""
+        runs: list[int] = []
+        first = place = end
+        for offset in unfinished:
+            if not runs:
+                first, runs = offset, [1]
+            elif offset == place:
+                runs[-1] += 1
+            else:
+                runs += [offset - place, 1]
+            place = offset + 1
+        if place < end:
+            runs.append(end - place)
+        return cls(first, tuple(runs[: len(runs) // 2 * 2]))
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> Self:
+        """What the row of `OFFSET_KEY` says; one of an older release has a watermark alone."""
+        return cls(int(row.get("next", 0)), tuple(row.get("above", ())))
+
+    @property
+    def end(self) -> int:
+        """Nothing is folded in from here on."""
+        return self.next + sum(self.above)
+
+    @property
+    def unfinished(self) -> Iterator[int]:
+        """The offsets before the end that are not folded in."""
+        place = self.next
+        for number, length in enumerate(self.above):
+            if number % 2 == 0:
+                yield from range(place, place + length)
+            place += length
+
+    def holds(self, offset: int) -> bool:
+        """Whether the record at an offset is folded in."""
+        place = self.next
+        if offset < place:
+            return True
+        for number, length in enumerate(self.above):
+            place += length
+            if offset < place:
+                return number % 2 == 1
+        return False

@@ -16,7 +16,7 @@ from schemas.assets import MAX_ASSET_BYTES, Asset
 from schemas.cloudevents import Envelope, Headers, open_envelope
 from schemas.errors import BadEventError
 from schemas.names import MAX_NAME, Name, check_visible
-from schemas.origins import Origin, TopicPartitionOffset, read_origin
+from schemas.origins import Origin, TopicPartitionOffset, read_origin, routed_from
 from schemas.tracing import TraceContext, read_context
 
 MAX_TAGS = 1000  # Cloudinary's limit per image
@@ -207,6 +207,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     value: bytes | None
     headers: Headers = ()
     trace: TraceContext | None = None
+
+    @property
+    def place(self) -> TopicPartitionOffset:
+        """Where it was published: here, unless it was routed to the partition of its image."""
+        return routed_from(self.headers) or TopicPartitionOffset(self.topic, self.partition, self.offset)
 
     @property
     def trace_context(self) -> TraceContext:
@@ -402,8 +407,7 @@ def _check_edit(upload_type: UploadType, data: UploadData) -> None:
 
 def _origin(record: Record) -> Origin:
     """Where and when the event was published first: a replay is the event that it replays."""
-    place = TopicPartitionOffset(record.topic, record.partition, record.offset)
-    return read_origin(record.headers) or Origin(place, record.timestamp)
+    return read_origin(record.headers) or Origin(record.place, record.timestamp)
 
 
 def _identity(envelope: Envelope, data: UploadData, place: TopicPartitionOffset) -> tuple[str, str]:

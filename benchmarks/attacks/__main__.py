@@ -1,6 +1,6 @@
 """`make attack`: what a stranger can do to a running worker, with bounds as assertions.
 
-    python -m benchmarks.attacks [NAME ...] [--slack FACTOR] [--keep FOLDER]
+    python -m benchmarks.attacks [NAME ...] [--slack FACTOR] [--seconds 600] [--keep FOLDER]
 
 Each attack is a module of this folder with `SETTINGS` of its worker, `LOOP`, the most CPU time for which the
 event loop may be held at once, and `attack(arena)`, which gives the figures and their bounds. Broker, worker
@@ -32,14 +32,24 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-ATTACKS = ("bodies", "log_lines")
+ATTACKS = (
+    "bodies",
+    "log_lines",
+    "rotation",
+    "questions",
+    "dear_images",
+    "wire",
+    "data_floods",
+    "two_tenants",
+)
 """Modules of this folder, each an attack, in the order in which they are run."""
 
 
-async def run(name: str, bootstrap: str, folder: Path) -> Sequence[Check]:
+async def run(name: str, bootstrap: str, folder: Path, seconds: float) -> Sequence[Check]:
     """Run one attack against a worker of its own."""
     module = importlib.import_module(f"benchmarks.attacks.{name}")
     async with open_arena(bootstrap, folder / name, module.SETTINGS) as arena:
+        arena.seconds = seconds
         checks: list[Check] = await module.attack(arena)
         held = await arena.metric("tagstream_event_loop_longest_seconds", time="cpu")
         return [*checks, Check("CPU time for which the event loop was held at once, s", held, module.LOOP)]
@@ -56,7 +66,7 @@ def run_all(options: argparse.Namespace, folder: Path) -> bool:
             print(f"{name}: {importlib.import_module(f'benchmarks.attacks.{name}').__doc__.splitlines()[0]}")
             began = time.monotonic()
             try:
-                checks = asyncio.run(run(name, bootstrap, folder))
+                checks = asyncio.run(run(name, bootstrap, folder, options.seconds))
             except (RuntimeError, OSError, TimeoutError) as error:
                 print(f"  FAIL {type(error).__name__}: {error}", flush=True)
                 good = False
@@ -74,6 +84,7 @@ def main() -> int:
     parser.add_argument(
         "--slack", type=float, default=1.0, help="by which times may be longer: a busy machine"
     )
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long two tenants are at it")
     parser.add_argument("--keep", type=Path, help="where logs and data are kept")
     options = parser.parse_args()
     if options.keep:

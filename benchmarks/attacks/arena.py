@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
     from pathlib import Path
 
-LOOP_LIMIT = 0.2  # seconds of CPU time; a worker whose loop is held for longer ends, and so does the attack
+LOOP_LIMIT = 0.1  # seconds of CPU time; a worker whose loop is held for longer ends, and so does the attack
 READER, ADMIN = "reader", "admin"
 FOLDED_WITHIN = 300.0  # seconds
 HONEST = {"url": "data:,%7B%22koala%22%3A0.9%7D", "tenant": "onlooker"}  # the stub tagger finds a koala
@@ -57,12 +57,14 @@ class Arena:
     Attributes:
         cluster: It alone is in there, as number 0.
         tokens: By caller.
+        seconds: How long an attack that has no end of its own goes on.
     """
 
     cluster: Cluster
     tokens: dict[str, str]
     folder: Path
     published: int = 0
+    seconds: float = 60.0
     _producer: AIOKafkaProducer | None = field(default=None, repr=False)
 
     @property
@@ -111,6 +113,21 @@ class Arena:
             sends.append(await self._producer.send(topic, value, key.encode()))
         await asyncio.gather(*sends)
         self.published += len(sends)
+
+    async def until_ready(self, seconds: float = 90) -> None:
+        """Wait until the worker has all partitions, loaded."""
+        async with asyncio.timeout(seconds):
+            while not await self._is_ready():
+                await asyncio.sleep(0.2)
+
+    async def _is_ready(self) -> bool:
+        if not self.alive:
+            raise RuntimeError(f"the worker has ended; its log: {self.cluster.log_path(0)}")
+        with contextlib.suppress(httpx.TransportError):
+            partitions = (await self.ask("/readyz", ADMIN)).json().get("partitions", [])
+            ready = {partition["partition"] for partition in partitions if partition["ready"]}
+            return len(ready) == self.cluster.partitions
+        return False
 
     async def until_folded(self, seconds: float = FOLDED_WITHIN) -> None:
         """Wait until all that is in the upload topic has its outcome."""
@@ -180,9 +197,7 @@ async def open_arena(bootstrap: str, folder: Path, environment: Mapping[str, str
     arena = Arena(Cluster(bootstrap, name, folder, environment=settings), tokens, folder)
     try:
         await arena.cluster.start(0)
-        async with asyncio.timeout(90):
-            while not await _is_ready(arena):
-                await asyncio.sleep(0.2)
+        await arena.until_ready()
         yield arena
     finally:
         await arena.close()
@@ -195,13 +210,3 @@ def _write_tokens(path: Path) -> dict[str, str]:
     path.touch(0o600)
     path.write_text("\n\n".join(lines_of(token, scopes[name], ["*"], name) for name, token in tokens.items()))
     return tokens
-
-
-async def _is_ready(arena: Arena) -> bool:
-    if not arena.alive:
-        raise RuntimeError(f"the worker has ended; its log: {arena.cluster.log_path(0)}")
-    with contextlib.suppress(httpx.TransportError):
-        partitions = (await arena.ask("/readyz", ADMIN)).json().get("partitions", [])
-        ready = {partition["partition"] for partition in partitions if partition["ready"]}
-        return len(ready) == arena.cluster.partitions
-    return False

@@ -72,7 +72,8 @@ def topics() -> str:
     """A row per topic, with what workers that create it ask for."""
     names = TopicNames("APP", "PREFIX")
     told = {
-        getattr(names, name): inspect.getdoc(getattr(TopicNames, name)) for name in _properties(TopicNames)
+        getattr(names, name): inspect.getdoc(getattr(TopicNames, name))
+        for name in reversed([*_properties(TopicNames)])  # of several that give one topic, the first counts
     }
     rows = (
         [

@@ -18,6 +18,7 @@ from streams.fetch.addresses import AddressPolicy
 from streams.fetch.fetcher import Fetcher, FetchLimits
 from streams.fetch.object_store import ObjectStore
 from streams.fetch.roots import SourceRoots
+from streams.fold.budgets.limits import Budgets
 from streams.fold.fold import FoldRules
 from streams.fold.retention import Retention
 from streams.fold.retries import RetryPolicy
@@ -129,7 +130,7 @@ def unit_maker(
     def new_unit(state: PartitionState) -> Unit:
         return Unit(
             state.partition,
-            lambda: PartitionLog(connection, names.uploads, state.partition),
+            lambda: PartitionLog(connection, names.upload_log, state.partition),
             Ledger(connection, names, state, work.meter, accepted=settings.uploads_topic_id),
             work,
             pace,
@@ -143,7 +144,7 @@ def fold_rules_of(settings: Settings) -> FoldRules:
     retries = RetryPolicy(
         settings.retry_first, settings.retry_longest, settings.retry_budget, settings.retry_budget_crowded
     )
-    return FoldRules(TopicNames.of(settings), Retention.of(settings), retries)
+    return FoldRules(TopicNames.of(settings), Retention.of(settings), retries, Budgets.of(settings))
 
 
 def build_tagger(
@@ -172,6 +173,7 @@ def build_tagger(
         threads=settings.worker_threads,
         max_batch=settings.max_batch,
         known_images=settings.known_images,
+        room=settings.max_bytes_in_flight // 2,
         meter=meter,
     )
     return pool, models

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import msgspec
 
+from streams.own_files import read_own, replace_own
 from streams.telemetry.metrics import EXITS, OTHER
 
+_MOST_BYTES = 65_536
 log = logging.getLogger(__name__)
 
 
@@ -57,17 +59,15 @@ class ExitJournal:
 
     def _read(self) -> _Journal | None:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_Journal)
+            return msgspec.json.decode(read_own(self._path, _MOST_BYTES), type=_Journal)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, msgspec.MsgspecError, RecursionError) as error:
             log.warning("%s cannot be read, restarts are counted anew: %s", self._path, error)
             return None
 
     def _write(self, journal: _Journal) -> None:
-        draft = self._path.with_suffix(".draft")
         try:
-            draft.write_bytes(msgspec.json.encode(journal))
-            draft.replace(self._path)
+            replace_own(self._path, msgspec.json.encode(journal))
         except OSError as error:
             log.warning("%s cannot be written, the next start counts no restart: %s", self._path, error)

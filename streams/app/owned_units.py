@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from streams.state.partition import PartitionState
 from streams.state.replica import Replica
-from streams.units.unit import Unit
+from streams.units.unit import SUSPENSION, Unit
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +22,12 @@ class OwnedUnits:
         self.units: dict[int, Unit] = {}
         self._replica = replica
         self._new_unit = new_unit
+        self._leaving: dict[int, asyncio.Task[None]] = {}
         self._owning = asyncio.Lock()
         self._closing = False
 
     async def suspend(self) -> None:
-        """Finish the transactions under way and begin no other, until `own`.
+        """Finish the transactions under way, unless that takes long, and begin no other, until `own`.
 
         Only a pause: most partitions come back at once, and a fence guards those that do not.
         """
@@ -41,15 +42,28 @@ class OwnedUnits:
         """Let go of every partition, and take none any more."""
         self._closing = True
         await self.own(())
+        await asyncio.gather(*self._leaving.values())
 
     async def _move(self, partitions: set[int]) -> None:
-        gone = [self.units.pop(partition) for partition in self.units.keys() - partitions]
-        await asyncio.gather(*(unit.close() for unit in gone))
-        for unit in gone:
-            self._replica.give_back(unit.partition)
+        """One that does not end its transaction holds up nobody, but whoever wants its partition again."""
+        for partition in self.units.keys() - partitions:
+            self._leaving[partition] = asyncio.create_task(self._let_go(self.units.pop(partition)))
+        for unit in self.units.values():
+            unit.resume()
+        self._begin(partitions - self._leaving.keys())
+        if self._leaving:
+            await asyncio.wait(self._leaving.values(), timeout=SUSPENSION)
+        for partition in partitions & self._leaving.keys():
+            await self._leaving[partition]
+        self._begin(partitions)
+        log.info("owning partitions %s", sorted(partitions))
+
+    def _begin(self, partitions: set[int]) -> None:
         for partition in sorted(partitions - self.units.keys()):
             self.units[partition] = self._new_unit(self._replica.take(partition))
             self.units[partition].start()
-        for unit in self.units.values():
-            unit.resume()
-        log.info("owning partitions %s", sorted(partitions))
+
+    async def _let_go(self, unit: Unit) -> None:
+        await unit.close()
+        self._replica.give_back(unit.partition)
+        del self._leaving[unit.partition]

@@ -22,6 +22,7 @@ from streams.app.tracing import open_tracing
 from streams.app.worker import Worker, run_until_signal
 from streams.kafka.checks.enforcing import enforce
 from streams.kafka.connection import KafkaConnection
+from streams.own_files import make_own_folder
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ def run_process(make_app: Callable[[], Tagstream]) -> int:
         set_up_logs(app.settings.log_level, app.settings.log_format)
         _check_machine(app.settings)
         _collect_seldom()
+        _share_the_interpreter()
         worker = Worker(app, open_tracing(os.environ, app.settings))
         _run(run_until_signal(worker))
     except KeyboardInterrupt:
@@ -80,7 +82,7 @@ def _refused(worker: Worker | None, fault: str) -> int:
 def _check_machine(settings: Settings) -> None:
     """Make the data directory, and refuse what cannot work; models are checked by loading them."""
     with contextlib.suppress(OSError):  # the check says why
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_own_folder(settings.data_dir)
     enforce(check_machine(settings), lambda finding: SettingsError(finding.sentence))
 
 
@@ -93,6 +95,11 @@ def _collect_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+def _share_the_interpreter() -> None:
+    """Let threads that compute in Python give way to the event loop after 1 ms, by default 5."""
+    sys.setswitchinterval(0.001)
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:

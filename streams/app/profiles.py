@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from schemas.errors import SettingsError
+from streams.own_files import read_own, replace_own
+
+_MOST_BYTES = 1_000_000
 
 
 def read_profile(path: Path, known: frozenset[str]) -> dict[str, str]:
@@ -20,7 +23,7 @@ def read_profile(path: Path, known: frozenset[str]) -> dict[str, str]:
         SettingsError: The file cannot be read, or a line of it.
     """
     try:
-        text = path.read_text("utf-8")
+        text = read_own(path, _MOST_BYTES).decode()
     except (OSError, UnicodeDecodeError) as error:
         cure = "write one with `tagstream bench-model --write FILE`"
         raise SettingsError(f"the profile {path} cannot be read ({error}): {cure}") from error
@@ -44,4 +47,4 @@ def write_profile(path: Path, remark: str, values: Mapping[str, str]) -> None:
     lines = [f"# {line}" for line in remark.splitlines()] + [
         f"{name}={value}" for name, value in values.items()
     ]
-    path.write_text("\n".join(lines) + "\n", "utf-8")
+    replace_own(path, ("\n".join(lines) + "\n").encode())

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import SettingsError
+from schemas.topics import TopicNames, uploads_topics_fault
 from streams.app.cores import available_cores
 from streams.app.profiles import read_profile
 from streams.app.roles import DEFAULT, Role, read_roles, roles_fault
@@ -67,12 +68,23 @@ class Settings:
         roles_fault,
     )
     topic_prefix: str = _setting("", "Put before the name of each event topic.")
+    uploads_topics: str = _setting(
+        "",
+        "Topics that upload events are read from, by their full names, separated by commas; each may have "
+        "any number of partitions. Events reach the state by way of a topic of the application. Empty: "
+        "image.uploads alone, read as it is, with as many partitions as the state.",
+        uploads_topics_fault,
+    )
     uploads_topic_id: str = _setting(
         "",
         "Kafka's id of an upload topic that stands in for the one that was read before: a copy with the same "
         "offsets. Empty: none does.",
     )
-    partitions: int = _setting(4, "Partitions of topics that are created.", _at_least(1))
+    partitions: int = _setting(
+        4,
+        "Partitions of the state, and of topics that are created; `tagstream rescale` adds some.",
+        _at_least(1),
+    )
     replication: int = _setting(1, "Replicas of topics that are created.", _at_least(1))
     add_ons: str = _setting(
         DEFAULT_OFFER, "Add-ons offered: NAME or NAME=FOLDER of a model, separated by commas.", offer_fault
@@ -210,6 +222,19 @@ class Settings:
         "Days that deleted images are remembered, so that late events do not bring them back.",
         _at_least(0),
     )
+    max_tenants: int = _setting(
+        1000, "Most tenants with images, of each partition. 0: no limit, as below.", _at_least(0)
+    )
+    tenant_images: int = _setting(0, "Most images of a tenant, of each partition.", _at_least(0))
+    tenant_tags: int = _setting(
+        50_000, "Most different tags that a tenant's images have, of each partition.", _at_least(0)
+    )
+    tenant_daily_bytes: int = _setting(
+        0, "Most bytes of a tenant's events in a day of Kafka's clock, of each partition.", _at_least(0)
+    )
+    image_tags: int = _setting(
+        0, "Most tags of one image, whoever gave them; an event brings 1,000 at most.", _at_least(0)
+    )
     half_life: float = _setting(14.0, "Days in which an interest loses half of its weight.", _at_least(0.01))
     snapshot_interval: float = _setting(
         600.0, "Time between two snapshots of the state in the data directory. 0: none.", _at_least(0)
@@ -242,6 +267,12 @@ class Settings:
         _at_least(1),
     )
     query_timeout: float = _setting(10.0, "Time after which a question is given up.", _at_least(0.1))
+    query_share: float = _setting(
+        0.25,
+        "Seconds of CPU time per second that the questions of one token may take; what is beyond waits. "
+        "0: no limit.",
+        _at_least(0),
+    )
     gateway_host: str = _setting("127.0.0.1", "Address that the gateway listens on.")
     gateway_port: int = _setting(6069, "Port that the gateway listens on. 0: any free one.", _port)
     gateway_url: str = _setting(
@@ -288,9 +319,16 @@ class Settings:
             fault = check(getattr(self, item.name)) if check else None
             if fault:
                 raise SettingsError(f"{self._said(item.name)} {fault}")
-        fault = misfit(self.add_ons, self.categorization) or self._bytes_fault() or self._keeping_fault()
+        fault = misfit(self.add_ons, self.categorization) or self._topics_fault()
+        fault = fault or self._bytes_fault() or self._keeping_fault()
         if fault:
             raise SettingsError(fault)
+
+    def _topics_fault(self) -> str | None:
+        names = TopicNames.of(self)
+        both = sorted(names.written & set(names.inputs))
+        rule = "is written by workers: none of what they make is an upload event; name other topics"
+        return f"{self._said('uploads_topics')}: topic {both[0]} {rule}" if both else None
 
     def _bytes_fault(self) -> str | None:
         if self.max_bytes_in_flight >= 2 * self.max_image_bytes:

@@ -169,6 +169,10 @@ class WorkerTelemetry:
 
         self.read(readings)
 
+    def read_repartitioning(self, lag: Callable[[], int]) -> None:
+        """Tell how many records of upload topics are not copied yet."""
+        self.read(lambda: iter([Reading("tagstream_repartition_lag_records", lag())]))
+
     def read_replica(self, replica: Replica) -> None:
         """Tell how much state there is, and how fresh."""
 

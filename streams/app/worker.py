@@ -16,6 +16,7 @@ from streams.app.services.answering import Answering
 from streams.app.services.gateway import GatewayService
 from streams.app.services.listening import listen
 from streams.app.services.query_indexes import QueryIndexes
+from streams.app.services.repartitioning import RepartitioningUploads
 from streams.app.services.service import Service
 from streams.app.services.tagging import Tagging
 from streams.app.services.telling import Telling
@@ -77,6 +78,11 @@ class Worker:
         if tags:
             self._tagging = Tagging(self._app, self._telemetry, self._tracing, self._end_process)
             services.append(self._tagging)
+            if self.settings.uploads_topics:
+                repartitioning = RepartitioningUploads(
+                    self.settings, self._connection, self._telemetry, lambda: self.units, self._end_process
+                )
+                services.append(repartitioning)
         if answers:
             services.append(Answering(self._query_indexes, alone=not tags))
         if self.settings.is_gateway:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 from aiokafka.errors import KafkaError
 
-from schemas.topics import TopicNames
+from schemas.topics import TopicNames, split_topics
 from streams.app.exit import EXIT_UNUSABLE
 from streams.app.settings import Settings, kind_of, variable
 from streams.kafka.admin import open_admin, partition_counts
@@ -71,7 +71,7 @@ def connection_to(broker: str | None) -> KafkaConnection:
 
 def topic_names(app_id: str, topic_prefix: str) -> TopicNames:
     """The deployment's topics."""
-    return TopicNames(app_id, topic_prefix)
+    return TopicNames(app_id, topic_prefix, split_topics(os.environ.get(variable("uploads_topics"), "")))
 
 
 async def require_topics(connection: KafkaConnection, names: TopicNames) -> None:

@@ -132,6 +132,10 @@ class Fetcher:
         if self._transport is not None:
             await self._transport.aclose()
 
+    def is_overloaded(self) -> bool:
+        """Whether fetches wait for each other's slots or memory, and not for their sources."""
+        return self.budget.is_short or self._slots.is_crowded
+
     async def fetch(self, url: str) -> Fetched:
         """Get the bytes behind an http, https or data URL, or behind one of a root that the operator named.
 

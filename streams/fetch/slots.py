@@ -28,6 +28,11 @@ class FetchSlots:
         self._free_places = PLACES_PER_SLOT * number
         self._get_on = get_on
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether all slots are held, and not because slow sources have taken all places apart."""
+        return self._slots.locked() and self._free_places > 0
+
     @contextlib.asynccontextmanager
     async def hold(self) -> AsyncIterator[None]:
         """Wait for a slot and hold it; after a while a place apart instead, once one is free."""

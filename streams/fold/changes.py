@@ -35,6 +35,13 @@ encode_count = msgspec.json.Encoder(enc_hook=_encode).encode
 decode_count = msgspec.json.Decoder(CountRow, dec_hook=_decode).decode
 
 
+class _Uses(msgspec.Struct):
+    n: int
+
+
+_decode_uses = msgspec.json.Decoder(_Uses).decode
+
+
 class CountRowCache:
     """Decoded rows of late, for whoever changes them next.
 
@@ -96,15 +103,29 @@ class Changes:
             raise TypeError("rows of trends are for count_row()")
         return row
 
+    def size(self, table: str, key: str) -> int:
+        """Bytes of a row that is committed; 0: there is none."""
+        return len(self._committed[table].get(key, b""))
+
     def put(self, table: str, key: str, row: Row | None) -> None:
         """Set a row; None removes it."""
         self._rows[table, key] = row
         self.written.add((table, key))
 
-    def remove_unchanged(self, table: str, key: str, row: bytes) -> None:
-        """Remove a row, unless what is committed is another one by now."""
-        if self._committed[table].get(key) == row:
+    def remove_unchanged(self, table: str, key: str, row: bytes) -> bool:
+        """Remove a row, unless what is committed is another one by now; return whether it was removed."""
+        unchanged = self._committed[table].get(key) == row
+        if unchanged:
             self.put(table, key, None)
+        return unchanged
+
+    def uses(self, key: str) -> int:
+        """How many images a row of `trends` counts, so far; it is not changed."""
+        row = self._rows.get(("trends", key))
+        if isinstance(row, CountRow):
+            return row.n
+        encoded = self._counts.get(key)
+        return 0 if encoded is None else _decode_uses(encoded).n
 
     def count_row(self, key: str, offset: int) -> CountRow:
         """A row of `trends` to change in place: it is written at the end, removed if nothing is left."""

@@ -4,10 +4,12 @@ The committed state of a partition is always the fold of these functions over th
 k records, and k travels with it. Those that wait for their sources are folded as rows of `retries` first.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from schemas.topics import OFFSET_KEY, TopicNames
 from schemas.uploads import Record, Upload, UploadType
+from streams.fold.budgets.limits import Budgets, beyond
+from streams.fold.budgets.usage import forget_image, fresh_tags, note_row
 from streams.fold.changes import Changes, Row
 from streams.fold.counts import count, count_interests
 from streams.fold.edits import checked_edit, checked_update, edited_row
@@ -56,6 +58,7 @@ class FoldRules:
     names: TopicNames
     retention: Retention
     retries: RetryPolicy
+    budgets: Budgets = field(default_factory=Budgets)
 
 
 def fold(changes: Changes, done: Done, rules: FoldRules) -> None:
@@ -94,7 +97,7 @@ def _forget(changes: Changes, done: Done, retention: Retention) -> None:
         return
     row = changes.get("images", key)
     if row is not None and not retention.remembers(row, _stream_time(changes, done.record)):
-        changes.put("images", key, None)
+        forget_image(changes, key)
 
 
 def _stream_time(changes: Changes, record: Record) -> int:
@@ -140,6 +143,8 @@ def _upload(changes: Changes, outcome: Tagged | Stored | Deleted, record: Record
         new = stored_row(old, upload, record.offset)
     else:
         new = deleted_row(old, upload, record.offset)
+    if _is_refused(changes, (old, new), record, rules):
+        return
     if isinstance(outcome, Tagged):
         changes.emit(categorization_output(outcome, new, record, rules.names))
     alone = isinstance(outcome, Stored) or (
@@ -156,7 +161,8 @@ def _edit(changes: Changes, edited: Edited, record: Record, rules: FoldRules) ->
     new = edited_row(old, upload, record.offset)
     who = upload.data.by or upload.data.user_id
     new["history"] = changed_history(old, new, upload, rules=None, by=who)
-    _put(changes, upload, (old, new), record, rules)
+    if not _is_refused(changes, (old, new), record, rules):
+        _put(changes, upload, (old, new), record, rules)
 
 
 def _retag(changes: Changes, outcome: Tagged | Rederived, record: Record, rules: FoldRules) -> None:
@@ -166,10 +172,21 @@ def _retag(changes: Changes, outcome: Tagged | Rederived, record: Record, rules:
         return
     if isinstance(outcome, Tagged):
         new = retagged_row(old, outcome, record.offset)
-        changes.emit(categorization_output(of_image(outcome, old), new, record, rules.names))
     else:
         new = rederived_row(old, outcome, record.offset)
+    if _is_refused(changes, (old, new), record, rules):
+        return
+    if isinstance(outcome, Tagged):
+        changes.emit(categorization_output(of_image(outcome, old), new, record, rules.names))
     _put(changes, upload, (old, new), record, rules)
+
+
+def _is_refused(changes: Changes, rows: tuple[Row | None, Row], record: Record, rules: FoldRules) -> bool:
+    """Whether an image's new row is more than its tenant may have: then the event is a dead letter."""
+    fault = beyond(changes, *rows, record, rules.budgets)
+    if fault is not None:
+        changes.emit(dead_letter_output(record, fault, rules.names))
+    return fault is not None
 
 
 def _put(
@@ -192,9 +209,11 @@ def _put(
         told_alone: Whether no other record tells of the event, so that one is due in any case.
     """
     old, new = rows
+    fresh = fresh_tags(changes, old, new)
     if old is None or any(old[name] != new[name] for name in _COUNTED):
         count(changes, old, new, record.offset, rules.retention)
         count_interests(changes, old, new, record.offset, rules.retention)
+    note_row(changes, old, new, record, fresh)
     changes.put("images", ImageKey.of(upload).encode(), new)
     if told_alone or set(tags_of(old)) != set(tags_of(new)):
         changes.emit(tag_update_output(upload, (old, new), record, rules.names))

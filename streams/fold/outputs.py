@@ -10,7 +10,7 @@ from model.tagger.languages import TagNames
 from schemas.assets import Asset
 from schemas.cloudevents import event_headers
 from schemas.dead_letters import Fault, dead_letter
-from schemas.origins import Origin, TopicPartitionOffset, origin_headers, read_origin
+from schemas.origins import Origin, routed_headers
 from schemas.results import (
     CATEGORIZED,
     TAGS_CHANGED,
@@ -58,11 +58,9 @@ def dead_letter_output(record: Record, fault: Fault, names: TopicNames) -> Outpu
 
 def forwarded_output(record: Record, forwarded: Forwarded, names: TopicNames) -> Output:
     """The event as it was published, in the partition of its image; where it came from tells what it is."""
-    place = TopicPartitionOffset(record.topic, record.partition, record.offset)
-    origin = () if read_origin(record.headers) else origin_headers(Origin(place, record.timestamp))
-    headers = [*record.headers, *origin]
+    headers = routed_headers(record.headers, Origin(record.place, record.timestamp))
     return Output(
-        names.uploads, forwarded.upload.public_id.encode(), record.value, headers, forwarded.partition
+        names.upload_log, forwarded.upload.public_id.encode(), record.value, headers, forwarded.partition
     )
 
 

@@ -21,7 +21,13 @@ _MAX_ASKED = 3600.0  # seconds that a source may make us wait
 _NO_ATTEMPTS = {"circuit_open", "memory_busy"}  # the source was not asked: the next wait is no longer
 _SLOW = "slow"
 _OURS = "internal_error"
-_NOT_OF_THE_SOURCE = {_OURS, "memory_busy", "upload_waits", "unknown_image"}  # the last: of an edit
+_NOT_OF_THE_SOURCE = {
+    _OURS,
+    "memory_busy",
+    "decoding_busy",
+    "upload_waits",
+    "unknown_image",
+}  # last: of an edit
 _MOST_FAULTS = 4  # of ours, before people decide; a fault that passes has passed by then
 
 

@@ -22,9 +22,12 @@
     "since": ms of the first one, "wait": ms of the wait under way, "waited": of all of them, "reason",
     "image": key of the image that is uploaded, or null, and the record: "topic", "ts", "key", "value",
     "headers", bytes as base64}
-`meta`: "@offset": {"next": first offset that is not folded in, "mark": latest Kafka timestamp seen,
+`meta`: "@offset": {"next": first offset that is not folded in, "above": what is from there on, if anything
+    (see `schemas.topics.Progress`), "mark": latest Kafka timestamp seen,
     "at": latest event time seen, "late": counts that came after their bucket's retention};
     "@id": {"id": of this incarnation of the state}, "@uploads": {"id": Kafka's of the upload topic};
+    "@tenant:" with a tenant's name: {"images", "tags": different ones, "day", "bytes": of its events on that
+    day}, "tenants" in "@offset" how many such rows there are;
     "@awaited:" with an image's key: {"n": uploads of it among the retries}
 
 A bucket starts at a multiple of its window's length in UTC; its start is in seconds since the epoch.

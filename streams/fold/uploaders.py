@@ -28,6 +28,13 @@ class Uploaders:
             self._sketch = _decode(self._encoded) if self._encoded else datasketches.hll_sketch(LG_REGISTERS)
         self._sketch.update(user)
 
+    def merge(self, other: "Uploaders") -> None:
+        """Add all uploaders of another sketch."""
+        union = datasketches.hll_union(LG_REGISTERS)
+        for encoded in filter(None, (self.encoded(), other.encoded())):
+            union.update(_decode(encoded))
+        self._sketch = union.get_result()
+
     def encoded(self) -> str:
         """The sketch as base64."""
         if self._sketch is None:

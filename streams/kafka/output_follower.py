@@ -10,11 +10,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.cloudevents import Headers
 from schemas.dead_letters import Fault, read_fault
-from schemas.topics import OFFSET_KEY, TopicNames
+from schemas.origins import TopicPartitionOffset, routed_from
+from schemas.topics import OFFSET_KEY, Progress, TopicNames
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import close_consumer, open_consumer, partitions_of
 
 _POLL = 0.1  # seconds
+_REMEMBERED = 100_000  # copies whose places nobody has asked for yet
 
 
 Kind = Literal["categorization", "tag-update", "dead-letter"]
@@ -139,10 +141,10 @@ class CommittedOffsets(_Follower):
 
     def __init__(self, connection: KafkaConnection, names: TopicNames) -> None:
         super().__init__(connection, [names.changelog("meta")], from_beginning=False)
-        self._offsets: dict[int, int] = {}
+        self._progress: dict[int, Progress] = {}
 
-    async def now(self) -> Mapping[int, int]:
-        """For each partition the first offset that is not committed, where one was since the entry.
+    async def now(self) -> Mapping[int, Progress]:
+        """For each partition what of its log is committed, where anything was since the entry.
 
         Raises:
             KafkaError: The broker refuses.
@@ -150,10 +152,52 @@ class CommittedOffsets(_Follower):
         for place, messages in (await self._consumer.getmany()).items():
             for message in messages:
                 if message.key == OFFSET_KEY.encode() and message.value is not None:
-                    self._offsets[place.partition] = orjson.loads(message.value)["next"]
-        return self._offsets
+                    self._progress[place.partition] = Progress.read(orjson.loads(message.value))
+        return self._progress
 
     async def until(self, partition: int, offset: int) -> None:
         """Wait until an event that was published after the entry is committed."""
-        while (await self.now()).get(partition, 0) <= offset:  # noqa: ASYNC110 - others' commits wake nobody
+        while not (await self.now()).get(partition, Progress()).holds(offset):  # noqa: ASYNC110 - they wake nobody
             await asyncio.sleep(_POLL)
+
+
+class LogPlaces(_Follower):
+    """Says where events are in the log that units read, of those that are published after the entry.
+
+    That is where they were published, or where they were copied to. Use as an async context manager.
+    """
+
+    def __init__(self, connection: KafkaConnection, names: TopicNames) -> None:
+        super().__init__(connection, [names.upload_log], from_beginning=False)
+        self._copied = bool(names.inputs)
+        self._copies: dict[TopicPartitionOffset, tuple[int, int]] = {}
+        self._reading = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return await super().__aenter__() if self._copied else self
+
+    async def __aexit__(self, *exits: object) -> None:
+        if self._copied:
+            await super().__aexit__(*exits)
+
+    async def of(self, published: TopicPartitionOffset) -> tuple[int, int]:
+        """Wait until an event is in the log; its partition and offset there.
+
+        Raises:
+            KafkaError: The broker refuses.
+        """
+        if not self._copied:
+            return published.partition, published.offset
+        while published not in self._copies:
+            async with self._reading:
+                if published not in self._copies:
+                    await self._read()
+        return self._copies.pop(published)
+
+    async def _read(self) -> None:
+        for place, messages in (await self._consumer.getmany(timeout_ms=500)).items():
+            for message in messages:
+                if (origin := routed_from(message.headers)) is not None:
+                    self._copies[origin] = (place.partition, message.offset)
+        while len(self._copies) > _REMEMBERED:
+            del self._copies[next(iter(self._copies))]

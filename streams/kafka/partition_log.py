@@ -55,6 +55,16 @@ class PartitionLog:
         Raises:
             TopicsError: The log is shorter than what was already processed: the topic was recreated.
         """
+        async for batch in self.batches(offset):
+            for record in batch:
+                yield record
+
+    async def batches(self, offset: int) -> AsyncIterator[list[Record]]:
+        """The same in batches, as they come; an empty one where nothing came for a while.
+
+        Raises:
+            TopicsError: The log is shorter than what was already processed: the topic was recreated.
+        """
         offset = await self._check_range(offset)
         self._consumer.assign([self._place])
         self._consumer.seek(self._place, offset)  # at once: a partition without a position would be an error
@@ -66,9 +76,10 @@ class PartitionLog:
                 self._consumer.seek(self._place, offset)
                 continue
             self._note_ends()
-            for message in batches.get(self._place, ()):
-                offset = message.offset + 1
-                yield as_record(message)
+            messages = batches.get(self._place, ())
+            if messages:
+                offset = messages[-1].offset + 1
+            yield [as_record(message) for message in messages]
             self.reached = await self._consumer.position(self._place)
 
     def _note_ends(self) -> None:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 import msgspec
 from aiokafka import AIOKafkaProducer
 
+from schemas.origins import TopicPartitionOffset
 from schemas.topics import TopicNames
 from schemas.uploads import UploadData
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.output_follower import CommittedOffsets, OutputFollower, OutputRecord
+from streams.kafka.output_follower import CommittedOffsets, LogPlaces, OutputFollower, OutputRecord
 
 _GOODBYE = 5.0  # seconds that what was sent last may take
 
@@ -111,12 +112,13 @@ async def publish_one(
     async with (
         asyncio.timeout(timeout),
         OutputFollower(connection, names) as follower,
+        LogPlaces(connection, names) as places,
         CommittedOffsets(connection, names) as committed,
         open_producer(connection) as producer,
     ):
         key = (event.public_id or "").encode()
-        place = await producer.send_and_wait(names.uploads, msgspec.json.encode(event), key)
-        await committed.until(place.partition, place.offset)
+        sent = await producer.send_and_wait(names.uploads, msgspec.json.encode(event), key)
+        await committed.until(*await places.of(TopicPartitionOffset(sent.topic, sent.partition, sent.offset)))
         return [answer async for answer in follower.rest()]
 
 

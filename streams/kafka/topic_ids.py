@@ -7,7 +7,7 @@ import functools
 import uuid
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import IncompatibleBrokerVersion, for_code
+from aiokafka.errors import IncompatibleBrokerVersion, UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     Boolean,
@@ -103,6 +103,22 @@ async def topic_id(client: AIOKafkaClient, topic: str) -> uuid.UUID | None:
         return await patiently(functools.partial(_ask, client, topic), _DEADLINE)
     except (IncompatibleBrokerVersion, NotImplementedError):
         return None
+
+
+async def topic_exists(client: AIOKafkaClient, topic: str) -> bool:
+    """Whether a topic is there; to ask does not create it.
+
+    Raises:
+        KafkaError: No broker answers.
+    """
+    try:
+        answer = await client.send(client.get_random_node(), _DescribeTopic(topic))
+    except (IncompatibleBrokerVersion, NotImplementedError):
+        return topic in (await client.fetch_all_metadata()).topics()
+    code = answer.topics[0][0]
+    if code not in {0, UnknownTopicOrPartitionError.errno}:
+        raise for_code(code)(topic)
+    return bool(code == 0)
 
 
 async def _ask(client: AIOKafkaClient, topic: str) -> uuid.UUID | None:

@@ -105,7 +105,7 @@ class KafkaWatch:
         if gone:
             cure = "restore it, or see docs/operations.md on what its loss means, and start the worker again"
             raise TopicsError(f"topic {', '.join(gone)} was deleted while the worker ran; {cure}")
-        enforce([check_partitions(counts, self._partitions)], refusal_of_cluster)
+        enforce([check_partitions(counts, self._partitions, self._names)], refusal_of_cluster)
 
     def _note_answer(self) -> None:
         if self._silent:

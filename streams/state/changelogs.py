@@ -1,14 +1,17 @@
 """Reading the changelogs of partitions into their states, committed records only."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from schemas.topics import TABLES, TopicNames
 from streams.state.partition import PartitionState
 
-CHUNK = 200  # records applied before the event loop gets a turn
+CHUNK = 200  # records asked for at once
+PORTION = 16_384  # bytes of rows that are applied at once
+TURN = 0.002  # seconds that records are applied before the event loop gets a turn
 
 
 def changelog_partitions(
@@ -64,13 +67,45 @@ async def _read_to(
     while [place for place in places if await consumer.position(place) < ends[place]]:
         batches = await consumer.getmany(timeout_ms=200, max_records=CHUNK)
         for place, messages in batches.items():
-            absorb(*places[place], messages)
+            await absorb(*places[place], messages)
         await asyncio.sleep(0)
     for place, (state, table) in places.items():
         state.positions[table] = await consumer.position(place)
 
 
-def absorb(state: PartitionState, table: str, messages: Sequence[ConsumerRecord]) -> None:
-    """Apply records of a changelog."""
-    state.apply_all(table, [(message.key.decode(), message.value) for message in messages])
-    state.positions[table] = messages[-1].offset + 1
+async def absorb(
+    state: PartitionState,
+    table: str,
+    messages: Sequence[ConsumerRecord],
+    follows: Callable[[], bool] = lambda: True,
+) -> None:
+    """Apply records of a changelog, some at a time: a row may take an index a millisecond and more.
+
+    Args:
+        state: The partition's.
+        table: Whose changelog it is.
+        messages: The records.
+        follows: Whether this is still ours to do; asked at each turn.
+    """
+    began = time.perf_counter()
+    for some in _portions(messages):
+        if not follows():
+            return
+        state.apply_all(table, [(message.key.decode(), message.value) for message in some])
+        state.positions[table] = some[-1].offset + 1
+        if time.perf_counter() - began > TURN:
+            await asyncio.sleep(0)
+            began = time.perf_counter()
+
+
+def _portions(messages: Sequence[ConsumerRecord]) -> Iterator[list[ConsumerRecord]]:
+    portion: list[ConsumerRecord] = []
+    size = 0
+    for message in messages:
+        size += len(message.value or b"")
+        if portion and size > PORTION:
+            yield portion
+            portion, size = [], len(message.value or b"")
+        portion.append(message)
+    if portion:
+        yield portion

@@ -10,11 +10,13 @@ from typing import Any
 
 import orjson
 
-from schemas.topics import OFFSET_KEY, TABLES
+from schemas.topics import OFFSET_KEY, TABLES, Progress
 from streams.state.loading import Index, load
 
 ID_KEY = "@id"  # names this incarnation of the state: a snapshot of another one is worthless
 UPLOADS_KEY = "@uploads"  # names the upload topic whose offsets the state has
+_LEAST_ROOM = 10_000  # rows that a table's dictionary may have room for in any case
+_ROOM_PER_ROW = 8
 CHANGES_PER_TURN = 100  # that indexes are told of in one
 Change = tuple[str, bytes | None, bytes | None]  # key, old row, new row
 
@@ -38,6 +40,7 @@ class PartitionState:
         self.rows: dict[str, dict[str, bytes]] = {table: {} for table in TABLES}
         self.positions: dict[str, int] = dict.fromkeys(TABLES, 0)
         self.sizes: dict[str, int] = dict.fromkeys(TABLES, 0)
+        self._most: dict[str, int] = dict.fromkeys(TABLES, 0)
         self.indexes: list[Index] = []
         self.loaded = False
         self.indexed = False
@@ -55,6 +58,7 @@ class PartitionState:
             return
         else:
             del rows[key]
+            self._shrink(table)
         self.sizes[table] += _grown(key, old, value)
         if key == OFFSET_KEY and table == "meta":
             self._note_meta(value)
@@ -78,6 +82,14 @@ class PartitionState:
                     del rows[key]
                 grown += _grown(key, old, value)
             self.sizes[table] += grown
+            self._shrink(table)
+
+    def _shrink(self, table: str) -> None:
+        """Give back the room of rows that are gone, once few of many are left: a dictionary keeps it."""
+        rows = self.rows[table]
+        self._most[table] = max(self._most[table], len(rows))
+        if _LEAST_ROOM < self._most[table] > _ROOM_PER_ROW * len(rows):
+            self.rows[table], self._most[table] = dict(rows), len(rows)
 
     def restore(self, rows: Mapping[str, dict[str, bytes]], positions: Mapping[str, int]) -> None:
         """Take over what an earlier process had, all tables of it; nothing is known so far."""
@@ -129,6 +141,11 @@ class PartitionState:
     def next_offset(self) -> int:
         """The first offset of the source partition that is not folded in."""
         return int(self._meta.get("next", 0))
+
+    @property
+    def progress(self) -> Progress:
+        """What of the source partition is folded in: all before `next_offset`, and some above it."""
+        return Progress.read(self._meta)
 
     @property
     def event_time(self) -> int | None:

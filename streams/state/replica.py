@@ -6,6 +6,7 @@ read is committed; how far behind it is, `as_of` says.
 
 import asyncio
 import contextlib
+import functools
 import gc
 import logging
 import time
@@ -72,6 +73,7 @@ class Replica:
         self._ends: dict[int, int] = {}
         self._progress: dict[int, tuple[int, float]] = {}
         self._following: AIOKafkaConsumer | None = None
+        self._absorbing = False  # what the consumer has given is not all in the states yet
 
     def take(self, partition: int) -> PartitionState:
         """Stop following a partition and return its state: from now on the caller feeds it."""
@@ -155,7 +157,9 @@ class Replica:
     async def _reach(self, consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> None:
         """Wait until following is past some offsets; not where somebody else feeds the state meanwhile."""
         for place, end in ends.items():
-            while place.partition not in self._taken and await consumer.position(place) < end:
+            while place.partition not in self._taken and (
+                self._absorbing or await consumer.position(place) < end
+            ):
                 if consumer is not self._following:
                     raise IllegalStateError("following has begun anew")
                 await asyncio.sleep(_POSITION_INTERVAL)
@@ -184,6 +188,7 @@ class Replica:
 
     async def _follow_these(self, consumer: AIOKafkaConsumer, followed: list[PartitionState]) -> None:
         places = changelog_partitions(self._names, followed)
+        self._absorbing = False
         starts = await consumer.beginning_offsets(list(places))
         ends = await consumer.end_offsets(list(places))
         if self._changed.is_set():
@@ -194,12 +199,18 @@ class Replica:
             consumer.seek(place, max(state.positions[table], starts[place]))
         while not self._changed.is_set():
             batches = await consumer.getmany(timeout_ms=200, max_records=CHUNK)
+            self._absorbing = True
             for place, messages in batches.items():
                 state, table = places[place]
-                if state.partition not in self._taken:
-                    absorb(state, table, messages)
+                await absorb(state, table, messages, functools.partial(self._follows_still, state.partition))
+            self._absorbing = False
             self._forget_foreign(restored)
-            await self._note_loaded(consumer, places, ends)
+            if not self._changed.is_set():  # else not all that the consumer has given was absorbed
+                await self._note_loaded(consumer, places, ends)
+
+    def _follows_still(self, partition: int) -> bool:
+        """Whether it is followed as it was when its changelogs were asked for."""
+        return partition not in self._taken and not self._changed.is_set()
 
     def _forget_foreign(self, restored: dict[int, bytes]) -> None:
         """Begin anew with states whose snapshot turns out to be of another incarnation of the topics."""
@@ -248,7 +259,7 @@ class Replica:
 
     async def _watch(self, consumer: AIOKafkaConsumer) -> None:
         """See how far the logs reach: with what no one may read yet, as a publisher's transaction is open."""
-        places = [TopicPartition(self._names.uploads, partition) for partition in self.states]
+        places = [TopicPartition(self._names.upload_log, partition) for partition in self.states]
         while True:
             try:
                 async with asyncio.timeout(_STALLED_AFTER):

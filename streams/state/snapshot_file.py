@@ -15,6 +15,8 @@ import msgspec
 _MAGIC = b"tagstream-snapshot-2\n"
 _LENGTH_BYTES = 4
 _ROWS_PER_BLOCK = 2000
+_BYTES_PER_BLOCK = 8_000_000  # and a row more
+MAX_BLOCK = 1 << 26  # bytes; a length beyond it is damage
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -68,12 +70,17 @@ def read(file: BinaryIO) -> Snapshot:
     Raises:
         OSError: The file cannot be read.
         ValueError: It is damaged, or of another format.
+        RecursionError: Likewise.
         msgspec.MsgspecError: It is damaged in a way that the digest knows nothing of.
     """
     digest = hashlib.sha256()
 
     def take(size: int) -> bytes:
+        if size > MAX_BLOCK:
+            raise ValueError(f"a block of it has {size} bytes, more than {MAX_BLOCK}")
         part = file.read(size)
+        if len(part) < size:
+            raise ValueError("it is cut short")
         digest.update(part)
         return part
 
@@ -84,7 +91,7 @@ def read(file: BinaryIO) -> Snapshot:
     while content := _take_block(take):
         block = _read_block(content)
         rows.setdefault(block.table, {}).update(zip(block.keys, block.rows, strict=True))
-    if file.read() != digest.digest():
+    if file.read(digest.digest_size + 1) != digest.digest():
         raise ValueError("its checksum does not match")
     return Snapshot(head, rows)
 
@@ -94,9 +101,19 @@ def _parts(snapshot: Snapshot) -> Iterator[bytes]:
     yield from _block(snapshot.head)
     for table, rows in snapshot.rows.items():
         items = iter(rows.items())
-        while some := list(islice(items, _ROWS_PER_BLOCK)):
+        while some := list(_some(items)):
             yield from _block(_Block(table, [key for key, _ in some], [row for _, row in some]))
     yield _length(0)
+
+
+def _some(items: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    """The next rows, as many as a block holds."""
+    size = 0
+    for key, row in islice(items, _ROWS_PER_BLOCK):
+        yield key, row
+        size += len(row)
+        if size > _BYTES_PER_BLOCK:
+            return
 
 
 def _block(value: Head | _Block) -> Iterator[bytes]:

@@ -16,12 +16,15 @@ from typing import BinaryIO
 import msgspec
 
 from schemas.topics import TABLES, TOMBSTONES_KEPT_MS
+from streams.own_files import close_to_others, create_own, make_own_folder, open_own
 from streams.state.partition import PartitionState
 from streams.state.replica import Replica
 from streams.state.snapshot_file import Head, Snapshot, read, write
 
 log = logging.getLogger(__name__)
 
+_DAMAGE = (OSError, ValueError, msgspec.MsgspecError, RecursionError, MemoryError)
+_OFFSETS = range(2**63)
 _MAX_AGE = 0.8 * TOMBSTONES_KEPT_MS / 1000  # seconds
 
 
@@ -49,12 +52,13 @@ class Snapshots:
         Raises:
             OSError: The folder cannot be written to.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_own_folder(self._folder)
+        close_to_others(self._folder)
         path = self._path(snapshot.head.partition)
         draft = path.with_suffix(".draft")
         with self._writing:  # whoever awaited the last one may be gone, and its thread still at it
             try:
-                with draft.open("wb") as file:
+                with create_own(draft) as file:
                     write(file, snapshot)
                     file.flush()
                     os.fsync(file.fileno())
@@ -67,7 +71,7 @@ class Snapshots:
         """Read the snapshot of a partition, if there is a usable one. For a thread."""
         path = self._path(partition)
         try:
-            file = path.open("rb")
+            file = open_own(path)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -82,7 +86,7 @@ class Snapshots:
         try:
             with file:
                 snapshot = read(file)
-        except (OSError, ValueError, msgspec.MsgspecError) as error:
+        except _DAMAGE as error:
             log.warning("snapshot %s is unusable, reading the changelogs instead: %s", path, error)
             return None
         head = snapshot.head
@@ -91,6 +95,9 @@ class Snapshots:
             return None
         if snapshot.rows.keys() != set(TABLES) or head.positions.keys() != set(TABLES):
             log.warning("snapshot %s has other tables, reading the changelogs instead", path)
+            return None
+        if not all(position in _OFFSETS for position in head.positions.values()):
+            log.warning("snapshot %s names no offsets, reading the changelogs instead", path)
             return None
         if not 0 <= time.time() - head.saved_at < _MAX_AGE:
             log.warning("snapshot %s is too old, reading the changelogs instead", path)

@@ -48,16 +48,20 @@ SECOND_ATTEMPT_AFTER = 0.2  # seconds
 class Turn(Protocol):
     """A record's place in the order of its partition: see `streams.units.order.Turn`."""
 
-    image: str | None
-    source_failed: bool
     span: UploadSpan
 
     @property
     def late(self) -> bool:
-        """Whether it left that order without an outcome."""
+        """Whether others have overtaken it, as its source took its time."""
 
-    def wait_for_source(self, upload: Upload | None) -> None:
-        """Leave the time from now on to a stranger's server."""
+    def is_about(self, image: str) -> None:
+        """Say which image it is about, by the key of its row, before anything is waited for."""
+
+    async def wait_for_source(self, upload: Upload | None) -> None:
+        """Wait until the source may be asked, and leave the time from then on to a stranger's server."""
+
+    def leave_to_source(self, upload: Upload | None) -> None:
+        """Leave the time from now on to a stranger: a server, or whoever made an image that is dear."""
 
     def go_on(self) -> None:
         """Take the time back: it is up to us again."""
@@ -65,6 +69,9 @@ class Turn(Protocol):
 
 class Fetches(Protocol):
     """Where bytes come from: see `streams.fetch.fetcher.Fetcher`."""
+
+    def is_overloaded(self) -> bool:
+        """Whether fetches wait for each other, and not for their sources."""
 
     async def fetch(self, url: str) -> Fetched:
         """Get the bytes behind a URL."""
@@ -132,6 +139,10 @@ class Categorizer:
         self._rules = rules
         self._partition_of = partition_of
 
+    def is_overloaded(self) -> bool:
+        """Whether images wait for this worker's own slots or memory, and not for their sources."""
+        return self._fetcher.is_overloaded()
+
     async def outcome(  # noqa: PLR0911 - each is an outcome
         self, record: Record, rows: PartitionRows, predecessors: Callable[[], Awaitable[object]], turn: Turn
     ) -> Outcome:
@@ -152,13 +163,14 @@ class Categorizer:
             owner = self._partition_of(upload.public_id) if self._partition_of else record.partition
             if owner != record.partition:
                 return Forwarded(upload, owner)
-            turn.image = ImageKey.of(upload).encode()
+            turn.is_about(ImageKey.of(upload).encode())
             upload = self._with_add_ons(upload)
             target = await self._target(upload, record.offset, rows, predecessors)
             if not isinstance(target, _Target):
                 return target
             stage = "fetch"
-            turn.wait_for_source(_awaited(upload))
+            if target.url[:5].lower() != "data:":
+                await turn.wait_for_source(_awaited(upload))
             with await self._fetch(target.url, turn) as fetched:
                 turn.go_on()
                 stage = "decode"
@@ -231,7 +243,6 @@ class Categorizer:
         except SourceBusyError as error:
             if error.code == "timeout" or error.retry_after is not None:
                 raise
-            turn.source_failed = True
             await asyncio.sleep(SECOND_ATTEMPT_AFTER)
             return await self._fetch_once(url, turn)
 
@@ -242,7 +253,7 @@ class Categorizer:
     async def _tag(self, fetched: Fetched, upload: Upload, turn: Turn) -> TaggedImage:
         started = time.perf_counter()
         share = Share(upload.data.tenant or "", fetched.host, turn.late)
-        aside = functools.partial(turn.wait_for_source, _awaited(upload))  # dear as its stranger made it
+        aside = functools.partial(turn.leave_to_source, _awaited(upload))  # dear as its stranger made it
         try:
             image = await self._tagger.tag(
                 fetched.data, upload.add_ons, fetched.release, share=share, aside=aside

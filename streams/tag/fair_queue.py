@@ -47,6 +47,7 @@ class _Queued(NamedTuple, Generic[Item]):
     item: Item
     price: float
     memory: int
+    size: int = 0
 
 
 class _Source(Generic[Item]):
@@ -69,14 +70,16 @@ class _Source(Generic[Item]):
 class FairQueue(Generic[Item]):
     """The queue. Callable from any thread.
 
-    Args of the constructor: how many dear items are worked on at once; the memory that all items may take.
+    Args of the constructor: how many dear items are worked on at once; the memory that all items may take in
+    work; the bytes that all dear ones may have while they wait.
     """
 
-    def __init__(self, *, dear_at_once: int = 1, memory: int = 1 << 62) -> None:
+    def __init__(self, *, dear_at_once: int = 1, memory: int = 1 << 62, room: int = 1 << 62) -> None:
         self._tenants = Clocks[Clocks[_Source[Item]]]()
         self._dear_left = dear_at_once
         self._memory = self._memory_left = memory
         self._memory_awaited = False
+        self._room, self._waiting_bytes = room, 0
         self._numbers = itertools.count()
         self._waiting = 0
         self._changed = threading.Condition()
@@ -101,16 +104,23 @@ class FairQueue(Generic[Item]):
             self._source(share).prompt.append(queued)
             self._changed.notify_all()
 
-    def put_dear(self, item: Item, share: Share, *, cost: float, memory: int) -> None:
+    def put_dear(self, item: Item, share: Share, *, cost: float, memory: int, size: int = 0) -> bool:
         """Add an item that waits until a lane for dear ones and so much memory are free.
+
+        Returns:
+            Whether there was room for its bytes; one always has.
 
         Raises:
             RuntimeError: The queue is closed.
         """
         with self._changed:
-            queued = _Queued(next(self._numbers), item, share.priced(cost), min(memory, self._memory))
+            if self._waiting_bytes and self._waiting_bytes + size > self._room:
+                return False
+            queued = _Queued(next(self._numbers), item, share.priced(cost), min(memory, self._memory), size)
             self._source(share).dear.append(queued)
+            self._waiting_bytes += size
             self._changed.notify_all()
+            return True
 
     def charge(self, share: Share, cost: float) -> None:
         """Put on an account what something cost beyond what was said; below 0: it cost less."""
@@ -202,6 +212,7 @@ class FairQueue(Generic[Item]):
             self._memory_awaited = False
             self._dear_left -= 1
             self._memory_left -= waiting[0].memory
+            self._waiting_bytes -= waiting[0].size
         queued = waiting.popleft()
         self._waiting -= 1
         self._tenants.serve(name, queued.price)

@@ -19,6 +19,7 @@ from dataclasses import replace
 
 from model import OpenedImage, open_image
 from model.decoding.limits import MAX_DECODING_BYTES
+from streams.fetch.errors import SourceBusyError
 from streams.tag.failure_log import FailureLog
 from streams.tag.fair_queue import NOBODY, FairQueue, Share
 from streams.tag.inference import AddOn, Found, Request, infer, views
@@ -28,6 +29,9 @@ from streams.tag.meter import InferenceMeter, Spent
 from streams.telemetry.tracing import Interval
 
 DEAR = 250.0  # milliseconds of decoding: some ten photos' worth
+ROOM = 64_000_000
+_STOPPED = "the tagger was stopped"
+_NO_ROOM = "too many images wait that cost as much to decode; TAGSTREAM_MAX_BYTES_IN_FLIGHT bounds them"
 _SMALL = 4_000_000  # bytes of pixels that nobody counts
 _LONGEST_ERROR = 200  # characters
 _LONGEST_GATHERING = 0.1  # seconds; decoding a full batch of photos takes a quarter of it
@@ -49,13 +53,24 @@ class TaggerPool:
         threads: int,
         max_batch: int,
         known_images: int = 0,
+        room: int = ROOM,
         meter: InferenceMeter | None = None,
     ) -> None:
+        """Prepare.
+
+        Args:
+            add_ons: What tags.
+            threads: How many.
+            max_batch: Most images of an inference.
+            known_images: How many images are remembered.
+            room: Bytes of files that may wait for a lane of dear images.
+            meter: Is told of batches.
+        """
         self.add_ons = add_ons
         self._max_batch = max_batch
         self._failures = FailureLog()
         self._known = KnownImages[TaggedImage](known_images)
-        self._jobs = FairQueue[Job](dear_at_once=max(threads - 1, 1), memory=MAX_DECODING_BYTES)
+        self._jobs = FairQueue[Job](dear_at_once=max(threads - 1, 1), memory=MAX_DECODING_BYTES, room=room)
         kinds = [(True, True)] * threads if threads > 1 else [(True, False), (False, True)]
         self._threads = [
             threading.Thread(target=self._serve, args=(index, *kind), name=f"tagger-{index}", daemon=True)
@@ -92,7 +107,7 @@ class TaggerPool:
     def stop(self) -> None:
         """Let the threads finish what they have in hand; what waits is given up."""
         for job in self._jobs.close():
-            answer_all([(job, StoppedError("the tagger was stopped"))])
+            answer_all([(job, StoppedError(_STOPPED))])
         for thread in self._threads:
             thread.join()
 
@@ -119,6 +134,7 @@ class TaggerPool:
 
         Raises:
             BadImageError: The bytes are no image that may be decoded.
+            SourceBusyError: It is dear, and so many such images wait that there is no room for it.
             StoppedError: The pool was stopped meanwhile.
             Exception: Every add-on failed; this is what the first one raised.
         """
@@ -129,7 +145,7 @@ class TaggerPool:
         try:
             self._jobs.put(job, share, cost=estimate)
         except RuntimeError as error:
-            raise StoppedError("the tagger was stopped") from error
+            raise StoppedError(_STOPPED) from error
         del job
         return await answer
 
@@ -189,12 +205,16 @@ class TaggerPool:
 
     def _set_aside(self, job: Job, cost: float) -> None:
         job.is_dear = True
-        job.answer.get_loop().call_soon_threadsafe(job.aside)
+        loop, more = job.answer.get_loop(), max(cost - job.estimate, 0.0)
+        job.estimate = max(cost, job.estimate)  # before another thread may have it
         try:
-            self._jobs.put_dear(job, job.share, cost=max(cost - job.estimate, 0.0), memory=job.memory)
+            loop.call_soon_threadsafe(job.aside)
+            if self._jobs.put_dear(job, job.share, cost=more, memory=job.memory, size=len(job.data)):
+                return
+            fault: Exception = SourceBusyError("decoding_busy", _NO_ROOM)
         except RuntimeError:
-            answer_all([(job, StoppedError("the tagger was stopped"))])
-        job.estimate = cost
+            fault = StoppedError(_STOPPED)
+        answer_all([(job, fault)])
 
     def _tag_decoded(self, decoded: list[Job]) -> None:
         started, spent = time.perf_counter(), list[Spent]()

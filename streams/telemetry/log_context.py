@@ -12,11 +12,12 @@ IN_WORK: ContextVar[Place | None] = ContextVar("place_of_record_in_work", defaul
 
 
 def place_of(record: Record) -> Place:
-    """What a log line says of a record: its place in Kafka, and its trace if it has one."""
+    """What a log line says of a record: where in Kafka it was published, and its trace if it has one."""
+    published = record.place
     place: dict[str, str | int] = {
-        "topic": record.topic,
-        "partition": record.partition,
-        "offset": record.offset,
+        "topic": published.topic,
+        "partition": published.partition,
+        "offset": published.offset,
     }
     trace_id = record.trace_context.trace_id
     return place if trace_id is None else {"trace_id": trace_id, **place}

@@ -95,7 +95,17 @@ EXITS = {
 }
 
 CHECKS = (
-    *("broker", "login", "version", "clock", "coordinators", "permissions", "topics", "partitions"),
+    *(
+        "broker",
+        "login",
+        "version",
+        "clock",
+        "coordinators",
+        "permissions",
+        "topics",
+        "partitions",
+        "rescale",
+    ),
     *("topic configuration", "cleanup.policy", "delete.retention.ms", "max.message.bytes"),
     *("message.timestamp", "data directory", "disk", "rules", "sources", "tokens"),
     *("object store", "credentials"),
@@ -253,6 +263,14 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
             (_PARTITION,),
         ),
         Metric(
+            "tagstream_repartition_lag_records",
+            Kind.GAUGE,
+            "records",
+            "Records of upload topics that this worker copies to the partitions of their images and has not "
+            "copied yet; where TAGSTREAM_UPLOADS_TOPICS names topics.",
+            "Open transactions of publishers, a slow broker; the lag of the group APP-repartition has all.",
+        ),
+        Metric(
             "tagstream_partition_lag_seconds",
             Kind.GAUGE,
             "seconds",
@@ -264,7 +282,7 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
             "tagstream_partition_in_flight_records",
             Kind.GAUGE,
             "records",
-            "Records in work, retries included.",
+            "Records in work or about to be committed, retries included.",
             "TAGSTREAM_MAX_IN_FLIGHT.",
             (_PARTITION,),
         ),

@@ -3,22 +3,22 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from schemas.topics import Progress
 from streams.fold.changes import Changes, CountRowCache
-from streams.fold.outcomes import Deferred, Done, Outcome, Output, Parked, Rejected, Tagged
+from streams.fold.outcomes import Deferred, Done, Output, Parked, Rejected, Tagged
 from streams.fold.retention import Expired, expired_rows
 from streams.units.meter import outcome_name
 from streams.units.micro_batch import MicroBatch
-from streams.units.order import Entry
 from streams.units.retrying import Retrier
 from streams.units.waiting_room import WaitingRoom
-from streams.units.window import InFlightWindow
+from streams.units.window import Leaving, Window
 from streams.units.work import Pace, RecordLog, StateStore, Work
 
 SWEPT_PER_TRANSACTION = 200
 _UNFELT = 0.5  # of the time that we took for a record: so much more goes unnoticed
-_TELL_EVERY = 1.0  # seconds between two looks at whether others know how far we are
+_TELL_EVERY = 1.0  # seconds between two looks at whether there is anything to do, where nothing comes
 
 
 class Committer:
@@ -28,7 +28,7 @@ class Committer:
         self,
         *,
         store: StateStore,
-        window: InFlightWindow,
+        window: Window,
         room: WaitingRoom,
         retrier: Retrier,
         work: Work,
@@ -48,10 +48,16 @@ class Committer:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def suspend(self) -> None:
-        """Finish the transaction under way and begin no other, until `resume`."""
+    async def suspend(self, seconds: float | None = None) -> None:
+        """Finish the transaction under way and begin no other, until `resume`.
+
+        Args:
+            seconds: So long the transaction is waited for; None: until it ends.
+        """
         self._may_commit.clear()
-        await self._idle.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
 
     def resume(self) -> None:
         """Go on after `suspend`."""
@@ -82,35 +88,33 @@ class Committer:
                 self._expired = await asyncio.to_thread(expired_rows, retention, state)
                 self._window.arrived.set()
 
-    async def tell_for_ever(self, record_log: RecordLog) -> None:
+    async def tell_for_ever(self) -> None:
         """See to it that others hear how far the log is done, also while nothing comes."""
         while True:
             await asyncio.sleep(_TELL_EVERY)
             self._work.letters.tell_left_out()
-            if self._store.is_group_offset_due or self._may_move_on(record_log):
-                self._window.arrived.set()
+            self._window.arrived.set()
 
     async def _something_to_commit(self, record_log: RecordLog) -> None:
         while True:
             self._window.arrived.clear()
-            due = self._expired or self._store.is_group_offset_due or self._window.order.any_leaves
+            due = self._expired or self._store.is_group_offset_due or self._window.take(1)
             if due or self._may_move_on(record_log):
                 return
             await self._window.arrived.wait()
 
     def _may_move_on(self, record_log: RecordLog) -> bool:
         """Whether only transactions' markers and the like lie between what is committed and the end."""
-        return self._next_offset(record_log, []) > self._store.state.next_offset
+        return self._window.is_clear and self._progress(record_log, ()).next > self._store.state.next_offset
 
-    def _next_offset(self, record_log: RecordLog, entries: list[Entry]) -> int:
-        """The resume point of a transaction with these entries."""
-        done = entries[-1].record.offset + 1 if entries else self._store.state.next_offset
-        return max(done, record_log.reached) if self._window.order.is_clear else done
+    def _progress(self, record_log: RecordLog, leaving: Sequence[Leaving]) -> Progress:
+        """What is folded in once a transaction with these is committed."""
+        return self._window.progress(leaving, record_log.reached)
 
     async def _keep_pace(self) -> None:
         """Let more outcomes gather, unless enough have or the last transaction is long past."""
         await self._gather(self._pace.commit_interval)
-        await self._gather(min(_UNFELT * self._window.order.longest_took, self._pace.backlog_interval))
+        await self._gather(min(_UNFELT * self._window.longest_took, self._pace.backlog_interval))
         self._last_commit = time.monotonic()
 
     async def _gather(self, interval: float) -> None:
@@ -122,43 +126,39 @@ class Committer:
                     await self._window.commit_now.wait()
 
     async def _commit(self, record_log: RecordLog) -> None:
-        late, in_turn = self._window.order.take(self._pace.max_transaction)
-        leaving = list(_leaving(late, in_turn))
-        with self._work.tracing.transaction(entry.turn.span for entry, _ in leaving) as span:
+        leaving = self._window.take(self._pace.max_transaction)
+        progress = self._progress(record_log, leaving)
+        with self._work.tracing.transaction(entry.span for entry, _ in leaving) as span:
             batch = MicroBatch(
                 store=self._store,
                 changes=Changes(self._store.state.rows, self._count_rows),
                 expired=self._expired[:SWEPT_PER_TRANSACTION],
                 outcomes=list(self._outcomes(leaving)),
                 rules=self._work.rules,
-                next_offset=self._next_offset(record_log, in_turn),
-                taken=len(in_turn),
+                next_offset=progress.next,
+                taken=sum(not entry.is_kept for entry, _ in leaving),
                 meter=self._work.meter,
                 span=span,
+                above=progress.above,
             )
             del self._expired[:SWEPT_PER_TRANSACTION]
             await self._work.commit(batch)
         self._tell(leaving, batch.changes.outputs)
         self._retrier.note(key for table, key in batch.changes.written if table == "retries")
-        self._window.leave(late, in_turn)
+        self._window.leave(leaving)
 
-    def _tell(self, leaving: list[tuple[Entry, Outcome]], outputs: list[Output]) -> None:
+    def _tell(self, leaving: list[Leaving], outputs: list[Output]) -> None:
         """Tell what is committed: spans end, and the log has each dead letter."""
         for entry, outcome in leaving:
             if not isinstance(outcome, Parked):
                 fault = outcome.fault.reason if isinstance(outcome, Deferred | Rejected) else None
-                entry.turn.span.end(outcome_name(outcome), fault)
+                entry.span.end(outcome_name(outcome), fault)
         letters = self._work.rules.names.dead_letters
         self._work.letters.note(output.headers for output in outputs if output.topic == letters)
 
-    def _outcomes(self, leaving: list[tuple[Entry, Outcome]]) -> Iterator[Done]:
+    def _outcomes(self, leaving: list[Leaving]) -> Iterator[Done]:
         for entry, outcome in leaving:
-            full = self._room.is_full and not entry.turn.late
+            full = self._room.is_full and not entry.is_kept
             yield Done(entry.record, outcome, over_limit=self._room.turns_away, over_hard_limit=full)
             if isinstance(outcome, Tagged) and outcome.is_from_afar:
-                self._room.note_success(entry.began)
-
-
-def _leaving(late: list[Entry], in_turn: list[Entry]) -> Iterator[tuple[Entry, Outcome]]:
-    yield from ((entry, entry.outcome.result()) for entry in late)
-    yield from ((entry, entry.leave()) for entry in in_turn)
+                self._room.note_success(entry.asked)

@@ -6,20 +6,21 @@ This module is why nothing is lost and nothing counted twice.
    epoch: an earlier owner's open transaction is aborted, and none of its later ones can commit. What a broker
    forgot to end is then ended as it had decided.
 2. `open` then reads the partition's rows from the changelogs, committed records only. Nobody else can
-   add to them any more, so what it reads is final. The row `@offset` says how far the log is folded in.
+   add to them any more, so what it reads is final. The row `@offset` says what of the log is folded in.
 3. `commit` writes outputs, changed rows and the next `@offset` in one transaction: all or nothing.
 
-The committed rows are therefore always the fold of the outcomes of the log's first `@offset` records, whoever
+The committed rows are therefore always the fold of the outcomes of the records that `@offset` names, whoever
 made them and however often a worker died. Group offsets are for lag monitors and autoscalers; nothing here
 reads them. As they cost two of a transaction's five round trips, they travel along every few seconds only.
 """
 
 import asyncio
+import itertools
 import re
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -31,11 +32,11 @@ from schemas.times import steady_time, utc_datetime
 from schemas.topics import MAX_RECORD_BYTES, OFFSET_KEY, TABLES, TopicNames
 from streams.fold.changes import Changes
 from streams.fold.outcomes import Output
-from streams.kafka.checks.topics import too_small
+from streams.kafka.checks.topics import being_moved, too_small
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming, partitions_of
 from streams.kafka.last_transaction import was_committed
-from streams.kafka.topic_ids import topic_id
+from streams.kafka.topic_ids import topic_exists, topic_id
 from streams.state.changelogs import catch_up, changelog_partitions
 from streams.state.partition import ID_KEY, UPLOADS_KEY, PartitionState
 from streams.units.faults import ClockError, within_deadline
@@ -43,9 +44,11 @@ from streams.units.meter import UnitMeter
 
 TELL_EVERY = 5.0  # seconds between two group offsets
 _BATCH_BYTES = 1_000_000
-_LEADING_OFFSET = re.compile(rb'\{"o":(\d+)[,}]')
+_LEADING_OFFSET = re.compile(rb'\{"o":(-?\d+)[,}]')
+_ROWS_PER_TURN = 500  # some milliseconds' worth
 _CHECKED = ("images", "trends", "interests")
 _Message = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]  # key, value, headers
+_Row = tuple[str, str, bytes | None]  # table, key, row
 _Batches = dict[tuple[str, int], list[_Message]]  # by topic and partition
 
 
@@ -64,6 +67,7 @@ class Ledger:
         meter: UnitMeter | None = None,
         *,
         accepted: str = "",
+        moves: bool = False,
     ) -> None:
         """Make a ledger; `open` takes the partition over.
 
@@ -73,12 +77,14 @@ class Ledger:
             state: The partition's.
             meter: Counts and times transactions; None: nobody does.
             accepted: Kafka's id of an upload topic that stands in for the one that was folded in: its copy.
+            moves: Whether the state is moved to more partitions; nobody else may open it meanwhile.
         """
         self._connection = connection
         self._names = names
         self._changelogs = {table: names.changelog(table) for table in TABLES}
         self._meter = meter
         self._accepted = accepted
+        self._moves = moves
         self._sent = 0  # bytes of the transaction under way
         self._producer: AIOKafkaProducer | None = None
         self._uploads: uuid.UUID | None = None  # the upload topic's Kafka id
@@ -95,7 +101,7 @@ class Ledger:
         """Fence every earlier owner, then load what was committed.
 
         Raises:
-            InvariantError: A row knows of an event beyond `@offset`.
+            InvariantError: A row knows of an event that is not folded in by `@offset`.
             TopicsError: The upload topic is another one than was folded in.
             KafkaError: The broker refuses or does not answer.
         """
@@ -112,10 +118,12 @@ class Ledger:
         ):
             committed = await was_committed(consumer._client, transactional_id)  # noqa: SLF001
             await self._producer.start()
+            if not self._moves and await topic_exists(consumer._client, self._names.rescale):  # noqa: SLF001
+                raise TopicsError(being_moved(self._names))
             held_up = await self._held_up(consumer, committed_only)
             await self._end_what_hangs(self._producer, consumer, held_up, committed=committed)
             ends = await consumer.end_offsets(list(changelog_partitions(self._names, [self.state])))
-            uploads = await topic_id(consumer._client, self._names.uploads)  # noqa: SLF001
+            uploads = await topic_id(consumer._client, self._names.upload_log)  # noqa: SLF001
             await catch_up(committed_only, self._names, self.state, ends)
         self._check_uploads(uploads)
         await asyncio.to_thread(self._check_rows)  # nobody else changes them before this is over
@@ -149,7 +157,7 @@ class Ledger:
         self, consumer: AIOKafkaConsumer, committed_only: AIOKafkaConsumer
     ) -> list[TopicPartition]:
         """The partitions of the upload topic with an open transaction: ours may have forwarded to them."""
-        uploads = await partitions_of(consumer, [self._names.uploads])
+        uploads = await partitions_of(consumer, [self._names.upload_log])
         stable, ends = await asyncio.gather(
             committed_only.end_offsets(uploads), consumer.end_offsets(uploads)
         )
@@ -160,8 +168,13 @@ class Ledger:
         if self._producer is not None:
             await self._producer.stop()
 
-    async def commit(self, changes: Changes, next_offset: int) -> None:
-        """Make `changes` and `next_offset` true together.
+    async def commit(self, changes: Changes, next_offset: int, above: Sequence[int] | None = None) -> None:
+        """Make `changes` and how far the log is folded in true together: `next` and `above` of `Progress`.
+
+        Args:
+            changes: The transaction's.
+            next_offset: The watermark.
+            above: The runs from there on; None: as they are, if the watermark is.
 
         Raises:
             Exception: The outcome is unknown, or another owner took over. The caller must end the process.
@@ -169,9 +182,10 @@ class Ledger:
         producer = self._producer
         if producer is None:
             raise InvariantError("commit before open")
-        self._note_offset(changes, next_offset)
-        rows = list(changes.encoded())
-        batches = self._batches(changes.outputs, rows)
+        self._note_offset(changes, next_offset, above)
+        large = len(changes.written) > _ROWS_PER_TURN
+        encoded = asyncio.to_thread(self._encoded, changes) if large else None
+        rows, batches = self._encoded(changes) if encoded is None else await encoded
         started, self._sent = time.monotonic(), 0
         try:
             offsets = await within_deadline(self._transact(producer, batches, next_offset))
@@ -181,7 +195,12 @@ class Ledger:
             raise
         if self._meter is not None:
             self._meter.note_transaction(time.monotonic() - started, self._sent)
-        self._absorb(rows, offsets)
+        await self._absorb(rows, offsets)
+
+    def _encoded(self, changes: Changes) -> tuple[list[_Row], _Batches]:
+        """What changed, as rows and as what is sent; many take long, and are for a thread."""
+        rows = list(changes.encoded())
+        return rows, self._batches(changes.outputs, rows)
 
     async def _transact(
         self, producer: AIOKafkaProducer, batches: _Batches, next_offset: int
@@ -193,14 +212,18 @@ class Ledger:
         return offsets
 
     async def _tell_group(self, producer: AIOKafkaProducer, next_offset: int) -> None:
-        source = TopicPartition(self._names.uploads, self.state.partition)
+        source = TopicPartition(self._names.upload_log, self.state.partition)
         committed = {source: OffsetAndMetadata(next_offset, "")}
         await producer.send_offsets_to_transaction(committed, self._names.app_id)
         self._told, self._told_at = next_offset, time.monotonic()
 
-    def _note_offset(self, changes: Changes, next_offset: int) -> None:
-        meta = changes.get("meta", OFFSET_KEY) or {}
-        changes.put("meta", OFFSET_KEY, {**meta, "next": next_offset})
+    def _note_offset(self, changes: Changes, next_offset: int, above: Sequence[int] | None) -> None:
+        if above is None:
+            above = self.state.progress.above if next_offset == self.state.next_offset else ()
+        meta = {**(changes.get("meta", OFFSET_KEY) or {}), "next": next_offset, "above": list(above)}
+        if not above:
+            del meta["above"]
+        changes.put("meta", OFFSET_KEY, meta)
         if self.state.identity is None:
             changes.put("meta", ID_KEY, {"id": uuid.uuid4().hex})
         if self._uploads is not None and self.state.uploads_id != str(self._uploads):
@@ -248,6 +271,8 @@ class Ledger:
                 if batch.append(key=key, value=value, timestamp=now, headers=headers) is None:
                     break
                 count += 1
+                if count % _ROWS_PER_TURN == 0:
+                    await asyncio.sleep(0)
             if not count:
                 raise InvariantError(
                     f"a record of {len(waiting[0][1] or b'')} bytes fits no batch to {topic}"
@@ -263,11 +288,20 @@ class Ledger:
             waiting = waiting[count:]
         return next_offset
 
-    def _absorb(self, rows: Iterable[tuple[str, str, bytes | None]], offsets: dict[str, int]) -> None:
+    async def _absorb(self, rows: Sequence[_Row], offsets: dict[str, int]) -> None:
+        """Apply what was committed, in turns with the event loop; all of it, even where we are cancelled."""
         for table in {table for table, _, _ in rows}:
             self._move_on(table, offsets[self._changelogs[table]])
-        for table, key, value in rows:
-            self.state.apply(table, key, value)
+        waiting = iter(rows)
+        try:
+            for turn in range(0, len(rows), _ROWS_PER_TURN):
+                if turn:
+                    await asyncio.sleep(0)
+                for row in itertools.islice(waiting, _ROWS_PER_TURN):
+                    self.state.apply(*row)
+        finally:
+            for row in waiting:
+                self.state.apply(*row)
 
     def _move_on(self, table: str, position: int) -> None:
         if position < self.state.positions[table]:
@@ -281,17 +315,18 @@ class Ledger:
         """Refuse to go on with another topic: as many records as were folded in would be passed over."""
         known, self._uploads = self.state.uploads_id, uploads
         if None not in {known, uploads} and str(uploads) not in {known, self._accepted}:
-            found = f"topic {self._names.uploads} was recreated: its id is {uploads}"
+            found = f"topic {self._names.upload_log} was recreated: its id is {uploads}"
             folded = f"{self.state.next_offset} records of partition {self.state.partition} came from {known}"
             anew = "choose a new app_id, so that its state begins anew"
             copied = f"if it is a copy with the same offsets, set TAGSTREAM_UPLOADS_TOPIC_ID={uploads}"
             raise TopicsError(f"{found}, and {folded}; {anew}; {copied}")
 
     def _check_rows(self) -> None:
+        progress = self.state.progress
         for table in _CHECKED:
             for key, value in self.state.rows[table].items():
-                if _source_offset(value) >= self.state.next_offset:
-                    rule = f"holds an event at or beyond {OFFSET_KEY}={self.state.next_offset}"
+                if not progress.holds(_source_offset(value)):
+                    rule = f"holds an event at or beyond {OFFSET_KEY}={progress.next}"
                     raise InvariantError(f"row {key!r} of {table} {rule}")
 
 

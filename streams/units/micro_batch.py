@@ -1,23 +1,29 @@
 """Micro-batches: what leaves a unit together, folded and committed in one transaction."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from streams.fold.budgets.usage import remove_expired
 from streams.fold.changes import Changes
 from streams.fold.fold import FoldRules, fold
 from streams.fold.outcomes import Done
 from streams.fold.retention import Expired
+from streams.fold.rows import ImageKey
 from streams.telemetry.tracing import NO_TRANSACTION, TransactionSpan
 from streams.units.meter import UnitMeter
+
+TURN = 0.004  # seconds of folding before the event loop gets a turn
+LARGE = 16_384  # bytes of an event and of its image's row
 
 
 class CommitsChanges(Protocol):
     """What makes changes true, all or none: see `streams.units.ledger.Ledger`."""
 
-    async def commit(self, changes: Changes, next_offset: int) -> None:
-        """Commit the changes, and the first offset that is not folded in."""
+    async def commit(self, changes: Changes, next_offset: int, above: Sequence[int] = ()) -> None:
+        """Commit the changes, and how far the log is folded in: `next` and `above` of `Progress`."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,7 @@ class MicroBatch:
         taken: How many of the outcomes are of records that the batch takes off the log.
         meter: Is told what was committed; None: nobody is.
         span: What the transaction is traced as.
+        above: What is folded in above the resume point: see `schemas.topics.Progress`.
     """
 
     store: CommitsChanges
@@ -43,6 +50,31 @@ class MicroBatch:
     taken: int = 0
     meter: UnitMeter | None = None
     span: TransactionSpan = NO_TRANSACTION
+    above: Sequence[int] = ()
+
+
+async def _fold_all(batch: MicroBatch) -> None:
+    """Fold one after the other; the event loop has its turns, and what takes long is done in a thread.
+
+    Meanwhile nobody changes what is committed: that is for whoever commits this.
+    """
+    began = time.perf_counter()
+    for done in batch.outcomes:
+        if _is_large(batch.changes, done):
+            await asyncio.to_thread(fold, batch.changes, done, batch.rules)
+        else:
+            fold(batch.changes, done, batch.rules)
+        if time.perf_counter() - began > TURN:
+            await asyncio.sleep(0)
+            began = time.perf_counter()
+
+
+def _is_large(changes: Changes, done: Done) -> bool:
+    """Whether an event or its image has so many tags that the fold takes milliseconds."""
+    upload = done.outcome.upload
+    if upload is None:
+        return False
+    return len(done.record.value or b"") + changes.size("images", ImageKey.of(upload).encode()) > LARGE
 
 
 async def fold_and_commit(batch: MicroBatch) -> None:
@@ -54,12 +86,11 @@ async def fold_and_commit(batch: MicroBatch) -> None:
     started = time.perf_counter()
     with batch.span.stage("fold"):
         for table, key, row in batch.expired:
-            batch.changes.remove_unchanged(table, key, row)
-        for done in batch.outcomes:
-            fold(batch.changes, done, batch.rules)
+            remove_expired(batch.changes, table, key, row)
+        await _fold_all(batch)
     folded = time.perf_counter() - started
     with batch.span.stage("commit"):
-        await batch.store.commit(batch.changes, batch.next_offset)
+        await batch.store.commit(batch.changes, batch.next_offset, batch.above)
     if batch.meter is not None:
         batch.meter.note_folded(folded)
         batch.meter.note_committed(batch.taken, batch.outcomes, batch.changes.outputs)

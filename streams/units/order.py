@@ -1,206 +1,171 @@
-"""Records in work, in the order of their log: which of them may leave it."""
+"""Records in work, each with its place among those of its image."""
 
 import asyncio
-import itertools
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from enum import Enum
 
-from schemas.times import steady_time
 from schemas.uploads import Record, Upload
-from streams.fold.outcomes import Deferred, Outcome, Parked
+from streams.fold.outcomes import Outcome
 from streams.telemetry.tracing import NO_SPAN, UploadSpan
+from streams.units.aside import Slot
 
-_LATE_BESIDE_OTHERS = 4
+
+class Waits(Enum):
+    """What a record may wait for that is not up to us."""
+
+    ROOM = "until more uploads may wait for their sources"
+    PREDECESSORS = "for what came before it of its image"
+    SOURCE = "for a stranger's server"
 
 
-@dataclass
 class Turn:
-    """A record's place in the order of its partition. It loses it if its source keeps others waiting.
+    """What the work on a record is told, and tells. This one has no other records beside it.
 
     Attributes:
-        image: The image that the record is about, by the key of its row; None: it is not known yet.
-        late: Whether it left the order without an outcome.
-        waits: Whether the record waits for its source.
-        source_failed: Whether the source has failed once already.
-        awaits_predecessors: Whether it waits until those before it, of the same image, have left the order.
-        upload: The upload that waits, where the record is one.
-        since: Since when it has been up to us, while it does not wait for its source; as `Entry.began`.
+        image: The image that the record is about, by the key of its row; None: not known yet, or of no image.
         span: What its work is traced as.
     """
 
-    image: str | None = None
-    late: bool = False
-    waits: bool = False
-    source_failed: bool = False
-    awaits_predecessors: bool = False
-    upload: Upload | None = None
-    since: float = field(default_factory=time.monotonic)
-    span: UploadSpan = NO_SPAN
+    def __init__(self, span: UploadSpan = NO_SPAN) -> None:
+        self.image: str | None = None
+        self.span = span
 
-    def wait_for_source(self, upload: Upload | None) -> None:
-        """Say that a stranger's server decides how long it takes from now on."""
-        self.waits, self.upload = True, upload
+    @property
+    def late(self) -> bool:
+        """Whether others have overtaken it, as its source took its time."""
+        return False
+
+    def is_about(self, image: str) -> None:
+        """Say which image it is about. Records begin in the order of the log, and say so before they wait."""
+        self.image = image
+
+    async def wait_for_source(self, upload: Upload | None) -> None:
+        """Wait until the source may be asked, and leave the time from then on to it.
+
+        Args:
+            upload: What waits, where others may wait for it.
+        """
+
+    def leave_to_source(self, upload: Upload | None) -> None:
+        """Say that a stranger decides how long it takes from now on."""
 
     def go_on(self) -> None:
         """Say that it is up to us again."""
-        self.waits, self.since = False, time.monotonic()
 
 
-@dataclass(eq=False)
-class Entry:
-    """A record in work.
+class Entry(Turn):
+    """A record in work, beside others.
 
     Attributes:
-        slots: Where its slot is given back when it leaves; None: it was.
-        applied: Set when what became of it is committed, or that it is parked.
-        done: Whether its outcome is there.
-        took: The seconds that we took for it, its source apart; 0 until it is done.
-        overdue: Whether it has been for longer than it should wait for slow sources before it.
-        parked: Whether it lost its turn.
-        began: When the record came into work, in seconds of `time.monotonic`.
+        outcome: The work on it.
+        before: The one before it of the same image, if that was in work as well.
+        applied: Set when what became of it is committed.
+        waits: What it waits for; None: it is up to us.
+        is_kept: Whether a row of `retries` keeps it, so that the log goes on without it.
+        upload: The upload that waits, where it is one.
+        asked: When it asked its source, if it did, in seconds of `time.monotonic`.
+        took: The seconds that we took for it since it last waited; 0 until it is done.
     """
 
-    record: Record
     outcome: asyncio.Task[Outcome]
-    turn: Turn
-    slots: asyncio.Semaphore | None
-    applied: asyncio.Event = field(default_factory=asyncio.Event)
-    done: bool = False
-    took: float = 0.0
-    overdue: bool = False
-    parked: bool = False
-    began: float = field(default_factory=time.monotonic)
+
+    def __init__(
+        self, record: Record, span: UploadSpan, slot: Slot, beside: "Beside", *, is_kept: bool
+    ) -> None:
+        super().__init__(span)
+        self.record = record
+        self.slot = slot
+        self.before: Entry | None = None
+        self.applied = asyncio.Event()
+        self.waits: Waits | None = None
+        self.is_kept = is_kept
+        self.upload: Upload | None = None
+        self.asked = self._since = time.monotonic()
+        self.took = 0.0
+        self._beside = beside
+
+    @property
+    def done(self) -> bool:
+        """Whether its outcome is there."""
+        return self.outcome.done()
+
+    @property
+    def late(self) -> bool:
+        """Whether others have overtaken it, as its source took its time."""
+        return self.is_kept or self.slot.is_aside
+
+    @property
+    def is_at_source(self) -> bool:
+        """Whether a stranger's server has kept it for so long that others have its slot."""
+        return self.waits is Waits.SOURCE and self.slot.is_aside and not self.done
+
+    @property
+    def follows(self) -> "Entry | None":
+        """The one before it of the same image, unless what became of that is committed."""
+        return None if self.before is None or self.before.applied.is_set() else self.before
+
+    def is_about(self, image: str) -> None:
+        """Say which image it is about; a retry is waited for by nobody, and follows nobody."""
+        super().is_about(image)
+        if not self.is_kept:
+            self.before = self._beside.latest.get(image)
+            self._beside.latest[image] = self
+
+    async def wait_for_source(self, upload: Upload | None) -> None:
+        """Wait until the source may be asked; then leave the time to it."""
+        if not self.is_kept:
+            self._wait(Waits.ROOM)
+            await self._beside.enter()
+        self.leave_to_source(upload)
+
+    def leave_to_source(self, upload: Upload | None) -> None:
+        """Say that a stranger decides how long it takes from now on."""
+        self.upload, self.asked = upload, time.monotonic()
+        self._wait(Waits.SOURCE)
+
+    async def wait_for_predecessors(self) -> None:
+        """Wait until what came before it of its image is committed."""
+        if (before := self.follows) is not None:
+            self._wait(Waits.PREDECESSORS)
+            self._beside.changed()
+            await before.applied.wait()
+            self.go_on()
+
+    def go_on(self) -> None:
+        """Say that it is up to us again."""
+        self.slot.go_on()
+        self.waits, self._since = None, time.monotonic()
 
     def finish(self) -> None:
         """Take note that its outcome is there."""
-        self.done = True
-        if not self.turn.waits:
-            self.took = time.monotonic() - self.turn.since
+        self.slot.give_back()
+        if self.waits is None:
+            self.took = time.monotonic() - self._since
 
-    def leave(self) -> Outcome:
-        """What is to be applied as it leaves the order: its outcome, or that it is parked."""
-        if self.parked:
-            return Parked(int(steady_time() * 1000), self.turn.upload)
-        return self.outcome.result()
+    def apply(self) -> None:
+        """Take note that what became of it is committed."""
+        self.applied.set()
+        self.before = None
+        if self.image is not None and self._beside.latest.get(self.image) is self:
+            del self._beside.latest[self.image]
 
-    def give_slot_back(self) -> None:
-        """Let another record begin."""
-        if self.slots is not None:
-            self.slots.release()
-            self.slots = None
+    def _wait(self, what: Waits) -> None:
+        self.waits = what
+        self.slot.wait()
 
 
-class Order:
-    """Entries in the order of the log, and those that have left it without an outcome.
-
-    An entry leaves when it is done and all before it have left. But one that waits for its source is parked
-    when another one behind it is overdue, or done while the sources of all before it have failed: no
-    stranger's server stops a partition. Records of one image keep their order all the same: one whose image
-    is parked is parked as well, and waits for it.
+@dataclass(frozen=True)
+class Beside:
+    """What entries of one partition share.
 
     Attributes:
-        starved: Whether others cannot even begin. Then all are parked, if all wait for their sources.
+        enter: Waits until an upload may ask its source.
+        changed: Called when somebody waits for what came before it.
+        latest: The last record in work of each image.
     """
 
-    def __init__(self) -> None:
-        self.starved = False
-        self._entries: deque[Entry] = deque()
-        self._late: list[Entry] = []
-
-    def __iter__(self) -> Iterator[Entry]:
-        return iter((*self._entries, *self._late))
-
-    @property
-    def size(self) -> int:
-        """How many they are."""
-        return len(self._entries) + len(self._late)
-
-    @property
-    def parked(self) -> list[Entry]:
-        """The entries that lost their turn and are in work."""
-        return [entry for entry in self._late if entry.parked]
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether no entry waits for its turn."""
-        return not self._entries
-
-    @property
-    def longest_took(self) -> float:
-        """The most seconds that we took for one of the entries that leave in their turn, or 0."""
-        leaving = itertools.islice(self._entries, self._number_leaving())
-        return max((entry.took for entry in leaving), default=0.0)
-
-    def append(self, entry: Entry) -> None:
-        """Add the next record of the log."""
-        self._entries.append(entry)
-
-    def add_late(self, entry: Entry) -> None:
-        """Add a record that has left the order without an outcome."""
-        entry.turn.late = True
-        self._late.append(entry)
-
-    @property
-    def any_leaves(self) -> bool:
-        """Whether there is anything to take."""
-        return bool(self._number_leaving() or self._finished_late(1))
-
-    def take(self, most: int) -> tuple[list[Entry], list[Entry]]:
-        """Remove the entries that leave: late ones that are done, and at most so many in their turn.
-
-        Of those in turn, the ones that are parked are marked. Few late ones leave beside others: where many
-        become done at once, the others do not wait for their counts to be written. Those that wait on have
-        none.
-        """
-        number = min(self._number_leaving(), most)
-        few = _LATE_BESIDE_OTHERS if number else most
-        late = self._take_late(few, max(few, most - number))
-        in_turn = [self._entries.popleft() for _ in range(number)]
-        images = {entry.turn.image for entry in self.parked} - {None}
-        for entry in in_turn:
-            entry.parked = not entry.done or entry.turn.image in images
-            if entry.parked:
-                self.add_late(entry)
-                images |= {entry.turn.image} - {None}
-        return late, in_turn
-
-    def _take_late(self, few: int, most: int) -> list[Entry]:
-        taken = self._finished_late(few)[:most]
-        gone = set(taken)
-        self._late = [entry for entry in self._late if entry not in gone]
-        return taken
-
-    def _number_leaving(self) -> int:
-        leaving = 0
-        all_failed = True  # the sources of those that would be parked if the next one left
-        for index, entry in enumerate(self._entries):
-            if entry.done:
-                if all_failed or entry.overdue:
-                    leaving, all_failed = index + 1, True
-            elif entry.turn.awaits_predecessors and self._is_urgent():
-                return index  # it goes on once those before it are committed: they leave first, parked or not
-            elif not entry.turn.waits:
-                return leaving  # it is up to us, and soon done: nobody behind it overtakes
-            else:
-                all_failed = all_failed and entry.turn.source_failed
-        if self.starved and not any(entry.done for entry in self._entries):
-            return len(self._entries)
-        return leaving
-
-    def _is_urgent(self) -> bool:
-        return self.starved or any(entry.overdue for entry in self._entries)
-
-    def _finished_late(self, few: int) -> list[Entry]:
-        """The late entries that may leave; of those that do not wait on, at most a few."""
-        finished: list[Entry] = []
-        awaited: set[str | None] = set()
-        for entry in self._late:
-            waits_on = entry.done and isinstance(entry.outcome.result(), Deferred)
-            if not entry.done or (entry.parked and entry.turn.image in awaited) or not (few or waits_on):
-                awaited |= {entry.turn.image} - {None} if entry.parked else set()
-            else:
-                finished.append(entry)
-                few -= not waits_on
-        return finished
+    enter: Callable[[], Awaitable[None]]
+    changed: Callable[[], None]
+    latest: dict[str, Entry] = field(default_factory=dict)

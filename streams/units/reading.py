@@ -3,24 +3,19 @@
 import asyncio
 
 from schemas.errors import InvariantError
-from streams.units.waiting_room import WaitingRoom
-from streams.units.window import InFlightWindow
+from streams.units.window import Window
 from streams.units.work import Pace, RecordLog
-
-PATIENCES = 10  # a unit waits so many times its patience for a slot before slow sources give theirs back
 
 
 class Reader:
-    """Lets records begin. Most in work: those of the unit's pace."""
+    """Lets records begin. Most in work, besides those that are aside: those of the unit's pace."""
 
-    def __init__(self, window: InFlightWindow, room: WaitingRoom, pace: Pace) -> None:
+    def __init__(self, window: Window, pace: Pace) -> None:
         self._window = window
-        self._room = room
         self._slots = asyncio.Semaphore(pace.max_in_flight)
-        self._patience = PATIENCES * pace.patience
 
     async def read(self, record_log: RecordLog, next_offset: int) -> None:
-        """Begin every record from `next_offset` on, for ever.
+        """Begin every record from `next_offset` on that is not folded in, for ever.
 
         Raises:
             InvariantError: An offset comes again, or an earlier one.
@@ -30,14 +25,7 @@ class Reader:
             if record.offset <= last:
                 raise InvariantError(f"offset {record.offset} after {last}")
             last = record.offset
-            await self._room.enter()
-            await self._acquire_slot()
-            self._window.begin_next(record, self._slots)
-
-    async def _acquire_slot(self) -> None:
-        starving = asyncio.get_running_loop().call_later(self._patience, self._window.starve)
-        try:
-            await self._slots.acquire()
-        finally:
-            starving.cancel()
-            self._window.feed()
+            if not self._window.is_folded(record.offset):
+                await self._window.wait_until_open()
+                await self._slots.acquire()
+                self._window.begin_next(record, self._slots)

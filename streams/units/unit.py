@@ -1,9 +1,9 @@
 """A unit: one owned partition of the upload topic, from its log to its transactions.
 
-Records are worked on concurrently and applied in offset order. While one transaction commits, the
-next records are already being fetched, decoded and inferred. A record whose source is busy leaves that
-order: it becomes a row of `retries`, is worked on again, beside the others, when it is due, and is applied
-when it is done.
+Records are worked on concurrently, and those of one image are applied in the order of the log. While one
+transaction commits, the next records are already being fetched, decoded and inferred. A record whose source
+is busy leaves that order: it becomes a row of `retries`, is worked on again, beside the others, when it is
+due, and is applied when it is done.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from streams.state.partition import PartitionState
 from streams.units.committing import Committer
 from streams.units.faults import innermost, may_be_fenced
 from streams.units.reading import Reader
-from streams.units.retry_schedule import RetrySchedule
-from streams.units.retrying import Retrier
+from streams.units.retrying import Retrier, RetrySchedule
 from streams.units.waiting_room import WaitingRoom
-from streams.units.window import InFlightWindow
+from streams.units.window import Window
 from streams.units.work import Pace, RecordLog, StateStore, Work
 
 log = logging.getLogger(__name__)
 
+SUSPENSION = 5.0  # seconds: a group that decides anew waits no longer for a broker that does not answer
 FENCE_GRACE = 4.0  # seconds: whoever took over, the group's word on it comes with the next heartbeats
 
 
@@ -51,9 +51,9 @@ class UnitFigures:
 class Unit:
     """One partition in work: a reader, a retrier and a committer around one in-flight window.
 
-    Invariants: a record enters only if it is the next of the log; outcomes are applied in that order, those
-    of late records when they are done; the state's `next_offset` moves only by a commit that also holds what
-    the records before it changed, or that they wait.
+    Invariants: a record enters only if it is the next of the log that is not folded in; outcomes of one image
+    are applied in that order, those that a row of `retries` keeps when they are done; the state's `progress`
+    moves only by a commit that also holds what the records in it changed, or that they wait.
     """
 
     def __init__(
@@ -69,14 +69,15 @@ class Unit:
         self._store = store
         self._end_process = work.end_process
         self._schedule = schedule = RetrySchedule()
-        room = WaitingRoom(partition, pace.max_retries, schedule.waiting, schedule.parked)
-        self._window = InFlightWindow(store.state, work.categorizer, pace, work.tracing)
-        self._reader = Reader(self._window, room, pace)
-        self._retrier = Retrier(store.state, self._window, schedule, pace)
+        room = WaitingRoom(partition, pace.max_retries, schedule.load)
+        self._window = Window(store.state, work, pace, room)
+        self._reader = Reader(self._window, pace)
+        self._retrier = Retrier(store.state, self._window, schedule)
         self._committer = Committer(
             store=store, window=self._window, room=room, retrier=self._retrier, work=work, pace=pace
         )
         self._ready = asyncio.Event()
+        self._closing = False
         self._log: RecordLog | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -94,28 +95,29 @@ class Unit:
     def figures(self) -> "UnitFigures":
         """How it is doing, for whoever watches."""
         window, schedule = self._window, self._schedule
-        waiting, parked = schedule.waiting.number, schedule.parked.number
         return UnitFigures(
             lag=_lag(self.end_offset, self.state.next_offset),
             oldest_timestamp=window.oldest_timestamp,
-            in_flight=window.order.size,
-            waiting=waiting + parked,
+            in_flight=len(window),
+            waiting=schedule.load.number,
             oldest_waiting_since=schedule.oldest_since,
             behind_open_transaction=self._log.behind_open_transaction if self._log else None,
         )
 
     @property
     def end_offset(self) -> int | None:
-        """The end of the log, as last heard; None: not heard yet."""
-        return self._log.end_offset if self._log else None
+        """The end of the log, as last heard, with what an open transaction hides; None: not heard yet."""
+        if self._log is None or self._log.end_offset is None:
+            return None
+        return self._log.end_offset + (self._log.behind_open_transaction or 0)
 
     def start(self) -> None:
         """Begin to work, in the background."""
         self._task = asyncio.create_task(self._run(), name=f"unit-{self.partition}")
 
     async def suspend(self) -> None:
-        """Finish the transaction under way and begin no other, until `resume`."""
-        await self._committer.suspend()
+        """Finish the transaction under way, unless that takes long, and begin no other, until `resume`."""
+        await self._committer.suspend(SUSPENSION)
 
     def resume(self) -> None:
         """Go on after `suspend`."""
@@ -123,7 +125,8 @@ class Unit:
 
     async def close(self) -> None:
         """Finish the transaction under way, then let go; what was not committed is replayed."""
-        await self.suspend()
+        self._closing = True
+        await self._committer.suspend()
         self._ready.clear()
         if self._task is not None:
             self._task.cancel()
@@ -133,6 +136,7 @@ class Unit:
         try:
             await self._store.open()
             self._retrier.schedule_all()
+            self._window.open()
             log.info("partition %d: %s", self.partition, self._loaded())
             async with self._open_log() as self._log, asyncio.TaskGroup() as tasks:
                 self._ready.set()
@@ -140,17 +144,22 @@ class Unit:
                 tasks.create_task(self._retrier.retry_for_ever())
                 tasks.create_task(self._committer.commit_for_ever(self._log))
                 tasks.create_task(self._committer.sweep_for_ever())
-                tasks.create_task(self._committer.tell_for_ever(self._log))
-        except Exception as error:  # whatever it was: loading anew gives the truth
-            log.critical("partition %d failed", self.partition, exc_info=error)
-            cause = innermost(error)
-            if may_be_fenced(cause):
-                self._ready.clear()
-                await asyncio.sleep(FENCE_GRACE)
-            self._end_process(f"partition {self.partition}", cause)
+                tasks.create_task(self._committer.tell_for_ever())
+        except Exception as error:  # noqa: BLE001 - whatever it was: loading anew gives the truth
+            await self._fail(innermost(error))
         finally:
             self._window.cancel()
             await self._store.close()
+
+    async def _fail(self, cause: BaseException) -> None:
+        if may_be_fenced(cause) and self._closing:  # it is another's already, who undid our last transaction
+            log.warning("partition %d was taken over before it was given back: %r", self.partition, cause)
+            return
+        log.critical("partition %d failed", self.partition, exc_info=cause)
+        if may_be_fenced(cause):
+            self._ready.clear()
+            await asyncio.sleep(FENCE_GRACE)
+        self._end_process(f"partition {self.partition}", cause)
 
     def _loaded(self) -> str:
         sizes = ", ".join(f"{len(rows)} {table}" for table, rows in self.state.rows.items())

@@ -1,9 +1,9 @@
-"""Room for events whose sources are busy: how many may wait, and what becomes of those that are too many.
+"""Room for uploads that rows of `retries` keep: how many may wait, and what becomes of those beyond.
 
 Where others get through meanwhile, a few hosts are away: what fails beyond the limit is given up, so that it
 costs nobody else anything. Where nothing gets through, the fault may be the network's, or of the only host
-there is: nothing is given up, and intake is slow until that passes. Once twice as many wait, one event a
-minute finds out about it, and is given up if it fails: a room without any end would be none.
+there is: nothing is given up, and sources are asked slowly until that passes. Once twice as many wait, one
+upload a minute finds out about it, and is given up if it fails: a room without any end would be none.
 """
 
 import asyncio
@@ -14,49 +14,48 @@ from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
 
-MAX_BYTES = 16_000_000  # of the rows of `retries`: every worker keeps those of all partitions
+MAX_BYTES = 16_000_000  # of the rows: every worker keeps those of all partitions
 _ROOMY = 0.8  # of the limits: the room counts as full until it is emptier than that
 _PROOF = 10.0  # seconds for which an event that got through proves that others do
-_SLOW = 5.0  # seconds between two records while nothing gets through: they find out whether that is over
+_SLOW = 5.0  # seconds between two uploads while nothing gets through: they find out whether that is over
 _SLOWEST = 60.0  # the same once twice as many wait
 _POLL = 0.2  # seconds
 
 
 @dataclass
 class Load:
-    """So many events, with so many bytes of rows of `retries`."""
+    """So many uploads, with so many bytes of rows of `retries`."""
 
     number: int = 0
     size: int = 0
+
+    def add(self, number: int, size: int) -> None:
+        """Count more of them, or fewer."""
+        self.number, self.size = self.number + number, self.size + size
 
 
 class WaitingRoom:
     """The room of one partition.
 
-    Args of the constructor: the partition; how many events may wait; those that do, and those that are
-    parked, as they are at any time; a clock in seconds that never goes back.
+    Args of the constructor: the partition; how many uploads may wait; those that do, as they are at any time;
+    a clock in seconds that never goes back.
     """
 
     def __init__(
-        self,
-        partition: int,
-        most: int,
-        waiting: Load,
-        parked: Load,
-        clock: Callable[[], float] = time.monotonic,
+        self, partition: int, most: int, waiting: Load, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._partition = partition
         self._most = most
         self._waiting = waiting
-        self._parked = parked
         self._clock = clock
+        self._door = asyncio.Lock()
         self._full_since: float | None = None
         self._passed = float("-inf")  # when the latest event came that got through
         self._told: str | None = None
 
     @property
     def turns_away(self) -> bool:
-        """Whether an event is given up whose source is busy."""
+        """Whether an upload is given up whose source is busy."""
         return self._holds(1) and self._others_pass()
 
     @property
@@ -69,16 +68,17 @@ class WaitingRoom:
         self._passed = max(self._passed, came)
 
     async def enter(self) -> None:
-        """Wait as long as the next record of the log should."""
-        began = self._clock()
-        while self._is_slow() and self._clock() < began + (_SLOWEST if self.is_full else _SLOW):
-            self._tell("intake is slow, as little gets through")
-            await asyncio.sleep(_POLL)
-        if not self._is_slow():
-            self._tell("what fails now is given up, as others get through" if self.turns_away else None)
+        """Wait as long as the next upload should before it asks its source. One does at a time."""
+        async with self._door:
+            began = self._clock()
+            while self._is_slow() and self._clock() < began + (_SLOWEST if self.is_full else _SLOW):
+                self._tell("sources are asked slowly, as little gets through")
+                await asyncio.sleep(_POLL)
+            if not self._is_slow():
+                self._tell("what fails now is given up, as others get through" if self.turns_away else None)
 
     def _is_slow(self) -> bool:
-        return self._share(self._parked) >= 1 or (self._holds(1) and not self._others_pass())
+        return self._holds(1) and not self._others_pass()
 
     def _others_pass(self) -> bool:
         """Whether anything has got through lately that came when the room was full already."""
@@ -88,22 +88,16 @@ class WaitingRoom:
 
     def _holds(self, share: float) -> bool:
         """Whether as much waits as may, or a share of that."""
-        taken = self._share(self._waiting, self._parked)
+        taken = max(self._waiting.number / self._most, self._waiting.size / MAX_BYTES)
         if taken < _ROOMY:
             self._full_since = None
         elif taken >= 1 and self._full_since is None:
             self._full_since = self._clock()
         return taken >= share
 
-    def _share(self, *loads: Load) -> float:
-        """The share that some events are of what may wait, by number or by bytes."""
-        number, size = sum(load.number for load in loads), sum(load.size for load in loads)
-        return max(number / self._most, size / MAX_BYTES)
-
     def _tell(self, what: str | None) -> None:
         if what == self._told:
             return
         self._told = what
         text = "partition %d: %d uploads wait for busy sources; %s"
-        number = self._waiting.number + self._parked.number
-        log.warning(text, self._partition, number, what or "there is room again")
+        log.warning(text, self._partition, self._waiting.number, what or "there is room again")

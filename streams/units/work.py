@@ -10,6 +10,7 @@ from streams.fold.fold import FoldRules
 from streams.fold.outcomes import Outcome
 from streams.state.partition import PartitionState
 from streams.telemetry.tracing import NO_TRACING, Tracing
+from streams.units.aside import PlacesAside
 from streams.units.letter_log import DeadLetterLog
 from streams.units.meter import UnitMeter
 from streams.units.micro_batch import CommitsChanges, MicroBatch
@@ -71,6 +72,8 @@ class Work:
         meter: Counts and times what is committed; None: nobody does.
         tracing: Begins spans of uploads and transactions.
         letters: Tells the log of dead letters.
+        places: Where records go that wait for their sources, of all units together.
+        overloaded: Whether fetches wait for this worker's own slots or memory, and not for their sources.
     """
 
     categorizer: FindsOutcomes
@@ -80,6 +83,8 @@ class Work:
     meter: UnitMeter | None = None
     tracing: Tracing = NO_TRACING
     letters: DeadLetterLog = field(default_factory=DeadLetterLog)
+    places: PlacesAside = field(default_factory=PlacesAside)
+    overloaded: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ class Pace:
     """How much a unit takes on.
 
     Attributes:
-        max_in_flight: Most records in work.
+        max_in_flight: Most records in work, besides those that are aside.
         max_transaction: Most records in one transaction.
         commit_interval: Seconds between two transactions under load; a lone record does not wait.
         backlog_interval: The same at most, while records wait: half of the time that we took for one of
@@ -95,7 +100,7 @@ class Pace:
             take longer anyway. Half of `max_in_flight` is always enough.
         sweep_interval: Seconds between two searches for rows that no longer count.
         max_retries: Most records that wait for a retry: see `streams.units.waiting_room`.
-        patience: Seconds that a record which is done waits for those before it whose sources are slow.
+        patience: Seconds that a record waits for its source, or its image, before it goes aside.
     """
 
     max_in_flight: int = 64
@@ -104,4 +109,4 @@ class Pace:
     backlog_interval: float = 0.0
     sweep_interval: float = 60.0
     max_retries: int = 1000
-    patience: float = 0.1
+    patience: float = 1.0

@@ -37,7 +37,10 @@ def handler_of(route: Route, gate: QueryGate, closed: str | None = None) -> HTTP
         given = _given(scope)
         question = route.read(caller.with_tenant(given) if "tenant" in route.parameters else given)
         caller.require_tenant(getattr(question, "tenant", None))
-        return _encoded(await gate.run(functools.partial(route.handler, question), caller.name))
+        return await gate.run(functools.partial(encoded_answer, question), caller.name)
+
+    async def encoded_answer(question: object) -> Json:
+        return _encoded(await route.handler(question))
 
     async def answer_anybody(scope: Scope) -> Json:
         answer = await route.handler(route.read(_given(scope)))

@@ -229,7 +229,7 @@ def test_an_edit_waits_where_the_image_s_upload_waits() -> None:
     partition.fold(done(2, edit("e", removed=["tree"])))
     assert partition.tags == {"koala": ["imagga_tagging"]}
     assert partition.state.rows["retries"] == {}
-    assert set(partition.state.rows["meta"]) == {"@offset"}
+    assert set(partition.state.rows["meta"]) == {"@offset", "@tenant:"}
 
 
 def given_up(partition: Partition, offset: int, event: Upload) -> list[tuple[str, bool]]:

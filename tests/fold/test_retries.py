@@ -14,7 +14,7 @@ from streams.fold.retention import expired_rows
 from streams.fold.retries import RetryPolicy, record_of, waits_before
 from streams.fold.rows import AWAITED, DAY_MS, ImageKey
 from streams.state.partition import PartitionState
-from streams.units.retry_schedule import RetrySchedule
+from streams.units.retrying import RetrySchedule
 from streams.units.waiting_room import Load
 
 FAULT = Fault("http_503", "fetch", True, "SourceBusyError", "status 503")
@@ -158,7 +158,9 @@ def test_a_fault_of_ours_is_given_up_soon() -> None:
     assert read_fault(letter.headers) == fault
 
 
-@pytest.mark.parametrize("reason", ["internal_error", "memory_busy", "upload_waits", "unknown_image"])
+@pytest.mark.parametrize(
+    "reason", ["internal_error", "memory_busy", "decoding_busy", "upload_waits", "unknown_image"]
+)
 def test_what_is_no_sources_fault_waits_though_many_do(reason: str) -> None:
     """Other people's hosts end no patience with faults that have nothing to do with them; memory does."""
     state = PartitionState(0)
@@ -192,20 +194,7 @@ def test_a_schedule_knows_the_size_of_its_rows() -> None:
     short, long = b'{"due":1}', b'{"due":1,"value":"abc"}'
     for key, row in (("a", short), ("b", long), ("a", long), ("b", None), ("c", None)):
         schedule.note(key, row, 0)
-    assert schedule.waiting == Load(1, len(long))
-
-
-def test_a_schedule_knows_what_is_in_work_aside() -> None:
-    """It is not due; once it waits, it counts there."""
-    schedule = RetrySchedule()
-    schedule.note_parked("a", b'{"due":1}')
-    schedule.note_parked("b", b'{"due":1}')
-    assert (schedule.waiting, schedule.parked) == (Load(), Load(2, 18))
-    assert schedule.take_due(10) is None
-    schedule.note("a", b'{"due":10}', 0)
-    schedule.note("b", None, 0)
-    assert (schedule.waiting, schedule.parked) == (Load(1, 10), Load())
-    assert schedule.take_due(10) == "a"
+    assert schedule.load == Load(1, len(long))
 
 
 def test_a_clock_that_jumps_ahead_spends_no_budget() -> None:
@@ -292,16 +281,17 @@ def test_the_schedule_gives_each_row_once_when_it_is_due() -> None:
     schedule.note("a", b'{"due":300}', 99)
     assert schedule.take_due(299) is None
     assert schedule.take_due(300) == "a"
-    assert schedule.waiting.number == 2
+    assert schedule.load.number == 2
 
 
 def test_a_schedule_knows_who_has_waited_longest() -> None:
-    """Whether it waits for its time or is in work aside; nobody, once all are gone."""
+    """Whether or not it was taken up meanwhile; nobody, once all are gone."""
     schedule = RetrySchedule()
     schedule.note("a", b'{"due":9000,"since":3000}', 5000)
-    schedule.note_parked("b", b'{"due":2000,"since":2000}')
+    schedule.note("b", b'{"due":2000,"since":2000}', 5000)
+    assert schedule.take_due(5000) == "b"
     assert schedule.oldest_since == 2000
-    schedule.note_parked("b", None)
+    schedule.note("b", None, 5000)
     assert schedule.oldest_since == 3000
     schedule.note("a", None, 5000)
     assert schedule.oldest_since is None

@@ -211,7 +211,9 @@ def test_partitions_are_all_the_same() -> None:
     """The cure names the setting where that is enough."""
     [found] = faults(replace(HEALTHY, topics={NAMES.uploads: TopicLook(2, ALL)}, configs={}))
     assert (found.check, found.status, found.value) == ("partitions", "fail", f"{NAMES.uploads}=2")
-    assert found.cure.startswith("set TAGSTREAM_PARTITIONS=2, or recreate")
+    assert found.cure.startswith(
+        f"set TAGSTREAM_PARTITIONS=2, or set TAGSTREAM_UPLOADS_TOPICS={NAMES.uploads}"
+    )
     odd = {**HEALTHY.topics, IMAGES: TopicLook(5, ALL)}
     [found] = faults(replace(HEALTHY, topics=odd))
     assert found.cure.startswith("recreate these topics")

@@ -3,7 +3,8 @@
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from streams.fold.rows import ImageKey
 from streams.state.images.compaction import LEAST_DEAD, Compaction, is_due
 from streams.state.images.feed import CANDIDATES, feed
 from streams.state.images.index import ImageIndex
+from streams.state.images.library import Library
 from streams.state.images.related_tags import BY_BOTH, BY_LIFT, related_tags
 from streams.state.images.search import CONFIDENT, NEWEST, ImageQuery, Page, SortKey, nth_greatest, search
 
@@ -192,11 +194,23 @@ def test_a_view_stands_still(before: list[Change], after: list[Change], query: I
     assert related_tags(view, "sea", limit=9) == related
 
 
+def finished(compaction: Compaction, between: Callable[[], None] = lambda: None) -> Library:
+    """The new library; something may go on between two steps."""
+    steps = compaction.finish()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            library: Library = end.value
+            return library
+        between()
+
+
 def compacted(index: ImageIndex) -> None:
     for tenant, library in index.libraries.items():
         compaction = Compaction(library)
         compaction.run()
-        index.libraries[tenant] = compaction.finish()
+        index.libraries[tenant] = finished(compaction)
 
 
 @pytest.mark.slow
@@ -213,7 +227,7 @@ def test_compaction_changes_no_answer(
         compaction.run()
     apply(index, rows, meanwhile)
     for tenant, compaction in compactions.items():
-        index.libraries[tenant] = compaction.finish()
+        index.libraries[tenant] = finished(compaction)
     check_everything(index, rows, query)
     apply(index, rows, after)
     check_everything(index, rows, query)
@@ -359,6 +373,54 @@ def test_same_public_id_in_two_partitions() -> None:
 def fill(index: ImageIndex, at: int) -> None:
     for number in range(LEAST_DEAD + 1):
         index.changed(0, "images", f"i{number}", None, image_row({"sea": 0.5}, at=at))
+
+
+@pytest.mark.slow
+@settings(deadline=None)
+@given(changes, changes, changes, queries)
+def test_changes_between_the_steps_of_a_compaction_count(
+    before: list[Change], meanwhile: list[Change], later: list[Change], query: ImageQuery
+) -> None:
+    """A library goes on changing while what has changed is repeated; the new one is as the old one then."""
+    index, rows, turns = ImageIndex(), {}, iter(later)
+    apply(index, rows, before)
+    compactions = {tenant: Compaction(library) for tenant, library in index.libraries.items()}
+    for compaction in compactions.values():
+        compaction.run()
+    apply(index, rows, meanwhile)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("streams.state.images.compaction.CELLS_PER_STEP", 0)
+        for tenant, compaction in compactions.items():
+            new = finished(compaction, lambda: apply(index, rows, [*islice(turns, 1)]))
+            index.libraries[tenant] = new
+    check_everything(index, rows, query)
+    apply(index, rows, [*turns])
+    check_everything(index, rows, query)
+
+
+async def test_few_images_with_many_tags_are_compacted() -> None:
+    """Ten images that get a thousand new tags again and again leave no more behind than they have."""
+    index = ImageIndex()
+    for turn in range(30):
+        for image in range(10):
+            tags = {f"{turn}-{image}-{tag}": 0.5 for tag in range(1000)}
+            index.changed(0, "images", f"i{image}", None, image_row(tags, at=turn))
+        await index.compact()
+        library = index.libraries[""]
+        assert len(library.tags.names) <= 3 * 10_000
+    assert (library.live, library.live_cells) == (10, 10_000)
+
+
+async def test_a_tenant_without_images_is_forgotten() -> None:
+    """What it had is given back; whoever asks finds nothing, and it may come again."""
+    index = ImageIndex()
+    index.changed(0, "images", "a", None, image_row({"sea": 0.5}))
+    index.changed(0, "images", "a", None, None)
+    await index.compact()
+    assert index.libraries == {}
+    assert search(index.view(""), ImageQuery(), limit=9).total == 0
+    index.changed(0, "images", "a", None, image_row({"sea": 0.5}))
+    assert places(search(index.view(""), ImageQuery(), limit=9)) == [("a", 0)]
 
 
 async def test_compaction_when_due() -> None:

@@ -1,3 +1,4 @@
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -93,7 +94,38 @@ def age(path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"snapshot-2", b"snapshot-1", 1))
 
 
-@pytest.mark.parametrize("damage", [truncate, flip, empty, cut, lengthen, age])
+def claim_4_gigabytes(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:21] + b"\xff" * 4 + content[25:])
+
+
+def nest_the_head(path: Path) -> None:
+    head = b"\x81\xa1x" + b"\x91" * 200_000 + b"\xc0"
+    path.write_bytes(path.read_bytes()[:21] + len(head).to_bytes(4, "big") + head)
+
+
+def nest_a_block(path: Path) -> None:
+    content, block = path.read_bytes(), b"\x94\xa1t\x90\x90" + b"\x91" * 200_000 + b"\xc0"
+    head = content[21 : 25 + int.from_bytes(content[21:25], "big")]
+    path.write_bytes(content[:21] + head + len(block).to_bytes(4, "big") + block)
+
+
+def lead_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def become_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGES = (truncate, flip, empty, cut, lengthen, age)
+MALICE = (claim_4_gigabytes, nest_the_head, nest_a_block, lead_a_pipe, become_a_folder)
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, *MALICE])
+@pytest.mark.timeout(20)
 def test_a_damaged_snapshot_is_left_aside(
     tmp_path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -116,6 +148,32 @@ def test_a_snapshot_that_might_miss_removals_is_left_aside(
     monkeypatch.setattr("streams.state.snapshots.time.time", lambda: now + 6 * 86_400)
     assert snapshots.load(2) is None
     assert "too old" in caplog.text
+
+
+@pytest.mark.parametrize("position", [-5, 2**63])
+def test_a_snapshot_of_no_offsets_is_left_aside(
+    tmp_path: Path, position: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A position that no log has leads nowhere."""
+    snapshots = Snapshots(tmp_path, "app")
+    state = state_with(3)
+    state.positions["images"] = position
+    snapshots.save(snapshots.freeze(state))
+    assert snapshots.load(2) is None
+    assert "names no offsets" in caplog.text
+
+
+def test_large_rows_make_blocks_that_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block has bytes enough or rows enough, whichever comes first, and never more than a reader takes."""
+    monkeypatch.setattr("streams.state.snapshot_file._BYTES_PER_BLOCK", 1000)
+    monkeypatch.setattr("streams.state.snapshot_file.MAX_BLOCK", 2000)
+    snapshots, state = Snapshots(tmp_path, "app"), state_with(0)
+    for number in range(50):
+        state.apply("images", f"img{number}", b"x" * 300)
+    snapshots.save(frozen := snapshots.freeze(state))
+    loaded = snapshots.load(2)
+    assert loaded is not None
+    assert loaded.rows == frozen.rows
 
 
 def test_another_application_s_snapshot_is_left_aside(

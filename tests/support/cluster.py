@@ -18,8 +18,10 @@ import msgspec
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
-from schemas.topics import OFFSET_KEY, TopicNames
+from schemas.topics import OFFSET_KEY, TopicNames, split_topics
 from schemas.uploads import UploadData
+from streams.kafka.admin import open_admin, partition_counts
+from streams.kafka.connection import KafkaConnection
 
 
 def free_port() -> int:
@@ -47,7 +49,8 @@ class Cluster:
 
     @property
     def names(self) -> TopicNames:
-        return TopicNames(self.name, f"{self.name}.")
+        inputs = split_topics(self.environment.get("TAGSTREAM_UPLOADS_TOPICS", ""))
+        return TopicNames(self.name, f"{self.name}.", inputs)
 
     async def start(self, worker: int) -> None:
         """Start a worker, or start it again after a kill."""
@@ -143,7 +146,14 @@ class Cluster:
 
     async def read(self, topic: str) -> list[ConsumerRecord]:
         """Read every committed record of a topic, as any client of the broker would see it."""
-        return [record async for record in self.records(topic, range(self.partitions))]
+        own = topic in self.names.inputs
+        partitions = await self.partitions_of(topic) if own else self.partitions
+        return [record async for record in self.records(topic, range(partitions))]
+
+    async def partitions_of(self, topic: str) -> int:
+        """How many partitions a topic has."""
+        async with open_admin(KafkaConnection(self.bootstrap)) as admin:
+            return (await partition_counts(admin, [topic]))[topic]
 
     async def records(self, topic: str, partitions: Iterable[int]) -> AsyncIterator[ConsumerRecord]:
         """Read the committed records that some partitions hold now, one by one: there may be many."""

@@ -1,7 +1,7 @@
 """Stand-ins at the borders of unit tests. The pipeline's own tests use none of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -136,9 +136,9 @@ class MemoryStore:
     async def close(self) -> None:
         self.closed = True
 
-    async def commit(self, changes: Changes, next_offset: int) -> None:
+    async def commit(self, changes: Changes, next_offset: int, above: Sequence[int] = ()) -> None:
         await self.gate.wait()
-        changes.put("meta", OFFSET_KEY, {"next": next_offset})
+        changes.put("meta", OFFSET_KEY, {"next": next_offset, "above": list(above)})
         for table, key, value in changes.encoded():
             self.state.apply(table, key, value)
         self.outputs += [(out.topic, orjson.loads(out.value or b"null")) for out in changes.outputs]

@@ -107,6 +107,17 @@ def test_nobody_waits_for_memory_with_an_item_in_hand() -> None:
     items.free_memory(90)
 
 
+def test_dear_items_have_so_much_room() -> None:
+    """What waits may have so many bytes; one may wait whatever it has."""
+    items = FairQueue[int](room=10)
+    assert items.put_dear(1, GOOD, cost=1, memory=0, size=50)
+    assert not items.put_dear(2, HOSTILE, cost=1, memory=0, size=1)
+    assert items.get() == 1
+    assert items.put_dear(2, HOSTILE, cost=1, memory=0, size=6)
+    assert items.put_dear(3, HOSTILE, cost=1, memory=0, size=4)
+    assert not items.put_dear(4, HOSTILE, cost=1, memory=0, size=1)
+
+
 @pytest.mark.timeout(30)
 def test_closing_lets_threads_go() -> None:
     """What waits is handed back, and each thread gets None."""

@@ -13,19 +13,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
+from support.fakes import record
 
 from model import BadImageError, Tag, View, decode, open_image
+from schemas.results import ModelInfo
+from streams.fetch.errors import SourceBusyError
+from streams.fetch.fetcher import Fetched
+from streams.fold.outcomes import Tagged
 from streams.tag import pool as tagger_pool
+from streams.tag.categorizer import Categorizer, Offer
 from streams.tag.fair_queue import Share
 from streams.tag.jobs import StoppedError, TaggedImage
 from streams.tag.meter import InferenceMeter
 from streams.tag.pool import TaggerPool
 from streams.telemetry.recorder import Recorder
+from streams.units.order import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from schemas.uploads import Upload
 
 PHOTOS = sorted((Path(__file__).parents[2] / "streams" / "photos").glob("*.jpg"))
 POISON, GOOD = PHOTOS[0].read_bytes(), [path.read_bytes() for path in PHOTOS[1:6]]
@@ -228,11 +237,62 @@ async def test_dear_images_leave_room_for_others(fussy: FussyTagger, threads: in
     assert {type(outcome) for outcome in outcomes} == {TaggedImage, StoppedError}
 
 
+async def test_dear_images_without_room_come_back_later(fussy: FussyTagger) -> None:
+    """So many bytes of them wait, and leave memory to others' images; what is beyond is tried again."""
+    dear = dear_png()
+    fussy.go_on.clear()
+    pool = TaggerPool({"a": fussy}, threads=1, max_batch=8, room=2 * len(dear) + 10)
+    pool.start()
+    tasks = [asyncio.create_task(pool.tag(dear + bytes([number]), ["a"])) for number in range(8)]
+    refused = []
+    while len(refused) < 5:
+        await asyncio.sleep(0.01)
+        refused = [task for task in tasks if task.done()]
+    for task in refused:
+        with pytest.raises(SourceBusyError, match="too many images wait"):
+            await task
+    fussy.go_on.set()
+    assert all(image.tags["a"] for image in await asyncio.gather(*(set(tasks) - set(refused))))
+    await asyncio.to_thread(pool.stop)
+
+
+async def test_a_dear_image_holds_up_nobody_behind_it(fussy: FussyTagger) -> None:
+    """Its record is taken as one that a stranger keeps waiting: its partition goes on."""
+    pool = TaggerPool({"imagga_tagging": fussy}, threads=1, max_batch=8)
+    turn, waits = Turn(), asyncio.Event()
+    wait_for_source, times = turn.wait_for_source, 0
+
+    def note(upload: Upload | None) -> None:
+        nonlocal times
+        times += 1
+        wait_for_source(upload)
+        if times == 2:  # the first time it was fetched
+            waits.set()
+
+    turn.wait_for_source = note  # type: ignore[method-assign]
+
+    class Source:
+        async def fetch(self, _: str) -> Fetched:
+            return Fetched(dear_png(), 0.0)
+
+    offer = Offer({"imagga_tagging": ModelInfo("m", "1")}, ("imagga_tagging",))
+    event = record(value=b'{"public_id":"i","url":"http://h/1.png"}')
+    pool.start()
+    working = asyncio.create_task(
+        Categorizer(Source(), pool, offer).outcome(event, {}, lambda: asyncio.sleep(0), turn)
+    )
+    async with asyncio.timeout(10):
+        await waits.wait()
+    assert turn.waits
+    assert isinstance(await working, Tagged)
+    await asyncio.to_thread(pool.stop)
+
+
 async def test_large_images_take_turns(fussy: FussyTagger) -> None:
     """Images are decoded at the same time as far as memory allows, and no thread waits for that."""
     file = io.BytesIO()
     Image.new("L", (5000, 5000)).save(file, "BMP")  # cheap, and a hundred megabytes
-    pool = TaggerPool({"a": fussy}, threads=4, max_batch=8)
+    pool = TaggerPool({"a": fussy}, threads=4, max_batch=8, room=1 << 30)
     pool.start()
     large = [asyncio.create_task(pool.tag(file.getvalue() + bytes([n]), ["a"])) for n in range(8)]
     assert (await pool.tag(GOOD[0], ["a"])).tags["a"]

@@ -99,7 +99,7 @@ async def test_nothing_is_counted_before_it_is_committed() -> None:
     """A transaction that fails leaves no result behind."""
 
     class Broken(MemoryStore):
-        async def commit(self, changes: Changes, next_offset: int) -> None:  # noqa: ARG002 - as its base
+        async def commit(self, *_: object) -> None:
             raise ProducerFenced
 
     recorder, store = Recorder({}), Broken()

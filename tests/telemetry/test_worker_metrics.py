@@ -20,7 +20,8 @@ from streams.telemetry.metrics import METRICS, OTHER, Kind, reason_label
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-OTHERS = ("tagstream_tagger_", "tagstream_gateway_", "tagstream_webhooks_")  # not of the stub, of other roles
+# Not of the stub, of other roles, of other upload topics.
+OTHERS = ("tagstream_tagger_", "tagstream_gateway_", "tagstream_webhooks_", "tagstream_repartition_")
 GIVEN = ("secret-", "image-", "person-", "10.1.2.3", "host-7", "koala", "event-")  # by publishers and callers
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 

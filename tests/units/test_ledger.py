@@ -11,7 +11,7 @@ from support.cluster import Cluster
 
 from schemas.dead_letters import LEFT_OUT, MAX_WHOLE_BYTES, Fault
 from schemas.errors import InvariantError, TopicsError
-from schemas.topics import MAX_RECORD_BYTES, TABLES, TopicNames
+from schemas.topics import MAX_RECORD_BYTES, TABLES, Progress, TopicNames
 from schemas.uploads import MAX_EVENT_BYTES, Record
 from streams.app.settings import Settings
 from streams.cli.local.embedded_broker import EmbeddedBroker
@@ -147,6 +147,21 @@ async def test_what_a_broker_forgot_to_end_is_ended_as_it_had_decided(
     await fresh.close()
     results = await Cluster(kafka, names.app_id, None, 1).read(names.categorizations)  # type: ignore[arg-type]
     assert len(results) == (3 if end == "commit" else 1)
+
+
+async def test_what_is_folded_in_above_the_watermark_is_loaded(kafka: str, names: TopicNames) -> None:
+    """Runs survive the owner, and transactions that leave the watermark alone; their rows are believed."""
+    owner = await opened(kafka, names)
+    changes = Changes(owner.state.rows)
+    changes.put("images", "a", {"o": 6})
+    await owner.commit(changes, 5, (1, 3))
+    await owner.commit(Changes(owner.state.rows), 5)
+    await owner.close()
+    successor = await opened(kafka, names)
+    assert successor.state.progress == Progress(5, (1, 3))
+    await successor.commit(Changes(successor.state.rows), 9)
+    assert successor.state.progress == Progress(9)
+    await successor.close()
 
 
 async def test_a_row_beyond_the_resume_point_is_not_believed(kafka: str, names: TopicNames) -> None:

@@ -7,10 +7,11 @@ from support.fakes import NAMES, RULES, ListLog, MemoryStore, record, tagged, up
 
 from schemas.dead_letters import Fault
 from schemas.times import steady_time
+from schemas.topics import Progress
 from schemas.uploads import Record
 from streams.fold.changes import Changes, PartitionRows
 from streams.fold.fold import FoldRules
-from streams.fold.outcomes import Deferred, Outcome, Rejected
+from streams.fold.outcomes import Deferred, Outcome, Parked, Rejected
 from streams.fold.retention import Expired
 from streams.fold.retries import RetryPolicy
 from streams.units.micro_batch import MicroBatch, fold_and_commit
@@ -33,11 +34,13 @@ class Harness:
         max_retries: int = 100,
         store: MemoryStore | None = None,
         rules: FoldRules = RULES,
+        patience: float = 0.02,
     ) -> None:
         self.store = store or MemoryStore()
         self.failures: list[str] = []
         self.applied: list[int] = []
         self.started: list[int] = []
+        self.asked: list[int] = []
         self.answers: dict[int, asyncio.Future[None]] = {}
         self.needs_predecessors: set[int] = set()
         self.slow_sources: set[int] = set()
@@ -45,19 +48,20 @@ class Harness:
         self.images: dict[int, str] = {}
         self.began_at: dict[int, int] = {}
         self.tags = False
+        self.overloaded = False
         self.log = ListLog([record(offset) for offset in offsets])
         self.unit = Unit(
             0,
             lambda: self.log,
             self.store,
-            Work(self, rules, self._commit, self._fail),
+            Work(self, rules, self._commit, self._fail, overloaded=lambda: self.overloaded),
             Pace(
                 max_in_flight,
                 max_transaction,
                 backlog_interval=backlog_interval,
                 sweep_interval=sweep_interval,
                 max_retries=max_retries,
-                patience=0.02,
+                patience=patience,
             ),
         )
 
@@ -65,15 +69,16 @@ class Harness:
         self, item: Record, _rows: PartitionRows, predecessors: WaitForPredecessors, turn: Turn
     ) -> Outcome:
         self.started.append(item.offset)
-        turn.image = self.images.get(item.offset, str(item.offset))
+        turn.is_about(self.images.get(item.offset, str(item.offset)))
         if item.offset in self.needs_predecessors:
             await predecessors()
             self.began_at[item.offset] = self.store.state.next_offset
-        if item.offset in self.slow_sources:
-            turn.wait_for_source(None)
+        if item.offset in self.slow_sources or self.tags:
+            await turn.wait_for_source(None)
+            self.asked.append(item.offset)
         if item.offset in self.answers:
             await self.answers[item.offset]
-        if item.offset in self.slow_sources:
+        if item.offset in self.slow_sources or self.tags:
             turn.go_on()
         if item.offset in self.away:
             fault = Fault("unknown_host", "fetch", True, "E", "m")
@@ -83,7 +88,9 @@ class Harness:
         return Rejected(Fault("x", "parse", False, "E", "m"))
 
     async def _commit(self, batch: MicroBatch) -> None:
-        self.applied += [done.record.offset for done in batch.outcomes]
+        self.applied += [
+            done.record.offset for done in batch.outcomes if not isinstance(done.outcome, Parked)
+        ]
         await fold_and_commit(batch)
 
     def _fail(self, where: str, error: BaseException) -> None:
@@ -103,19 +110,67 @@ def harness() -> Callable[..., Harness]:
     return Harness
 
 
-async def test_outcomes_are_applied_in_offset_order(harness: Callable[..., Harness]) -> None:
-    """A slow first record holds back the faster ones behind it, and none is lost."""
+async def test_images_do_not_wait_for_one_another(harness: Callable[..., Harness]) -> None:
+    """A slow first record holds back none of other images; the watermark waits for it alone."""
     subject = harness(list(range(10)))
     subject.hold(0)
     subject.unit.start()
-    await subject.until(lambda: len(subject.started) == 10)
-    assert subject.applied == []
+    await subject.until(lambda: len(subject.applied) == 9)
+    assert subject.applied == list(range(1, 10))
+    assert subject.store.state.progress == Progress(0, (1, 9))
     subject.answers[0].set_result(None)
-    await subject.until(lambda: subject.store.state.next_offset == 10)
-    assert subject.applied == list(range(10))
+    await subject.until(lambda: subject.store.state.progress == Progress(10))
+    assert subject.applied == [*range(1, 10), 0]
     await subject.unit.close()
     assert subject.store.closed
     assert subject.failures == []
+
+
+async def test_an_image_keeps_the_order_of_its_records(harness: Callable[..., Harness]) -> None:
+    """Those behind a slow one of their image wait for it, however long they have been done."""
+    subject = harness(list(range(10)))
+    subject.images = dict.fromkeys(range(0, 10, 2), "mine")
+    subject.hold(0)
+    subject.unit.start()
+    await subject.until(lambda: len(subject.applied) == 5)
+    assert subject.applied == list(range(1, 10, 2))
+    subject.answers[0].set_result(None)
+    await subject.until(lambda: subject.store.state.next_offset == 10)
+    assert subject.applied[5:] == list(range(0, 10, 2))
+    await subject.unit.close()
+
+
+async def test_what_is_folded_in_above_the_watermark_is_not_repeated(harness: Callable[..., Harness]) -> None:
+    """Whoever takes over begins exactly what is not folded in, and says so all the while."""
+    subject = harness(list(range(20)))
+    for offset in (0, 7, 8):
+        subject.hold(offset)
+    subject.unit.start()
+    await subject.until(lambda: len(subject.applied) == 17)
+    await subject.unit.close()
+    assert subject.store.state.progress == Progress(0, (1, 6, 2, 11))
+    successor = harness(list(range(22)), store=subject.store)
+    successor.hold(8)
+    successor.unit.start()
+    await successor.until(lambda: len(successor.applied) == 4)
+    assert successor.started == [0, 7, 8, 20, 21]
+    assert successor.store.state.progress == Progress(8, (1, 13))
+    successor.answers[8].set_result(None)
+    await successor.until(lambda: successor.store.state.progress == Progress(22))
+    assert len(subject.store.outputs) == 22
+    await successor.unit.close()
+
+
+async def test_what_was_expected_and_is_gone_is_passed_over(harness: Callable[..., Harness]) -> None:
+    """Retention takes records off the log that were not folded in; the watermark does not wait for them."""
+    store = MemoryStore()
+    await store.commit(Changes(store.state.rows), 2, (1, 3, 2, 4))
+    subject = harness([12, 13], store=store)
+    subject.hold(13)
+    subject.unit.start()
+    await subject.until(lambda: store.state.progress == Progress(13))
+    assert subject.started == [12, 13]
+    await subject.unit.close()
 
 
 async def test_the_resume_point_moves_with_the_transaction(harness: Callable[..., Harness]) -> None:
@@ -243,6 +298,48 @@ async def test_suspend_waits_for_the_transaction_under_way(harness: Callable[...
     await subject.unit.close()
 
 
+async def test_a_group_that_decides_anew_waits_not_for_ever(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transaction that nobody answers is left to its deadline; no other begins."""
+    monkeypatch.setattr("streams.units.unit.SUSPENSION", 0.02)
+    subject = harness([0, 1])
+    subject.hold(1)
+    subject.store.gate.clear()
+    subject.unit.start()
+    await subject.until(lambda: subject.applied == [0])
+    async with asyncio.timeout(5):
+        await subject.unit.suspend()
+    subject.answers[1].set_result(None)
+    subject.store.gate.set()
+    await subject.until(lambda: subject.store.commits == [1])
+    await asyncio.sleep(0.05)
+    assert subject.applied == [0]
+    await subject.unit.close()
+
+
+async def test_a_fence_of_who_gives_the_partition_back_is_no_fault(
+    harness: Callable[..., Harness],
+) -> None:
+    """Whoever owns it by now has undone the transaction, and does its work anew."""
+    subject = harness([0])
+    gate = asyncio.Event()
+
+    async def fail(*_: object) -> None:
+        await gate.wait()
+        raise ProducerFenced
+
+    subject.store.commit = fail  # type: ignore[method-assign]
+    subject.unit.start()
+    await subject.until(lambda: subject.applied == [0])
+    closing = asyncio.create_task(subject.unit.close())
+    await asyncio.sleep(0.01)
+    gate.set()
+    await closing
+    assert subject.failures == []
+    assert subject.store.closed
+
+
 async def test_closing_ends_while_enough_gathers_for_the_next_transaction(
     harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,11 +347,11 @@ async def test_closing_ends_while_enough_gathers_for_the_next_transaction(
     monkeypatch.setattr("streams.units.committing._UNFELT", 1e12)
     subject = harness([0, 1, 2, 3], backlog_interval=1e9, max_in_flight=3)
     subject.images = dict.fromkeys(range(4), "mine")
-    subject.needs_predecessors = {2}  # so that the transaction after the one under way need not wait
+    subject.needs_predecessors = {2, 3}  # so that the transaction after the one under way need not wait
     subject.hold(1)
     subject.store.gate.clear()
     subject.unit.start()
-    await subject.until(lambda: subject.applied == [0] and subject.started == [0, 1, 2])
+    await subject.until(lambda: subject.applied == [0] and subject.started == [0, 1, 2, 3])
     subject.answers[1].set_result(None)
     await asyncio.sleep(0.01)
     closing = asyncio.create_task(subject.unit.close())
@@ -381,7 +478,7 @@ async def test_a_commit_in_doubt_ends_the_process(harness: Callable[..., Harness
     """An error of the transaction is never guessed at: the process ends, loading gives the truth."""
     subject = harness([0])
 
-    async def fail(_changes: Changes, _next_offset: int) -> None:
+    async def fail(*_: object) -> None:
         raise ConnectionError("broker gone")
 
     subject.store.commit = fail  # type: ignore[method-assign]
@@ -400,7 +497,7 @@ async def test_a_fenced_unit_leaves_the_word_to_the_group(
 
     subject = harness([0])
 
-    async def fail(_changes: Changes, _next_offset: int) -> None:
+    async def fail(*_: object) -> None:
         raise error
 
     subject.store.commit = fail  # type: ignore[method-assign]
@@ -412,14 +509,18 @@ async def test_a_fenced_unit_leaves_the_word_to_the_group(
     await subject.unit.close()
 
 
-async def test_a_slow_source_holds_back_nobody(harness: Callable[..., Harness]) -> None:
-    """Its record is parked, and gives its slot back; it begins once, and its outcome comes once."""
+async def test_a_slow_source_holds_back_nobody(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its record gives its slot back, and becomes a row once the window is full; it begins and ends once."""
+    monkeypatch.setattr("streams.units.window.MAX_RECORDS", 5)
     subject = harness(list(range(10)), max_in_flight=2)
     subject.slow_sources = {0, 4}
     for offset in subject.slow_sources:
         subject.hold(offset)
     subject.unit.start()
-    await subject.until(lambda: subject.store.state.next_offset == 10)
+    await subject.until(lambda: subject.store.state.progress == Progress(10))
+    assert subject.applied == [1, 2, 3, 5, 6, 7, 8, 9]
     assert subject.store.state.rows["retries"].keys() == {"0", "4"}
     await asyncio.sleep(0.5)  # longer than it takes to find what is due
     assert subject.started == list(range(10))
@@ -432,6 +533,63 @@ async def test_a_slow_source_holds_back_nobody(harness: Callable[..., Harness]) 
     assert subject.failures == []
 
 
+async def test_a_slow_source_holds_the_watermark_back_for_a_while_alone(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then a row keeps its record, and nothing is behind; its work goes on."""
+    monkeypatch.setattr("streams.units.window.HOLDS_UP", 0.2)
+    monkeypatch.setattr("streams.units.committing._TELL_EVERY", 0.01)
+    subject = harness([0, 1])
+    subject.slow_sources = {0}
+    subject.hold(0)
+    subject.unit.start()
+    await subject.until(lambda: subject.store.state.progress == Progress(0, (1, 1)))
+    await subject.until(lambda: subject.store.state.progress == Progress(2))
+    assert subject.store.state.rows["retries"].keys() == {"0"}
+    subject.answers[0].set_result(None)
+    await subject.until(lambda: subject.applied == [1, 0])
+    assert subject.started == [0, 1]
+    await subject.unit.close()
+
+
+async def test_the_window_is_bounded_in_bytes(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many records begin as may lie in memory; the source of the oldest one is slow, so that it goes."""
+    monkeypatch.setattr("streams.units.window.MAX_BYTES", 30)  # of five records each
+    subject = harness(list(range(20)))
+    subject.slow_sources = {0, 1, 2, 3, 4, 5}
+    for offset in subject.slow_sources:
+        subject.hold(offset)
+    subject.overloaded = True
+    subject.unit.start()
+    await asyncio.sleep(0.1)
+    assert len(subject.started) == 6
+    subject.overloaded = False
+    await subject.until(lambda: len(subject.started) == 20)
+    await subject.unit.close()
+
+
+async def test_our_own_overload_is_no_slow_source(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where fetches wait for each other, no record gives its slot away, and none becomes a row."""
+    monkeypatch.setattr("streams.units.window.MAX_RECORDS", 5)
+    subject = harness(list(range(10)), max_in_flight=6)
+    subject.overloaded = True
+    subject.slow_sources = set(range(10))
+    for offset in subject.slow_sources:
+        subject.hold(offset)
+    subject.unit.start()
+    await asyncio.sleep(0.2)
+    assert subject.started == list(range(5))
+    assert subject.store.commits == []
+    subject.overloaded = False
+    await subject.until(lambda: subject.started == list(range(10)))
+    assert subject.store.state.rows["retries"]
+    await subject.unit.close()
+
+
 async def test_a_record_waits_for_its_own_image_alone(harness: Callable[..., Harness]) -> None:
     """Of those before it, one of another image may take as long as its source likes."""
     subject = harness([0, 1])
@@ -440,23 +598,39 @@ async def test_a_record_waits_for_its_own_image_alone(harness: Callable[..., Har
     subject.needs_predecessors = {1}
     subject.hold(0)
     subject.unit.start()
-    await subject.until(lambda: subject.store.state.next_offset == 2)
+    await subject.until(lambda: subject.store.state.progress.holds(1))
     assert not subject.answers[0].done()
     await subject.unit.close()
 
 
-async def test_one_that_has_waited_for_its_image_is_parked_like_others(
-    harness: Callable[..., Harness],
+async def test_what_follows_a_kept_record_of_its_image_is_kept_as_well(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Others are overdue already when its source keeps them waiting."""
-    subject = harness(list(range(3)), sweep_interval=60)
-    subject.images = {0: "mine", 1: "mine", 2: "other"}
-    subject.slow_sources = {0, 1}
+    """Whether it waits for it or is done: the log goes on, and the order of the image stays."""
+    monkeypatch.setattr("streams.units.window.MAX_RECORDS", 3)
+    subject = harness(list(range(8)))
+    subject.images = dict.fromkeys(range(3), "mine")
+    subject.slow_sources = {0}
     subject.needs_predecessors = {1}
     subject.hold(0)
-    subject.hold(1)
     subject.unit.start()
-    await subject.until(lambda: subject.store.state.next_offset == 3)
+    await subject.until(lambda: subject.store.state.next_offset == 8)
+    assert subject.store.state.rows["retries"].keys() == {"0", "1", "2"}
+    kept = len(subject.applied)
+    subject.answers[0].set_result(None)
+    await subject.until(lambda: not subject.store.state.rows["retries"])
+    assert subject.applied[kept:] == [0, 1, 2]
+    await subject.unit.close()
+
+
+async def test_what_needs_no_source_does_not_wait_for_others(harness: Callable[..., Harness]) -> None:
+    """Deletions, edits and the like pass uploads that wait until more may ask their sources."""
+    rules = FoldRules(NAMES, RULES.retention, RetryPolicy(first=3600, longest=3600))
+    subject = harness(list(range(20)), max_in_flight=2, max_retries=2, rules=rules)
+    subject.away = subject.slow_sources = set(range(19))
+    subject.unit.start()
+    await subject.until(lambda: subject.store.state.progress.holds(19))
+    assert len(subject.asked) <= 3
     await subject.unit.close()
 
 
@@ -479,8 +653,11 @@ async def test_retries_of_a_slow_source_hold_back_no_others(
     await subject.unit.close()
 
 
-async def test_what_was_parked_is_taken_up_again(harness: Callable[..., Harness]) -> None:
+async def test_what_a_row_keeps_is_taken_up_again(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another worker, or the same one after its restart, finds the row and works on it anew."""
+    monkeypatch.setattr("streams.units.window.MAX_RECORDS", 2)
     subject = harness([0, 1])
     subject.slow_sources = {0}
     subject.hold(0)
@@ -488,7 +665,6 @@ async def test_what_was_parked_is_taken_up_again(harness: Callable[..., Harness]
     await subject.until(lambda: subject.store.state.next_offset == 2)
     await subject.unit.close()
     successor = harness([], store=subject.store)
-    successor.folds = True
     successor.unit.start()
     await successor.until(lambda: not subject.store.state.rows["retries"])
     assert successor.started == [0]
@@ -545,25 +721,35 @@ async def test_where_nothing_gets_through_nothing_is_given_up(
 
 @pytest.mark.parametrize("backlog_interval", [0.0, 1e9])
 async def test_intake_waits_for_slow_sources_in_the_end(
-    harness: Callable[..., Harness], backlog_interval: float
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch, backlog_interval: float
 ) -> None:
-    """Parked records count like those that wait for a retry; for those to be parked, nothing gathers."""
-    subject = harness(list(range(20)), max_in_flight=1, max_retries=3, backlog_interval=backlog_interval)
-    subject.slow_sources = set(range(0, 20, 2))
+    """Records in work that rows keep count like those that wait for a retry; nothing gathers for that."""
+    monkeypatch.setattr("streams.units.window.MAX_RECORDS", 4)
+    subject = harness(list(range(40)), max_in_flight=1, max_retries=3, backlog_interval=backlog_interval)
+    subject.slow_sources = set(range(0, 40, 2))
     for offset in subject.slow_sources:
         subject.hold(offset)
     subject.unit.start()
     await subject.until(lambda: len(subject.store.state.rows["retries"]) >= 3)
     await asyncio.sleep(0.1)
-    started = len(subject.started)
-    assert started <= 8
+    assert len(subject.asked) <= 8
     for offset in subject.slow_sources:
         subject.answers[offset].set_result(None)
-    await subject.until(lambda: subject.store.state.next_offset == 20)
-    await subject.until(lambda: len(subject.store.outputs) == 20)
+    await subject.until(lambda: subject.store.state.progress == Progress(40))
+    await subject.until(lambda: len(subject.store.outputs) == 40)
     await subject.unit.close()
 
 
 def test_fakes_build_what_the_pipeline_builds() -> None:
     """The stand-in outcome has the scores that it was given."""
     assert tagged(upload(), koala=0.9).scores["imagga_tagging"][0].tag == "koala"
+
+
+async def test_records_behind_an_open_transaction_are_lag(harness: Callable[..., Harness]) -> None:
+    """A publisher that hangs in its transaction shows: what nobody can read yet is not folded in."""
+    subject = harness([0, 1])
+    subject.log.end_offset, subject.log.behind_open_transaction = 2, 5
+    subject.unit.start()
+    await subject.until(lambda: subject.unit.figures.lag == 5)
+    assert subject.unit.end_offset == 7
+    await subject.unit.close()

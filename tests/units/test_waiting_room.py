@@ -11,9 +11,9 @@ class Waiting:
     """So many events wait, with so many bytes, at a time that the test decides."""
 
     def __init__(self, most: int = 10) -> None:
-        self.load, self.parked = Load(), Load()
+        self.load = Load()
         self.now = 100.0
-        self.room = WaitingRoom(7, most, self.load, self.parked, lambda: self.now)
+        self.room = WaitingRoom(7, most, self.load, lambda: self.now)
 
     def passes(self, seconds_ago: float = 0) -> None:
         self.room.note_success(self.now - seconds_ago)
@@ -24,13 +24,11 @@ def waiting() -> Waiting:
     return Waiting()
 
 
-@pytest.mark.parametrize(("number", "size", "parked"), [(10, 0, 0), (0, MAX_BYTES, 0), (4, 0, 6)])
-def test_what_fails_is_given_up_only_if_others_get_through(
-    waiting: Waiting, number: int, size: int, parked: int
-) -> None:
+@pytest.mark.parametrize(("number", "size"), [(10, 0), (0, MAX_BYTES)])
+def test_what_fails_is_given_up_only_if_others_get_through(waiting: Waiting, number: int, size: int) -> None:
     """What got through before the room was full proves nothing, nor does what was long ago."""
     waiting.passes()
-    waiting.load.number, waiting.load.size, waiting.parked.number = number, size, parked
+    waiting.load.add(number, size)
     assert not waiting.room.turns_away
     waiting.now += 1
     waiting.passes(2)
@@ -77,27 +75,23 @@ def test_a_room_that_is_almost_full_needs_no_new_proof(waiting: Waiting) -> None
         assert waiting.room.turns_away == turns_away
 
 
-@pytest.mark.parametrize("full", [Load(10, 0), Load(1, MAX_BYTES)])
-async def test_intake_is_slow_while_as_many_are_parked(
-    waiting: Waiting, monkeypatch: pytest.MonkeyPatch, full: Load
-) -> None:
-    """Each takes more memory than one that waits, whatever gets through."""
+async def test_uploads_enter_one_after_the_other(waiting: Waiting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are there when nothing gets through, one of them finds out at a time."""
     monkeypatch.setattr("streams.units.waiting_room._POLL", 0.001)
-    waiting.parked.number, waiting.parked.size = full.number, full.size
-    assert not waiting.room.turns_away
-    waiting.now += 1
-    waiting.passes()
-    entering = asyncio.ensure_future(waiting.room.enter())
-    await asyncio.sleep(0.02)
-    assert not entering.done()
-    waiting.parked.number, waiting.parked.size = full.number - 1, full.size - 1
-    await entering
+    waiting.load.number = 10
+    entering = [asyncio.ensure_future(waiting.room.enter()) for _ in range(3)]
+    await asyncio.sleep(0.01)
+    for entered in range(1, 4):
+        waiting.now += 5
+        await entering[entered - 1]
+        await asyncio.sleep(0.02)
+        assert sum(each.done() for each in entering) == entered
 
 
 async def test_intake_is_slow_until_something_gets_through(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It never stops for good: the record that comes finds out whether others get through."""
+    """It never stops for good: the upload that comes finds out whether others get through."""
     caplog.set_level(logging.WARNING)
     monkeypatch.setattr("streams.units.waiting_room._SLOW", 0.2)
     monkeypatch.setattr("streams.units.waiting_room._POLL", 0.001)
@@ -116,7 +110,7 @@ async def test_intake_is_slow_until_something_gets_through(
     waiting.load.number = 0
     await waiting.room.enter()
     assert [record.getMessage().partition("; ")[2] for record in caplog.records] == [
-        "intake is slow, as little gets through",
+        "sources are asked slowly, as little gets through",
         "what fails now is given up, as others get through",
         "there is room again",
     ]

@@ -191,8 +191,9 @@ async def test_each_kind_of_bad_event_is_one_dead_letter(
         await cluster.publish_raw([(key, good, [])])
         await cluster.until_folded(len(bad) + 1)
     letters = await cluster.read(cluster.names.dead_letters)
-    assert [read_fault(letter.headers).reason for letter in letters] == list(bad)
-    for letter, (value, headers) in zip(letters, bad.values(), strict=True):
+    assert sorted(read_fault(letter.headers).reason for letter in letters) == sorted(bad)
+    for letter in letters:  # those that need no fetch came first
+        value, headers = bad[read_fault(letter.headers).reason]
         assert letter.key == key
         assert letter.value == value
         assert list(letter.headers[: len(headers)]) == headers

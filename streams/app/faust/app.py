@@ -55,7 +55,7 @@ class Tagstream(faust.App):  # type: ignore[misc]  # Faust is untyped here
         self.settings = settings
         self.connection = connection
         self.names = TopicNames.of(settings)
-        self.micro_batches = MicroBatchChannel(self, self.names.uploads)
+        self.micro_batches = MicroBatchChannel(self, self.names.upload_log)
         self.assigned = asyncio.Event()
         self._membership = Membership(connection, settings.app_id, settings.group_instance_id)
         self._owned: OwnedUnits | None = None
@@ -82,7 +82,7 @@ class Tagstream(faust.App):  # type: ignore[misc]  # Faust is untyped here
     async def _on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         self._membership.member_id = self._member_id
         if self._owned is not None and not self.should_stop:
-            await self._owned.own({tp.partition for tp in assigned if tp.topic == self.names.uploads})
+            await self._owned.own({tp.partition for tp in assigned if tp.topic == self.names.upload_log})
             self._show_rows(self._owned)
             self.assigned.set()
         await super()._on_partitions_assigned(assigned, generation_id)
@@ -131,7 +131,7 @@ def create_app(settings: Settings, connection: KafkaConnection) -> Tagstream:
         consumer_group_instance_id=settings.group_instance_id,
         consumer_max_fetch_size=1,  # what Faust fetches is never looked at
     )
-    app.topics.add(app.topic(app.names.uploads, key_type=bytes, value_type=bytes, acks=False))
+    app.topics.add(app.topic(app.names.upload_log, key_type=bytes, value_type=bytes, acks=False))
     for name in TABLES:
         app.Table(name, help=_HELP[name], key_type=str)
 

@@ -30,8 +30,9 @@ from streams.gateway.requests.credentials_file import CredentialsFile, new_crede
 from streams.gateway.requests.options import check_preset
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
-from streams.kafka.offset_ranges import log_ends
 from streams.kafka.topic_ids import topic_id
+from streams.own_files import make_own_folder
+from streams.repartition.ends import folded_ends
 from streams.state.replica import Replica
 from streams.tag.looking import Looker
 from streams.web.server import WebServer
@@ -152,7 +153,7 @@ class GatewayService:
             self._objects,
             self.library,
             lambda: replica.states,
-            lambda: log_ends(self._connection, self._names.uploads),
+            lambda: folded_ends(self._connection, self._names),
             grace=self._settings.sweep_after,
             owner=self._log,
             swept=self._meter.note_swept if self._meter else None,
@@ -192,7 +193,7 @@ def _free_port(host: str) -> int:
 
 def make_credentials(path: Path) -> None:
     """Make a file with a key for a cloud to try, if there is none; nobody else may read it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_own_folder(path.parent)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

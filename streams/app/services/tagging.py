@@ -83,6 +83,7 @@ class Tagging:
             end_process=self._end_process,
             meter=self._telemetry.units,
             tracing=self._tracing,
+            overloaded=categorizer.is_overloaded,
         )
 
     async def start(self, replica: Replica, spawn: Spawn) -> None:

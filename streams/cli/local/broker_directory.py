@@ -1,6 +1,5 @@
 """The embedded broker's directory: who runs a broker on it, its configuration, its log lines."""
 
-import json
 import os
 import shutil
 import signal
@@ -8,10 +7,13 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from streams.cli.local.kafka_jars import BrokerError
+from streams.own_files import close_to_others, make_own_folder, open_own, replace_own
 
 _ENOUGH_DISK = 200_000_000  # bytes; an empty broker takes a few MB, and fails strangely on a full disk
 _ORPHAN_WITHIN = 10.0  # seconds that a broker may take to notice that its process is gone
@@ -74,6 +76,10 @@ class Holder:
         return _alive(self.group)
 
 
+_read_holder = msgspec.json.Decoder(Holder).decode
+_MOST_BYTES = 4096  # of the file that says who it is
+
+
 class BrokerDirectory:
     """A directory that at most one broker uses at a time.
 
@@ -98,7 +104,7 @@ class BrokerDirectory:
         """
         text = _PROPERTIES.format(host=host, port=port, controller_port=controller_port)
         text += "".join(f"{name}={value}\n" for name, value in properties.items())
-        (self.path / "server.properties").write_text(text, "utf-8")
+        replace_own(self.path / "server.properties", text.encode())
         if self.log_file.exists():
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
 
@@ -116,8 +122,10 @@ class BrokerDirectory:
             BrokerError: Another broker uses it, or it cannot be used.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self._pid_file, os.O_RDWR | os.O_CREAT, 0o644)
+            make_own_folder(self.path)
+            if self.formatted:
+                close_to_others(self.path)
+            descriptor = os.open(self._pid_file, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             message = f"cannot use {self.path} for the broker's data: {error}; choose another data directory"
             raise BrokerError(message) from error
@@ -131,18 +139,18 @@ class BrokerDirectory:
 
     def record(self, descriptor: int, group: int, port: int) -> None:
         """Note in the locked file who runs the broker, for whoever finds the directory locked."""
-        text = json.dumps(asdict(Holder(os.getpid(), group, port)))
+        text = msgspec.json.encode(Holder(os.getpid(), group, port))
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, text.encode(), 0)
+        os.pwrite(descriptor, text, 0)
 
     def holder(self) -> Holder | None:
         """Who runs a broker here now; None: nobody does."""
         try:
-            with self._pid_file.open("rb+") as file:
-                return None if _try_lock(file.fileno()) else Holder(**json.loads(file.read()))
+            with open_own(self._pid_file) as file:
+                return None if _try_lock(file.fileno()) else _read_holder(file.read(_MOST_BYTES))
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError):
+        except (OSError, msgspec.MsgspecError, RecursionError):
             return Holder(owner=os.getpid(), group=0, port=0)  # being written by a broker that starts
 
     def wait_until_free(self) -> None:

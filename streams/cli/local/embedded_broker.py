@@ -42,6 +42,7 @@ _JVM = (
 )
 _READY_WITHIN = 90.0  # seconds; 3 on an idle machine
 _STOP_WITHIN = 15.0  # seconds before a stop turns into a kill
+_UMASK = 0o077  # its files hold every event, with whatever addresses these name
 _TAIL = 12  # log lines that an error shows
 
 
@@ -157,6 +158,7 @@ class EmbeddedBroker:
                 cwd=self.data_dir,
                 env=_environment(),
                 start_new_session=True,  # Ctrl-C in the terminal is for us, and we stop the broker
+                umask=_UMASK,
                 pass_fds=(descriptor,),
             )
         self._directory.record(descriptor, self._keeper.pid, self.port)
@@ -170,6 +172,7 @@ class EmbeddedBroker:
             cwd=self.data_dir,
             env=_environment(),
             start_new_session=True,
+            umask=_UMASK,
             check=False,
         )
         if result.returncode:

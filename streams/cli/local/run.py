@@ -29,6 +29,7 @@ from streams.fold.rules.content import RulesFile, parse_rules, rules_bytes
 from streams.gateway.requests.credentials_file import read_credentials
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.publishing import Publication, publish_and_wait
+from streams.own_files import make_own_folder
 from streams.web.access.guard import Guard
 
 USERS = ("u1", "u2")  # who uploads the photos, in turn
@@ -77,7 +78,7 @@ def run(
     try:
         settings = Settings.from_mapping(os.environ, **flags)
         _check(settings)
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_own_folder(settings.data_dir)
         with contextlib.ExitStack() as stack:
             cluster = _cluster(broker, settings.data_dir, out, stack)
             port = free_port(photo_port)

@@ -8,11 +8,12 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from schemas.topics import TopicNames
+from schemas.origins import TopicPartitionOffset
+from schemas.topics import Progress, TopicNames
 from streams.cli.retag.differences import TagDifferences
 from streams.cli.retag.plan import SOURCE, Selection
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.output_follower import CommittedOffsets, OutputFollower, OutputRecord
+from streams.kafka.output_follower import CommittedOffsets, LogPlaces, OutputFollower, OutputRecord
 from streams.kafka.publishing import open_producer
 from streams.units.faults import innermost
 
@@ -75,7 +76,7 @@ class RetagRun:
         self._pace = pace
         self._patience = patience
         self._on_done = on_done
-        self._waiting: dict[int, deque[asyncio.Future[Any]]] = {}
+        self._waiting: dict[int, deque[asyncio.Task[int]]] = {}
         self._moved = asyncio.Condition()
 
     async def run(self, keys: Mapping[int, Sequence[str]]) -> None:
@@ -87,6 +88,7 @@ class RetagRun:
         """
         async with (
             OutputFollower(self._connection, self._names, ("tag-update", "dead-letter")) as follower,
+            LogPlaces(self._connection, self._names) as places,
             CommittedOffsets(self._connection, self._names) as committed,
             open_producer(self._connection, linger_ms=5) as producer,
         ):
@@ -96,7 +98,7 @@ class RetagRun:
                     tasks += [background.create_task(self._watch(committed))]
                     async with asyncio.TaskGroup() as publishing:
                         for partition, chosen in keys.items():
-                            publishing.create_task(self._publish(producer, partition, chosen))
+                            publishing.create_task(self._publish(producer, places, partition, chosen))
                     for task in tasks:
                         task.cancel()
             except BaseExceptionGroup as errors:
@@ -104,7 +106,9 @@ class RetagRun:
             async for answer in follower.rest():
                 self._note(answer)
 
-    async def _publish(self, producer: AIOKafkaProducer, partition: int, keys: Sequence[str]) -> None:
+    async def _publish(
+        self, producer: AIOKafkaProducer, places: LogPlaces, partition: int, keys: Sequence[str]
+    ) -> None:
         window = WINDOWS[self._selection.mode]
         waiting = self._waiting.setdefault(partition, deque())
         for key in keys:
@@ -113,9 +117,13 @@ class RetagRun:
                 await self._moved.wait_for(lambda: len(waiting) < window)
             event = self._selection.event(self._names, partition, key)
             sending = producer.send(
-                event.topic, event.value, event.key, partition=partition, headers=list(event.headers)
+                event.topic,
+                event.value,
+                event.key,
+                partition=None if self._names.inputs else partition,  # a topic that is copied has its own
+                headers=list(event.headers),
             )
-            waiting.append(await sending)
+            waiting.append(asyncio.create_task(_offset_in_log(await sending, places)))
         async with self._moved:
             await self._moved.wait_for(lambda: not waiting)
 
@@ -140,10 +148,11 @@ class RetagRun:
                     self._moved.notify_all()
             await asyncio.sleep(_LOOK_INTERVAL)
 
-    def _take_committed(self, offsets: Mapping[int, int]) -> int:
+    def _take_committed(self, committed: Mapping[int, Progress]) -> int:
         count = 0
         for partition, waiting in self._waiting.items():
-            while waiting and waiting[0].done() and waiting[0].result().offset < offsets.get(partition, 0):
+            progress = committed.get(partition, Progress())
+            while waiting and waiting[0].done() and progress.holds(waiting[0].result()):
                 waiting.popleft()
                 count += 1
         return count
@@ -165,3 +174,10 @@ class RetagRun:
             self.differences.failed[answer.fault.reason] += 1
         else:
             self.differences.note_update(answer.value)
+
+
+async def _offset_in_log(delivery: "asyncio.Future[Any]", places: LogPlaces) -> int:
+    """Where an event that is being published will be, in the partition of its image."""
+    sent = await delivery
+    _, offset = await places.of(TopicPartitionOffset(sent.topic, sent.partition, sent.offset))
+    return offset

@@ -13,12 +13,16 @@ from aiohttp.abc import AbstractResolver
 from aiohttp.client_proto import ResponseHandler
 
 MAX_UNREAD_ANSWERS = 16
-SPARE_BYTES = 131_072
-"""Bytes of an answer that may be no body, whatever its size: heads, sizes of chunks, trailers."""
+MAX_HEAD_BYTES = 65_536
+"""Bytes before a body: heads, those of answers before the answer included."""
+
+SPARE_BYTES = 16_384
+"""Bytes behind a head that may be no body, whatever its size: sizes of chunks, trailers."""
 
 BODY_PER_SPARE = 8
 """As many bytes of body allow for one more that is none: of chunks, those of 50 bytes and more pass."""
 
+_OF_HEAD, _OF_BODY = 2_048, 16_384  # bytes that are parsed between two looks: a flood costs next to nothing
 _HELD_BACK = 524_288  # bytes of a read or two that the parser keeps while its reader is behind
 
 
@@ -53,23 +57,40 @@ class _Answers(ResponseHandler):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._on_the_wire = 0
+        self._before_body: int | None = None
 
     def set_response_params(self, **params: Any) -> None:  # noqa: ANN401 - handed on as they are
         """Begin with the answer to the next request."""
         self._on_the_wire = 0
+        self._before_body = None
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
         """Take what came over the wire, and leave a server that floods it."""
-        self._on_the_wire += len(data)
-        super().data_received(data)
+        at = 0
+        while at < max(len(data), 1):  # none: what was held back is parsed
+            part = data[at : at + (_OF_HEAD if self._before_body is None else _OF_BODY)]
+            at += len(part) or 1
+            self._on_the_wire += len(part)
+            super().data_received(part)
+            if (fault := self._fault()) is not None:
+                self._leave(FloodedError(fault))
+                return
+
+    def _fault(self) -> str | None:
         if len(self) > MAX_UNREAD_ANSWERS:
-            self._leave(FloodedError(f"more than {MAX_UNREAD_ANSWERS} answers to one request"))
-            return
-        body = self._payload.total_bytes if self._payload is not None else 0
+            return f"more than {MAX_UNREAD_ANSWERS} answers to one request"
+        if self._payload is None:
+            if self._before_body is None and self._on_the_wire > MAX_HEAD_BYTES:
+                return f"more than {MAX_HEAD_BYTES} bytes before a body"
+            return None
+        body = self._payload.total_bytes
+        if self._before_body is None:
+            self._before_body = self._on_the_wire - body
         spare = SPARE_BYTES + body // BODY_PER_SPARE + (_HELD_BACK if self._reading_paused else 0)
-        if self._on_the_wire - body > spare:
-            self._leave(FloodedError(f"{self._on_the_wire:,} bytes on the wire for {body:,} of a body"))
+        if self._on_the_wire - self._before_body - body > spare:
+            return f"{self._on_the_wire:,} bytes on the wire for {body:,} of a body"
+        return None
 
     def _leave(self, error: FloodedError) -> None:
         if self.transport is None:

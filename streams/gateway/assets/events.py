@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from schemas.dead_letters import Fault
-from schemas.topics import TopicNames
+from schemas.topics import Progress, TopicNames
 from schemas.uploads import UploadData
 from streams.fold.rows import State, event_key_of
 from streams.gateway.assets.library import Library
@@ -119,6 +119,7 @@ class Events:
         loop = asyncio.get_running_loop()
         tasks = [asyncio.create_task(each.wait()) for each in (committed, self._closing)]
         waits: set[asyncio.Future[Any]] = {*tasks, refused}
+        in_log = asyncio.create_task(self._publisher.in_log(place))
         try:
             while (left := until - loop.time()) > 0:
                 done, _ = await asyncio.wait(
@@ -128,17 +129,19 @@ class Events:
                 )
                 if done:
                     return
-                if await self._has_passed(place):
+                if in_log.done() and not in_log.exception() and await self._has_passed(in_log.result()):
                     committed.set()
                     return
         finally:
-            for task in tasks:
+            for task in (*tasks, in_log):
                 task.cancel()
 
     async def _has_passed(self, place: Place) -> bool:
         """Whether an event is folded although no row tells, as where nine of an image came at once."""
         state = self._states().get(place.partition)
-        if state is None or state.next_offset <= place.offset or str(place.offset) in state.rows["retries"]:
+        if state is None or not state.progress.holds(place.offset):
+            return False
+        if str(place.offset) in state.rows["retries"]:
             return False
         try:
             async with asyncio.timeout(_LOOK_INTERVAL):
@@ -186,3 +189,7 @@ class FoldedState(State, Protocol):
     @property
     def next_offset(self) -> int:
         """The first offset that is not folded in."""
+
+    @property
+    def progress(self) -> Progress:
+        """What of the log is folded in."""

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
+from schemas.origins import TopicPartitionOffset
 from schemas.topics import TopicNames
 from schemas.uploads import UploadData
 from streams.gateway.requests.problems import GatewayError
 from streams.kafka.connection import KafkaConnection
+from streams.kafka.output_follower import LogPlaces
 from streams.kafka.publishing import open_producer
 
 log = logging.getLogger(__name__)
@@ -19,7 +21,7 @@ _PATIENCE = 20.0  # seconds until a caller is told that Kafka does not answer
 
 
 class Place(NamedTuple):
-    """Where an event is in the log."""
+    """Where an event is in a topic."""
 
     partition: int
     offset: int
@@ -31,10 +33,12 @@ class Publisher:
     def __init__(self, connection: KafkaConnection, names: TopicNames) -> None:
         self._connection = connection
         self._topic = names.uploads
+        self._places = LogPlaces(connection, names)
         self._stack = AsyncExitStack()
         self._producer: Any = None
 
     async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self._places)
         self._producer = await self._stack.enter_async_context(open_producer(self._connection))
         return self
 
@@ -57,3 +61,7 @@ class Publisher:
                 "The call may not be recorded: Kafka does not answer; send it again"
             ) from error
         return Place(sent.partition, sent.offset)
+
+    async def in_log(self, published: Place) -> Place:
+        """Wait until a published event is in the log that workers read; its place there."""
+        return Place(*await self._places.of(TopicPartitionOffset(self._topic, *published)))

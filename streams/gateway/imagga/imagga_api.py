@@ -8,7 +8,7 @@ from typing import Any
 from litestar.types import ASGIApp
 
 from model import BadImageError, read_header
-from streams.fetch.errors import SourceError
+from streams.fetch.errors import SourceBusyError, SourceError
 from streams.fetch.fetcher import Fetcher
 from streams.fetch.object_store import ObjectStore
 from streams.fetch.urls import shown as shown_url
@@ -24,7 +24,7 @@ from streams.gateway.requests.bodies import Buffers
 from streams.gateway.requests.credentials import Right
 from streams.gateway.requests.options import UploadOptions
 from streams.gateway.requests.parts import FilePart, FormShape
-from streams.gateway.requests.problems import BadCallError, GatewayError
+from streams.gateway.requests.problems import BadCallError, GatewayError, TooOftenError
 from streams.tag.looking import Look, Looker
 
 _SHAPE = FormShape(file="image", base64="image_base64")
@@ -188,6 +188,8 @@ class ImaggaApi:
             )
         except BadImageError as error:
             raise BadCallError(f"The image cannot be read: {error}") from None
+        except SourceBusyError as error:
+            raise TooOftenError(f"The image cannot be read now, try again later: {error}") from None
 
     async def _keep(self, data: bytes, question: TagsQuestion, call: Call, caller: Caller) -> dict[str, Any]:
         """Make an asset of the image as well, where that is wanted; its own tagging is not waited for."""

@@ -7,7 +7,7 @@ from streams.kafka.checks.cluster import check_clock
 from streams.kafka.checks.findings import Finding
 from streams.kafka.checks.look import Look
 from streams.kafka.checks.permissions import check_permissions
-from streams.kafka.checks.topics import check_configs, check_partitions, check_presence
+from streams.kafka.checks.topics import check_configs, check_partitions, check_presence, check_strangers
 from streams.kafka.connection import KafkaConnection
 
 
@@ -31,7 +31,8 @@ def check_cluster(
         publishes: Whether upload events are to be published, and dead letters read, as a gateway does.
     """
     yield check_clock(look)
-    yield check_partitions(look.counts, partitions)
+    yield check_partitions(look.counts, partitions, names)
     yield check_presence(look, names)
+    yield from check_strangers(look, names)
     yield from check_permissions(look, names, connection, tags=tags, publishes=publishes)
     yield from check_configs(look, names)

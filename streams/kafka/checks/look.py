@@ -67,7 +67,9 @@ class Look:
         topics: Those of ours that are there.
         configs: The configuration of each of them, or why it is not told.
         filled: State topics that hold records; asked only where topics are missing.
+        strangers: Topics of ours that are there, and should not be.
         group: What we may do with the workers' group; None: not told.
+        repartition_group: The same of the group for upload topics; asked only where those are repartitioned.
         transactions: Why no transaction could be started under the partitions' ids; None: one could.
         ahead: Seconds that our clock is ahead of the controller's, and the most by which that may be wrong.
     """
@@ -75,7 +77,9 @@ class Look:
     topics: Mapping[str, TopicLook] = field(default_factory=dict)
     configs: Mapping[str, Mapping[str, str] | KafkaError] = field(default_factory=dict)
     filled: frozenset[str] = frozenset()
+    strangers: frozenset[str] = frozenset()
     group: frozenset[Operation] | KafkaError | None = None
+    repartition_group: frozenset[Operation] | KafkaError | None = None
     transactions: KafkaError | None = None
     ahead: tuple[float, float] | KafkaError = field(default_factory=IncompatibleBrokerVersion)
 
@@ -103,10 +107,11 @@ async def look_at(admin: AIOKafkaAdminClient, connection: KafkaConnection, names
     """
     there = await _topics(admin)
     topics = {name: topic for name, topic in there.items() if name in names.configs}
-    configs, filled, group, transactions, ahead = await asyncio.gather(
+    configs, filled, group, repartition_group, transactions, ahead = await asyncio.gather(
         _configs(admin, topics),
         _filled(connection, names, topics),
         _answer_or_error(lambda: _group(admin, names.app_id)),
+        _answer_or_error(lambda: _group(admin, names.repartition_group if names.inputs else names.app_id)),
         _answer_or_error(lambda: _transactions(admin, names.app_id)),
         _answer_or_error(lambda: _ahead(admin)),
     )
@@ -114,7 +119,9 @@ async def look_at(admin: AIOKafkaAdminClient, connection: KafkaConnection, names
         topics=topics,
         configs=configs,
         filled=filled,
+        strangers=frozenset({names.rescale, names.repartition} & there.keys() - topics.keys()),
         group=group,
+        repartition_group=repartition_group,
         transactions=transactions,
         ahead=ahead,
     )

@@ -61,6 +61,8 @@ def _topics(look: Look, names: TopicNames, who: str, *, tags: bool, publishes: b
 
 def _needed(names: TopicNames, topic: str) -> set[Operation]:
     outputs = {names.categorizations, names.tag_updates, names.dead_letters}
+    if topic in names.inputs:
+        return {Operation.READ}
     return {Operation.WRITE} if topic in outputs else {Operation.READ, Operation.WRITE}
 
 
@@ -69,16 +71,24 @@ def _followed(names: TopicNames, topic: str) -> set[Operation]:
 
 
 def _published(names: TopicNames, topic: str) -> set[Operation]:
-    return {names.uploads: {Operation.WRITE}, names.dead_letters: {Operation.READ}}.get(topic, set())
+    needed = {names.upload_log: {Operation.READ}} if names.inputs else {}
+    needed |= {names.uploads: {Operation.WRITE}, names.dead_letters: {Operation.READ}}
+    return needed.get(topic, set())
 
 
 def _group(look: Look, names: TopicNames, who: str) -> Iterator[Finding]:
-    found, group = look.group, f"group {names.app_id!r}"
+    yield from _member(look.group, names.app_id, who)
+    if names.inputs:
+        yield from _member(look.repartition_group, names.repartition_group, who)
+
+
+def _member(found: frozenset[Operation] | KafkaError | None, name: str, who: str) -> Iterator[Finding]:
+    group = f"group {name!r}"
     denied = isinstance(found, GroupAuthorizationFailedError)
     if denied or (isinstance(found, frozenset) and Operation.READ not in found):
         rule, cure = (
             f"workers are members of {group}",
-            f"grant {GRANTS[GroupAuthorizationFailedError]} {names.app_id!r}",
+            f"grant {GRANTS[GroupAuthorizationFailedError]} {name!r}",
         )
         yield Finding(PERMISSIONS, "fail", f"Kafka refuses {who} to READ {group}", rule, cure)
     elif isinstance(found, KafkaError):

@@ -17,13 +17,22 @@ _TIMESTAMP, _TOMBSTONES = "message.timestamp", "delete.retention.ms"
 _DAY_MS = 86_400_000
 
 
-def check_partitions(counts: Mapping[str, int], wanted: int) -> Finding:
-    """Whether all topics have the number of partitions that the setting says."""
+def check_partitions(counts: Mapping[str, int], wanted: int, names: TopicNames | None = None) -> Finding:
+    """Whether all topics have the number of partitions that the setting says.
+
+    Args:
+        counts: The number of each topic that is there.
+        wanted: What the setting says.
+        names: The deployment's topics: upload topics that are repartitioned have as many as they like.
+    """
+    inputs = names.inputs if names else ()
     rule = f"all topics need the same number of partitions, TAGSTREAM_PARTITIONS={wanted}"
-    odd = {name: count for name, count in sorted(counts.items()) if count != wanted}
+    odd = {name: count for name, count in sorted(counts.items()) if count != wanted and name not in inputs}
     if not odd:
         return Finding("partitions", "ok", str(wanted) if counts else "no topics yet", rule)
     cure = "recreate these topics, or choose another app_id and topic_prefix"
+    if names and set(odd) == {names.uploads}:
+        cure = f"set TAGSTREAM_UPLOADS_TOPICS={names.uploads}, so that it may have any number, or {cure}"
     if len(odd) == len(counts) and len(set(odd.values())) == 1:
         cure = f"set TAGSTREAM_PARTITIONS={next(iter(odd.values()))}, or {cure}"
     listing = ", ".join(f"{name}={count}" for name, count in odd.items())
@@ -39,11 +48,11 @@ def check_presence(look: Look, names: TopicNames) -> Finding:
     if not look.filled:
         value = f"{len(look.topics)} of {len(names.configs)}, the others will be created"
         return Finding("topics", "ok", value, rule)
-    state = {names.changelog(table) for table in TABLES}
+    state = {*map(names.changelog, TABLES), names.inputs_changelog}
     if gone := [name for name in missing if name in state]:
         return _not_whole(gone, sorted(look.filled))
-    if names.uploads in missing:
-        return _uploads_lost(names.uploads)
+    if lost := [name for name in (names.upload_log, *names.uploads_topics) if name in missing]:
+        return _uploads_lost(lost[0], names)
     rule = "what they held is lost to consumers; counts are right"
     cure = "restore them before a worker starts, or let it create them anew, empty"
     return Finding(
@@ -60,9 +69,43 @@ def _not_whole(gone: Sequence[str], kept: Sequence[str]) -> Finding:
     return Finding("topics", "fail", value, "the state is not whole", cure)
 
 
-def _uploads_lost(uploads: str) -> Finding:
+def check_strangers(look: Look, names: TopicNames) -> Iterator[Finding]:
+    """Whether topics are there beside which no worker may start."""
+    if names.rescale in look.strangers:
+        value, rule, cure = _being_moved(names)
+        yield Finding("rescale", "fail", value, rule, cure)
+    if names.repartition in look.strangers:
+        value = f"topic {names.repartition} is there, and TAGSTREAM_UPLOADS_TOPICS is not set"
+        rule = "the state was made of what was copied to it"
+        cure = "name the upload topics again, or choose a new app_id; once nobody needs it, delete the topic"
+        yield Finding("topics", "fail", value, rule, cure)
+
+
+def being_moved(names: TopicNames) -> str:
+    """A sentence that the state is being moved to more partitions, and the cure."""
+    return "{}: {}; {}".format(*_being_moved(names))
+
+
+def _being_moved(names: TopicNames) -> tuple[str, str, str]:
+    return (
+        f"topic {names.rescale} is there",
+        "the state is being moved to more partitions, and is not whole before that has ended",
+        "let `tagstream rescale` end, or run it again: it goes on where it was",
+    )
+
+
+def _uploads_lost(uploads: str, names: TopicNames) -> Finding:
     rule = "the state has counted records of it, and one that is made anew has fewer"
     cure = "restore it, or choose a new app_id; if it is there, grant DESCRIBE on it"
+    if names.inputs and uploads != names.upload_log:
+        rule = "it is made anew only where there is no state yet: a name that is wrong is not to make a topic"
+        cure = (
+            "restore or create it, or name others in TAGSTREAM_UPLOADS_TOPICS; if it is there, grant DESCRIBE"
+        )
+    elif names.inputs:
+        cure = (
+            "restore it, or choose a new app_id; unset TAGSTREAM_UPLOADS_TOPICS if the state was made without"
+        )
     return Finding("topics", "fail", f"topic {uploads} is missing while the state holds records", rule, cure)
 
 
@@ -71,14 +114,16 @@ def check_configs(look: Look, names: TopicNames) -> Iterator[Finding]:
     told = {name: found for name, found in look.configs.items() if not isinstance(found, KafkaError)}
     if untold := {name: found for name, found in look.configs.items() if isinstance(found, KafkaError)}:
         yield _untold(untold)
-    state = {name: told[name] for name in map(names.changelog, TABLES) if name in told}
-    ours = {name: found for name, found in told.items() if name != names.uploads}
-    uploads = {name: found for name, found in told.items() if name == names.uploads}
+    changelogs = (*map(names.changelog, TABLES), names.inputs_changelog)
+    state = {name: told[name] for name in changelogs if name in told}
+    ours = {name: found for name, found in told.items() if name not in names.uploads_topics}
+    uploads = {name: found for name, found in told.items() if name in names.uploads_topics}
     cleanup = [*_state_lost(state), *_compacted(uploads)]
     yield from cleanup or _fine(_CLEANUP, told, "state topics are compacted, uploads are not")
     least = f"at least {TOMBSTONES_KEPT_MS} in state topics, {TOMBSTONES_KEPT_MS // _DAY_MS} days"
     yield from list(_tombstones(state)) or _fine(_TOMBSTONES, state, least)
-    small = [*_small(ours, MAX_RECORD_BYTES), *_small(uploads, MAX_FORWARDED_BYTES)]
+    forwarded = {} if names.inputs else uploads  # nothing is written to topics that are repartitioned
+    small = [*_small(ours, MAX_RECORD_BYTES), *_small(forwarded, MAX_FORWARDED_BYTES)]
     yield from small or _fine(_SIZE, ours, f"at least {MAX_RECORD_BYTES} where a worker writes")
     most = f"{_AHEAD} at most {_DAY_MS} for uploads, a day"
     yield from list(_far_future(uploads)) or _fine(_AHEAD, uploads, most, check=_TIMESTAMP)

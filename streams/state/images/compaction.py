@@ -1,8 +1,10 @@
 """Burying the dead slots of a library, without holding anything up.
 
 A thread makes a new library from a view; then, in the library's own thread, what has changed meanwhile is
-repeated, and the new one takes the old one's place. Views of the old one stay good.
+repeated step by step, and the new one takes the old one's place. Views of the old one stay good.
 """
+
+from collections.abc import Generator
 
 import numpy as np
 
@@ -12,12 +14,19 @@ from streams.state.images.postings import Segment
 from streams.state.images.view import Slots, View
 from streams.state.numbering import Names, order_of
 
-LEAST_DEAD = 1024  # below that the dead do no harm
+LEAST_DEAD = 1024  # slots; below that the dead do no harm
+LEAST_DEAD_CELLS = 10_000  # likewise of the tags that they had
+CELLS_PER_STEP = 1000  # tags of images that are repeated before the library's thread gets a turn
+_STEPS = 10_000  # a library that changes faster than it is repeated must not be repeated for ever
 
 
 def is_due(library: Library) -> bool:
-    """Whether more than half of the slots are dead."""
-    return library.tick > max(LEAST_DEAD, library.live)
+    """Whether more than half of the slots are dead, or of the tags: a few images may have very many."""
+    return (
+        library.tick > max(LEAST_DEAD, library.live)
+        or library.dead_cells > max(LEAST_DEAD_CELLS, library.live_cells)
+        or (library.tick > 0 and library.live == 0)
+    )
 
 
 class Compaction:
@@ -43,15 +52,41 @@ class Compaction:
         for slot, (key, partition) in enumerate(zip(new.keys, new.partition.view().tolist(), strict=True)):
             new.slots.setdefault(partition, {})[key] = slot
 
-    def finish(self) -> Library:
-        """Repeat what has changed since the view was made; return the new library."""
-        old, new = self.library, self._new
-        for slot in self._view.died_since().tolist():
-            new.put(old.partition[slot], old.keys[slot], None)
-        for slot in range(self._view.size, len(old.keys)):
-            if old.death[slot] == ALIVE:
-                new.adopt(old, slot)
-        return new
+    def finish(self) -> Generator[None, None, Library]:
+        """Repeat what has changed since the view was made, some at each step; return the new library.
+
+        Between two steps the old library may change further. After the last one it is as the new one.
+        """
+        old, size, tick = self.library, self._view.size, self._view.tick
+        for step in range(_STEPS + 1):
+            changed = self._changed_since(size, tick)
+            size, tick = len(old.keys), old.tick
+            cells = 0
+            for partition, key in changed:
+                cells += self._repeat(partition, key)
+                if cells > CELLS_PER_STEP and step < _STEPS:
+                    cells = 0
+                    yield
+            if (size, tick) == (len(old.keys), old.tick):
+                break
+        return self._new
+
+    def _changed_since(self, size: int, tick: int) -> list[tuple[int, str]]:
+        """Partition and key of each image with a slot beyond so many, or that died since a tick."""
+        old = self.library
+        death = old.death.view()
+        died = np.flatnonzero((death >= tick) & (death != ALIVE)).tolist()
+        slots = dict.fromkeys([*died, *range(size, len(old.keys))])
+        return list(dict.fromkeys((old.partition[slot], old.keys[slot]) for slot in slots))
+
+    def _repeat(self, partition: int, key: str) -> int:
+        """Let an image of the new library be as it is in the old one now; return the cells that took."""
+        slot, cells = self.library.slots.get(partition, {}).get(key), self._new.tag_ids.size
+        if slot is None:
+            self._new.put(partition, key, None)
+        else:
+            self._new.adopt(self.library, slot)
+        return 1 + self._new.tag_ids.size - cells
 
     def _owners(self) -> None:
         """Keep the users who still own images."""

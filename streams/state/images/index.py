@@ -59,7 +59,7 @@ class ImageIndex:
         return View(self.libraries.get(tenant) or Library())
 
     async def compact(self) -> None:
-        """Bury the dead of each library where more than half of the slots are dead, but while loading.
+        """Bury the dead of each library where they are more than half of it, but while loading.
 
         A loading knows its library and the places in it, so what is made while one begins is thrown away,
         even if that one has ended since: the next look is soon.
@@ -71,9 +71,27 @@ class ImageIndex:
             if is_due(library):
                 compaction = Compaction(library)
                 await asyncio.to_thread(compaction.run)
-                if self._begun > begun:
+                if (new := await self._finished(compaction, begun)) is None:
                     return
-                self.libraries[tenant] = compaction.finish()
+                self._replace(tenant, new)
+
+    async def _finished(self, compaction: Compaction, begun: int) -> Library | None:
+        """The new library, as the old one is now; None: a loading has begun meanwhile."""
+        steps = compaction.finish()
+        while self._begun == begun:
+            try:
+                next(steps)
+            except StopIteration as end:
+                library: Library = end.value
+                return library
+            await asyncio.sleep(0)
+        return None
+
+    def _replace(self, tenant: str, library: Library) -> None:
+        if library.live:
+            self.libraries[tenant] = library
+        else:
+            del self.libraries[tenant]
 
     async def keep_compact(self, interval: float) -> None:
         """Look every `interval` seconds whether a library is due, for ever."""

@@ -71,6 +71,7 @@ class Library:
         segments: Which images have a tag, of those that came at once.
         postings: By tag, which images have it, of those that came one by one.
         tick: How many slots have died.
+        dead_cells: How many tags their images had.
     """
 
     def __init__(self) -> None:
@@ -90,6 +91,12 @@ class Library:
         self.postings: dict[int, Postings] = {}
         self.counts = Column.empty(np.int32)
         self.tick = 0
+        self.dead_cells = 0
+
+    @property
+    def live_cells(self) -> int:
+        """How many tags the images have, all together."""
+        return self.tag_ids.size - self.dead_cells
 
     @property
     def live(self) -> int:
@@ -143,8 +150,9 @@ class Library:
         """Let a slot die."""
         self.death[slot] = self.tick
         self.tick += 1
-        counts = self.counts.view()
-        counts[self.tag_ids.view()[self.first[slot] : self.first[slot + 1]]] -= 1
+        begin, end = self.first[slot], self.first[slot + 1]
+        self.counts.view()[self.tag_ids.view()[begin:end]] -= 1
+        self.dead_cells += end - begin
 
     def adopt(self, other: "Library", slot: int) -> None:
         """Take over a live image of another library of the same tenant."""

@@ -5,12 +5,13 @@ few arrays.
 Sketches of uploaders stay in their rows, and are merged when asked for.
 """
 
+import contextlib
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
 from itertools import chain
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -28,6 +29,7 @@ from streams.state.trends.buckets import (
     read_counts,
 )
 from streams.state.trends.sketches import UploaderSketches
+from streams.state.trends.tag_numbers import TagNumbers
 
 Counts = NDArray[np.int64]
 _DAY = 86_400  # seconds
@@ -100,8 +102,8 @@ class _Names:
 class TenantTrends:
     """Counts of one tenant, for the event loop's thread.
 
-    Only `best`, `top_by_uploaders` and `uploaders` may run in another one: they take counts that were summed
-    before, and look single rows up.
+    Only `best`, `top_by_uploaders` and `uploaders` may run in another one, within `reading`: they take counts
+    that were summed before, and look single rows up.
     """
 
     def __init__(self, tenant: str, sketches: UploaderSketches) -> None:
@@ -109,10 +111,18 @@ class TenantTrends:
         self._sketches = sketches
         self._buckets: dict[Bucket, BucketCounts] = {}
         self._starts: dict[str, list[int]] = {}  # of the buckets by window, ascending
-        self._ids: dict[str, int] = {}
+        self._numbers = TagNumbers()
         self._rows = Tally()  # of all time, by tag: as many as partitions where images have it
         self._sorted = _Names()  # the tags that have such a row: those of long ago cost a search nothing
-        self.tags: list[str] = []
+
+    @property
+    def tags(self) -> list[str]:
+        """The tags by number; empty where a number is free."""
+        return self._numbers.names
+
+    def reading(self) -> contextlib.AbstractContextManager[None]:
+        """Keep what numbers mean, while another thread has counts in hand."""
+        return self._numbers.reading()
 
     @property
     def is_empty(self) -> bool:
@@ -121,7 +131,7 @@ class TenantTrends:
 
     def move(self, bucket: Bucket, tag: str, old: bytes | None, new: bytes | None) -> None:
         """Take a row's old counts out of a bucket and put its new ones in."""
-        counts, number = self.held_bucket(bucket), self._number(tag)
+        counts, number = self.held_bucket(bucket), self._numbers.number(tag)
         counts.move(
             number,
             read_counts(old) if old is not None else NO_ROW,
@@ -134,6 +144,8 @@ class TenantTrends:
         if counts.rows == 0:
             del self._buckets[bucket]
             self._starts[bucket.window].remove(bucket.start)
+        if more:
+            self._numbers.note(number, more)
 
     def held_bucket(self, bucket: Bucket) -> BucketCounts:
         """A bucket, from now on kept if it was not."""
@@ -143,27 +155,18 @@ class TenantTrends:
             insort(self._starts.setdefault(bucket.window, []), bucket.start)
         return counts
 
-    def numbers(self, tags: Sequence[str]) -> Numbers:
+    def numbers(self, tags: Sequence[str], rows: NDArray[np.integer[Any]]) -> Numbers:
         """The places of all tags of a partition that is loaded in arrays, new ones if need be.
 
-        Each is taken to have a row of all time there, before that is counted: so nobody takes it off the list
-        meanwhile.
+        Each is taken to have its rows there, one of them of all time, before they are counted: so nobody
+        takes it off the list meanwhile.
         """
-        new = [tag for tag in tags if tag not in self._ids]
-        self._ids.update(zip(new, range(len(self.tags), len(self.tags) + len(new)), strict=True))
-        self.tags += new
-        numbers = np.fromiter(map(self._ids.__getitem__, tags), np.int32, len(tags))
+        numbers = self._numbers.numbers(tags)
+        self._numbers.note_many(numbers, rows)
         self._rows.add_many(numbers, np.ones_like(numbers))
         first = np.flatnonzero(self._rows.get_many(numbers) == 1)
         self._sorted.add_all(tags[place] for place in first.tolist())
         return numbers
-
-    def _number(self, tag: str) -> int:
-        number = self._ids.get(tag)
-        if number is None:
-            number = self._ids[tag] = len(self.tags)
-            self.tags.append(tag)
-        return number
 
     def _list(self, tag: str, number: int, more: int) -> None:
         """Count rows of all time that a tag has got or lost; list it with its first, and until its last."""
@@ -186,13 +189,13 @@ class TenantTrends:
 
     def count(self, tag: str, buckets: Iterable[Bucket]) -> int:
         """Count a tag's uses in buckets."""
-        number = self._ids.get(tag)
+        number = self._numbers.ids.get(tag)
         found = (self._buckets.get(bucket) for bucket in buckets)
         return 0 if number is None else sum(counts.uses.get(number) for counts in found if counts)
 
     def by_add_on(self, tag: str, buckets: Iterable[Bucket]) -> dict[str, int]:
         """Count a tag's uses in buckets by add-on, leaving out those that have none."""
-        number, total = self._ids.get(tag), dict[str, int]()
+        number, total = self._numbers.ids.get(tag), dict[str, int]()
         if number is not None:
             for counts in filter(None, map(self._buckets.get, buckets)):
                 for add_on, tally in counts.by.items():
@@ -220,7 +223,7 @@ class TenantTrends:
 
     def bounds(self, tag: str, window: str) -> tuple[int, int] | None:
         """Starts in seconds of a tag's oldest and newest bucket of a window; None without any."""
-        number = self._ids.get(tag, len(self.tags))
+        number = self._numbers.ids.get(tag, len(self.tags))
         starts = self._starts.get(window, [])
 
         def used(start: int) -> bool:
@@ -238,12 +241,12 @@ class TenantTrends:
         places = np.flatnonzero(values > 0)
         if len(places) > limit:
             bar = np.partition(values[places], len(places) - limit)[len(places) - limit]
-            equal = [self.tags[place] for place in np.flatnonzero(values == bar)]
+            equal = [(self.tags[place], place) for place in np.flatnonzero(values == bar).tolist()]
             places = np.flatnonzero(values > bar)
         else:
             equal = []
         sure = sorted(places.tolist(), key=lambda place: (-values[place], self.tags[place]))
-        return sure + [self._ids[tag] for tag in nsmallest(limit - len(sure), equal)]
+        return sure + [place for _, place in nsmallest(limit - len(sure), equal)]
 
     def top_by_uploaders(self, counts: Counts, buckets: Sequence[Bucket], limit: int) -> list[Ranked]:
         """The tags with the most distinct uploaders, equal ones by name. For any thread.
@@ -271,7 +274,7 @@ class TenantTrends:
 
     def uploaders(self, tag: str, buckets: Iterable[Bucket]) -> int:
         """Estimate a tag's distinct uploaders in buckets; 0: none is known. For any thread."""
-        number = self._ids.get(tag)
+        number = self._numbers.ids.get(tag)
         if number is None:
             return 0
         held = ((bucket, counts) for bucket in buckets if (counts := self._buckets.get(bucket)) is not None)

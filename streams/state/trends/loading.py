@@ -56,7 +56,7 @@ class _Cells:
         self._add_ons = Numbering[str | None]([None])
         self._tags = Names()
         self._columns = [Column.empty(np.int32) for _ in range(4)]
-        self._rows = self._arrays = self._begins = np.empty(0, np.int64)
+        self._rows = self._rows_of_tags = self._arrays = self._begins = np.empty(0, np.int64)
 
     def take(self, names: Sequence[str], counts: Sequence[CountRow]) -> None:
         windows, starts, tags = zip(*(name.split(":", 2) for name in names), strict=True)
@@ -76,7 +76,9 @@ class _Cells:
 
     def sort(self) -> None:
         buckets, add_ons, tags, uses = (column.view() for column in self._columns)
-        self._rows = np.bincount(buckets[add_ons == 0], minlength=len(self._buckets.names))
+        alone = add_ons == 0
+        self._rows = np.bincount(buckets[alone], minlength=len(self._buckets.names))
+        self._rows_of_tags = np.bincount(tags[alone], minlength=len(self._tags.names))
         width = len(self._add_ons.names)
         arrays = buckets * width + add_ons
         order = order_of(arrays, len(self._rows) * width)
@@ -87,7 +89,7 @@ class _Cells:
     def give(self, trends: TenantTrends) -> Iterator[None]:
         # The first step leaves a bucket with rows: a tenant that has one is not let go of between the steps.
         tags, uses = (column.view() for column in self._columns)
-        numbers = trends.numbers(self._tags.names)
+        numbers = trends.numbers(self._tags.names, self._rows_of_tags)
         done = 0
         for bucket, add_on, run in self._runs():
             window, start = self._buckets.names[bucket]

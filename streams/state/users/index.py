@@ -71,6 +71,8 @@ class UserIndex:
             users[user].pop(place, None)
             if not users[user]:
                 del users[user]
+        if not users:
+            del self._users[tenant]
         self._touched.setdefault(tenant, set()).add(user)
 
     def loading(self, partition: int) -> Loading:
@@ -120,6 +122,10 @@ class UserIndex:
         """The rows of users as they are now and will be; no rows: the user has gone."""
         known = self._users.get(tenant, {})
         return {user: known.get(user, {}) for user in users}
+
+    def has_users(self, tenant: str) -> bool:
+        """Whether any user of a tenant has interests."""
+        return tenant in self._users
 
     def take_touched(self, tenant: str) -> set[str]:
         """Take the users that changed since they were taken last."""

@@ -22,6 +22,7 @@ from streams.state.numbering import Names
 from streams.state.users.index import Rows, decays, read_tags
 
 SCORE_DECIMALS = 6
+_LEAST_NAMES = 1000  # of a vocabulary; below that it is not worth making anew
 
 
 class SimilarUser(NamedTuple):
@@ -113,12 +114,18 @@ class Neighbourhood:
 
 
 def gathered(parts: Sequence[Profiles], vocabulary: Names, now: float) -> Neighbourhood:
-    """Make a neighbourhood of at least one part, each user being in one of them."""
+    """Make a neighbourhood of at least one part, each user being in one of them.
+
+    Where most names of the vocabulary are of tags that nobody has any more, it gets one of its own.
+    """
     sizes = np.concatenate([np.diff(part.matrix.indptr) for part in parts])
     bounds = np.concatenate(([0], np.cumsum(sizes, dtype=np.int64)))
     data = np.concatenate([part.matrix.data for part in parts])
     numbers = np.concatenate([part.matrix.indices for part in parts])
     users = list(chain.from_iterable(part.users for part in parts))
+    used = np.unique(numbers)
+    if len(vocabulary.names) > max(_LEAST_NAMES, 2 * len(used)):
+        vocabulary, numbers = Names(vocabulary.names[tag] for tag in used), np.searchsorted(used, numbers)
     matrix = csr_array((data, numbers, bounds), shape=(len(users), len(vocabulary.names)))
     return Neighbourhood(now, users, vocabulary, matrix)
 

@@ -73,6 +73,7 @@ class Neighbours:
                 rows = self._index.rows(self._tenant, lot)
                 parts.append(await asyncio.to_thread(self._read, rows, now))
             self.made = await asyncio.to_thread(gathered, parts, self._vocabulary, now)
+            self._vocabulary = self.made.vocabulary
         except BaseException:
             self._index.touch(self._tenant, touched)
             raise  # whoever comes next tries again
@@ -105,7 +106,10 @@ class AllNeighbours:
     async def refresh(self) -> None:
         """Make anew those in which users changed."""
         for tenant in self.index.touched_tenants():
-            await self.of(tenant).refresh(self._clock())
+            neighbours = self.of(tenant)
+            await neighbours.refresh(self._clock())
+            if not self.index.has_users(tenant) and self._tenants.get(tenant) is neighbours:
+                del self._tenants[tenant]
 
     async def keep_fresh(self, interval: float = MAX_AGE) -> None:
         """Make anew those in which users changed, every `interval` seconds, for ever."""

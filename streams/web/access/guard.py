@@ -8,6 +8,7 @@ from typing import Protocol
 from schemas.errors import SettingsError
 from streams.web.access.callers import ANYBODY, Caller
 from streams.web.access.hosts import Hosts, is_loopback
+from streams.web.access.pricing import Purse
 from streams.web.access.query_gate import QueryGate
 from streams.web.access.rates import Rates, network_of
 from streams.web.access.refusals import TooOftenError, UnknownCallerError
@@ -51,6 +52,10 @@ class AccessSettings(Protocol):
     @property
     def query_timeout(self) -> float:
         """Seconds after which a question is given up."""
+
+    @property
+    def query_share(self) -> float:
+        """Seconds of CPU time per second that the questions of one token may take; 0: no limit."""
 
 
 def check_reach(settings: AccessSettings) -> None:
@@ -99,7 +104,7 @@ class Guard:
             tokens,
             Hosts.of(settings.web_host, settings.web_names, tokens=tokens is not None),
             Rates(settings.rate_limit, settings.rate_burst, clock),
-            QueryGate(settings.max_queries, settings.query_timeout),
+            QueryGate(settings.max_queries, settings.query_timeout, Purse(settings.query_share, clock)),
         )
 
     def check_host(self, hosts: Sequence[str]) -> None:

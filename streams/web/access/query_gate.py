@@ -1,7 +1,8 @@
 """How much is worked on at once. A question that is given up holds its place until it really ends.
 
-No caller with a token has more than half of the places, in work and in all: what one of them asks, however
-much and however slow, leaves room for the others. Where nobody needs a token there is nobody to tell apart.
+No caller with a token has more than half of the places, in work and in all, nor more than a share of the
+interpreter's time: what one of them asks, however much and however slow, leaves room for the others, and for
+tagging. Where nobody needs a token there is nobody to tell apart.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from streams.web.access.pricing import Cost, Priced, Purse
 from streams.web.access.refusals import BusyError
 
 log = logging.getLogger(__name__)
@@ -36,13 +38,15 @@ class _Share:
 class QueryGate:
     """Lets so many questions be worked on, some wait, and sends the others away."""
 
-    def __init__(self, most: int, seconds: float) -> None:
+    def __init__(self, most: int, seconds: float, purse: Purse | None = None) -> None:
         """Prepare.
 
         Args:
             most: Questions in work at once.
             seconds: How long one may take, its wait included.
+            purse: What callers may spend; None: as much as they like.
         """
+        self._purse = purse or Purse(0)
         self._most = most
         self._room = most * (1 + QUEUE)
         self._seconds = seconds
@@ -63,7 +67,7 @@ class QueryGate:
         share = self._shares.get(caller) or self._new_share(caller)
         self._check_room(share)
         started = asyncio.Event()
-        task = asyncio.create_task(self._in_turn(work, share, started))
+        task = asyncio.create_task(self._in_turn(work, share, caller, started))
         self._tasks.add(task)
         self._shares[caller] = share
         share.held += 1
@@ -98,11 +102,20 @@ class QueryGate:
         if self._shares[caller].held == 0:
             del self._shares[caller]
 
-    async def _in_turn(self, work: Callable[[], Awaitable[T]], share: _Share, started: asyncio.Event) -> T:
+    async def _in_turn(
+        self, work: Callable[[], Awaitable[T]], share: _Share, caller: str, started: asyncio.Event
+    ) -> T:
         # Its own place first: what waits for the caller's own questions is in nobody's way.
-        async with share.places, self._places:
-            started.set()
-            return await work()
+        async with share.places:
+            while seconds := self._purse.wait(caller):  # noqa: ASYNC110 - it is known how long
+                await asyncio.sleep(seconds)
+            async with self._places:
+                started.set()
+                cost = Cost()
+                try:
+                    return await Priced(work(), cost)
+                finally:
+                    self._purse.spend(caller, cost)
 
     def _give_up(self, task: asyncio.Task[Any], in_work: bool) -> None:  # noqa: FBT001 - one caller
         # A thread cannot be cancelled: its place is free when it ends, or threads would pile up.

@@ -1,6 +1,5 @@
 """Questions about images: search, one image's state and history, tags that come together."""
 
-import asyncio
 from collections.abc import Iterable, Mapping
 
 from schemas.answers.images import FoundImage, FoundImages, ImageState, RelatedTag, RelatedTags
@@ -12,7 +11,9 @@ from streams.state.images.index import ImageIndex
 from streams.state.images.origins import assigned_tags, tag_changes, tag_edits
 from streams.state.images.related_tags import related_tags
 from streams.state.images.rows import find_image, find_url
-from streams.state.images.search import Hit, fitting, search
+from streams.state.images.search import Hit, ImageQuery, Page, SortKey, fitting, search
+from streams.state.images.view import View
+from streams.web.access.pricing import off_loop
 from streams.web.api.freshness import ALWAYS, Freshness, not_found, provenance
 from streams.web.api.image_questions import ImageQuestion, ImagesQuestion, RelatedQuestion
 from streams.web.api.routes import Route
@@ -56,8 +57,7 @@ class ImageRoutes:
         query, after = question.query(), question.after()
         view = self._index.view(question.tenant)
         common = provenance(self._freshness, _window(question))
-        page = await asyncio.to_thread(search, view, query, limit=question.limit, after=after)
-        images = fitting((self._found(hit) for hit in page.hits), lambda image: len(image.url or ""))
+        page, images = await off_loop(self._search, view, query, question.limit, after)
         more = page.more or len(images) < len(page.hits)
         last = page.hits[len(images) - 1].place if more else None
         return FoundImages(
@@ -66,6 +66,13 @@ class ImageRoutes:
             images=images,
             cursor=None if last is None else question.cursor_of(last),
         )
+
+    def _search(
+        self, view: View, query: ImageQuery, limit: int, after: SortKey | None
+    ) -> tuple[Page, list[FoundImage]]:
+        """Find a page, and what is told of it. For any thread."""
+        page = search(view, query, limit=limit, after=after)
+        return page, fitting((self._found(hit) for hit in page.hits), lambda image: len(image.url or ""))
 
     async def image(self, question: ImageQuestion) -> ImageState:
         """Give an image's state, and what changed its tags.
@@ -107,7 +114,7 @@ class ImageRoutes:
         """
         view, tag = self._index.view(question.tenant), question.tag
         common = provenance(self._freshness)
-        found = await asyncio.to_thread(
+        found = await off_loop(
             related_tags, view, tag, limit=question.limit, min_both=question.min_both, order=question.order
         )
         if found is None:

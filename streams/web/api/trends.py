@@ -1,6 +1,5 @@
 """Questions about trends: what is used most, what rises, how a tag went, what changed."""
 
-import asyncio
 from bisect import bisect_left
 from collections.abc import Callable
 
@@ -23,6 +22,7 @@ from streams.state.trends.counts import TenantTrends
 from streams.state.trends.index import TrendIndex
 from streams.state.trends.rising import HALF_LIVES, METHOD, Block, find_candidates, pick
 from streams.web.access.errors import BadQuestionError, UnknownError
+from streams.web.access.pricing import off_loop
 from streams.web.api.baselines import baseline_of, blocks_of
 from streams.web.api.cursors import encode_cursor
 from streams.web.api.freshness import Freshness, not_found, provenance
@@ -77,12 +77,14 @@ class TrendRoutes:
         buckets, common = self._buckets("window", span), provenance(self._freshness, span.as_answered())
         counts = trends.counts(buckets, question.add_on)
         if question.by == "uses":
-            ranked = trends.top(counts, question.limit)
+            with trends.reading():
+                ranked = await off_loop(trends.top, counts, question.limit)
             return TopTags(**common, tags=[TagCount(tag.tag, tag.uses) for tag in ranked])
         if question.add_on is not None:
             message = "by='uploaders' cannot be had per add-on; leave add_on out, or say by=uses"
             raise BadQuestionError("invalid_by", message)
-        ranked = await asyncio.to_thread(trends.top_by_uploaders, counts, buckets, question.limit)
+        with trends.reading():
+            ranked = await off_loop(trends.top_by_uploaders, counts, buckets, question.limit)
         tags = [TagCount(tag.tag, tag.uses, tag.uploaders) for tag in ranked]
         return TopTags(**common, tags=tags, uploaders_error=RELATIVE_STANDARD_ERROR)
 
@@ -114,9 +116,10 @@ class TrendRoutes:
             half_life=half_life,
             least=question.least_uses,
         )
-        found = await asyncio.to_thread(
-            pick, trends, candidates, buckets, question.least_uploaders, question.limit
-        )
+        with trends.reading():
+            found = await off_loop(
+                pick, trends, candidates, buckets, question.least_uploaders, question.limit
+            )
         return RisingTags(
             **common,
             baseline=baseline.as_answered(),
@@ -189,8 +192,9 @@ class TrendRoutes:
         if question.tag:
             rows = [(tag, trends.count(tag, buckets_a), trends.count(tag, buckets_b)) for tag in question.tag]
         else:
-            places = trends.best(counts_a + counts_b, question.limit)
-            rows = [(trends.tags[place], int(counts_a[place]), int(counts_b[place])) for place in places]
+            with trends.reading():
+                places = await off_loop(trends.best, counts_a + counts_b, question.limit)
+                rows = [(trends.tags[place], int(counts_a[place]), int(counts_b[place])) for place in places]
         return ComparedTags(
             **provenance(self._freshness, a.as_answered()),
             b=b.as_answered(),

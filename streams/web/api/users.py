@@ -1,6 +1,5 @@
 """Questions about users: what they are interested in, who shares that, and what they may like."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -12,8 +11,10 @@ from streams.state.images.feed import CANDIDATES, TOP_TAGS, Match, feed
 from streams.state.images.index import ImageIndex
 from streams.state.images.rows import find_url
 from streams.state.images.search import fitting
+from streams.state.images.view import View
 from streams.state.users import index as user_index
 from streams.state.users.similar import AllNeighbours
+from streams.web.access.pricing import off_loop
 from streams.web.api.freshness import Freshness, Provenance, not_found, provenance
 from streams.web.api.images import scored
 from streams.web.api.parameters import NAME, Limit, Parameter, Tenant, number
@@ -145,9 +146,7 @@ class UserRoutes:
         }
         now = self._clock()
         around = await self._neighbours.of(tenant).neighbourhood(now, wait=common["complete"])
-        found = await asyncio.to_thread(
-            around.similar, weights, user=user, limit=question.limit, tags=SHARED_TAGS
-        )
+        found = await off_loop(around.similar, weights, user=user, limit=question.limit, tags=SHARED_TAGS)
         return SimilarUsers(
             **common,
             user_id=user,
@@ -169,8 +168,8 @@ class UserRoutes:
         half_life_days = question.half_life_days or self._half_life_days
         found = await self._interests(tenant, user, half_life_days, common)
         total = sum(interest.weight for interest in found) or 1.0
-        matches = await asyncio.to_thread(
-            feed,
+        images = await off_loop(
+            self._feed,
             self._images.view(tenant),
             {interest.tag: interest.weight / total for interest in found},
             user=user,
@@ -182,10 +181,15 @@ class UserRoutes:
             user_id=user,
             method=MATCHING,
             half_life_days=half_life_days,
-            images=fitting(
-                (self._feed_image(match) for match in matches), lambda image: len(image.url or "")
-            ),
+            images=images,
         )
+
+    def _feed(
+        self, view: View, weights: Mapping[str, float], *, user: str, limit: int, seen: set[str]
+    ) -> list[FeedImage]:
+        """Find images, and what is told of them. For any thread."""
+        matches = feed(view, weights, user=user, limit=limit, seen=seen)
+        return fitting((self._feed_image(match) for match in matches), lambda image: len(image.url or ""))
 
     async def _interests(
         self, tenant: str, user: str, half_life_days: float, known: Provenance
@@ -194,7 +198,7 @@ class UserRoutes:
             message = f"no image with tags is by the user {user[:64]!r}, or all are beyond their retention"
             raise not_found(known, "unknown_user", message)
         today = int(self._clock() // DAY_SECONDS)
-        return await asyncio.to_thread(
+        return await off_loop(
             self._users.interests, tenant, user, now_day=today, half_life_days=half_life_days
         )
 

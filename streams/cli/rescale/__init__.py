@@ -1,0 +1,1 @@
+"""`tagstream rescale`: more partitions of state than one began with."""
