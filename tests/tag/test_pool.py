@@ -259,17 +259,12 @@ async def test_dear_images_without_room_come_back_later(fussy: FussyTagger) -> N
 async def test_a_dear_image_holds_up_nobody_behind_it(fussy: FussyTagger) -> None:
     """Its record is taken as one that a stranger keeps waiting: its partition goes on."""
     pool = TaggerPool({"imagga_tagging": fussy}, threads=1, max_batch=8)
-    turn, waits = Turn(), asyncio.Event()
-    wait_for_source, times = turn.wait_for_source, 0
+    left = asyncio.Event()
 
-    def note(upload: Upload | None) -> None:
-        nonlocal times
-        times += 1
-        wait_for_source(upload)
-        if times == 2:  # the first time it was fetched
-            waits.set()
-
-    turn.wait_for_source = note  # type: ignore[method-assign]
+    class Noting(Turn):
+        def leave_to_source(self, upload: Upload | None) -> None:
+            super().leave_to_source(upload)
+            left.set()
 
     class Source:
         async def fetch(self, _: str) -> Fetched:
@@ -279,11 +274,10 @@ async def test_a_dear_image_holds_up_nobody_behind_it(fussy: FussyTagger) -> Non
     event = record(value=b'{"public_id":"i","url":"http://h/1.png"}')
     pool.start()
     working = asyncio.create_task(
-        Categorizer(Source(), pool, offer).outcome(event, {}, lambda: asyncio.sleep(0), turn)
+        Categorizer(Source(), pool, offer).outcome(event, {}, lambda: asyncio.sleep(0), Noting())
     )
-    async with asyncio.timeout(10):
-        await waits.wait()
-    assert turn.waits
+    async with asyncio.timeout(30):
+        await left.wait()
     assert isinstance(await working, Tagged)
     await asyncio.to_thread(pool.stop)
 
