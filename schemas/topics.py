@@ -15,7 +15,8 @@ OFFSET_KEY = "@offset"
 MAX_INPUTS = 100  # upload topics
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _DAY_MS = 86_400_000
-TOMBSTONES_KEPT_MS = 7 * _DAY_MS  # a snapshot that is older might miss a removal
+TOMBSTONES_KEPT_DAYS = 7.0
+_TRUSTED = 0.8  # of that time: what is older might soon miss that a row was removed
 MAX_FORWARDED_BYTES = 1_572_864  # the largest event with key and headers, and where it came from
 MAX_RECORD_BYTES = 4_194_304  # a dead letter is an event of any allowed size, and its explanation
 
@@ -30,6 +31,10 @@ class Deployment(Protocol):
     @property
     def topic_prefix(self) -> str:
         """Put before the name of each event topic."""
+
+    @property
+    def keep_tombstones(self) -> float:
+        """Days that state topics keep the mark of a removed row."""
 
     @property
     def uploads_topics(self) -> str:
@@ -54,16 +59,32 @@ def uploads_topics_fault(names: str) -> str | None:
 
 @dataclass(frozen=True)
 class TopicNames:
-    """The names of all topics of one deployment."""
+    """The names of all topics of one deployment, and how long state topics keep marks of removed rows."""
 
     app_id: str
     prefix: str = ""
     inputs: tuple[str, ...] = ()
+    keep_tombstones: float = TOMBSTONES_KEPT_DAYS
 
     @classmethod
     def of(cls, settings: Deployment) -> "TopicNames":
         """The names that the settings lead to."""
-        return cls(settings.app_id, settings.topic_prefix, split_topics(settings.uploads_topics))
+        return cls(
+            settings.app_id,
+            settings.topic_prefix,
+            split_topics(settings.uploads_topics),
+            settings.keep_tombstones,
+        )
+
+    @property
+    def tombstones_kept_ms(self) -> int:
+        """The least `delete.retention.ms` of state topics."""
+        return int(self.keep_tombstones * _DAY_MS)
+
+    @property
+    def trusted_seconds(self) -> float:
+        """How old a state may be that is followed further: what is older may miss that a row was removed."""
+        return _TRUSTED * self.tombstones_kept_ms / 1000
 
     @property
     def uploads(self) -> str:
@@ -137,7 +158,7 @@ class TopicNames:
         compacted = {
             "cleanup.policy": "compact",
             "min.cleanable.dirty.ratio": "0.1",
-            "delete.retention.ms": str(TOMBSTONES_KEPT_MS),
+            "delete.retention.ms": str(self.tombstones_kept_ms),
             "segment.bytes": str(64 * 1024 * 1024),  # what is in the newest segment is not compacted
         } | size
         # The size limit is of a batch as it is sent: one that was compressed could unpack to gigabytes.

@@ -29,7 +29,7 @@ MAX_CONTEXT_DEPTH = 32  # encoders give up somewhere past 200
 MAX_CONTEXT_VALUES = 20_000
 MAX_NUMBER = 32  # characters of a number given as a string
 
-MAX_AHEAD_HOURS = 24  # of an event time before its record's Kafka timestamp: more than any time zone explains
+MAX_AHEAD_MS = 3_600_000  # of an event time; whatever came in that time would be older, and change nothing
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_10000_MS = 253_402_300_800_000
@@ -87,7 +87,7 @@ class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
         msgspec.Meta(
             description="Event time, RFC 3339, 1970 to 9999; without an offset: UTC. "
             "Absent: the CloudEvent's `time`, else Kafka's timestamp. "
-            f"At most {MAX_AHEAD_HOURS} hours ahead of Kafka's timestamp."
+            "At most an hour ahead of Kafka's timestamp and of the worker's clock."
         ),
     ] = None
     version: Annotated[
@@ -197,6 +197,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         trace: What comes of it belongs to, where its headers do not say that: a span of ours.
+        skipped: How many records right before it were deleted before we had read them.
     """
 
     topic: str
@@ -207,6 +208,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     value: bytes | None
     headers: Headers = ()
     trace: TraceContext | None = None
+    skipped: int = 0
 
     @property
     def place(self) -> TopicPartitionOffset:
@@ -228,8 +230,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.key or b"") + names + sum(len(text or b"") for _, text in self.headers)
 
 
-def parse_upload(record: Record) -> Upload:
+def parse_upload(record: Record, now: int | None = None) -> Upload:
     """Read an upload event in any of its three encodings.
+
+    Args:
+        record: What was published.
+        now: Our clock, milliseconds; None: event times are held against Kafka's timestamp alone.
 
     Raises:
         BadEventError: The record is no upload event; the message names the value and the rule.
@@ -256,7 +262,7 @@ def parse_upload(record: Record) -> Upload:
         id=event_id,
         type=upload_type,
         public_id=_public_id(data, record.key),
-        at=_event_time(data.uploaded_at or envelope.time, origin.at, record.timestamp),
+        at=_event_time(data.uploaded_at or envelope.time, origin.at, record.timestamp, now),
         data=data,
         add_ons=_add_ons(data.categorization),
         auto_tagging=_threshold(data.auto_tagging),
@@ -431,18 +437,21 @@ def _public_id(data: UploadData, key: bytes | None) -> str:
     return name
 
 
-def _event_time(text: str | None, published_at: int, kafka_timestamp: int) -> int:
+def _event_time(text: str | None, published_at: int, kafka_timestamp: int, now: int | None) -> int:
     """Event time in milliseconds.
 
-    One that lies far in the future is refused: whatever came later would be older, and change nothing.
+    One that lies in the future is refused: whatever came until then would be older, and change nothing.
     """
     moment = published_at if text is None else _milliseconds(text)
     given = f"event time {text[:64]!r}" if text is not None else f"Kafka timestamp {published_at}"
     if not 0 <= moment < _YEAR_10000_MS:
         raise BadEventError("invalid_event", f"{given} is outside the years 1970 to 9999")
-    if moment - kafka_timestamp > MAX_AHEAD_HOURS * 3_600_000:
-        rule = f"is more than {MAX_AHEAD_HOURS} hours ahead of the record's Kafka timestamp {kafka_timestamp}"
-        raise BadEventError("invalid_event", f"{given} {rule}; check the publisher's clock")
+    clocks = {"the record's Kafka timestamp": kafka_timestamp, "this worker's clock": now}
+    for clock, time in clocks.items():
+        if time is not None and moment - time > MAX_AHEAD_MS:
+            rule = f"is more than an hour ahead of {clock}, {time}"
+            cure = "check the publisher's clock and time zone, and publish it again"
+            raise BadEventError("invalid_event", f"{given} {rule}; {cure}")
     return moment
 
 

@@ -176,6 +176,11 @@ PARTITIONS = Dashboard(
             "none",
             {"{{partition}}": _now("tagstream_open_transaction_records", "partition")},
         ),
+        Panel(
+            "Uploads deleted before they were read",
+            "none",
+            {"{{partition}}": _now("tagstream_uploads_skipped_records", "partition")},
+        ),
         Panel("Transactions", "ops", {"{{result}}": _rate("tagstream_transactions_total", "result")}),
         Panel("Events in a transaction", "none", {"mean": _mean("tagstream_transaction_events")}),
         Panel("Bytes of a transaction", "bytes", {"mean": _mean("tagstream_transaction_size_bytes")}),

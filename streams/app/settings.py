@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import SettingsError
-from schemas.topics import TopicNames, uploads_topics_fault
+from schemas.topics import TOMBSTONES_KEPT_DAYS, TopicNames, uploads_topics_fault
 from streams.app.cores import available_cores
 from streams.app.profiles import read_profile
 from streams.app.roles import DEFAULT, Role, read_roles, roles_fault
@@ -221,6 +221,12 @@ class Settings:
         30.0,
         "Days that deleted images are remembered, so that late events do not bring them back.",
         _at_least(0),
+    )
+    keep_tombstones: float = _setting(
+        TOMBSTONES_KEPT_DAYS,
+        "Days that state topics keep the mark of a removed row, at least (`delete.retention.ms`). "
+        "State older than four fifths of that, in memory or in a snapshot, is read anew.",
+        _at_least(0.0001),
     )
     max_tenants: int = _setting(
         1000, "Most tenants with images, of each partition. 0: no limit, as below.", _at_least(0)

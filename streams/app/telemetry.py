@@ -231,6 +231,7 @@ def _unit_readings(unit: Unit, now: float) -> Iterator[Reading]:
     yield Reading("tagstream_partition_in_flight_records", figures.in_flight, labels)
     yield Reading("tagstream_retries_waiting_records", figures.waiting, labels)
     yield Reading("tagstream_retries_oldest_seconds", _age(since, now) if since else 0, labels)
+    yield Reading("tagstream_uploads_skipped_records", unit.state.skipped, labels)
     if behind is not None:
         yield Reading("tagstream_open_transaction_records", behind, labels)
     if figures.lag is not None:

@@ -186,7 +186,7 @@ class Worker:
             prepare=self._query_indexes.prepare if settings.answers else None,
         )
         self._telemetry.read_replica(replica)
-        snapshots = Snapshots(settings.snapshot_dir, settings.app_id)
+        snapshots = Snapshots(settings.snapshot_dir, names)
         self._telemetry.read_snapshots(snapshots.results)
         keeper = SnapshotKeeper(replica, snapshots)
         if settings.snapshot_interval:

@@ -7,8 +7,9 @@ from streams.fold.changes import Changes, Row
 from streams.fold.images import moved_on
 from streams.fold.outcomes import Deferred, Edited, Rejected, Stored
 from streams.fold.people import Weighed, assigned_by_add_ons, decide, has_room, is_void, weigh
+from streams.fold.precedence.repeats import is_repeat
 from streams.fold.retries import is_awaited
-from streams.fold.rows import ImageKey, is_repeat
+from streams.fold.rows import ImageKey
 
 
 def checked_edit(changes: Changes, edited: Edited, offset: int) -> Edited | Deferred | Rejected:
@@ -22,7 +23,7 @@ def checked_edit(changes: Changes, edited: Edited, offset: int) -> Edited | Defe
     row = changes.get("images", key)
     if row is not None and is_repeat(row, upload):
         return edited
-    if row is None or (row.get("deleted") and not is_void(row.get("people", {}), upload.at)):
+    if row is None or (row.get("deleted") and not is_void(row.get("people", {}), upload.at, offset)):
         return _unknown(changes, row, edited)
     if not has_room(decide(row.get("people", {}), upload, offset)):
         limit = f"at most {MAX_TAGS} and {MAX_PASSED_ON_BYTES} bytes per image"

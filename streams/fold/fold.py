@@ -6,8 +6,9 @@ k records, and k travels with it. Those that wait for their sources are folded a
 
 from dataclasses import dataclass, field
 
+from schemas.origins import read_origin
 from schemas.topics import OFFSET_KEY, TopicNames
-from schemas.uploads import Record, Upload, UploadType
+from schemas.uploads import MAX_AHEAD_MS, Record, Upload, UploadType
 from streams.fold.budgets.limits import Budgets, beyond
 from streams.fold.budgets.usage import forget_image, fresh_tags, note_row
 from streams.fold.changes import Changes, Row
@@ -16,11 +17,11 @@ from streams.fold.edits import checked_edit, checked_update, edited_row
 from streams.fold.images import (
     changed_history,
     deleted_row,
-    is_stale,
+    overtaken_row,
     rederived_row,
     retagged_row,
-    stale_row,
     stored_row,
+    uncovered_row,
     uploaded_row,
 )
 from streams.fold.outcomes import (
@@ -43,10 +44,12 @@ from streams.fold.outputs import (
     tag_update_output,
     tags_of,
 )
+from streams.fold.precedence.repeats import is_repeat, remembered
+from streams.fold.precedence.standing import Standing, standing
 from streams.fold.retagging import checked_retag, is_settled, of_image
 from streams.fold.retention import Retention
 from streams.fold.retries import RetryPolicy, defer, end_retry, is_awaited, park
-from streams.fold.rows import ImageKey, is_repeat
+from streams.fold.rows import ImageKey
 
 _COUNTED = ("tags", "by", "at", "user")  # what of an image's row is counted
 
@@ -61,11 +64,20 @@ class FoldRules:
     budgets: Budgets = field(default_factory=Budgets)
 
 
-def fold(changes: Changes, done: Done, rules: FoldRules) -> None:
-    """Apply one event with its outcome."""
+def fold(changes: Changes, done: Done, rules: FoldRules, now: int | None = None) -> None:
+    """Apply one event with its outcome.
+
+    Args:
+        changes: The transaction's.
+        done: The event.
+        rules: What the fold depends on besides.
+        now: Our clock, milliseconds: the partition's is moved no more than `MAX_AHEAD_MS` ahead of it.
+            None: it is not asked.
+    """
+    _advance_clock(changes, done.record, now)
     _forget(changes, done, rules.retention)
     outcome = _checked(changes, done)
-    _advance_clock(changes, done.record, outcome)
+    _note_event_time(changes, outcome)
     if isinstance(outcome, Deferred):
         defer(changes, done, outcome, rules.retries, rules.names)
         return
@@ -96,13 +108,13 @@ def _forget(changes: Changes, done: Done, retention: Retention) -> None:
     if upload is None or is_awaited(changes, key := ImageKey.of(upload).encode()):
         return
     row = changes.get("images", key)
-    if row is not None and not retention.remembers(row, _stream_time(changes, done.record)):
+    if row is not None and not retention.remembers(row, _stream_time(changes)):
         forget_image(changes, key)
 
 
-def _stream_time(changes: Changes, record: Record) -> int:
-    """The partition's clock as of a record, in milliseconds."""
-    return max(int((changes.get("meta", OFFSET_KEY) or {}).get("mark", 0)), record.timestamp)
+def _stream_time(changes: Changes) -> int:
+    """The partition's clock in milliseconds."""
+    return int((changes.get("meta", OFFSET_KEY) or {}).get("mark", 0))
 
 
 def _checked(changes: Changes, done: Done) -> Outcome:
@@ -117,16 +129,31 @@ def _checked(changes: Changes, done: Done) -> Outcome:
             return outcome
 
 
-def _advance_clock(changes: Changes, record: Record, outcome: Outcome) -> None:
-    """Note how far Kafka's clock is, and the time of what is told; a re-tag tells nothing new."""
-    meta = dict(changes.get("meta", OFFSET_KEY) or {})
-    meta["mark"] = _stream_time(changes, record)
+def _advance_clock(changes: Changes, record: Record, now: int | None) -> None:
+    """Note how far Kafka's clock is, and what retention took before we read it.
+
+    A record's time is when it was published first, also where it was sent on since. One of the far future
+    would end the counts of all buckets.
+    """
+    origin = read_origin(record.headers)
+    at = record.timestamp if origin is None else origin.at
+    if now is not None:
+        at = min(at, now + MAX_AHEAD_MS)
+    meta = {**(changes.get("meta", OFFSET_KEY) or {})}
+    meta["mark"] = max(int(meta.get("mark", 0)), at)
+    if record.skipped and changes.get("retries", str(record.offset)) is None:  # else it was noted then
+        meta["skipped"] = meta.get("skipped", 0) + record.skipped
+    changes.put("meta", OFFSET_KEY, meta)
+
+
+def _note_event_time(changes: Changes, outcome: Outcome) -> None:
+    """Note the time of what is told; a re-tag tells nothing new."""
     if (
         isinstance(outcome, Tagged | Stored | Deleted | Edited)
         and outcome.upload.type is not UploadType.RETAGGED
     ):
-        meta["at"] = max(meta.get("at", 0), outcome.upload.at)
-    changes.put("meta", OFFSET_KEY, meta)
+        meta = changes.get("meta", OFFSET_KEY) or {}
+        changes.put("meta", OFFSET_KEY, {**meta, "at": max(meta.get("at", 0), outcome.upload.at)})
 
 
 def _upload(changes: Changes, outcome: Tagged | Stored | Deleted, record: Record, rules: FoldRules) -> None:
@@ -134,15 +161,9 @@ def _upload(changes: Changes, outcome: Tagged | Stored | Deleted, record: Record
     old = changes.get("images", ImageKey.of(upload).encode())
     if is_repeat(old, upload):
         return
-    stale = old is not None and is_stale(upload, record.offset, old)
-    if old is not None and stale:
-        new = stale_row(old, upload, record.offset)
-    elif isinstance(outcome, Tagged):
-        new = uploaded_row(old, outcome, record.offset)
-    elif isinstance(outcome, Stored):
-        new = stored_row(old, upload, record.offset)
-    else:
-        new = deleted_row(old, upload, record.offset)
+    how = Standing.WINS if old is None else standing(upload, record.offset, old)
+    new = _row_after(old, outcome, record.offset, how)
+    new["ids"] = remembered(old["ids"] if old else {}, upload, _stream_time(changes))
     if _is_refused(changes, (old, new), record, rules):
         return
     if isinstance(outcome, Tagged):
@@ -150,7 +171,23 @@ def _upload(changes: Changes, outcome: Tagged | Stored | Deleted, record: Record
     alone = isinstance(outcome, Stored) or (
         isinstance(outcome, Deleted) and old is not None and "asset" in old
     )
-    _put(changes, upload, (old, new), record, rules, told_alone=alone and not stale)
+    _put(changes, upload, (old, new), record, rules, told_alone=alone and how is Standing.WINS)
+
+
+def _row_after(old: Row | None, outcome: Tagged | Stored | Deleted, offset: int, how: Standing) -> Row:
+    if old is not None and how is Standing.UNCOVERS:
+        return uncovered_row(old, outcome.upload, offset)
+    if old is not None and how is Standing.LOSES:
+        return overtaken_row(old, outcome.upload, offset)
+    if isinstance(outcome, Tagged):
+        new = uploaded_row(old, outcome, offset)
+    elif isinstance(outcome, Stored):
+        new = stored_row(old, outcome.upload, offset)
+    else:
+        new = deleted_row(old, outcome.upload, offset)
+    if old is not None and how is Standing.BEHIND:
+        return overtaken_row(old, outcome.upload, offset, behind=new)
+    return new
 
 
 def _edit(changes: Changes, edited: Edited, record: Record, rules: FoldRules) -> None:
@@ -161,6 +198,8 @@ def _edit(changes: Changes, edited: Edited, record: Record, rules: FoldRules) ->
     new = edited_row(old, upload, record.offset)
     who = upload.data.by or upload.data.user_id
     new["history"] = changed_history(old, new, upload, rules=None, by=who)
+    seen = remembered(old.get("people", {}).get("ids", {}), upload, _stream_time(changes))
+    new["people"] = new["people"] | {"ids": seen}
     if not _is_refused(changes, (old, new), record, rules):
         _put(changes, upload, (old, new), record, rules)
 

@@ -12,7 +12,8 @@ from streams.fold.changes import Row
 from streams.fold.history import ChangedTags, encode_sources
 from streams.fold.outcomes import Rederived, Tagged
 from streams.fold.people import assigned_by_add_ons, forget, weigh
-from streams.fold.rows import remembered
+from streams.fold.precedence.standing import placed, raised_version, state_of, uncovered, versions
+from streams.fold.precedence.tellings import inherit, overhear, tell
 
 REMEMBERED_CHANGES = 10  # changes of an image's tags that can be looked up
 REMEMBERED_CHARACTERS = 262_144  # in the names of their tags: ten changes of a thousand tags fit no record
@@ -28,30 +29,49 @@ class _Tagged(NamedTuple):
     people: Row
 
 
-def is_stale(upload: Upload, offset: int, row: Row) -> bool:
-    """Whether the image is already known in a newer state: by version, event time, place in the log.
+def overtaken_row(old: Row, upload: Upload, offset: int, behind: Row | None = None) -> Row:
+    """An image's row after an upload or a deletion that does not become its state.
 
-    The place decides between equals only for an upload that waited for its source while others did not.
+    What the event tells beside that counts: who, which tags, and that people's words before it are void.
+
+    Args:
+        old: The row before.
+        upload: The event.
+        offset: Its place.
+        behind: The row that it would have made, where that may come to count.
     """
-    mine, known = (upload.at, offset), (int(row["at"]), _placed(row))
-    if upload.data.version is not None and row["version"] is not None:
-        return (upload.data.version, *mine) < (row["version"], *known)
-    return mine < known
+    new = overhear(old, upload, offset) | moved_on(old, max(old["o"], offset)) | raised_version(old, upload)
+    if behind is not None:
+        new["behind"] = state_of(behind)
+    return _reweighed(old, new, upload, offset)
 
 
-def stale_row(old: Row, upload: Upload, offset: int) -> Row:
-    """An image's row after an upload or a deletion that came too late: it is remembered, that is all."""
-    return old | moved_on(old, max(old["o"], offset)) | {"ids": remembered(old["ids"], upload)}
+def uncovered_row(old: Row, upload: Upload, offset: int) -> Row:
+    """An image's row after an event that ends its state, and loses to the one behind that."""
+    new = overhear(inherit(uncovered(old), old), upload, offset) | {"o": max(old["o"], offset)}
+    return _reweighed(old, new | {"version": upload.data.version}, upload, offset)
+
+
+def _reweighed(old: Row, new: Row, upload: Upload, offset: int) -> Row:
+    people = new.get("people", {})
+    if _ends_edits(upload):
+        people = forget(people, upload.at, offset)
+    if not new.get("deleted"):
+        sources, people = weigh(people, new["own"], assigned_by_add_ons(new))
+        new |= {"tags": list(sources), "by": list(sources.values())}
+    if people:
+        new["people"] = people
+    new["history"] = changed_history(old, new, upload, rules=new["rules"])
+    return new
+
+
+def _ends_edits(upload: Upload) -> bool:
+    return upload.type is UploadType.DELETED or upload.data.keep_edits is False
 
 
 def moved_on(old: Row, offset: int) -> Row:
-    """A row's places in the log after an event that was no upload or deletion, or came too late."""
-    return {"o": offset, "placed": _placed(old)}
-
-
-def _placed(row: Row) -> int:
-    """The offset of the last upload or deletion that counts."""
-    return int(row["placed"] if "placed" in row else row["o"])
+    """A row's places in the log after an event that does not become its state."""
+    return {"o": offset, "placed": placed(old)}
 
 
 def uploaded_row(old: Row | None, tagged: Tagged, offset: int) -> Row:
@@ -80,16 +100,12 @@ def stored_row(old: Row | None, upload: Upload, offset: int) -> Row:
 
 def _with_tags(old: Row | None, upload: Upload, assigned: Mapping[str, list[str]], offset: int) -> _Tagged:
     """The beginning of an image's row with its tags, and what people said of them."""
-    told = upload.data.tags is not None
-    own = upload.data.tags if upload.data.tags is not None else (old["own"] if old else [])
     people = old.get("people", {}) if old else {}
-    if upload.data.keep_edits is False:
-        people = forget(people, upload.at)
-    sources, people = weigh(people, own, assigned)
-    new = _head(old, upload, offset) | {"tags": list(sources), "by": list(sources.values()), "own": own}
-    if own and old and not told:
-        new["own_from"] = old.get("own_from", old["cause"])
-    return _Tagged(new, people)
+    if _ends_edits(upload):
+        people = forget(people, upload.at, offset)
+    new = tell(_head(old, upload, offset), old, upload, offset)
+    sources, people = weigh(people, new["own"], assigned)
+    return _Tagged(new | {"tags": list(sources), "by": list(sources.values())}, people)
 
 
 def _same_bytes(old: Row | None, upload: Upload) -> bool:
@@ -108,9 +124,10 @@ def _asset(old: Row | None, upload: Upload) -> Row:
 
 def deleted_row(old: Row | None, upload: Upload, offset: int) -> Row:
     """An image's row after it was deleted."""
-    people = forget(old.get("people", {}) if old else {}, upload.at)
-    gone: Row = {"deleted": True, "url": None, "own": [], "scores": {}, "model": None, "rules": None}
-    new = _head(old, upload, offset) | {"tags": [], "by": []} | gone
+    people = forget(old.get("people", {}) if old else {}, upload.at, offset)
+    people.pop("hidden", None)
+    gone: Row = {"deleted": True, "url": None, "scores": {}, "model": None, "rules": None}
+    new = tell(_head(old, upload, offset) | {"tags": [], "by": []} | gone, old, upload, offset)
     return _completed(old, new, people, upload)
 
 
@@ -168,10 +185,8 @@ def _head(old: Row | None, upload: Upload, offset: int) -> Row:
     return {
         "o": offset,  # first, so that it is found without decoding the row
         "at": upload.at,
-        "version": upload.data.version if upload.data.version is not None else (old and old["version"]),
-        "user": upload.data.user_id or (old and old["user"]),
+        **versions(old, upload),
         "tenant": upload.data.tenant or "",
-        "ids": remembered(old["ids"] if old else [], upload),
         "cause": [upload.source, upload.id, upload.type.value],
     }
 

@@ -7,7 +7,8 @@ an upload that says so.
 
 An image's row has them under "people", absent where there is nothing to say:
 {"tags": {tag: [ADDED or REMOVED, event time in ms, source offset, who or null, source, id]},
- "ids": keys of the last edits, "since": edits before this event time are void,
+ "ids": edits that were seen, as those of uploads in `streams.fold.rows`,
+ "since": edits before this event time are void, "since_o": of that very time those before this offset,
  "hidden": {tag: add-ons that assign it, although people took it away}}
 """
 
@@ -17,7 +18,6 @@ from typing import Any, NamedTuple
 import orjson
 
 from schemas.uploads import MAX_PASSED_ON_BYTES, MAX_TAGS, Upload
-from streams.fold.rows import remembered
 
 OWN, PEOPLE = "own", "people"  # sources of tags besides add-ons
 ADDED, REMOVED = "+", "-"
@@ -48,26 +48,26 @@ def decide(people: Mapping[str, Any], upload: Upload, offset: int) -> People:
     """What holds after an edit."""
     tags = dict(people.get("tags", {}))
     data = upload.data
-    if not is_void(people, upload.at):
+    if not is_void(people, upload.at, offset):
         who = data.by or data.user_id
         for kind, names in ((ADDED, data.added or ()), (REMOVED, data.removed or ())):
             for tag in names:
                 if tag not in tags or tuple(tags[tag][1:3]) <= (upload.at, offset):
                     tags[tag] = list(Decision(kind, upload.at, offset, who, upload.source, upload.id))
-    ids = {"ids": remembered(people.get("ids", []), upload)}
-    return {**people, **({"tags": tags} if tags else {}), **ids}
+    return {**people, **({"tags": tags} if tags else {})}
 
 
-def is_void(people: Mapping[str, Any], at: int) -> bool:
+def is_void(people: Mapping[str, Any], at: int, offset: int) -> bool:
     """Whether an edit comes from before a deletion."""
-    return at < int(people.get("since", at))
+    return "since" in people and (at, offset) < (people["since"], people.get("since_o", -1))
 
 
-def forget(people: Mapping[str, Any], at: int) -> People:
-    """What holds after everything up to an event time is forgotten."""
-    kept = {tag: decision for tag, decision in people.get("tags", {}).items() if decision[1] > at}
-    ids = {"ids": people["ids"]} if "ids" in people else {}
-    return {"since": max(at, people.get("since", at))} | ({"tags": kept} if kept else {}) | ids
+def forget(people: Mapping[str, Any], at: int, offset: int) -> People:
+    """What holds after everything before an event is forgotten, by event time and place."""
+    since = max((at, offset), (people.get("since", at), people.get("since_o", -1)))
+    kept = {tag: said for tag, said in people.get("tags", {}).items() if tuple(said[1:3]) > since}
+    rest = {name: value for name, value in people.items() if name in {"ids", "hidden"}}
+    return rest | {"since": since[0], "since_o": since[1]} | ({"tags": kept} if kept else {})
 
 
 def has_room(people: Mapping[str, Any]) -> bool:
@@ -99,10 +99,15 @@ def weigh(people: Mapping[str, Any], own: list[str], assigned: Mapping[str, list
 
 
 def assigned_by_add_ons(row: Mapping[str, Any]) -> Sources:
-    """What add-ons assign to an image, as its row has it: the third argument of `weigh`."""
-    found = {
+    """What add-ons assign to an image, best first, as its row has it: the third argument of `weigh`."""
+    found: Sources = {
         tag: [source for source in sources if source not in {OWN, PEOPLE}]
         for tag, sources in zip(row["tags"], row["by"], strict=True)
     }
     hidden: Sources = row.get("people", {}).get("hidden", {})
-    return {tag: sources for tag, sources in found.items() if sources} | hidden
+    given = {tag: sources for tag, sources in found.items() if sources} | hidden
+    best = sorted(
+        (score for scores in row["scores"].values() for score in scores), key=lambda score: -score[1]
+    )
+    ranks = {tag: rank for rank, (tag, _) in reversed(list(enumerate(best)))}
+    return {tag: given[tag] for tag in sorted(given, key=lambda tag: ranks.get(tag, len(best)))}

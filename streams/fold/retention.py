@@ -126,9 +126,11 @@ def _expired_interests(retention: Retention, state: ClockedState) -> Iterator[Ex
 
 
 def _expired_images(retention: Retention, state: ClockedState) -> Iterator[Expired]:
-    for key, row in state.rows["images"].copy().items():
+    rows = state.rows["images"]
+    for key in list(rows):
+        row = rows.get(key)
         # Few are deleted: the others are told by their bytes.
-        if _DELETED not in row or AWAITED + key in state.rows["meta"]:
+        if row is None or _DELETED not in row or AWAITED + key in state.rows["meta"]:
             continue
         if not retention.remembers(orjson.loads(row), state.stream_time):
             yield Expired("images", key, row)

@@ -1,8 +1,12 @@
 """Rows of the tables: their keys and what is in them. Keys are strings, values JSON.
 
-`images`, by image: {"o": source offset, "placed": that of the last upload or deletion, if it is another,
-    "at": event time in ms, "version", "user", "tenant", "url",
-    "ids": keys of the last events, "cause": [source, id, type] of the last upload, deletion or re-tag,
+`images`, by image: {"o": source offset, "placed": that of the upload or deletion that counts,
+    "at": event time in ms, "version": the highest of any event, "user", "tenant", "url",
+    "unversioned": true where the state is that of an event without a version, although others had one,
+    "behind": the state that may come back, see `streams.fold.precedence.standing`,
+    "told": what of "user" and "own" is inherited, see `streams.fold.precedence.tellings`,
+    "ids": {key of an event: second in which it was folded}, see `streams.fold.precedence.repeats`,
+    "cause": [source, id, type] of the last upload, deletion or re-tag,
     "own": tags that came with the image, "own_from": the event that told them, if that is not the cause,
     "tags": all its tags, "by": per tag the add-ons (or "own", "people") that it is from,
     "scores": {add-on: [[tag, confidence], …]}, "model": [name, version] of the first add-on,
@@ -24,7 +28,8 @@
     "headers", bytes as base64}
 `meta`: "@offset": {"next": first offset that is not folded in, "above": what is from there on, if anything
     (see `schemas.topics.Progress`), "mark": latest Kafka timestamp seen,
-    "at": latest event time seen, "late": counts that came after their bucket's retention};
+    "at": latest event time seen, "late": counts that came after their bucket's retention,
+    "skipped": records that were deleted before they were read};
     "@id": {"id": of this incarnation of the state}, "@uploads": {"id": Kafka's of the upload topic};
     "@tenant:" with a tenant's name: {"images", "tags": different ones, "day", "bytes": of its events on that
     day}, "tenants" in "@offset" how many such rows there are;
@@ -33,14 +38,10 @@
 A bucket starts at a multiple of its window's length in UTC; its start is in seconds since the epoch.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from schemas.uploads import Upload
-
-REMEMBERED_EVENTS = 8  # ids kept per image, of uploads and of edits each: an older one is told by its time
-
 
 AWAITED = "@awaited:"
 ALL = "all"
@@ -143,26 +144,3 @@ def split_tenants(keys: Sequence[str]) -> Iterator[tuple[str, Sequence[int], Seq
 
 def _with_tenant(key: str, tenant: str) -> str:
     return f"{key}{_TENANT}{tenant}" if tenant else key
-
-
-def event_key(upload: Upload) -> str:
-    """The idempotency key, compact enough to keep several per image."""
-    return event_key_of(upload.source, upload.id)
-
-
-def event_key_of(source: str, event_id: str) -> str:
-    """The same, by what identifies an event."""
-    return hashlib.sha256(f"{source}\x1f{event_id}".encode()).hexdigest()[:16]
-
-
-def is_repeat(row: Mapping[str, Any] | None, upload: Upload) -> bool:
-    """Whether the event was delivered before, and took effect then."""
-    if row is None:
-        return False
-    key = event_key(upload)
-    return key in row["ids"] or key in row.get("people", {}).get("ids", ())
-
-
-def remembered(keys: list[str], upload: Upload) -> list[str]:
-    """The last keys, with that of an event behind them."""
-    return [*keys, event_key(upload)][-REMEMBERED_EVENTS:]

@@ -81,8 +81,8 @@ async def partitions_of(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> li
     return found
 
 
-def as_record(message: ConsumerRecord) -> Record:
-    """What a consumer read, as everything here knows it."""
+def as_record(message: ConsumerRecord, skipped: int = 0) -> Record:
+    """What a consumer read, as everything here knows it; `skipped` records before it were gone."""
     return Record(
         topic=message.topic,
         partition=message.partition,
@@ -91,4 +91,5 @@ def as_record(message: ConsumerRecord) -> Record:
         key=message.key,
         value=message.value,
         headers=message.headers,
+        skipped=skipped,
     )

@@ -52,12 +52,15 @@ class OutputRecord:
 class _Follower:
     """A consumer of topics from their end, or from their beginning. Use as an async context manager."""
 
+    _consumer: AIOKafkaConsumer
+
     def __init__(self, connection: KafkaConnection, topics: Iterable[str], *, from_beginning: bool) -> None:
+        self._connection = connection
         self._topics = list(topics)
         self._begin = read_from_beginning if from_beginning else read_from_end
-        self._consumer: AIOKafkaConsumer = open_consumer(connection)
 
     async def __aenter__(self) -> Self:
+        self._consumer = open_consumer(self._connection)  # not before: it wants to be closed
         try:
             await self._consumer.start()
             await self._begin(self._consumer, self._topics)

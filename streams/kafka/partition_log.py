@@ -38,6 +38,7 @@ class PartitionLog:
         self.reached = 0
         self.behind_open_transaction: int | None = None
         self._place = TopicPartition(topic, partition)
+        self._skipped = 0  # told with the next record, so that it is committed
         self._consumer = open_consumer(connection)
 
     async def __aenter__(self) -> Self:
@@ -78,8 +79,11 @@ class PartitionLog:
             self._note_ends()
             messages = batches.get(self._place, ())
             if messages:
-                offset = messages[-1].offset + 1
-            yield [as_record(message) for message in messages]
+                offset, skipped = messages[-1].offset + 1, self._skipped
+                self._skipped = 0
+                yield [as_record(messages[0], skipped), *map(as_record, messages[1:])]
+            else:
+                yield []
             self.reached = await self._consumer.position(self._place)
 
     def _note_ends(self) -> None:
@@ -97,4 +101,5 @@ class PartitionLog:
             raise TopicsError(message)
         if offset < first:
             log.error("%s: records %d to %d were deleted before we read them", self._place, offset, first - 1)
+            self._skipped += first - offset
         return max(offset, first)

@@ -1,6 +1,7 @@
 """Reading the changelogs of partitions into their states, committed records only."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -8,6 +9,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from schemas.topics import TABLES, TopicNames
 from streams.state.partition import PartitionState
+
+log = logging.getLogger(__name__)
 
 CHUNK = 200  # records asked for at once
 PORTION = 16_384  # bytes of rows that are applied at once
@@ -30,10 +33,11 @@ async def catch_up(
     names: TopicNames,
     state: PartitionState,
     ends: Mapping[TopicPartition, int],
+    clock: Callable[[], float] = time.time,
 ) -> None:
     """Read what the changelogs of a partition hold beyond the state's positions.
 
-    Where the state turns out to be of another incarnation of the topics, it is cleared and read anew.
+    Where the state turns out to be of another incarnation of the topics, or is too old, it is read anew.
 
     Args:
         consumer: Reads them, committed records only.
@@ -41,7 +45,39 @@ async def catch_up(
         state: Whose rows are read.
         ends: How far to read: the logs' ends, not their last stable offsets. A broker answers the end of a
             transaction before it writes the markers, so what is committed may not be stable yet.
+        clock: Seconds since the epoch.
     """
+    while True:
+        began = clock()
+        forget_if_old(state, names, began)
+        await _read_on(consumer, names, state, ends)
+        state.fresh_at = began
+        if not state.is_older_than(names.trusted_seconds, clock()):  # else we were suspended meanwhile
+            state.loaded = True
+            return
+
+
+def forget_if_old(state: PartitionState, names: TopicNames, now: float) -> bool:
+    """Clear a state that may miss the removal of a row: its mark may be compacted away by now."""
+    if not state.is_older_than(names.trusted_seconds, now):
+        return False
+    log.warning(
+        "partition %d: its state is %.0f s old, longer than the marks of removed rows are relied on "
+        "(TAGSTREAM_KEEP_TOMBSTONES=%g days): reading the changelogs from their beginning",
+        state.partition,
+        now - (state.fresh_at or now),
+        names.keep_tombstones,
+    )
+    state.clear()
+    return True
+
+
+async def _read_on(
+    consumer: AIOKafkaConsumer,
+    names: TopicNames,
+    state: PartitionState,
+    ends: Mapping[TopicPartition, int],
+) -> None:
     places = changelog_partitions(names, [state])
     starts = await consumer.beginning_offsets(list(places))
     identity = state.identity
@@ -52,7 +88,6 @@ async def catch_up(
     if identity is not None and state.identity != identity:
         state.clear()
         await _read_to(consumer, places, starts, ends)
-    state.loaded = True
 
 
 async def _read_to(

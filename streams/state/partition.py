@@ -31,6 +31,8 @@ class PartitionState:
         positions: By table, the first changelog offset that is not in `rows`.
         sizes: By table, the bytes of all keys (of ASCII) and rows.
         indexes: Told of every change of their table's rows, after it.
+        fresh_at: When the rows were last known to be all that were committed, or began to be read, in seconds
+            since the epoch; None: never.
         loaded: Whether the rows have once been complete.
         indexed: Whether the indexes know every row.
     """
@@ -42,6 +44,7 @@ class PartitionState:
         self.sizes: dict[str, int] = dict.fromkeys(TABLES, 0)
         self._most: dict[str, int] = dict.fromkeys(TABLES, 0)
         self.indexes: list[Index] = []
+        self.fresh_at: float | None = None
         self.loaded = False
         self.indexed = False
         self._heard: set[str] = set()  # tables whose indexes are told of each change
@@ -91,8 +94,14 @@ class PartitionState:
         if _LEAST_ROOM < self._most[table] > _ROOM_PER_ROW * len(rows):
             self.rows[table], self._most[table] = dict(rows), len(rows)
 
-    def restore(self, rows: Mapping[str, dict[str, bytes]], positions: Mapping[str, int]) -> None:
+    def restore(
+        self,
+        rows: Mapping[str, dict[str, bytes]],
+        positions: Mapping[str, int],
+        fresh_at: float | None = None,
+    ) -> None:
         """Take over what an earlier process had, all tables of it; nothing is known so far."""
+        self.fresh_at = fresh_at
         self.rows.update(rows)
         self.sizes = {name: _size(table) for name, table in self.rows.items()}
         self.positions.update(positions)
@@ -134,8 +143,13 @@ class PartitionState:
                 self.apply(table, key, None)
         self.positions = dict.fromkeys(TABLES, 0)
         self.loaded = self.indexed = False
+        self.fresh_at = None
         if not self._journals:
             self._heard.clear()
+
+    def is_older_than(self, seconds: float, now: float) -> bool:
+        """Whether the rows have not been known to be complete for so long, or longer."""
+        return self.fresh_at is not None and now - self.fresh_at > seconds
 
     @property
     def next_offset(self) -> int:
@@ -164,6 +178,11 @@ class PartitionState:
     def late_dropped(self) -> int:
         """How many counts came after their bucket's retention."""
         return int(self._meta.get("late", 0))
+
+    @property
+    def skipped(self) -> int:
+        """How many records of the upload topic were deleted before they were read."""
+        return int(self._meta.get("skipped", 0))
 
     @property
     def identity(self) -> bytes | None:

@@ -10,17 +10,18 @@ import functools
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from schemas.answers.trends import PartitionState as Freshness
+from schemas.answers.trends import PartitionState as PartitionAnswer
 from schemas.times import utc_datetime
 from schemas.topics import TopicNames
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
-from streams.state.changelogs import CHUNK, absorb, changelog_partitions
+from streams.state.changelogs import CHUNK, absorb, changelog_partitions, forget_if_old
+from streams.state.freshness import Freshness
 from streams.state.loading import Index
 from streams.state.partition import PartitionState
 
@@ -30,6 +31,7 @@ _FRESHNESS_INTERVAL = 1.0  # seconds between two looks at the ends of the logs
 _TELL_INTERVAL = 0.1  # seconds between two looks for states that were loaded
 _FOREIGN = "partition %d: its snapshot is of other topics, reading the changelogs instead"
 _STALLED_AFTER = 5.0  # seconds without progress, while uploads wait
+_ASKED_WITHIN = 8  # so often is it asked how long the logs are, within the time that a state is trusted
 _POSITION_INTERVAL = 0.005  # seconds between two looks at how far following is
 
 
@@ -49,6 +51,7 @@ class Replica:
         follows: bool,
         indexes: Sequence[Index] = (),
         prepare: Callable[[], Awaitable[None]] | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Make the states, empty.
 
@@ -59,12 +62,14 @@ class Replica:
             follows: Whether partitions that were not taken are followed.
             indexes: What is made of the rows.
             prepare: Called once the indexes know every row, before that is called complete.
+            clock: Seconds since the epoch.
         """
         self.states = {partition: PartitionState(partition) for partition in range(partitions)}
         self.follows = follows
         for state in self.states.values():
             state.indexes += indexes
         self._prepare = prepare
+        self._clock = clock
         self._prepared = prepare is None
         self._connection = connection
         self._names = names
@@ -111,7 +116,7 @@ class Replica:
                 log.warning("following is interrupted: %s", errors.exceptions[0])
             await asyncio.sleep(_FRESHNESS_INTERVAL)
 
-    def as_of(self) -> list[Freshness]:
+    def as_of(self) -> list[PartitionAnswer]:
         """For each partition how far its state is."""
         return [self._freshness(state) for state in self.states.values() if self._has(state.partition)]
 
@@ -171,11 +176,11 @@ class Replica:
     def _has(self, partition: int) -> bool:
         return self.follows or partition in self._taken
 
-    def _freshness(self, state: PartitionState) -> Freshness:
+    def _freshness(self, state: PartitionState) -> PartitionAnswer:
         end = self._ends.get(state.partition)
         lag = None if end is None else max(end - state.next_offset, 0)
         at = None if state.event_time is None else utc_datetime(state.event_time)
-        return Freshness(state.partition, state.indexed, state.next_offset, lag, at)
+        return PartitionAnswer(state.partition, state.indexed, state.next_offset, lag, at)
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         while True:
@@ -187,6 +192,11 @@ class Replica:
                 await self._changed.wait()
 
     async def _follow_these(self, consumer: AIOKafkaConsumer, followed: list[PartitionState]) -> None:
+        began = self._clock()
+        for state in followed:
+            forget_if_old(state, self._names, began)
+            if state.fresh_at is None:
+                state.fresh_at = began  # of what is read from its beginning nothing is missed
         places = changelog_partitions(self._names, followed)
         self._absorbing = False
         starts = await consumer.beginning_offsets(list(places))
@@ -197,8 +207,11 @@ class Replica:
         consumer.assign(list(places))
         for place, (state, table) in places.items():
             consumer.seek(place, max(state.positions[table], starts[place]))
+        freshness = Freshness(places, began, ends, self._names.trusted_seconds / _ASKED_WITHIN)
         while not self._changed.is_set():
             batches = await consumer.getmany(timeout_ms=200, max_records=CHUNK)
+            if self._forget_old(followed):
+                return
             self._absorbing = True
             for place, messages in batches.items():
                 state, table = places[place]
@@ -207,10 +220,16 @@ class Replica:
             self._forget_foreign(restored)
             if not self._changed.is_set():  # else not all that the consumer has given was absorbed
                 await self._note_loaded(consumer, places, ends)
+                await freshness.note(consumer, self._clock())
 
     def _follows_still(self, partition: int) -> bool:
         """Whether it is followed as it was when its changelogs were asked for."""
         return partition not in self._taken and not self._changed.is_set()
+
+    def _forget_old(self, followed: Iterable[PartitionState]) -> bool:
+        """Forget states that have not been known to be complete for too long, as after a suspension."""
+        ours, now = [state for state in followed if state.partition not in self._taken], self._clock()
+        return sum(forget_if_old(state, self._names, now) for state in ours) > 0
 
     def _forget_foreign(self, restored: dict[int, bytes]) -> None:
         """Begin anew with states whose snapshot turns out to be of another incarnation of the topics."""

@@ -159,7 +159,7 @@ class Categorizer:
         started = time.perf_counter()
         upload: Upload | None = None
         try:
-            upload = parse_upload(record)
+            upload = parse_upload(record, int(steady_time() * 1000))
             owner = self._partition_of(upload.public_id) if self._partition_of else record.partition
             if owner != record.partition:
                 return Forwarded(upload, owner)

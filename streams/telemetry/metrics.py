@@ -303,6 +303,14 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
             (_PARTITION,),
         ),
         Metric(
+            "tagstream_uploads_skipped_records",
+            Kind.GAUGE,
+            "records",
+            "Records of the upload topic that were deleted before they were read, since the state began.",
+            "Publish them again; `retention.ms` of the upload topic, more workers.",
+            (_PARTITION,),
+        ),
+        Metric(
             "tagstream_open_transaction_records",
             Kind.GAUGE,
             "records",

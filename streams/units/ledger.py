@@ -289,9 +289,11 @@ class Ledger:
         return next_offset
 
     async def _absorb(self, rows: Sequence[_Row], offsets: dict[str, int]) -> None:
-        """Apply what was committed, in turns with the event loop; all of it, even where we are cancelled."""
-        for table in {table for table, _, _ in rows}:
-            self._move_on(table, offsets[self._changelogs[table]])
+        """Apply what was committed, in turns with the event loop; all of it, even where we are cancelled.
+
+        Positions move when the rows are there: a snapshot of the time between must not lack any of them.
+        """
+        self._check_positions(offsets)
         waiting = iter(rows)
         try:
             for turn in range(0, len(rows), _ROWS_PER_TURN):
@@ -302,14 +304,17 @@ class Ledger:
         finally:
             for row in waiting:
                 self.state.apply(*row)
+            for table in {table for table, _, _ in rows}:
+                self.state.positions[table] = offsets[self._changelogs[table]]
+            self.state.fresh_at = time.time()
 
-    def _move_on(self, table: str, position: int) -> None:
-        if position < self.state.positions[table]:
-            raise TopicsError(
-                f"topic {self._changelogs[table]} was recreated while the worker ran, and has lost its "
-                "rows; docs/operations.md tells what that means; choose a new app_id to begin anew"
-            )
-        self.state.positions[table] = position
+    def _check_positions(self, offsets: dict[str, int]) -> None:
+        for table, topic in self._changelogs.items():
+            if offsets.get(topic, self.state.positions[table]) < self.state.positions[table]:
+                raise TopicsError(
+                    f"topic {topic} was recreated while the worker ran, and has lost its rows; "
+                    "docs/operations.md tells what that means; choose a new app_id to begin anew"
+                )
 
     def _check_uploads(self, uploads: uuid.UUID | None) -> None:
         """Refuse to go on with another topic: as many records as were folded in would be passed over."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from schemas.times import steady_time
 from streams.fold.budgets.usage import remove_expired
 from streams.fold.changes import Changes
 from streams.fold.fold import FoldRules, fold
@@ -58,12 +59,12 @@ async def _fold_all(batch: MicroBatch) -> None:
 
     Meanwhile nobody changes what is committed: that is for whoever commits this.
     """
-    began = time.perf_counter()
+    began, now = time.perf_counter(), int(steady_time() * 1000)
     for done in batch.outcomes:
         if _is_large(batch.changes, done):
-            await asyncio.to_thread(fold, batch.changes, done, batch.rules)
+            await asyncio.to_thread(fold, batch.changes, done, batch.rules, now)
         else:
-            fold(batch.changes, done, batch.rules)
+            fold(batch.changes, done, batch.rules, now)
         if time.perf_counter() - began > TURN:
             await asyncio.sleep(0)
             began = time.perf_counter()

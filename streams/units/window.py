@@ -205,11 +205,17 @@ class Window:
             self._ahead.popleft()
 
     def _update_commit_now(self) -> None:
-        awaited = {entry.image for entry in self._entries.values() if entry.waits is Waits.PREDECESSORS}
-        if len(self._done) >= self._enough or any(entry.image in awaited for entry in self._done.values()):
+        if len(self._done) >= self._enough or self._is_awaited():
             self.commit_now.set()
         else:
             self.commit_now.clear()
+
+    def _is_awaited(self) -> bool:
+        """Whether a record waits for one of its image that is done."""
+        images = {entry.image for entry in self._done.values()}
+        return any(
+            entry.waits is Waits.PREDECESSORS and entry.image in images for entry in self._entries.values()
+        )
 
 
 def _size(record: Record) -> int:

@@ -121,7 +121,7 @@ CASES = {
     "TagstreamTopicGone": Case({'up{job="tagstream",instance="a"}': "1 1 0x20"}, 2, 4, JOB),
     "TagstreamPartitionsDiffer": finding("partitions", "fail"),
     "TagstreamStateExpires": finding("cleanup.policy", "fail"),
-    "TagstreamTombstonesShort": finding("delete.retention.ms", "warn"),
+    "TagstreamTombstonesShort": finding("delete.retention.ms", "fail"),
     "TagstreamRecordsTooLarge": finding("max.message.bytes", "fail"),
     "TagstreamLoginRefused": finding("login", "fail"),
     "TagstreamPermissionMissing": finding("permissions", "fail"),

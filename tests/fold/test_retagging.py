@@ -59,7 +59,9 @@ class World:
         self.offset += 1
         event = UploadData(**({"public_id": "img", "event_id": f"e{self.offset}"} | data))
         value = msgspec.json.encode(event)
-        return Record(topic="t", partition=0, offset=self.offset, timestamp=1_000, key=b"img", value=value)
+        return Record(
+            topic="t", partition=0, offset=self.offset, timestamp=86_400_000, key=b"img", value=value
+        )
 
     def fold(self, record: Record, outcome: Outcome) -> list[Output]:
         changes = Changes(self.state.rows)

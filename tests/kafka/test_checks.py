@@ -171,11 +171,16 @@ def test_uploads_should_not_be_compacted() -> None:
 
 
 def test_removals_should_outlive_snapshots() -> None:
-    """A warning: nothing is wrong before a worker was away for so long."""
+    """A worker refuses to start where rows that are gone could come back; less is a setting."""
     [found] = faults(with_config(IMAGES, delete_retention_ms="86400000"))
-    assert (found.check, found.status) == ("delete.retention.ms", "warn")
+    assert (found.check, found.status) == ("delete.retention.ms", "fail")
     assert "away for more than 24 h" in found.rule
-    assert found.cure.endswith("--add-config delete.retention.ms=604800000")
+    assert "--add-config delete.retention.ms=604800000, or set TAGSTREAM_KEEP_TOMBSTONES=1" in found.cure
+    told = replace(NAMES, keep_tombstones=1.0)
+    look = with_config(IMAGES, delete_retention_ms="86400000")
+    assert [each.status for each in check_configs(look, told) if each.check == "delete.retention.ms"] == [
+        "ok"
+    ]
 
 
 def test_our_topics_take_our_largest_records() -> None:

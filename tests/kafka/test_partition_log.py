@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import RecordsToDelete
 from aiokafka.codec import has_lz4, has_snappy, has_zstd
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
@@ -18,7 +19,7 @@ from schemas.uploads import Record
 from streams.app.settings import Settings
 from streams.cli.local.embedded_broker import EmbeddedBroker
 from streams.kafka import lenient_headers, partition_log
-from streams.kafka.admin import ensure_topics
+from streams.kafka.admin import ensure_topics, open_admin
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming, open_consumer
 from streams.kafka.partition_log import PartitionLog
@@ -296,6 +297,22 @@ async def test_what_an_open_transaction_holds_back_is_known(kafka: str, unique: 
             while log.behind_open_transaction:
                 await anext(records) if log.reached < 2 else await asyncio.sleep(0.01)
         assert log.end_offset == 4
+
+
+@pytest.mark.kafka
+async def test_a_gap_that_retention_made_is_told_with_the_next_record(kafka: str, unique: str) -> None:
+    """Three records were deleted before they were read: the next one says so, those behind it do not."""
+    connection, settings = KafkaConnection(kafka), Settings(topic_prefix=f"{unique}.", partitions=1)
+    await ensure_topics(connection, settings)
+    topic = TopicNames.of(settings).uploads
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        for number in range(6):
+            await producer.send_and_wait(topic, b"%d" % number, partition=0)
+    async with open_admin(connection) as admin:
+        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=4)})
+    async with PartitionLog(connection, topic, 0) as log:
+        records = [record async for record in first(log, 1, 2)]
+    assert [(record.offset, record.skipped) for record in records] == [(4, 3), (5, 0)]
 
 
 async def transact(producer: AIOKafkaProducer, topic: str, count: int, *, commit: bool) -> None:

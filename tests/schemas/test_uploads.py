@@ -178,21 +178,33 @@ def test_milliseconds_are_exact(moment: datetime) -> None:
     assert parse_upload(published).at == exact
 
 
-def test_an_event_time_may_be_a_day_ahead_of_kafka() -> None:
-    """A time zone that was left out is no fault; a clock that is wrong by more would freeze the image."""
+def test_an_event_time_may_be_an_hour_ahead_of_kafka() -> None:
+    """Clocks differ a little; one that is wrong by more would freeze the image until its time has come."""
     at = milliseconds(2026, 3, 1, 12)
     value = json.dumps({"url": URL, "uploaded_at": "2026-03-01T12:00:00Z"}).encode()
-    assert parse_upload(record(value, timestamp=at - 24 * HOUR_MS)).at == at
-    error = refused(value, timestamp=at - 24 * HOUR_MS - 1)
+    assert parse_upload(record(value, timestamp=at - HOUR_MS)).at == at
+    error = refused(value, timestamp=at - HOUR_MS - 1)
     assert error.code == "invalid_event"
-    assert "'2026-03-01T12:00:00Z' is more than 24 hours ahead" in str(error)
+    found = "'2026-03-01T12:00:00Z' is more than an hour ahead of the record's Kafka timestamp"
+    assert found in str(error)
+    assert "check the publisher's clock and time zone" in str(error)
+
+
+@pytest.mark.parametrize("told", [{}, {"uploaded_at": "2126-03-01T12:00:00Z"}], ids=["none told", "told"])
+def test_kafka_s_own_timestamp_may_be_no_further_ahead(told: dict[str, str]) -> None:
+    """Where a topic takes timestamps of the far future, the worker's clock says how late it is."""
+    at = milliseconds(2126, 3, 1, 12)
+    published = record(json.dumps({"url": URL, **told}).encode(), timestamp=at)
+    assert parse_upload(published, at - HOUR_MS).at == at
+    with pytest.raises(BadEventError, match="an hour ahead of this worker's clock"):
+        parse_upload(published, at - HOUR_MS - 1)
 
 
 def test_a_replay_that_claims_to_be_of_the_future_is_refused() -> None:
     """The time in a replay's headers is held against its own Kafka timestamp, like any other."""
     headers = [("tagstream.replay-of", b"image.uploads/0/1"), ("tagstream.replay-time", b"4000000000000")]
     error = refused(json.dumps({"url": URL}).encode(), headers=headers)
-    assert "Kafka timestamp 4000000000000 is more than 24 hours ahead" in str(error)
+    assert "Kafka timestamp 4000000000000 is more than an hour ahead" in str(error)
 
 
 @pytest.mark.parametrize(

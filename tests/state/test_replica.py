@@ -1,6 +1,7 @@
 """When the state of all partitions counts as complete, and when as behind."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -9,7 +10,10 @@ from schemas.topics import TopicNames
 from streams.app.settings import Settings
 from streams.kafka.admin import ensure_topics
 from streams.kafka.connection import KafkaConnection
+from streams.kafka.consumers import consuming
 from streams.state import replica as replica_module
+from streams.state.changelogs import catch_up, changelog_partitions
+from streams.state.partition import PartitionState
 from streams.state.replica import Replica
 
 
@@ -72,3 +76,69 @@ async def test_records_behind_an_open_transaction_are_lag(
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
+
+
+@pytest.mark.kafka
+async def test_followed_state_that_is_too_old_is_read_anew(
+    kafka: str, unique: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Suspended for longer than removals are told, a process forgets what it knew: a ghost is gone."""
+    connection, settings, now = KafkaConnection(kafka), Settings(app_id=unique, partitions=1), [1e9]
+    await ensure_topics(connection, settings)
+    names = TopicNames.of(settings)
+    await publish_row(kafka, names, b"img")
+    replica = Replica(connection, names, 1, follows=True, clock=lambda: now[0])
+    state = replica.states[0]
+    following = asyncio.create_task(replica.run())
+    try:
+        async with asyncio.timeout(30):
+            await until(lambda: state.indexed and "img" in state.rows["images"])
+            state.apply("images", "ghost", b'{"o":0}')  # its removal was compacted away meanwhile
+            now[0] += names.trusted_seconds - 100
+            await publish_row(kafka, names, b"other")
+            await until(lambda: "other" in state.rows["images"] and state.fresh_at == now[0])
+            assert "ghost" in state.rows["images"]
+            now[0] += names.trusted_seconds + 1
+            await until(lambda: "ghost" not in state.rows["images"] and state.indexed)
+            assert state.rows["images"].keys() == {"img", "other"}
+    finally:
+        following.cancel()
+    assert "reading the changelogs from their beginning" in caplog.text
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("suspended", [False, True], ids=["in time", "too late"])
+async def test_whoever_takes_a_partition_over_believes_no_old_state(
+    kafka: str,
+    unique: str,
+    *,
+    suspended: bool,
+) -> None:
+    """Nor one that grew too old while it was loaded."""
+    connection, settings = KafkaConnection(kafka), Settings(app_id=unique, partitions=1)
+    await ensure_topics(connection, settings)
+    names, state = TopicNames.of(settings), PartitionState(0)
+    await publish_row(kafka, names, b"img")
+    now = 1e9
+    async with consuming(connection) as consumer:
+        ends = await consumer.end_offsets(list(changelog_partitions(names, [state])))
+        await catch_up(consumer, names, state, ends, lambda: now)
+        state.apply("images", "ghost", b'{"o":0}')
+        now += names.trusted_seconds + (1 if suspended else -1)
+        await catch_up(consumer, names, state, ends, lambda: now)
+        assert ("ghost" in state.rows["images"]) is not suspended
+        assert state.fresh_at == now
+        times = iter([now, now + names.trusted_seconds + 1])
+        state.apply("images", "ghost", b'{"o":0}')
+        await catch_up(consumer, names, state, ends, lambda: next(times, now + names.trusted_seconds + 1))
+    assert state.rows["images"].keys() == {"img"}
+
+
+async def publish_row(kafka: str, names: TopicNames, key: bytes) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+        await producer.send_and_wait(names.changelog("images"), b'{"o":0}', key, partition=0)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():
+        await asyncio.sleep(0.05)

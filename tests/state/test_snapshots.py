@@ -1,3 +1,4 @@
+import asyncio
 import os
 import threading
 import time
@@ -22,15 +23,21 @@ def state_with(images: int, partition: int = 2) -> PartitionState:
         state.apply("images", f"img{number}", b'{"o":%d}' % number)
     state.apply("meta", "@offset", b'{"next":%d}' % images)
     state.positions |= {"images": images, "meta": 1}
-    state.loaded = True
+    state.loaded, state.fresh_at = True, time.time()
     return state
+
+
+def frozen_by(snapshots: Snapshots, state: PartitionState) -> Snapshot:
+    frozen = asyncio.run(snapshots.freeze(state))
+    assert frozen is not None
+    return frozen
 
 
 def test_a_snapshot_gives_back_what_was_frozen(tmp_path: Path) -> None:
     """Rows and changelog positions return; changes after the freeze are not in it."""
-    snapshots = Snapshots(tmp_path / "deep" / "folder", "app")
+    snapshots = Snapshots(tmp_path / "deep" / "folder", TopicNames("app"))
     state = state_with(5000)
-    frozen = snapshots.freeze(state)
+    frozen = frozen_by(snapshots, state)
     state.apply("images", "later", b"{}")
     snapshots.save(frozen)
     loaded = snapshots.load(2)
@@ -45,7 +52,7 @@ def test_a_snapshot_gives_back_what_was_frozen(tmp_path: Path) -> None:
 
 def test_one_snapshot_is_written_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At a stop the last save may come while an earlier one, which nobody awaits any more, still writes."""
-    snapshots = Snapshots(tmp_path, "app")
+    snapshots = Snapshots(tmp_path, TopicNames("app"))
     begun, go_on = threading.Event(), threading.Event()
 
     def slowly(file: BinaryIO, snapshot: Snapshot) -> None:
@@ -55,9 +62,9 @@ def test_one_snapshot_is_written_at_a_time(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr("streams.state.snapshots.write", slowly)
     with ThreadPoolExecutor() as threads:
-        first = threads.submit(snapshots.save, snapshots.freeze(state_with(100)))
+        first = threads.submit(snapshots.save, frozen_by(snapshots, state_with(100)))
         begun.wait(5)
-        second = threads.submit(snapshots.save, snapshots.freeze(state_with(200)))
+        second = threads.submit(snapshots.save, frozen_by(snapshots, state_with(200)))
         time.sleep(0.05)  # so that a second writer would be at it
         go_on.set()
         first.result()
@@ -130,8 +137,8 @@ def test_a_damaged_snapshot_is_left_aside(
     tmp_path: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The changelogs are read instead, and a warning names the file."""
-    snapshots = Snapshots(tmp_path, "app")
-    snapshots.save(snapshots.freeze(state_with(3)))
+    snapshots = Snapshots(tmp_path, TopicNames("app"))
+    snapshots.save(frozen_by(snapshots, state_with(3)))
     (path,) = tmp_path.iterdir()
     damage(path)
     assert snapshots.load(2) is None
@@ -142,9 +149,9 @@ def test_a_snapshot_that_might_miss_removals_is_left_aside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Kafka forgets tombstones after a while: an older snapshot would bring removed rows back."""
-    snapshots = Snapshots(tmp_path, "app")
-    snapshots.save(snapshots.freeze(state_with(3)))
-    now = snapshots.freeze(state_with(1)).head.saved_at
+    snapshots = Snapshots(tmp_path, TopicNames("app"))
+    snapshots.save(frozen_by(snapshots, state_with(3)))
+    now = frozen_by(snapshots, state_with(1)).head.saved_at
     monkeypatch.setattr("streams.state.snapshots.time.time", lambda: now + 6 * 86_400)
     assert snapshots.load(2) is None
     assert "too old" in caplog.text
@@ -155,10 +162,10 @@ def test_a_snapshot_of_no_offsets_is_left_aside(
     tmp_path: Path, position: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A position that no log has leads nowhere."""
-    snapshots = Snapshots(tmp_path, "app")
+    snapshots = Snapshots(tmp_path, TopicNames("app"))
     state = state_with(3)
     state.positions["images"] = position
-    snapshots.save(snapshots.freeze(state))
+    snapshots.save(frozen_by(snapshots, state))
     assert snapshots.load(2) is None
     assert "names no offsets" in caplog.text
 
@@ -167,10 +174,10 @@ def test_large_rows_make_blocks_that_are_read_again(tmp_path: Path, monkeypatch:
     """A block has bytes enough or rows enough, whichever comes first, and never more than a reader takes."""
     monkeypatch.setattr("streams.state.snapshot_file._BYTES_PER_BLOCK", 1000)
     monkeypatch.setattr("streams.state.snapshot_file.MAX_BLOCK", 2000)
-    snapshots, state = Snapshots(tmp_path, "app"), state_with(0)
+    snapshots, state = Snapshots(tmp_path, TopicNames("app")), state_with(0)
     for number in range(50):
         state.apply("images", f"img{number}", b"x" * 300)
-    snapshots.save(frozen := snapshots.freeze(state))
+    snapshots.save(frozen := frozen_by(snapshots, state))
     loaded = snapshots.load(2)
     assert loaded is not None
     assert loaded.rows == frozen.rows
@@ -180,8 +187,8 @@ def test_another_application_s_snapshot_is_left_aside(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A file that was renamed from another application or partition is not believed."""
-    snapshots = Snapshots(tmp_path, "app")
-    snapshots.save(snapshots.freeze(state_with(3)))
+    snapshots = Snapshots(tmp_path, TopicNames("app"))
+    snapshots.save(frozen_by(snapshots, state_with(3)))
     (path,) = tmp_path.iterdir()
     path.rename(tmp_path / "app-1.snapshot")
     assert snapshots.load(1) is None
@@ -196,15 +203,17 @@ async def test_a_folder_that_cannot_be_written_is_a_warning(
     blocked.write_text("a file where the folder should be")
     replica = Replica(KafkaConnection(), TopicNames("app"), 1, follows=True)
     replica.states[0] = state_with(3, 0)
-    keeper = SnapshotKeeper(replica, Snapshots(blocked, "app"))
+    keeper = SnapshotKeeper(replica, Snapshots(blocked, TopicNames("app")))
     await keeper.save_all()
     assert "a restart will take longer" in caplog.text
 
 
 async def test_what_becomes_of_snapshots_is_counted(tmp_path: Path) -> None:
     """Saved, restored, unusable, and failed where the folder cannot be written to."""
-    snapshots = Snapshots(tmp_path / "state", "app")
-    snapshots.save(snapshots.freeze(state_with(3)))
+    snapshots = Snapshots(tmp_path / "state", TopicNames("app"))
+    frozen = await snapshots.freeze(state_with(3))
+    assert frozen is not None
+    snapshots.save(frozen)
     snapshots.load(2)
     snapshots.load(1)
     (tmp_path / "state" / "app-1.snapshot").write_bytes(b"nonsense")
@@ -213,7 +222,7 @@ async def test_what_becomes_of_snapshots_is_counted(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     replica = Replica(KafkaConnection("localhost:9"), TopicNames("app"), 3, follows=False)
     replica.states[2] = state_with(3)
-    elsewhere = Snapshots(tmp_path / "file", "app")
+    elsewhere = Snapshots(tmp_path / "file", TopicNames("app"))
     await SnapshotKeeper(replica, elsewhere).save_all()
     await SnapshotKeeper(replica, snapshots).save_all()
     assert elsewhere.results == {"failed": 1}

@@ -8,7 +8,9 @@ import orjson
 import pytest
 from support.fakes import NAMES
 from support.judge.audit_tables import Findings, Rows, compare_tables
-from support.judge.oracle import DAY_MS, KEPT_MINUTES, BadEvent, Partition, Source, look_at
+from support.judge.oracle import KEPT_MINUTES, Partition
+from support.judge.oracle_events import BadEvent, Source, look_at
+from support.judge.oracle_images import DAY_MS
 from support.judge.workload import Workload
 
 from schemas.results import ModelInfo
@@ -87,7 +89,7 @@ def test_expired_buckets_do_not_count() -> None:
     event(partition, "b", at=NOW - 2 * DAY_MS, timestamp=NOW + 2 * DAY_MS, public_id="other")
     assert counts(partition, "minute") == {}
     assert counts(partition, "hour") == counts(partition, "day") == counts(partition) | {"koala": 1}
-    assert partition.late == 1
+    assert partition.late.least == 1
 
 
 def test_bad_events_become_dead_letters_with_their_reason() -> None:
@@ -135,10 +137,10 @@ def test_a_workload_has_everything_that_may_go_wrong() -> None:
     }
     images = partition.images.values()
     assert any(image.deleted for image in images)
-    assert any(image.url for image in images)
+    assert any(image.shown.url for image in images)
     assert any(len(image.history) > 2 for image in images)
     assert {tenant for tenant, _ in partition.images} == {"", "acme"}
-    assert partition.late > 10
+    assert partition.late.least > 10
     ids = Counter(source.value for source in log)
     assert sum(number > 1 and b"event" in value for value, number in ids.items()) > 100
 

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 from schemas.dead_letters import Fault
 from schemas.topics import Progress, TopicNames
 from schemas.uploads import UploadData
-from streams.fold.rows import State, event_key_of
+from streams.fold.precedence.repeats import event_key_of
+from streams.fold.rows import State
 from streams.gateway.assets.library import Library
 from streams.gateway.assets.publisher import Place, Publisher
 from streams.kafka.connection import KafkaConnection

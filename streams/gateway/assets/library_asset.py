@@ -102,7 +102,7 @@ class Latest(msgspec.Struct, gc=False):
 class Events(msgspec.Struct, gc=False):
     """The keys of the last events that changed an image."""
 
-    ids: list[str] = []
+    ids: dict[str, int] | list[str] = []  # a list in old rows
     people: "_Edits | None" = None
 
     def hold(self, key: str) -> bool:
@@ -111,7 +111,7 @@ class Events(msgspec.Struct, gc=False):
 
 
 class _Edits(msgspec.Struct, gc=False):
-    ids: list[str] = []
+    ids: dict[str, int] | list[str] = []  # a list in old rows
 
 
 decode_head = msgspec.json.Decoder(Head).decode

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
-from schemas.topics import MAX_FORWARDED_BYTES, MAX_RECORD_BYTES, TABLES, TOMBSTONES_KEPT_MS, TopicNames
+from schemas.topics import MAX_FORWARDED_BYTES, MAX_RECORD_BYTES, TABLES, TopicNames
 from streams.kafka.checks.findings import Finding
 from streams.kafka.checks.look import Look
 
@@ -120,8 +120,8 @@ def check_configs(look: Look, names: TopicNames) -> Iterator[Finding]:
     uploads = {name: found for name, found in told.items() if name in names.uploads_topics}
     cleanup = [*_state_lost(state), *_compacted(uploads)]
     yield from cleanup or _fine(_CLEANUP, told, "state topics are compacted, uploads are not")
-    least = f"at least {TOMBSTONES_KEPT_MS} in state topics, {TOMBSTONES_KEPT_MS // _DAY_MS} days"
-    yield from list(_tombstones(state)) or _fine(_TOMBSTONES, state, least)
+    least = f"at least {names.tombstones_kept_ms} in state topics, {names.keep_tombstones:g} days"
+    yield from list(_tombstones(state, names.tombstones_kept_ms)) or _fine(_TOMBSTONES, state, least)
     forwarded = {} if names.inputs else uploads  # nothing is written to topics that are repartitioned
     small = [*_small(ours, MAX_RECORD_BYTES), *_small(forwarded, MAX_FORWARDED_BYTES)]
     yield from small or _fine(_SIZE, ours, f"at least {MAX_RECORD_BYTES} where a worker writes")
@@ -177,14 +177,15 @@ def _compacted(uploads: _Configs) -> Iterator[Finding]:
             yield Finding(_CLEANUP, "warn", value, rule, altering(topic, _CLEANUP, "delete"))
 
 
-def _tombstones(state: _Configs) -> Iterator[Finding]:
-    """Warnings alone: nothing is wrong until a snapshot of that age is loaded, and time enough to cure it."""
+def _tombstones(state: _Configs, least: int) -> Iterator[Finding]:
     for topic, config in state.items():
-        kept = int(config.get(_TOMBSTONES, TOMBSTONES_KEPT_MS))
-        if kept < TOMBSTONES_KEPT_MS and "compact" in config.get(_CLEANUP, ""):
+        kept = int(config.get(_TOMBSTONES, least))
+        if kept < least and "compact" in config.get(_CLEANUP, ""):
             value = f"topic {topic}: {_TOMBSTONES}={kept}"
             rule = f"a worker that is away for more than {kept / 3_600_000:g} h may miss the removal of a row"
-            yield Finding(_TOMBSTONES, "warn", value, rule, altering(topic, _TOMBSTONES, TOMBSTONES_KEPT_MS))
+            days = f"TAGSTREAM_KEEP_TOMBSTONES={kept / _DAY_MS:g}"
+            cure = f"{altering(topic, _TOMBSTONES, least)}, or set {days}"
+            yield Finding(_TOMBSTONES, "fail", value, rule, cure)
 
 
 def _small(topics: _Configs, largest: int) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from support.chaos.run import steady_port
 from streams.cli.local.embedded_broker import EmbeddedBroker
 
 _HOST = "127.0.0.1"
+COMPACTING = {"log.cleaner.backoff.ms": "500"}  # between two looks at what is to be compacted
 
 
 class KafkaNodes:
@@ -58,7 +59,7 @@ class KafkaNodes:
 
 def _properties(node: int, port: int, controller_port: int, voters: str, count: int) -> dict[str, str]:
     copies, needed = str(count), str(count // 2 + 1)
-    return {
+    return COMPACTING | {
         "node.id": str(node),
         "controller.quorum.voters": voters,
         "listeners": f"PLAINTEXT://{_HOST}:{port},CONTROLLER://{_HOST}:{controller_port}",

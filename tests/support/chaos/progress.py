@@ -50,6 +50,21 @@ class Progress:
         """The uploads that wait in each partition."""
         return [self._lag(number) for number in range(self._cluster.partitions)]
 
+    async def is_done(self) -> bool:
+        """Whether all that the logs hold is folded in: uploads, those sent on, markers of transactions."""
+        topic, partitions = self._cluster.names.uploads, range(self._cluster.partitions)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._cluster.bootstrap)
+        try:
+            await consumer.start()
+            ends = await consumer.end_offsets([TopicPartition(topic, number) for number in partitions])
+        except KafkaError:
+            return False
+        finally:
+            await consumer.stop()
+        for place, end in ends.items():
+            self._ends[place.partition] = max(self._ends.get(place.partition, 0), end)
+        return not any(self.lags)
+
     def note_published(self, partition: int, offset: int) -> None:
         """Take note of an upload that the broker has."""
         if self._lag(partition) == 0:

@@ -1,5 +1,7 @@
 """Workers under fire: uploads flow while workers are killed, one is frozen, and the broker is killed.
 
+Kills and freezes are aimed: they wait until a worker is seen inside a transaction. Segments are small and the
+marks of removed rows short-lived, so that state which is a few seconds old is too old to be believed.
 `Chaos.run` does it and then audits: whether anything was lost or doubled, whether every count is exact.
 """
 
@@ -19,20 +21,31 @@ from pathlib import Path
 from typing import Protocol
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from support.chaos.aim import Aim, Target
 from support.chaos.progress import Progress
 from support.chaos.sources import FETCH_TIMEOUT, PhotoServer
 from support.cluster import Cluster
 from support.judge.audit import Verdict, audit
-from support.judge.oracle import KEPT_MINUTES, look_at
+from support.judge.oracle import KEPT_MINUTES
+from support.judge.oracle_events import look_at
 from support.judge.workload import Message, Workload
 
+from schemas.topics import TABLES
 from streams.app.exit import EXIT_RESTART
 
 DRAIN_SECONDS = 240.0
 SWEEP_SECONDS = 60.0  # a unit looks for expired rows that often, and a transaction takes some of them
 _BACKOFF = 0.5  # seconds that a supervisor waits before it starts a worker again
 _LONG_ABSENCE = 8.0  # seconds, past the session timeout: the partitions move away
-_BURST_SECONDS = 3.0  # between two bursts of uploads
+_BURST_SECONDS = 0.25  # between two bursts of uploads
+TOMBSTONES_KEPT = 12.0  # seconds: shorter than a freeze, and than some absences
+_SMALL = {  # so that state topics are compacted all the time
+    "segment.ms": "1000",
+    "segment.bytes": str(1024 * 1024),
+    "min.cleanable.dirty.ratio": "0.01",
+    "delete.retention.ms": str(int(TOMBSTONES_KEPT * 1000)),
+}
 _CALM = 6  # looks in a row without a retry: what is followed may lag a little
 _TOLD_EVERY = 10.0  # seconds between two lines of counters
 
@@ -85,6 +98,7 @@ class Chaos:
 
     Attributes:
         kills: Worker processes that were killed so far.
+        inside: Kills and freezes that left a transaction open.
         restarts: Processes that ended themselves, to begin anew from what was committed.
         strangers: Processes that somebody else killed or stopped.
         unexpected: Other ends of processes, in words.
@@ -96,6 +110,7 @@ class Chaos:
         self, plan: Plan, broker: Broker, folder: Path, say: Callable[[str], object] = print
     ) -> None:
         self.kills = self.broker_kills = self.freezes = self.restarts = self.strangers = self.published = 0
+        self.inside = 0
         self.unexpected: list[str] = []
         self._plan = plan
         self._broker = broker
@@ -111,6 +126,10 @@ class Chaos:
         self._broker_up = True
         self._was_held_back = False
         self.progress = Progress(self._cluster)
+        self._aim = Aim(self._cluster)
+        self._patience = (
+            1.5 * plan.seconds / max(plan.kills, 1)
+        )  # seconds that a kill waits for a transaction
         self.sources = PhotoServer()
 
     async def run(self) -> Verdict:
@@ -121,6 +140,7 @@ class Chaos:
         """
         async with self.sources.run() as hosts:
             self._cluster.environment = _environment(hosts, self._plan)
+            await self._create_state_topics()
             for worker in range(self._plan.workers):
                 await self._cluster.start(worker)
                 self._note(f"metrics of worker {worker}: 127.0.0.1:{self._cluster.metrics_ports[worker]}")
@@ -137,9 +157,29 @@ class Chaos:
                 await asyncio.gather(*keepers, reporter, return_exceptions=True)
                 await self._cluster.close()
 
+    async def _create_state_topics(self) -> None:
+        names, plan = self._cluster.names, self._plan
+        safety = {"min.insync.replicas": str(plan.replication // 2 + 1)}
+        topics = [
+            NewTopic(
+                names.changelog(table),
+                num_partitions=plan.partitions,
+                replication_factor=plan.replication,
+                topic_configs=names.configs[names.changelog(table)] | _SMALL | safety,
+            )
+            for table in TABLES
+        ]
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._cluster.bootstrap)
+        await admin.start()
+        try:
+            answer = await admin.create_topics(topics)
+            assert not any(code for _, code, *_ in answer.topic_errors), answer
+        finally:
+            await admin.close()
+
     async def _under_fire(self, hosts: list[str]) -> None:
         plan, now = self._plan, int(time.time() * 1000)
-        workload = Workload(plan.seed, plan.uploads, hosts[0], now, hosts[1:])
+        workload = Workload(plan.seed, plan.uploads, hosts[0], now, hosts[1:], plan.partitions)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._publish(iter(workload)))
             tasks.create_task(self._repeatedly(plan.kills, self._kill_worker))
@@ -157,11 +197,24 @@ class Chaos:
     async def _kill_worker(self) -> None:
         while not (alive := self._alive()):
             await asyncio.sleep(_BACKOFF)
-        worker = self._dice.choice(alive)
-        self._killed.add(worker)
+        target = await self._aim.hit(self._alive, self._strike_dead, self._patience)
+        if target is None:
+            worker = self._dice.choice(self._alive() or alive)
+            self._strike_dead(worker)
+        else:
+            worker = target.worker
         self.kills += 1
-        self._note(f"kill -9 of worker {worker}")
-        await self._cluster.kill(worker)
+        self._note(f"kill -9 of worker {worker}{await self._how(target)}")
+
+    def _strike_dead(self, worker: int) -> None:
+        self._killed.add(worker)
+        self._cluster.signal(worker, signal.SIGKILL)
+
+    async def _how(self, target: Target | None) -> str:
+        if target is None or not await self._aim.was_inside(target):
+            return ""
+        self.inside += 1
+        return f" inside a transaction of partition {target.place.partition}"
 
     def _alive(self) -> list[int]:
         return [
@@ -171,15 +224,24 @@ class Chaos:
         ]
 
     async def _freeze_worker(self) -> None:
-        worker = self._dice.choice(sorted(self._cluster.processes))
-        self._frozen.add(worker)
+        target = await self._aim.hit(self._alive, self._strike_cold, self._patience)
+        if target is None:
+            worker = self._dice.choice(sorted(self._cluster.processes))
+            self._strike_cold(worker)
+        else:
+            worker = target.worker
+        begun = time.monotonic()
         self.freezes += 1
-        self._note(f"SIGSTOP of worker {worker} for {self._plan.frozen:g} s")
-        self._cluster.signal(worker, signal.SIGSTOP)
-        await asyncio.sleep(self._plan.frozen)
+        how = await self._how(target)
+        self._note(f"SIGSTOP of worker {worker} for {self._plan.frozen:g} s{how}")
+        await asyncio.sleep(begun + self._plan.frozen - time.monotonic())
         self._cluster.signal(worker, signal.SIGCONT)
         await asyncio.sleep(1)  # to wake up and do its worst
         self._frozen.discard(worker)
+
+    def _strike_cold(self, worker: int) -> None:
+        self._frozen.add(worker)
+        self._cluster.signal(worker, signal.SIGSTOP)
 
     async def _kill_broker(self) -> None:
         self.broker_kills += 1
@@ -239,7 +301,7 @@ class Chaos:
 
     async def _held_back(self) -> bool:
         """Wait while too many uploads do; return whether that was ever so."""
-        while self.published - self.progress.folded > self._plan.backlog:
+        while sum(self.progress.lags) > self._plan.backlog:
             self._was_held_back = True
             await asyncio.sleep(_BACKOFF)
         return self._was_held_back
@@ -248,7 +310,12 @@ class Chaos:
         topic = self._cluster.names.uploads
         sends = [
             await producer.send(
-                topic, message.value, message.key, timestamp_ms=message.timestamp, headers=message.headers
+                topic,
+                message.value,
+                message.key,
+                partition=message.partition,
+                timestamp_ms=message.timestamp,
+                headers=message.headers,
             )
             for message in messages
         ]
@@ -259,8 +326,8 @@ class Chaos:
     async def _drain(self) -> None:
         self._note("waiting until every upload is folded in")
         async with asyncio.timeout(DRAIN_SECONDS):
-            while self.progress.folded < self.published:
-                await asyncio.sleep(0.3)
+            while not await self.progress.is_done():
+                await asyncio.sleep(0.5)
             self._note("waiting for the retries of busy sources")
             calm = 0
             while calm < _CALM:
@@ -285,6 +352,7 @@ class Chaos:
     async def _report(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.progress.run())
+            tasks.create_task(self._aim.run())
             tasks.create_task(self._watch())
             while True:
                 await asyncio.sleep(_TOLD_EVERY)
@@ -302,8 +370,9 @@ class Chaos:
         resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         return (
             f"published={self.published} folded={progress.folded} lags={lags} retries={progress.retries} "
-            f"stuck={progress.stuck} kills={self.kills} broker_kills={self.broker_kills} "
-            f"freezes={self.freezes} restarts={self.restarts} harness_peak_mb={resident} sources: {told}"
+            f"stuck={progress.stuck} kills={self.kills} inside={self.inside} "
+            f"broker_kills={self.broker_kills} freezes={self.freezes} restarts={self.restarts} "
+            f"harness_peak_mb={resident} sources: {told}"
         )
 
     def _note(self, text: str) -> None:
@@ -318,6 +387,7 @@ def _environment(hosts: list[str], plan: Plan) -> dict[str, str]:
         "TAGSTREAM_FETCH_TIMEOUT": str(FETCH_TIMEOUT),
         "TAGSTREAM_RETRY_LONGEST": "15",
         "TAGSTREAM_KEEP_MINUTES": str(KEPT_MINUTES),
+        "TAGSTREAM_KEEP_TOMBSTONES": str(TOMBSTONES_KEPT / 86_400),
         "TAGSTREAM_SNAPSHOT_INTERVAL": str(
             plan.snapshot_interval
         ),  # short: restarts begin from all kinds of them

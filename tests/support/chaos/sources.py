@@ -14,7 +14,7 @@ _HANGS, _RESETS = 1, 25  # of 256 uploads; the others are told to come again
 
 
 class PhotoServer:
-    """Serves the photos of a workload on several ports. The first port does its work.
+    """Serves the photos of a workload on several ports, as fast as sources are. The first port does its work.
 
     The others flap: an upload from there fails once or twice before it is served. It is told 503 with
     Retry-After or without; its connection is cut off; or nothing is said until the worker gives up.
@@ -43,6 +43,7 @@ class PhotoServer:
             await runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.Response:
+        await asyncio.sleep(_takes(request.path))
         if request.query_string and not self._has_failed_enough(request.query_string):
             return await self._fail(request)
         content = photo_at(request.path)
@@ -67,6 +68,12 @@ class PhotoServer:
         else:
             self.told["503"] += 1
         return web.Response(status=503, headers={"retry-after": "1"} if kind % 2 else {})
+
+
+def _takes(path: str) -> float:
+    """Seconds until a source answers: some tens of milliseconds, for one in a hundred a second or two."""
+    first, second, *_ = _hash(path)
+    return 0.02 + first / 2000 if second > 2 else 1.0 + first / 200
 
 
 def _hash(text: str) -> bytes:

@@ -10,13 +10,15 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from support.cluster import Cluster
 from support.judge.audit_answers import compare_answers
 from support.judge.audit_tables import Findings, compare_tables, differing, read_tables
-from support.judge.oracle import MODEL, Partition, Photo, Source, result_identity
-from support.judge.workload import BUSY
+from support.judge.oracle import SLOW, Partition, result_identity
+from support.judge.oracle_events import Photo, Source
+from support.judge.oracle_images import MODEL
 
 from schemas.dead_letters import read_fault
 from schemas.results import CATEGORIZED, TAGS_CHANGED
 
 SHOWN = 10  # differences of one kind
+_OURS = ("__connect.errors.", "tagstream.")  # headers that a worker adds
 
 
 class Outcome(NamedTuple):
@@ -69,14 +71,20 @@ async def audit(
     verdict = Verdict()
     partitions: dict[int, Partition] = {}
     fold = UpdateFold()
+    places: dict[str, int] = {}
     for number in range(cluster.partitions):  # one by one: all do not fit in memory
         partitions[number] = partition = await expectation(cluster, look, number)
         await _compare_outcomes(cluster, number, partition, verdict)
         await fold.read(cluster, number, partition)
+        partition.note_ways()
         for outcomes in (partition.results, partition.updates, partition.letters):
             outcomes.clear()
-        compare_tables(number, partition, await read_tables(cluster, number), verdict, swept=swept)
+        rows = await read_tables(cluster, number)
+        compare_tables(number, partition, rows, verdict, swept=swept)
+        for key in rows["images"]:
+            verdict.check("images in one partition", repr(key), number, places.setdefault(key, number))
     fold.compare(verdict)
+    _compare_forwarded(partitions.values(), verdict)
     for worker in workers:
         await compare_answers(cluster, worker, partitions, verdict)
     return verdict
@@ -105,11 +113,29 @@ async def _ends(cluster: Cluster, places: list[TopicPartition], isolation: str) 
 
 async def expectation(cluster: Cluster, look: Callable[[str], Photo], number: int) -> Partition:
     """Feed the oracle with one partition of the upload topic."""
-    partition = Partition(look)
+    partition = Partition(look, number=number, partitions=cluster.partitions)
     async for record in cluster.records(cluster.names.uploads, [number]):
         where = (record.topic, record.partition, record.offset, record.timestamp)
         partition.apply(Source(*where, record.key, record.value, tuple(record.headers)))
+    place = TopicPartition(cluster.names.uploads, number)
+    partition.next = (await _ends(cluster, [place], "read_committed"))[
+        place
+    ]  # markers of transactions included
     return partition
+
+
+def _compare_forwarded(partitions: Iterable[Partition], verdict: Verdict) -> None:
+    """Each record that belongs elsewhere came to where it belongs, and once."""
+    sent, came = Counter[str](), Counter[str]()
+    for partition in partitions:
+        sent.update(partition.sent_on)
+        came.update(partition.came)
+    verdict.checked["forwarded"] += came.total()
+    verdict.lost += (sent - came).total()
+    verdict.duplicates += (came - sent).total()
+    lines = verdict.differences["forwarded"]
+    lines += [f"lost: {place}" for place in sent - came]
+    lines += [f"too much: {place}" for place in came - sent]
 
 
 async def _compare_outcomes(cluster: Cluster, number: int, partition: Partition, verdict: Verdict) -> None:
@@ -120,8 +146,27 @@ async def _compare_outcomes(cluster: Cluster, number: int, partition: Partition,
         ("dead letters", names.dead_letters, _expected_letters, _found_letter),
     ):
         came = [found(record) async for record in cluster.records(topic, [number])]
-        _compare_sequence(f"{kind} of partition {number}", expect(partition), came, verdict)
+        must = expect(partition)
+        if kind == "tag-updates":
+            must, came = _settled_alone(must, came, verdict)
+        _compare_sequence(f"{kind} of partition {number}", must, came, verdict)
         verdict.checked[kind] += len(came)
+
+
+def _settled_alone(
+    expected: list[Outcome], found: list[Outcome], verdict: Verdict
+) -> tuple[list[Outcome], list[Outcome]]:
+    """The tag-updates of images that are not slow; those of slow ones hang on what came first."""
+    slow = Counter(outcome.cause for outcome in found if _is_slow(outcome.content["public_id"]))
+    twice = [cause for cause, number in slow.items() if number > 1]
+    verdict.duplicates += len(twice)
+    verdict.differences["tag-updates of slow images"] += [f"too much: {cause}" for cause in twice]
+    fast = ([each for each in some if not _is_slow(each.content["public_id"])] for some in (expected, found))
+    return next(fast), next(fast)
+
+
+def _is_slow(public_id: object) -> bool:
+    return str(public_id).startswith(SLOW)
 
 
 def _compare_sequence(kind: str, expected: list[Outcome], found: list[Outcome], verdict: Verdict) -> None:
@@ -148,12 +193,12 @@ def _compare_sequence(kind: str, expected: list[Outcome], found: list[Outcome], 
 def _by_image(outcomes: list[Outcome], images: dict[tuple[Any, ...], tuple[Any, ...]]) -> list[Outcome]:
     """Put outcomes of an image together, in the order in which they are: that of its uploads in the log.
 
-    Images overtake each other where a source is slow, and of a `BUSY` one the later event may be first.
+    Images overtake each other, and of a slow one the later event may be first.
     """
 
     def place(outcome: Outcome) -> tuple[Any, ...]:
         image = images[outcome.cause]
-        return (image, outcome.cause) if str(image[-1]).startswith(BUSY) else (image,)
+        return (image, outcome.cause) if _is_slow(image[-1]) else (image,)
 
     return sorted(outcomes, key=place)
 
@@ -164,7 +209,11 @@ def _expected_results(partition: Partition) -> list[Outcome]:
         Outcome(
             result.cause,
             {
-                **result.content,
+                **{
+                    k: v
+                    for k, v in result.content.items()
+                    if k != "tags" or not _is_slow(result.content["public_id"])
+                },
                 "ce_id": result_identity(CATEGORIZED, result.cause, result.content["categorization"], model),
             },
             f"upload {result.offset}",
@@ -180,6 +229,8 @@ def _found_result(record: ConsumerRecord) -> Outcome:
     content = {name: value.get(name) for name in plain}
     content["categorization"] = value["info"]["categorization"]
     content["ce_id"] = dict(record.headers)["ce_id"].decode()
+    if _is_slow(value["public_id"]):
+        del content["tags"]  # those of that moment
     return Outcome((value["cause"]["source"], value["cause"]["id"]), content, f"offset {record.offset}")
 
 
@@ -218,7 +269,7 @@ def _expected_letters(partition: Partition) -> list[Outcome]:
                 "stage": letter.stage,
                 "key": letter.key,
                 "value": letter.value,
-                "headers": letter.headers,
+                "headers": tuple(pair for pair in letter.headers if not pair[0].startswith(_OURS)),
             },
             f"upload {letter.offset}",
             (letter.offset,),
@@ -228,10 +279,9 @@ def _expected_letters(partition: Partition) -> list[Outcome]:
 
 
 def _found_letter(record: ConsumerRecord) -> Outcome:
-    ours = ("__connect.errors.", "tagstream.")
     fault = read_fault(record.headers)
     content = {"reason": fault.reason, "stage": fault.stage, "key": record.key, "value": record.value}
-    content["headers"] = tuple(pair for pair in record.headers if not pair[0].startswith(ours))
+    content["headers"] = tuple(pair for pair in record.headers if not pair[0].startswith(_OURS))
     offset = int(dict(record.headers)["__connect.errors.offset"])
     return Outcome((offset,), content, f"offset {record.offset}")
 

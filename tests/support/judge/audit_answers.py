@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import functools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -11,7 +12,7 @@ from urllib.parse import quote, urlencode
 import httpx
 from support.cluster import Cluster
 from support.judge.audit_tables import Findings
-from support.judge.oracle import Partition, Trend, TrendKey
+from support.judge.oracle import SLOW, Partition, Trend, TrendKey
 
 _PATIENCE = 30.0  # seconds in which a follower must have caught up
 _ASKED = 40  # images, users, tags and hours that are asked about
@@ -131,21 +132,24 @@ def _about_images(partitions: Partitions) -> Iterator[Question]:
         must = {
             "user_id": image.user,
             "version": image.version,
-            "url": image.url,
+            "url": image.shown.url,
             "deleted": image.deleted,
             "tags": list(image.sources),
             "cause": image.cause,
             "history": [(change["added"], change["removed"]) for change in image.history],
         }
-        yield Question("/images/{public_id}", f"/images/{quote(key[1])}", {"tenant": key[0]}, must, _image)
+        if key[1].startswith(SLOW):
+            del must["history"]
+        read = functools.partial(_image, names=tuple(must))
+        yield Question("/images/{public_id}", f"/images/{quote(key[1])}", {"tenant": key[0]}, must, read)
 
 
-def _image(answer: Any) -> object:  # noqa: ANN401 - JSON
+def _image(answer: Any, names: Iterable[str]) -> object:  # noqa: ANN401 - JSON
     told = {name: answer.get(name) for name in ("user_id", "version", "url", "deleted")}
     told["tags"] = [row["tag"] for row in answer["tags"]]
     told["cause"] = [answer["cause"][name] for name in ("source", "id", "type")]
     told["history"] = [(change["added"], change["removed"]) for change in answer["history"]]
-    return told
+    return {name: told[name] for name in names}
 
 
 def _about_users(partitions: Partitions) -> Iterator[Question]:

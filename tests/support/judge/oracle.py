@@ -1,68 +1,49 @@
 """What must come of upload events: computed offline, from the events alone, one after the other.
 
 Written from the contract (`streams.fold.rows`, the schemas, the documentation) and independent of the code
-that it judges: images are plain records, and every count is a recount over the images as they are at the end.
+that it judges: an image is the set of its events, and every count is a recount over the images as they are at
+the end. Images whose name begins with `SLOW` wait for their sources, so their events may be folded in any
+order: what they are in the end is known, what is told of them on the way is not.
 """
 
-import base64
 import hashlib
 import math
-import urllib.parse
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-import orjson
+from support.judge.oracle_events import (
+    DELETED,
+    EDITED,
+    RETAGGED,
+    BadEvent,
+    Event,
+    Id,
+    Photo,
+    Source,
+    check_add_ons,
+    owner_of,
+    read,
+)
+from support.judge.oracle_images import (
+    DAY_MS,
+    MODEL,
+    RULES,
+    WINDOW_MS,
+    Image,
+    Look,
+    difference,
+    places_of,
+    ranked,
+)
 
-DAY_MS = 86_400_000
 KEPT_MINUTES = 0.4  # days; a workload's events are of one day, and some of its minutes must expire
-REMEMBERED_EVENTS, REMEMBERED_CHANGES = 8, 10
-WINDOW_MS = {"minute": 60_000, "hour": 3_600_000, "day": DAY_MS}
-MODEL = ["stub", "1"]
-RULES = "a0ea1af23aab"  # the hash of no rules
-OFFERED = ("tagstream", "imagga_tagging")
-DEFAULT_ADD_ON = "imagga_tagging"
-EDITED, RETAGGED = "image.tags-edited", "image.retag"
-TYPES = ("image.uploaded", "image.update", "image.deleted", EDITED, RETAGGED)
-Photo = dict[str, float]
-Id = tuple[str, str]
+SLOW = "slow-"
+_NEEDED = {"version", "user_id", "tags", "keep_edits"}
 ImageKey = tuple[str, str]  # tenant, public id
 TrendKey = tuple[str, str, int, str]  # tenant, window, start of the bucket in seconds, tag
 InterestKey = tuple[str, str, int]  # tenant, user, day
-
-
-class Source(NamedTuple):
-    """A record of the upload topic."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes
-    value: bytes
-    headers: tuple[tuple[str, bytes], ...]
-
-
-class BadEvent(Exception):  # noqa: N818 - a dead letter, no error
-    """The event becomes a dead letter, for this reason."""
-
-    def __init__(self, reason: str, stage: str = "parse") -> None:
-        super().__init__(reason)
-        self.reason, self.stage = reason, stage
-
-
-class Event(NamedTuple):
-    """A readable upload event. `at` is in milliseconds."""
-
-    id: Id
-    type: str
-    public_id: str
-    at: int
-    data: dict[str, Any]
-    add_ons: tuple[str, ...]
-    threshold: float | None
 
 
 class Result(NamedTuple):
@@ -91,80 +72,9 @@ class Letter(NamedTuple):
     offset: int
     reason: str
     stage: str
-    key: bytes
+    key: bytes | None
     value: bytes
     headers: tuple[tuple[str, bytes], ...]
-
-
-class Said(NamedTuple):
-    """What a person said of a tag: whether it is on the image, and in which event."""
-
-    wanted: bool
-    at: int
-    offset: int
-    by: str | None
-    id: Id
-
-
-@dataclass
-class Image:
-    """The state of an image.
-
-    Attributes:
-        placed: Offset of the last upload or deletion that counted.
-        found: Tags that add-ons assign, whatever people say, each with those add-ons.
-        asked: The threshold that the event named.
-        own_cause: The event that told `own`.
-        said: What people said last of each tag, since `said_since`.
-        edits: Ids of the last edits.
-    """
-
-    offset: int
-    placed: int
-    at: int
-    version: int | None
-    user: str | None
-    url: str | None
-    cause: list[str]
-    own: list[str]
-    found: dict[str, list[str]]
-    scores: dict[str, list[list[Any]]]
-    model: list[str] | None
-    rules: str | None
-    deleted: bool
-    seen: list[Id]
-    history: list[dict[str, Any]]
-    asked: float | None = None
-    own_cause: list[str] | None = None
-    said: dict[str, Said] = field(default_factory=dict)
-    said_since: int | None = None
-    edits: list[Id] = field(default_factory=list)
-
-    @property
-    def sources(self) -> dict[str, list[str]]:
-        """The image's tags with where they are from: of people, with the image, from add-ons."""
-        if self.deleted:
-            return {}
-        wanted = sorted((said.at, tag) for tag, said in self.said.items() if said.wanted)
-        every = [(tag, "people") for _, tag in wanted] + [(tag, "own") for tag in self.own]
-        every += [(tag, name) for tag, names in self.found.items() for name in names]
-        given: dict[str, list[str]] = {}
-        for tag, source in every:
-            if tag not in self.unwanted:
-                given.setdefault(tag, []).append(source)
-        return given
-
-    @property
-    def unwanted(self) -> set[str]:
-        """The tags that people took away."""
-        return {tag for tag, said in self.said.items() if not said.wanted}
-
-    def places(self) -> Iterable[tuple[str, int, str]]:
-        """Window, bucket and tag of everything that the image counts in."""
-        for tag in self.sources:
-            yield "all", 0, tag
-            for window, length in WINDOW_MS.items():
-                yield window, self.at // length * length // 1000, tag
 
 
 @dataclass
@@ -202,205 +112,223 @@ class Kept:
         return (day + 1 + self.interests) * DAY_MS > stream_time
 
 
+@dataclass
+class Late:
+    """How many counts came too late for their buckets: as the clock was, and as it may have been.
+
+    Images overtake each other, so the clock may have been ahead of a record's own time when it was folded.
+    """
+
+    least: int = 0
+    _counted: list[tuple[str, int]] = field(default_factory=list)  # windows and starts that were kept then
+    _slow: int = 0
+
+    def note(self, window: str, start: int, *, kept: bool, slow: bool) -> None:
+        """Take note of a count that changed."""
+        if slow:
+            self._slow += 1
+        elif kept:
+            self._counted.append((window, start))
+        else:
+            self.least += 1
+
+    def most(self, kept: Kept, stream_time: int) -> int:
+        """As many may have been late, by the time at the end; slow images' events may each come late."""
+        return self.least + self._slow + sum(not kept.window(*each, stream_time) for each in self._counted)
+
+
 class Partition:
     """What must come of one partition's events.
 
     Args:
         look: Gives the tags behind a URL, or raises BadEvent.
         kept: How long buckets are kept.
+        number: Its own.
+        partitions: How many there are; 1: all images are its own.
     """
 
-    def __init__(self, look: Callable[[str], Photo], kept: Kept | None = None) -> None:
+    def __init__(
+        self,
+        look: Callable[[str], Photo],
+        kept: Kept | None = None,
+        number: int = 0,
+        partitions: int = 1,
+    ) -> None:
         self.images: dict[ImageKey, Image] = {}
         self.results: list[Result] = []
         self.updates: list[Update] = []
         self.letters: list[Letter] = []
-        self.next = self.stream_time = self.at = self.late = 0
+        self.sent_on: list[str] = []  # places of records that belong elsewhere
+        self.came: list[str] = []  # places of records that were forwarded to here
+        self.next = self.stream_time = self.at = 0
+        self.late = Late()
         self.ever: dict[TrendKey, Trend] = defaultdict(Trend)  # withdrawn images included
         self.kept = kept or Kept()
         self._look = look
+        self._number = number
+        self._partitions = partitions
 
     def apply(self, source: Source) -> None:
         """Apply the next event."""
         self.next = source.offset + 1
-        self.stream_time = max(self.stream_time, source.timestamp)
+        self.stream_time = max(self.stream_time, source.published_at)
+        if source.told_origin is not None:
+            self.came.append(source.told_origin)
         try:
             event = read(source)
-            self.at = max(self.at, self._handle(event, source.offset))
+            if owner_of(event.public_id, self._partitions) != self._number:
+                self.sent_on.append(source.place)
+                return
+            check_add_ons(event)
+            self.at = max(self.at, self._handle(event, source))
         except BadEvent as bad:
             letter = (bad.reason, bad.stage, source.key, source.value, source.headers)
             self.letters.append(Letter(source.offset, *letter))
 
-    def _handle(self, event: Event, offset: int) -> int:
+    def _handle(self, event: Event, source: Source) -> int:
         key = (event.data.get("tenant", ""), event.public_id)
-        old = self.images.get(key)
+        image = self.images.get(key)
         if event.type == EDITED:
-            photo, new = None, self._edited(event, old, offset)
+            self._edit(key, image, event, source)
         elif event.type == RETAGGED:
-            photo, new = None, self._retagged(event, old, offset)
+            _retag(image, event, source.offset)
         else:
-            photo, url = self._photo(event, old)
-            new = None if old and event.id in old.seen else self._next_image(event, old, photo, url, offset)
-        if new is not None:
-            self._note_changes(key, old, new)
-            self.images[key] = new
-            self._announce(event, offset, old, new, photo)
+            self._look_at(key, image, event, source)
         return 0 if event.type == RETAGGED else event.at
 
-    def _retagged(self, event: Event, old: Image | None, offset: int) -> Image | None:
-        """The image after a re-tag: model and rules are the same, so it finds what was found before."""
-        if old is None:
+    def _edit(self, key: ImageKey, image: Image | None, event: Event, source: Source) -> None:
+        """A person's edit: nothing where it has come before."""
+        if image is not None and image.knows(event.id):
+            return
+        since = image.said_since if image is not None else None
+        void = since is not None and (event.at, source.offset) < since
+        if image is None or (image.deleted and not void):
             raise BadEvent("unknown_image")
-        if old.deleted or old.cause[:2] == list(event.id):
-            return None
-        return Image(**{**vars(old), "offset": offset, "cause": [*event.id, event.type]})
+        before = _State.of(image)
+        image.edits.append((event, source.offset))
+        image.offset = source.offset
+        who = event.data.get("by") or event.data.get("user_id")
+        image.note_change(event, before.sources, {"rules": None, "by": who})
+        self._announce(key, image, before, event, source)
 
-    def _edited(self, event: Event, old: Image | None, offset: int) -> Image | None:
-        """The image after a person's edit; None where it has come before."""
-        if old and event.id in old.edits:
-            return None
-        forgotten = old is not None and old.said_since is not None and event.at < old.said_since
-        if old is None or (old.deleted and not forgotten):
-            raise BadEvent("unknown_image")
-        said, who = dict(old.said), event.data.get("by") or event.data.get("user_id")
-        for wanted, tags in ((True, event.data.get("added", ())), (False, event.data.get("removed", ()))):
-            for tag in tags if not forgotten else ():
-                if tag not in said or (said[tag].at, said[tag].offset) < (event.at, offset):
-                    said[tag] = Said(wanted, event.at, offset, who, event.id)
-        edits = [*old.edits, event.id][-REMEMBERED_EVENTS:]
-        image = Image(**{**vars(old), "offset": offset, "said": said, "edits": edits})
-        note_change(event, old, image, {"rules": None, "by": who})
-        return image
+    def _look_at(self, key: ImageKey, image: Image | None, event: Event, source: Source) -> None:
+        photo, url = self._photo(event, image)
+        if image is not None and image.knows(event.id):
+            return
+        before = _State.of(image)
+        image = self.images.setdefault(key, Image())
+        mine = Look(event._replace(data=_kept_of(event.data)), source.offset, photo, url)
+        image.looks.append(mine)
+        image.offset = source.offset
+        told: dict[str, Any] = {"rules": RULES if image.shown.photo is not None else None}
+        if image.shown is mine and photo is not None:
+            told["models"] = dict.fromkeys(event.add_ons, MODEL)
+        image.note_change(event, before.sources, told)
+        if photo is not None:
+            content = result_content(event, photo, list(image.sources))
+            self.results.append(Result(source.offset, event.id, content))
+        self._announce(key, image, before, event, source)
 
-    def _photo(self, event: Event, old: Image | None) -> tuple[Photo | None, str | None]:
-        if event.type == "image.deleted":
+    def _photo(self, event: Event, image: Image | None) -> tuple[Photo | None, str | None]:
+        if event.type == DELETED:
             return None, None
-        url = event.data.get("url") or (old and old.url)
+        url = event.data.get("url") or (image and image.shown.url)
         if url is None:
             raise BadEvent("unknown_image")
         return self._look(url), None if url.startswith("data:") else url
 
-    def _next_image(
-        self, event: Event, old: Image | None, photo: Photo | None, url: str | None, offset: int
-    ) -> Image:
-        seen = [*(old.seen if old else []), event.id][-REMEMBERED_EVENTS:]
-        if old and is_older(event, old):
-            return Image(**{**vars(old), "seen": seen, "offset": offset})
-        cause = [*event.id, event.type]
-        own = list(event.data.get("tags", old.own if old else []))
-        image = Image(
-            offset=offset,
-            placed=offset,
-            at=event.at,
-            version=event.data.get("version", old.version if old else None),
-            user=event.data.get("user_id", old.user if old else None),
-            url=url,
-            cause=cause,
-            own=own if photo is not None else [],
-            found=assigned(photo, event) if photo is not None else {},
-            scores=dict.fromkeys(event.add_ons, ranked(photo)) if photo is not None else {},
-            model=MODEL if photo is not None else None,
-            rules=RULES if photo is not None else None,
-            deleted=photo is None,
-            seen=seen,
-            history=old.history if old else [],
-            asked=event.threshold,
-            own_cause=cause if "tags" in event.data else (old and old.own_cause),
-            said=old.said if old else {},
-            said_since=old.said_since if old else None,
-            edits=old.edits if old else [],
-        )
-        if image.deleted or event.data.get("keep_edits") is False:
-            image.said = {tag: said for tag, said in image.said.items() if said.at > event.at}
-            image.said_since = max(event.at, image.said_since or 0)
-        models = {"models": dict.fromkeys(event.add_ons, MODEL)} if photo is not None else {}
-        note_change(event, old, image, {"rules": image.rules, **models})
-        return image
-
-    def _announce(
-        self, event: Event, offset: int, old: Image | None, new: Image, photo: Photo | None
-    ) -> None:
-        tags = list(new.sources)
-        if photo is not None:
-            self.results.append(Result(offset, event.id, result_content(event, photo, tags)))
-        added, removed = difference(old, new)
+    def _announce(self, key: ImageKey, image: Image, before: "_State", event: Event, source: Source) -> None:
+        after = _State.of(image)
+        added, removed = difference(before.sources, after.sources)
         if added or removed:
-            self.updates.append(
-                Update(offset, event.id, event.data.get("tenant", ""), event.public_id, added, removed, tags)
-            )
+            place = (source.offset, event.id, *key)
+            self.updates.append(Update(*place, added, removed, list(after.sources)))
+        self._note_changes(key, before, after, source.published_at)
 
-    def _note_changes(self, key: ImageKey, old: Image | None, new: Image) -> None:
+    def _note_changes(self, key: ImageKey, before: "_State", after: "_State", now: int) -> None:
         """Note who and when each count has seen, and which counts came too late."""
-        before = {place: (old.sources[place[2]], old.user) for place in old.places()} if old else {}
-        for window, start, tag in new.places():
-            trend = self.ever[key[0], window, start, tag]
-            if not self.kept.window(window, start, self.stream_time):
-                self.late += before.get((window, start, tag)) != (new.sources[tag], new.user)
-            else:
-                trend.see(new.at)
-                trend.users |= {new.user} if new.user else set()
+        slow = key[1].startswith(SLOW)
+        known = {place: (before.sources[place[2]], before.user) for place in before.places}
+        for window, start, tag in after.places:
+            kept = self.kept.window(window, start, now)
+            if known.get((window, start, tag)) != (after.sources[tag], after.user):
+                self.late.note(window, start, kept=kept, slow=slow)
+            if kept:
+                trend = self.ever[key[0], window, start, tag]
+                trend.see(after.at)
+                trend.users |= {after.user} if after.user else set()
+
+    def note_ways(self) -> None:
+        """Note, once all events are in, what slow images may have been on the way."""
+        for (tenant, name), image in self.images.items():
+            if not name.startswith(SLOW):
+                continue
+            tags = {tag for look in image.looks for tag in (*(look.photo or ()), *(look.own or ()))}
+            tags |= {tag for event, _ in image.edits for tag in event.data.get("added", ())}
+            users = {look.event.data["user_id"] for look in image.looks if "user_id" in look.event.data}
+            for look in image.looks:
+                for window, start, tag in places_of(look.event.at, tags):
+                    trend = self.ever[tenant, window, start, tag]
+                    trend.see(look.event.at)
+                    trend.users |= users
 
     def trends(self) -> dict[TrendKey, Trend]:
         """Count every tag in every bucket that is kept, over the images as they are now."""
         found: dict[TrendKey, Trend] = defaultdict(Trend)
         for (tenant, _), image in self.images.items():
-            for window, start, tag in image.places():
+            state = _State.of(image)
+            for window, start, tag in state.places:
                 if self.kept.window(window, start, self.stream_time):
                     trend = found[tenant, window, start, tag]
                     trend.n += 1
-                    trend.by.update(image.sources[tag])
-                    trend.users |= {image.user} if image.user else set()
-                    trend.see(image.at)
+                    trend.by.update(state.sources[tag])
+                    trend.users |= {state.user} if state.user else set()
+                    trend.see(state.at)
         return dict(found)
 
     def interests(self) -> dict[InterestKey, Counter[str]]:
         """Count every user's tags by day, over the images as they are now."""
         found: dict[InterestKey, Counter[str]] = defaultdict(Counter)
         for (tenant, _), image in self.images.items():
-            day = image.at // DAY_MS
-            if image.user and image.sources and self.kept.interest(day, self.stream_time):
-                found[tenant, image.user, day].update(image.sources.keys())
+            state = _State.of(image)
+            day = state.at // DAY_MS
+            if state.user and state.sources and self.kept.interest(day, self.stream_time):
+                found[tenant, state.user, day].update(state.sources.keys())
         return dict(found)
 
 
-def is_older(event: Event, image: Image) -> bool:
-    """Whether the image is known in a newer state: by version where both have one, then by time."""
-    version = event.data.get("version")
-    if version is not None and image.version is not None and version != image.version:
-        return bool(version < image.version)
-    return event.at < image.at
+class _State(NamedTuple):
+    """What is counted of an image."""
+
+    sources: dict[str, list[str]]
+    user: str | None
+    at: int
+
+    @classmethod
+    def of(cls, image: Image | None) -> "_State":
+        """That of an image as it is now."""
+        if image is None or not image.looks:
+            return cls({}, None, 0)
+        return cls(image.sources, image.user, image.shown.event.at)
+
+    @property
+    def places(self) -> list[tuple[str, int, str]]:
+        """Window, bucket and tag of everything that it counts in."""
+        return list(places_of(self.at, self.sources))
 
 
-def ranked(photo: Photo) -> list[list[Any]]:
-    """Tags with their confidences, best first."""
-    return [[tag, photo[tag]] for tag in sorted(photo, key=lambda tag: (-photo[tag], tag))]
+def _kept_of(data: dict[str, Any]) -> dict[str, Any]:
+    """What an image's state may need of an event: a long run has many, and all are in memory."""
+    return {name: content for name, content in data.items() if name in _NEEDED}
 
 
-def assigned(photo: Photo, event: Event) -> dict[str, list[str]]:
-    """The tags that add-ons assign, each with those add-ons: all of them see the same here."""
-    least = 1.0 if event.threshold is None else event.threshold
-    return {tag: list(event.add_ons) for tag, confidence in ranked(photo) if confidence > least}
-
-
-def note_change(event: Event, old: Image | None, new: Image, told: dict[str, Any]) -> None:
-    """Put into an image's history what an event changed about its tags."""
-    added, removed = difference(old, new)
-    if added or removed:
-        change = {"at": event.at, "cause": [*event.id, event.type], "added": added, "removed": removed}
-        given = {source for tag in added for source in new.sources[tag]}
-        if not given <= {next(iter(told.get("models", ["people"])))}:
-            change["from"] = {
-                source: [place for place, tag in enumerate(added) if source in new.sources[tag]]
-                for source in given
-            }
-        new.history = [*new.history, change | told][-REMEMBERED_CHANGES:]
-
-
-def difference(old: Image | None, new: Image) -> tuple[list[str], list[str]]:
-    """The tags that came and those that went."""
-    before = list(old.sources) if old else []
-    added = [tag for tag in new.sources if tag not in before]
-    return added, [tag for tag in before if tag not in new.sources]
+def _retag(image: Image | None, event: Event, offset: int) -> None:
+    """A re-tag: model and rules are the same, so it finds what was found before."""
+    if image is None:
+        raise BadEvent("unknown_image")
+    if not image.deleted and image.cause[:2] != list(event.id):
+        image.causes[image.shown.offset] = [*event.id, event.type]
+        image.offset = offset
 
 
 def result_content(event: Event, photo: Photo, tags: list[str]) -> dict[str, Any]:
@@ -419,102 +347,6 @@ def result_content(event: Event, photo: Photo, tags: list[str]) -> dict[str, Any
         },
     }
     return content | {"model": model, "rules": RULES}
-
-
-def read(source: Source) -> Event:
-    """Read an event in any of its three encodings."""
-    if not source.value:
-        raise BadEvent("empty_value")
-    headers = dict(source.headers)
-    if "content-type" in headers:
-        envelope = orjson.loads(source.value)
-        if not {"id", "source", "type"} <= envelope.keys():
-            raise BadEvent("invalid_cloudevent")
-        attributes, data = envelope, envelope["data"]
-    elif "ce_id" in headers:
-        if headers["ce_specversion"] != b"1.0":
-            raise BadEvent("invalid_cloudevent")
-        attributes = {name.removeprefix("ce_"): text.decode() for name, text in headers.items()}
-        data = orjson.loads(source.value)
-    else:
-        attributes, data = {}, _plain(source.value)
-    event = _event(source, attributes, {name: value for name, value in data.items() if value is not None})
-    if any(name not in OFFERED for name in event.add_ons):
-        raise BadEvent("unknown_add_on")
-    return event
-
-
-def _plain(value: bytes) -> dict[str, Any]:
-    try:
-        data: dict[str, Any] = orjson.loads(value)
-    except ValueError:
-        raise BadEvent("invalid_json") from None
-    return data
-
-
-def _event(source: Source, attributes: dict[str, str], data: dict[str, Any]) -> Event:
-    kind = attributes.get("type") or data.get("type", "image.uploaded")
-    if kind not in TYPES:
-        raise BadEvent("unknown_type")
-    if kind == "image.uploaded" and "url" not in data:
-        raise BadEvent("invalid_event")
-    added, removed = set(data.get("added", ())), set(data.get("removed", ()))
-    if kind == EDITED and (added & removed or not added | removed):
-        raise BadEvent("invalid_event")
-    at = _milliseconds(data["uploaded_at"]) if "uploaded_at" in data else source.timestamp
-    if at > source.timestamp + DAY_MS:
-        raise BadEvent("invalid_event")
-    return Event(
-        id=_identity(source, attributes, data),
-        type=kind,
-        public_id=data.get("public_id") or source.key.decode(),
-        at=at,
-        data=data,
-        add_ons=_add_ons(data.get("categorization", DEFAULT_ADD_ON)),
-        threshold=_threshold(data.get("auto_tagging")),
-    )
-
-
-def _identity(source: Source, attributes: dict[str, str], data: dict[str, Any]) -> Id:
-    if attributes:
-        return attributes["source"], attributes["id"]
-    place = f"{source.topic}/{source.partition}/{source.offset}"
-    return f"kafka:{source.topic}", data.get("event_id", place)
-
-
-def _add_ons(value: str | list[str]) -> tuple[str, ...]:
-    return tuple(value.split(",") if isinstance(value, str) else value)
-
-
-def _threshold(value: float | str | None) -> float | None:
-    if value is not None and not 0 <= float(value) <= 1:
-        raise BadEvent("invalid_auto_tagging")
-    return None if value is None else float(value)
-
-
-def _milliseconds(text: str) -> int:
-    moment = datetime.fromisoformat(text)
-    return round(moment.astimezone(UTC).timestamp() * 1000)
-
-
-def look_at(url: str, photo_host: str) -> Photo:
-    """The tags in a photo of a chaos test, as the stub tagger will find them.
-
-    Raises:
-        BadEvent: There is no such photo.
-    """
-    address, _, path = url.partition(",")
-    if address.startswith("data:"):
-        content = urllib.parse.unquote_to_bytes(path)
-    elif "/photo/" in url:
-        content = base64.urlsafe_b64decode(url.rpartition("/")[2].partition("?")[0])
-    else:
-        raise BadEvent("http_404" if url.startswith(photo_host) else "refused_address", "fetch")
-    try:
-        photo: Photo = orjson.loads(content)
-    except ValueError:
-        raise BadEvent("not_an_image", "decode") from None
-    return photo
 
 
 def result_identity(kind: str, cause: Id, add_ons: Iterable[str], model: str) -> str:

@@ -1,37 +1,47 @@
 """Events for chaos tests, from a seed: new images, re-tags, edits, deletes, repeats, late and bad ones.
 
 The stub tagger reads tags out of an image's bytes, so every event names the tags that it must lead to.
-Kafka timestamps and event times run through the last days, so that buckets expire on the way.
+Kafka timestamps and event times run through the last days, so that buckets expire on the way. Publishers are
+of several kinds: each has its own partitioner, or no key at all.
 """
 
 import base64
+import functools
 import random
 import urllib.parse
+import zlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import orjson
+from support.judge.oracle import SLOW
+from support.judge.oracle_events import owner_of
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 SPAN_MS = 23 * HOUR_MS  # with `oracle.KEPT_MINUTES` the minutes of the first half expire on the way
 IMAGES = 40_000  # at most, however long a run: what workers and the oracle keep of it stays bounded
 TAGS = [f"tag{number}" for number in range(60)] + ["koala", "grüne wiese", "a:b", "tag, with comma"]
 ADD_ONS = (None, "imagga_tagging", "tagstream", ["tagstream", "imagga_tagging"], "imagga_tagging,tagstream")
-BUSY = "busy-"  # begins the name of an image that is fetched, and so may come late; one event may follow
-REPEATED_WITHIN = 7  # events of an image, within what its row remembers
+REPEATED_WITHIN = 30  # events of an image, far more than lie between most repeats
+PUBLISHERS = ("java", "librdkafka", "sarama", "no key", "other key")
+_OF_PUBLISHERS = (70, 10, 8, 6, 6)
 Headers = list[tuple[str, bytes]]
 
 
 class Message(NamedTuple):
     """A record to be published."""
 
-    key: bytes
+    key: bytes | None
     value: bytes
     headers: Headers
     timestamp: int
+    partition: int = 0
+
+
+_SlowMaker = Callable[[int, int], Message]
 
 
 @dataclass
@@ -51,30 +61,38 @@ class Workload:
         photo_host: Scheme, host and port of a server that answers as `photo_path` promises.
         busy_hosts: Likewise, of servers that answer each request for a new path with 503 at first.
         end: Kafka timestamp of the last message, in milliseconds.
+        partitions: Of the topic.
     """
 
-    def __init__(self, seed: int, size: int, photo_host: str, end: int, busy_hosts: Sequence[str]) -> None:
+    def __init__(  # noqa: PLR0917 - what a workload is made of
+        self,
+        seed: int,
+        size: int,
+        photo_host: str,
+        end: int,
+        busy_hosts: Sequence[str],
+        partitions: int = 1,
+    ) -> None:
         self._dice = random.Random(seed)
         self._size = size
         self._photo_host = photo_host
         self._busy_hosts = busy_hosts
         self._end = end
         self._pasts: dict[bytes, _Past] = {}
-        self._waiting: list[bytes] = []  # keys of images that are fetched, with nothing behind them so far
+        self._partitions = partitions
+        self._waiting: list[list[_SlowMaker]] = []  # of each slow image what may still come of it
         self._kinds = {
-            self._upload: 52,
-            self._repeat: 10,
+            self._upload: 40,
+            self._repeat: 14,
             self._update: 9,
             self._delete: 7,
             self._late: 6,
             self._ancient: 3,
             self._conflict: 6,
             self._bad: 7,
-            self._busy: 2,
-            self._fetched: 10,
+            self._slow: 20,
+            self._slow_again: 22,
             self._edit: 12,
-            self._edit_fetched: 3,
-            self._update_fetched: 3,
             self._retag: 5,
         }
 
@@ -85,7 +103,7 @@ class Workload:
             now = self._end - SPAN_MS + SPAN_MS * (number + 1) // self._size
             key = f"image-{min(int(self._dice.expovariate(2 / images)), images)}".encode()
             (make,) = self._dice.choices(makers, weights)
-            yield make(number, key, now)
+            yield self._published(make(number, key, now))
 
     def _upload(self, number: int, key: bytes, now: int) -> Message:
         return self._event(number, key, now, at=now - self._dice.choice((0, 1, 1, 2, 60)) * 60_000)
@@ -101,7 +119,7 @@ class Workload:
         """A version that is higher, equal or lower, independent of the event time."""
         version = max((self._past(key).version or 3) + self._dice.randint(-2, 2), 0)
         return self._event(
-            number, key, now, at=now - self._dice.randint(-3, 5) * HOUR_MS // 2, version=version
+            number, key, now, at=now - self._dice.randint(-2, 5) * HOUR_MS // 2, version=version
         )
 
     def _delete(self, number: int, key: bytes, now: int) -> Message:
@@ -118,18 +136,42 @@ class Workload:
             return self._upload(number, key, now)
         return self._dice.choice(events)._replace(timestamp=now)
 
-    def _busy(self, number: int, _key: bytes, now: int) -> Message:
-        """An event that is worked on later. The time of its image does not expire meanwhile."""
-        return self._from_host(number, now, f"{self._dice.choice(self._busy_hosts)}%s?{number}")
+    def _slow(self, number: int, _key: bytes, now: int) -> Message:
+        """An upload that is worked on later: its worker may be killed while it waits for the source.
 
-    def _fetched(self, number: int, _key: bytes, now: int) -> Message:
-        """An event that may come late: its worker may be killed while it waits for the source."""
-        return self._from_host(number, now, f"{self._photo_host}%s")
+        Another upload may follow, or an update of the same bytes, and a person's edit.
+        """
+        key, dice = f"{SLOW}{number}".encode(), self._dice
+        more = self._slow_upload if dice.random() < 0.6 else self._slow_update
+        self._waiting.append([functools.partial(make, key) for make in (more, self._slow_edit)])
+        return self._slow_upload(key, number, now)
 
-    def _from_host(self, number: int, now: int, url: str) -> Message:
-        key = f"{BUSY}{number}".encode()
-        self._waiting.append(key)
-        return self._event(number, key, now, at=self._end, url=url % photo_path(self._photo()), tenant=None)
+    def _slow_again(self, number: int, key: bytes, now: int) -> Message:
+        """What follows to a slow image's first upload, soon or late, in any order."""
+        if not self._waiting:
+            return self._upload(number, key, now)
+        place = -1 - min(int(self._dice.expovariate(0.5)), len(self._waiting) - 1)
+        makers = self._waiting[place]
+        make = makers.pop(self._dice.randrange(len(makers)))
+        if not makers:
+            del self._waiting[place]
+        return make(number, now)
+
+    def _slow_upload(self, key: bytes, number: int, now: int) -> Message:
+        dice = self._dice
+        host = (
+            f"{self._photo_host}%s" if dice.random() < 0.8 else f"{dice.choice(self._busy_hosts)}%s?{number}"
+        )
+        version = dice.choice((None, None, 1, 2, 3))
+        at = now - dice.choice((0, 0, 1, 10, 30, -10, -30)) * 60_000
+        url = host % photo_path(self._photo())
+        return self._event(number, key, now, at=at, url=url, tenant=None, version=version)
+
+    def _slow_update(self, key: bytes, number: int, now: int) -> Message:
+        return self._event(number, key, now, at=now, type="image.update", url=None, tenant=None)
+
+    def _slow_edit(self, key: bytes, number: int, now: int) -> Message:
+        return self._edit(number, key, now, tenant=None)
 
     def _edit(self, number: int, key: bytes, now: int, **given: Any) -> Message:  # noqa: ANN401
         """A person's edit, now or as it comes late; it may contradict another one, or the tagger."""
@@ -146,19 +188,6 @@ class Workload:
         """A re-tag that finds what is known already; it leaves time, owner and people's words alone."""
         mode = self._dice.choice(("rules", "model", None))
         return self._event(number, key, now, at=now, type="image.retag", url=None, retag=mode)
-
-    def _edit_fetched(self, number: int, key: bytes, now: int) -> Message:
-        """The only edit of an image whose upload may wait still: several might change places."""
-        if not self._waiting:
-            return self._edit(number, key, now)
-        return self._edit(number, self._waiting.pop(), now, at=self._end, tenant=None)
-
-    def _update_fetched(self, number: int, key: bytes, now: int) -> Message:
-        """The only update of such an image, which needs the URL of the upload."""
-        if not self._waiting:
-            return self._update(number, key, now)
-        given = {"type": "image.update", "url": None, "at": self._end, "tenant": None}
-        return self._event(number, self._waiting.pop(), now, **given)
 
     def _event(self, number: int, key: bytes, now: int, *, at: int, **given: Any) -> Message:  # noqa: ANN401
         dice = self._dice
@@ -182,7 +211,9 @@ class Workload:
         past.version = data.get("version", past.version)
         message = self._enveloped(f"event-{number}", data)
         message = Message(key, *message, now)
-        if "uploaded_at" in data:  # the repeat of another one would have another event time
+        if "uploaded_at" in data and not key.startswith(
+            SLOW.encode()
+        ):  # the repeat of another one would have another event time
             past.events.append(message)
         return message
 
@@ -190,7 +221,7 @@ class Workload:
         """The value and the headers in one of the three encodings."""
         encoding = self._dice.random()
         if encoding < 0.7:
-            named = encoding < 0.65 or data["public_id"].startswith(BUSY)
+            named = encoding < 0.65 or data["public_id"].startswith(SLOW)
             if not named:
                 data.pop("uploaded_at", None)
             return orjson.dumps(data | ({"event_id": event_id} if named else {})), [
@@ -204,7 +235,7 @@ class Workload:
         return orjson.dumps(data), [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
 
     def _bad(self, number: int, _key: bytes, now: int) -> Message:
-        key = f"{BUSY}{number}".encode()
+        key = f"bad-{number}".encode()
         good = {"public_id": key.decode(), "url": "data:,%7B%7D", "event_id": f"event-{number}"}
         values: list[tuple[bytes, Headers]] = [
             (b"{not json", []),
@@ -227,6 +258,19 @@ class Workload:
         ]
         return Message(key, *self._dice.choice(values), now)
 
+    def _published(self, message: Message) -> Message:
+        """The record as one of several publishers sends it."""
+        key, dice = message.key or b"", self._dice
+        (publisher,) = dice.choices(PUBLISHERS, _OF_PUBLISHERS)
+        if publisher == "java":
+            return message._replace(partition=owner_of(key.decode(), self._partitions))
+        if publisher == "librdkafka":
+            return message._replace(partition=zlib.crc32(key) % self._partitions)
+        if publisher == "sarama":
+            return message._replace(partition=_fnv1a(key) % self._partitions)
+        partition = dice.randrange(self._partitions)
+        return message._replace(key=None if publisher == "no key" else b"the-user", partition=partition)
+
     def _next_version(self, key: bytes) -> int:
         return (self._past(key).version or 0) + 1
 
@@ -243,6 +287,13 @@ class Workload:
 
 def _is_update(message: Message) -> bool:
     return b"image.update" in message.value or ("ce_type", b"image.update") in message.headers
+
+
+def _fnv1a(key: bytes) -> int:
+    found = 0x811C9DC5
+    for byte in key:
+        found = (found ^ byte) * 0x01000193 & 0xFFFFFFFF
+    return found
 
 
 def photo_path(photo: bytes) -> str:
