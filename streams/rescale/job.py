@@ -21,13 +21,13 @@ from streams.fold.rows import ALL
 from streams.kafka.admin import open_admin, partition_counts
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.partitioning import partition_for
-from streams.rescale.moving import Move, misplaced
+from streams.rescale.moving import Memory, Move, misplaced
 from streams.rescale.report import Report
 from streams.rescale.topics import checked_counts, grow, mark, require_idle, unmark, until_grown
 from streams.state.partition import PartitionState
 from streams.units.ledger import Ledger
 
-_IMAGES = 500  # in one transaction
+_IMAGES = 2000  # in one transaction
 _BYTES = 4_000_000  # of their rows
 _OPENED_AT_ONCE = 4
 
@@ -126,7 +126,7 @@ class RescaleJob:
             await asyncio.gather(*(ledger.close() for ledger in ledgers))
 
     async def _move_all(self, ledgers: list[Ledger]) -> None:
-        states = [ledger.state for ledger in ledgers]
+        states, memory = [ledger.state for ledger in ledgers], Memory()
         before = Totals.of(states)
         left = {state.partition: misplaced(state, self._partitions) for state in states}
         self.report.images, self.report.total = before.images, sum(map(len, left.values()))
@@ -135,7 +135,7 @@ class RescaleJob:
         for ledger in ledgers:
             await self._forward_waiting(ledger)
             for images in _portions(ledger.state, left[ledger.state.partition]):
-                await self._move(ledger, states, images)
+                await self._move(ledger, states, images, memory)
                 self.report.moved += len(images)
                 self._on_progress(self.report)
         after = Totals.of(states)
@@ -161,9 +161,11 @@ class RescaleJob:
         if changes.outputs:
             await ledger.commit(changes, state.next_offset)
 
-    async def _move(self, ledger: Ledger, states: list[PartitionState], images: list[str]) -> None:
+    async def _move(
+        self, ledger: Ledger, states: list[PartitionState], images: list[str], memory: Memory
+    ) -> None:
         source = ledger.state.partition
-        move = Move(dict(enumerate(states)), source)
+        move = Move(dict(enumerate(states)), source, memory)
         move.move(images)
         theirs = {
             partition: list(changes.encoded())

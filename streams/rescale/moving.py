@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from schemas.topics import OFFSET_KEY
-from streams.fold.changes import Changes, CountRow, Row
+from streams.fold.changes import Changes, CountRow, CountRowCache, Row
 from streams.fold.counts import MAX_TAGS_OF_A_DAY, WINDOWS
 from streams.fold.rows import DAY_MS, ImageKey, InterestKey, TrendKey, bucket_start
 from streams.fold.uploaders import Uploaders
 from streams.kafka.partitioning import partition_for
 from streams.state.partition import PartitionState
+
+_CACHED = 100_000  # rows of a partition; twice as many at most
 
 
 def owner_of(image: str, partitions: int) -> int:
@@ -26,6 +28,22 @@ def misplaced(state: PartitionState, partitions: int) -> list[str]:
     return [image for image in state.rows["images"] if owner_of(image, partitions) != state.partition]
 
 
+class Memory:
+    """What one transaction leaves for the next ones: decoded rows, and whose uploaders are merged already.
+
+    Attributes:
+        merged: Source, target and key of each count whose sketch and times the target has.
+    """
+
+    def __init__(self) -> None:
+        self.merged: set[tuple[int, int, str]] = set()
+        self._rows: dict[int, CountRowCache] = {}
+
+    def rows(self, partition: int) -> CountRowCache:
+        """Decoded rows of a partition."""
+        return self._rows.setdefault(partition, CountRowCache(_CACHED))
+
+
 class Move:
     """One transaction: images that leave a partition.
 
@@ -33,17 +51,18 @@ class Move:
         changes: By partition.
     """
 
-    def __init__(self, states: Mapping[int, PartitionState], source: int) -> None:
+    def __init__(self, states: Mapping[int, PartitionState], source: int, memory: Memory) -> None:
         """Begin with nothing.
 
         Args:
             states: All partitions', by partition.
             source: The partition that they leave.
+            memory: What the transactions before this one left, all of which are committed.
         """
         self.changes: dict[int, Changes] = {}
         self._states = states
         self._source = source
-        self._merged: set[tuple[int, str]] = set()
+        self._memory = memory
 
     def move(self, images: Iterable[str]) -> None:
         """Move images to where they belong."""
@@ -62,7 +81,7 @@ class Move:
 
     def _of(self, partition: int) -> Changes:
         if partition not in self.changes:
-            self.changes[partition] = Changes(self._states[partition].rows)
+            self.changes[partition] = Changes(self._states[partition].rows, self._memory.rows(partition))
             if partition != self._source:
                 self._move_clock(partition)
         return self.changes[partition]
@@ -94,8 +113,8 @@ class Move:
         theirs = self._of(target).count_row(key, self._last(target))
         mine.n, theirs.n = mine.n - 1, theirs.n + 1
         _shift(mine.by, theirs.by, sources)
-        if (target, key) not in self._merged:
-            self._merged.add((target, key))
+        if (self._source, target, key) not in self._memory.merged:
+            self._memory.merged.add((self._source, target, key))
             _merge(theirs, mine)
 
     def _move_interests(self, row: Row, target: int) -> None:

@@ -100,6 +100,7 @@ def test_a_number_that_is_none_is_refused(name: str, text: str) -> None:
 
 BAD = {
     "TAGSTREAM_PARTITIONS": ("0", "must be at least 1"),
+    "TAGSTREAM_UPLOADS_TOPICS": ("web,image.tag-updates", "topic image.tag-updates is written by workers"),
     "TAGSTREAM_AUTO_TAGGING": ("1.5", "must lie between 0 and 1"),
     "TAGSTREAM_TAGGER": ("magic", "must be onnx or stub"),
     "TAGSTREAM_OPEN_API": ("perhaps", "say true or false"),

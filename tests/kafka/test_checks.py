@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiokafka.errors import (
@@ -302,3 +303,55 @@ def test_a_clock_is_never_refused_at_the_start(caplog: pytest.LogCaptureFixture)
     enforce(findings(replace(HEALTHY, ahead=(30 * HOUR, 0.1))), refusal_of_cluster)
     assert [entry.levelno for entry in caplog.records] == [logging.WARNING]
     assert "ahead of the cluster's controller" in caplog.text
+
+
+INPUTS = TopicNames("app", "own.", ("web", "mobile"))
+COPIED = replace(
+    HEALTHY,
+    topics={name: TopicLook(4, ALL) for name in INPUTS.configs} | {"web": TopicLook(7, ALL)},
+    configs={name: {"retention.bytes": "-1", **config} for name, config in INPUTS.configs.items()},
+    repartition_group=ALL,
+)
+
+
+def copied(**changed: Any) -> list[Finding]:  # noqa: ANN401 - fields of a look
+    found = check_cluster(replace(COPIED, **changed), INPUTS, 4, KafkaConnection())
+    return [finding for finding in found if finding.status != "ok" and finding.check != "message.timestamp"]
+
+
+def test_upload_topics_that_are_copied_have_any_number_of_partitions() -> None:
+    """What they are copied to has that of the state."""
+    assert copied() == []
+    odd = {**COPIED.topics, INPUTS.upload_log: TopicLook(5, ALL)}
+    [found] = copied(topics=odd)
+    assert found.value == f"{INPUTS.upload_log}=5"
+
+
+def test_upload_topics_are_read_and_their_group_is_joined() -> None:
+    """Nothing is written to them; without READ on the group nothing would be copied."""
+    only_read = {**COPIED.topics, "web": TopicLook(7, frozenset({Operation.READ, Operation.DESCRIBE}))}
+    assert copied(topics=only_read) == []
+    blind = {**COPIED.topics, "web": TopicLook(7, frozenset({Operation.DESCRIBE}))}
+    [found] = copied(topics=blind)
+    assert (found.check, found.value) == ("permissions", "Kafka refuses this client to READ")
+    [found] = copied(repartition_group=frozenset({Operation.DESCRIBE}))
+    assert found.cure == "grant READ on group 'app-repartition'"
+
+
+@pytest.mark.parametrize("gone", ["web", INPUTS.upload_log, INPUTS.inputs_changelog])
+def test_an_upload_topic_is_not_made_beside_state(gone: str) -> None:
+    """Nor what they are copied to: the state has counted what they held."""
+    kept = {name: topic for name, topic in COPIED.topics.items() if name != gone}
+    [found] = copied(topics=kept, filled=frozenset({INPUTS.changelog("images")}))
+    assert (found.check, found.status) == ("topics", "fail")
+    assert gone in found.value
+
+
+def test_nobody_starts_beside_a_rescale_or_copies_of_which_it_does_not_know() -> None:
+    """The cure says how to go on."""
+    [found] = faults(replace(HEALTHY, strangers=frozenset({NAMES.rescale})))
+    assert (found.check, found.status) == ("rescale", "fail")
+    assert "run it again" in found.cure
+    [found] = faults(replace(HEALTHY, strangers=frozenset({NAMES.repartition})))
+    assert (found.check, found.status) == ("topics", "fail")
+    assert "TAGSTREAM_UPLOADS_TOPICS is not set" in found.value

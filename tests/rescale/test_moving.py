@@ -11,7 +11,7 @@ from schemas.uploads import UploadType
 from streams.fold.changes import decode_count
 from streams.fold.uploaders import count_uploaders
 from streams.kafka.partitioning import partition_for
-from streams.rescale.moving import Move, misplaced
+from streams.rescale.moving import Memory, Move, misplaced
 from streams.state.partition import PartitionState
 
 HOUR = 3_600_000
@@ -45,10 +45,11 @@ def folded(events: list[tuple[int, str, int, int, set[str]]], partitions: int) -
 def move_all(states: list[PartitionState], partitions: int) -> list[PartitionState]:
     """Move what belongs elsewhere among so many partitions, three images in a transaction."""
     states += [PartitionState(number) for number in range(len(states), partitions)]
+    memory = Memory()
     for source in states:
         images = misplaced(source, partitions)
         for begin in range(0, len(images), 3):
-            move = Move(dict(enumerate(states)), source.partition)
+            move = Move(dict(enumerate(states)), source.partition, memory)
             move.move(images[begin : begin + 3])
             for partition, changes in move.changes.items():
                 for table, key, row in list(changes.encoded()):
