@@ -9,7 +9,7 @@ version = $(shell $(1) -c 'import sys; print("%s %s" % (sys.version.split()[0], 
 new_venv = @$(if $(filter True,$(call version,$(PYTHON))),$(PYTHON) -m venv $(if $(filter True,$(call version,$(1)/bin/python)),,--clear) $(1),$(error $(too_old)))
 too_old = Tagstream needs Python 3.11 or newer, and $(PYTHON) is $(or $(firstword $(call version,$(PYTHON))),not to be found): make $(or $(MAKECMDGOALS),run) PYTHON=python3.12
 
-.PHONY: help install run test test-quick programs docs bench chaos corpus attack check lock clean
+.PHONY: help install run test test-quick programs docs bench chaos mutants corpus attack check lock clean
 
 help: ## print the targets, and how long each takes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -52,6 +52,9 @@ bench: $(VENV)/.dev $(PEERS)/.ready ## measure speed, memory and latency beside 
 
 chaos: $(VENV)/.dev ## kill workers and the broker under load, then count; some 3 minutes (SECONDS=90 WORKERS= SEED= UPLOADS= BROKERS=)
 	@$(BIN)/python benchmarks/chaos.py
+
+mutants: $(VENV)/.dev ## break one line at a time, and see that a test notices; some 15 minutes (MUTANTS="fence clamp" JOBS=2)
+	@nice $(BIN)/python benchmarks/mutants.py
 
 corpus: $(VENV)/.dev ## send hostile images through the pipeline, a good one behind each; seconds for hundreds (DIR= a folder of them)
 	@$(BIN)/python benchmarks/corpus.py $(if $(DIR),"$(DIR)",$(error name a folder of images: make corpus DIR=...))

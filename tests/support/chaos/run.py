@@ -34,7 +34,8 @@ from support.judge.workload import Message, Workload
 from schemas.topics import TABLES
 from streams.app.exit import EXIT_RESTART
 
-DRAIN_SECONDS = 240.0
+DRAIN_SECONDS = 600.0
+_PATIENCE = 30.0  # seconds that a kill waits for somebody inside a transaction
 SWEEP_SECONDS = 60.0  # a unit looks for expired rows that often, and a transaction takes some of them
 _BACKOFF = 0.5  # seconds that a supervisor waits before it starts a worker again
 _LONG_ABSENCE = 8.0  # seconds, past the session timeout: the partitions move away
@@ -127,9 +128,6 @@ class Chaos:
         self._was_held_back = False
         self.progress = Progress(self._cluster)
         self._aim = Aim(self._cluster)
-        self._patience = (
-            1.5 * plan.seconds / max(plan.kills, 1)
-        )  # seconds that a kill waits for a transaction
         self.sources = PhotoServer()
 
     async def run(self) -> Verdict:
@@ -197,7 +195,7 @@ class Chaos:
     async def _kill_worker(self) -> None:
         while not (alive := self._alive()):
             await asyncio.sleep(_BACKOFF)
-        target = await self._aim.hit(self._alive, self._strike_dead, self._patience)
+        target = await self._aim.hit(self._alive, self._strike_dead, _PATIENCE)
         if target is None:
             worker = self._dice.choice(self._alive() or alive)
             self._strike_dead(worker)
@@ -224,7 +222,7 @@ class Chaos:
         ]
 
     async def _freeze_worker(self) -> None:
-        target = await self._aim.hit(self._alive, self._strike_cold, self._patience)
+        target = await self._aim.hit(self._alive, self._strike_cold, _PATIENCE)
         if target is None:
             worker = self._dice.choice(sorted(self._cluster.processes))
             self._strike_cold(worker)
