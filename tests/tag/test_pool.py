@@ -201,6 +201,23 @@ async def test_stop_gives_up_what_waits(fussy: FussyTagger) -> None:
         await pool.tag(GOOD[0], ["a"])
 
 
+async def test_stop_waits_for_no_decoder_for_long(
+    fussy: FussyTagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image that takes for ever keeps no process from its end."""
+    monkeypatch.setattr(tagger_pool, "_LONGEST_STOP", 0.1)
+    pool = TaggerPool({"a": fussy}, threads=2, max_batch=2)
+    fussy.go_on.clear()
+    pool.start()
+    begun = asyncio.create_task(pool.tag(GOOD[0], ["a"]))
+    await asyncio.to_thread(fussy.entered.wait, 10)
+    async with asyncio.timeout(5):
+        await asyncio.to_thread(pool.stop)
+    assert not begun.done()
+    fussy.go_on.set()
+    assert (await begun).tags["a"]
+
+
 def dear_png(side: int = 4000) -> bytes:
     """Half a second of work and more in some kilobytes."""
     file = io.BytesIO()
@@ -261,9 +278,9 @@ async def test_a_dear_image_holds_up_nobody_behind_it(fussy: FussyTagger) -> Non
     pool = TaggerPool({"imagga_tagging": fussy}, threads=1, max_batch=8)
     left = asyncio.Event()
 
-    class Noting(Turn):
+    class Told(Turn):
         def leave_to_source(self, upload: Upload | None) -> None:
-            super().leave_to_source(upload)
+            assert upload is not None
             left.set()
 
     class Source:
@@ -274,9 +291,9 @@ async def test_a_dear_image_holds_up_nobody_behind_it(fussy: FussyTagger) -> Non
     event = record(value=b'{"public_id":"i","url":"http://h/1.png"}')
     pool.start()
     working = asyncio.create_task(
-        Categorizer(Source(), pool, offer).outcome(event, {}, lambda: asyncio.sleep(0), Noting())
+        Categorizer(Source(), pool, offer).outcome(event, {}, lambda: asyncio.sleep(0), Told())
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(10):
         await left.wait()
     assert isinstance(await working, Tagged)
     await asyncio.to_thread(pool.stop)
