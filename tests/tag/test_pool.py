@@ -56,8 +56,8 @@ class FussyTagger:
         self.poison: NDArray[np.uint8] | None = None
 
     @property
-    def classifier(self) -> FussyTagger:
-        return self
+    def networks(self) -> tuple[FussyTagger]:
+        return (self,)
 
     def outputs(self, squares: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         self.batches.append(len(squares))
@@ -69,9 +69,11 @@ class FussyTagger:
             raise RuntimeError("poisoned")
         return np.ones((len(squares), 1), np.float32)
 
-    def tags(self, outputs: NDArray[np.float32], glances: Sequence[NDArray[np.uint8]]) -> list[list[Tag]]:
+    def tags(
+        self, outputs: Sequence[NDArray[np.float32]], glances: Sequence[NDArray[np.uint8]]
+    ) -> list[list[Tag]]:
         assert len(glances) == 0
-        return [[Tag("seen", 1.0, 1.0)] for _ in outputs]
+        return [[Tag("seen", 1.0, 1.0)] for _ in outputs[0]]
 
 
 @pytest.fixture
