@@ -83,7 +83,7 @@ def _spent(arena: Arena) -> tuple[float, float]:
 async def _hostile_tenant(arena: Arena, places: Sources) -> AsyncIterator[None]:
     """Publish everything at once, at steady rates, until the end."""
     await arena.publish(itertools.islice(_dear(places), DEAR))
-    floods = ((_dear, 2.0), (_new_tags, 0.2), (_wire, 0.5), (_slow, 0.5), (_data, 1.0))
+    floods = ((_dear, 2.0), (_new_tags, 1.0), (_wire, 0.5), (_slow, 0.5), (_data, 1.0))
     tasks = [
         asyncio.create_task(_publish(arena, kind(places), every), name=kind.__name__)
         for kind, every in floods

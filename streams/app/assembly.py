@@ -173,7 +173,7 @@ def build_tagger(
         threads=settings.worker_threads,
         max_batch=settings.max_batch,
         known_images=settings.known_images,
-        room=settings.max_bytes_in_flight // 2,
+        room=settings.max_bytes_in_flight // 4,  # less than a host may hold: fetches go on
         meter=meter,
     )
     return pool, models

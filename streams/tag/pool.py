@@ -29,7 +29,7 @@ from streams.tag.meter import InferenceMeter, Spent
 from streams.telemetry.tracing import Interval
 
 DEAR = 250.0  # milliseconds of decoding: some ten photos' worth
-ROOM = 64_000_000
+ROOM = 32_000_000
 _LONGEST_STOP = 5.0  # seconds
 _STOPPED = "the tagger was stopped"
 _NO_ROOM = "too many images wait that cost as much to decode; TAGSTREAM_MAX_BYTES_IN_FLIGHT bounds them"
