@@ -25,7 +25,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from support.chaos.aim import Aim, Target
 from support.chaos.progress import Progress
 from support.chaos.sources import FETCH_TIMEOUT, PhotoServer
-from support.cluster import Cluster
+from support.cluster import LOOP_WATCHED, Cluster
 from support.judge.audit import Verdict, audit
 from support.judge.oracle import KEPT_MINUTES
 from support.judge.oracle_events import look_at
@@ -392,6 +392,7 @@ def _environment(hosts: list[str], plan: Plan) -> dict[str, str]:
         "TAGSTREAM_FETCH_TIMEOUT": str(FETCH_TIMEOUT),
         "TAGSTREAM_RETRY_LONGEST": "15",
         "TAGSTREAM_KEEP_MINUTES": str(KEPT_MINUTES),
+        **LOOP_WATCHED,
         "TAGSTREAM_KEEP_TOMBSTONES": str(TOMBSTONES_KEPT / 86_400),
         "TAGSTREAM_SNAPSHOT_INTERVAL": str(
             plan.snapshot_interval
