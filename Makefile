@@ -9,15 +9,16 @@ version = $(shell $(1) -c 'import sys; print("%s %s" % (sys.version.split()[0], 
 new_venv = @$(if $(filter True,$(call version,$(PYTHON))),$(PYTHON) -m venv $(if $(filter True,$(call version,$(1)/bin/python)),,--clear) $(1),$(error $(too_old)))
 too_old = Tagstream needs Python 3.11 or newer, and $(PYTHON) is $(or $(firstword $(call version,$(PYTHON))),not to be found): make $(or $(MAKECMDGOALS),run) PYTHON=python3.12
 
-.PHONY: help install run test test-quick programs docs bench chaos corpus attack check lock clean
+.PHONY: help install run test test-quick programs docs bench chaos mutants corpus attack check lock audit clean
 
 help: ## print the targets, and how long each takes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
-$(VENV)/.run: .locks/run.txt pyproject.toml
+$(VENV)/.run: .locks/run.txt .locks/build.txt pyproject.toml
 	$(call new_venv,$(VENV))
 	$(BIN)/python -m pip install --quiet --require-hashes -r .locks/run.txt
-	$(BIN)/python -m pip install --quiet --no-deps -e .
+	$(BIN)/python -m pip install --quiet --require-hashes -r .locks/build.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-index --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: .locks/dev.txt $(VENV)/.run
@@ -53,6 +54,9 @@ bench: $(VENV)/.dev $(PEERS)/.ready ## measure speed, memory and latency beside 
 chaos: $(VENV)/.dev ## kill workers and the broker under load, then count; some 3 minutes (SECONDS=90 WORKERS= SEED= UPLOADS= BROKERS=)
 	@$(BIN)/python benchmarks/chaos.py
 
+mutants: $(VENV)/.dev ## break one line at a time, and see that a test notices; some 15 minutes (MUTANTS="fence clamp" JOBS=2)
+	@nice $(BIN)/python benchmarks/mutants.py
+
 corpus: $(VENV)/.dev ## send hostile images through the pipeline, a good one behind each; seconds for hundreds (DIR= a folder of them)
 	@$(BIN)/python benchmarks/corpus.py $(if $(DIR),"$(DIR)",$(error name a folder of images: make corpus DIR=...))
 
@@ -74,6 +78,13 @@ lock: ## resolve the dependencies anew; a minute (needs uv)
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --all-extras --group dev -c .locks/run.txt -o .locks/dev.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group docs -c .locks/dev.txt -o .locks/docs.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group peers -c .locks/worker.txt -o .locks/peers.txt
+	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header --group build -c .locks/dev.txt -o .locks/build.txt
+	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header --group audit -o .locks/audit.txt
+
+audit: $(VENV)/.dev ## known weaknesses of what the locks pin; a minute (asks PyPI, by pip-audit in an environment of its own)
+	$(call new_venv,.venv-audit)
+	.venv-audit/bin/python -m pip install --quiet --require-hashes -r .locks/audit.txt
+	for lock in worker run dev docs build; do .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r .locks/$$lock.txt || exit 1; done
 
 clean: ## forget the virtual environment and the broker's data; at once
-	rm -rf $(VENV) $(PEERS) site .tagstream
+	rm -rf $(VENV) $(PEERS) .venv-audit site .tagstream

@@ -30,7 +30,7 @@ import msgspec
 import orjson
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
-from support.cluster import Cluster
+from support.cluster import LOOP_WATCHED, Cluster
 
 from model import Tagger
 from schemas.uploads import UploadData
@@ -247,7 +247,7 @@ async def send_all(files: list[Path], bootstrap: str, folder: Path) -> Report:
     """Send the files through a worker."""
     report = Report(files, tags_of_photos())
     async with Server(files) as server:
-        environment = {"TAGSTREAM_ALLOW_SOURCES": f"127.0.0.1:{server.port}"}
+        environment = {"TAGSTREAM_ALLOW_SOURCES": f"127.0.0.1:{server.port}", **LOOP_WATCHED}
         cluster = Cluster(bootstrap, f"corpus-{uuid.uuid4().hex[:8]}", folder, environment=environment)
         try:
             await Run(cluster, server, report).run()

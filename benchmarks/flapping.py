@@ -38,7 +38,7 @@ import msgspec
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
 from PIL import Image
-from support.cluster import Cluster
+from support.cluster import LOOP_WATCHED, Cluster
 
 from schemas.uploads import UploadData
 from streams.cli.local.embedded_broker import EmbeddedBroker
@@ -248,7 +248,7 @@ async def run_all(plan: Plan, bootstrap: str, folder: Path, environment: dict[st
     """Start sources and worker; return the rounds."""
     async with Sources(plan) as sources:
         allowed = ",".join(f"{host}:{sources.port}" for host in (FLAPPING, *GOOD))
-        environment = {"TAGSTREAM_ALLOW_SOURCES": allowed, **environment}
+        environment = {"TAGSTREAM_ALLOW_SOURCES": allowed, **LOOP_WATCHED, **environment}
         cluster = Cluster(bootstrap, f"flapping-{uuid.uuid4().hex[:8]}", folder, environment=environment)
         run = Run(cluster, sources, plan)
         try:

@@ -47,7 +47,7 @@ def look(tagger: SceneTagger, folder: Path, names: list[str]) -> tuple[NDArray[n
         squares = decode_views((folder / name).read_bytes(), views).squares
         outputs.append(tagger.classifier.outputs([squares[views[0]]]))
         started = time.process_time()
-        tagger.tags(outputs[-1], [squares[views[1]]])
+        tagger.tags([outputs[-1]], [squares[views[1]]])
         spent += time.process_time() - started
         pictures.append(Picture(squares[views[1]]))
     share = spent / len(names) * 1e3
@@ -93,7 +93,7 @@ def main() -> None:
     every = Picture(np.concatenate([picture.pixels for picture in pictures]))
     evidence = tagger.evidence(outputs, every)
     said = [
-        {tag.name: tag.confidence for tag in tags} for tags in tagger.tags(outputs, every.pixels[:, None])
+        {tag.name: tag.confidence for tag in tags} for tags in tagger.tags([outputs], every.pixels[:, None])
     ]
     for tag in tagger.tag_names:
         told = np.array([f"?{tag}" not in labels[name] for name in names])

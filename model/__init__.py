@@ -12,6 +12,7 @@ from model.decoding.decode import (
 )
 from model.decoding.errors import BadImageError
 from model.decoding.pixels import View
+from model.objects.objects import ObjectTagger
 from model.scenes.scenes import SceneTagger
 from model.tagger.manifest import ManifestError
 from model.tagger.tagger import DEFAULT_ARTIFACT, Tagger
@@ -24,6 +25,7 @@ __all__ = [
     "DecodedViews",
     "ImageHeader",
     "ManifestError",
+    "ObjectTagger",
     "OpenedImage",
     "SceneTagger",
     "Tag",

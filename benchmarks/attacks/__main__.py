@@ -52,7 +52,10 @@ async def run(name: str, bootstrap: str, folder: Path, seconds: float) -> Sequen
         arena.seconds = seconds
         checks: list[Check] = await module.attack(arena)
         held = await arena.metric("tagstream_event_loop_longest_seconds", time="cpu")
-        return [*checks, Check("CPU time for which the event loop was held at once, s", held, module.LOOP)]
+        return [
+            *checks,
+            Check("CPU time for which the event loop was held at once, s", held, module.LOOP, clocked=True),
+        ]
 
 
 def run_all(options: argparse.Namespace, folder: Path) -> bool:

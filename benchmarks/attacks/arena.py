@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
     from pathlib import Path
 
-LOOP_LIMIT = 0.1  # seconds of CPU time; a worker whose loop is held for longer ends, and so does the attack
+LOOP_LIMIT = 0.25  # seconds of CPU time; a worker whose loop is held for longer ends, and so does the attack
 READER, ADMIN = "reader", "admin"
 FOLDED_WITHIN = 300.0  # seconds
 HONEST = {"url": "data:,%7B%22koala%22%3A0.9%7D", "tenant": "onlooker"}  # the stub tagger finds a koala

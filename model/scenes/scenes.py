@@ -106,6 +106,11 @@ class SceneTagger:
         _check(scenes, path)
         self._groups = {name: _members(scenes, name, classifier) for name in scenes.classes}
 
+    @property
+    def networks(self) -> tuple[Tagger]:
+        """The networks whose outputs become tags: the classifier."""
+        return (self.classifier,)
+
     @classmethod
     def load(cls) -> SceneTagger:
         """Load it with the classifier that it was fitted to."""
@@ -121,27 +126,30 @@ class SceneTagger:
             return []
         decoded = [decode_views(data, (self.classifier.view, self.glance)) for data in images]
         outputs = self.classifier.outputs([views.squares[self.classifier.view] for views in decoded])
-        return self.tags(outputs, [views.squares[self.glance] for views in decoded])
+        return self.tags([outputs], [views.squares[self.glance] for views in decoded])
 
-    def tags(self, outputs: NDArray[np.float32], glances: Sequence[NDArray[np.uint8]]) -> list[list[Tag]]:
+    def tags(
+        self, outputs: Sequence[NDArray[np.float32]], glances: Sequence[NDArray[np.uint8]]
+    ) -> list[list[Tag]]:
         """Name scenes.
 
         Args:
-            outputs: The classifier's, float32, shape (images, classes).
+            outputs: The classifier's alone, float32, shape (images, classes).
             glances: For each image uint8, shape (1, 64, 64, 3), RGB.
 
         Returns:
             One list per image, best first.
         """
         picture = Picture(np.concatenate(glances))
-        evidence = self.evidence(outputs, picture)
+        (of_classifier,) = outputs
+        evidence = self.evidence(of_classifier, picture)
         found = {tag: _weighed(weighing, evidence) for tag, weighing in self.weighings.items()}
         found |= {_NIGHT: _night(evidence["outdoors"], picture)} | _measured(picture)
         shares = colour_shares(picture)
         return [
             _ranked({tag: confidence[image] for tag, confidence in found.items()}, FLOOR)
             + _ranked({tag: share[image] for tag, share in shares.items()}, LEAST_SHARE)
-            for image in range(len(outputs))
+            for image in range(len(of_classifier))
         ]
 
     def evidence(self, outputs: NDArray[np.float32], picture: Picture) -> Mapping[str, Number]:

@@ -100,9 +100,9 @@ class Tagger:
         return tagger
 
     @property
-    def classifier(self) -> Tagger:
-        """The network whose outputs become tags: this tagger's own."""
-        return self
+    def networks(self) -> tuple[Tagger]:
+        """The networks whose outputs become tags: this tagger's own."""
+        return (self,)
 
     def tag(self, images: Sequence[bytes]) -> list[list[Tag]]:
         """Decode and tag whole image files.
@@ -113,7 +113,7 @@ class Tagger:
         if not images:
             return []
         decoded = (decode_views(data, (self.view,)) for data in images)
-        return self.tags(self.outputs([views.squares[self.view] for views in decoded]))
+        return self.tags([self.outputs([views.squares[self.view] for views in decoded])])
 
     def tag_pixels(self, batch: NDArray[np.uint8]) -> list[list[Tag]]:
         """Tag decoded images, each seen as one square.
@@ -129,7 +129,7 @@ class Tagger:
         """
         if len(batch) == 0:
             return []
-        return self.tags(self.outputs([image[None] for image in batch]))
+        return self.tags([self.outputs([image[None] for image in batch])])
 
     def outputs(self, squares: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Run the network once over all images; the outputs of an image's squares are averaged.
@@ -153,12 +153,13 @@ class Tagger:
         counts = np.array([len(image) for image in squares], np.float32)
         return (np.add.reduceat(found, starts) / counts[:, None]).astype(np.float32, copy=False)
 
-    def tags(self, outputs: NDArray[np.float32], _glances: object = None) -> list[list[Tag]]:
-        """The tags of outputs: one list per row, every tag above the model's floor, best first."""
-        found = self.vocabulary.tags(self.activated(outputs))
-        if len(found) != len(outputs):
+    def tags(self, outputs: Sequence[NDArray[np.float32]], _glances: object = None) -> list[list[Tag]]:
+        """The tags of this network's outputs: one list per row, every tag above its floor, best first."""
+        (own,) = outputs
+        found = self.vocabulary.tags(self.activated(own))
+        if len(found) != len(own):
             raise RuntimeError(
-                f"{len(outputs)} images went in, but {len(found)} results came out: report this bug"
+                f"{len(own)} images went in, but {len(found)} results came out: report this bug"
             )
         return found
 

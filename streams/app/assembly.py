@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from model import SceneTagger, Tagger
+from model import ObjectTagger, SceneTagger, Tagger
+from model.objects.objects import DETECTOR
 from schemas.results import ModelInfo
 from schemas.topics import TopicNames
 from streams.app.settings import Settings
@@ -38,6 +39,7 @@ from streams.units.unit import Unit
 from streams.units.work import Pace, Work
 
 SCENES = "scene_tagging"  # the add-on whose tags are scenes, where it names no model of its own
+OBJECTS = "object_tagging"  # likewise, whose tags are persons and vehicles
 
 log = logging.getLogger(__name__)
 
@@ -159,8 +161,8 @@ def build_tagger(
         return StubTagger(), dict.fromkeys(settings.model_folders, stub)
     folders = set(settings.model_folders.values())
     loaded = {folder: _load(folder, settings) for folder in folders}
-    add_ons: dict[str, Tagger | SceneTagger] = {
-        name: SceneTagger(loaded[folder]) if (name, folder) == (SCENES, None) else loaded[folder]
+    add_ons = {
+        name: loaded[folder] if folder else _built_in(name, loaded[None], settings)
         for name, folder in settings.model_folders.items()
     }
     models = {name: ModelInfo(add_on.name, add_on.version) for name, add_on in add_ons.items()}
@@ -171,10 +173,19 @@ def build_tagger(
         threads=settings.worker_threads,
         max_batch=settings.max_batch,
         known_images=settings.known_images,
-        room=settings.max_bytes_in_flight // 2,
+        room=settings.max_bytes_in_flight // 4,  # less than a host may hold: fetches go on
         meter=meter,
     )
     return pool, models
+
+
+def _built_in(name: str, classifier: Tagger, settings: Settings) -> Tagger | SceneTagger | ObjectTagger:
+    """What comes along under a name: what takes the classifier's outputs, or the classifier itself."""
+    if name == SCENES:
+        return SceneTagger(classifier)
+    if name == OBJECTS:
+        return ObjectTagger(_load(DETECTOR, settings), classifier)
+    return classifier
 
 
 def _load(folder: Path | None, settings: Settings) -> Tagger:

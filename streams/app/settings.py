@@ -233,7 +233,7 @@ class Settings:
     )
     tenant_images: int = _setting(0, "Most images of a tenant, of each partition.", _at_least(0))
     tenant_tags: int = _setting(
-        50_000, "Most different tags that a tenant's images have, of each partition.", _at_least(0)
+        25_000, "Most different tags that a tenant's images have, of each partition.", _at_least(0)
     )
     tenant_daily_bytes: int = _setting(
         0, "Most bytes of a tenant's events in a day of Kafka's clock, of each partition.", _at_least(0)

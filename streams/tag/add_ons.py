@@ -4,7 +4,7 @@ from pathlib import Path
 
 from streams.fold.people import OWN, PEOPLE
 
-DEFAULT_OFFER = "tagstream,imagga_tagging,scene_tagging"
+DEFAULT_OFFER = "tagstream, imagga_tagging, object_tagging, scene_tagging"
 DEFAULT_CHOICE = "imagga_tagging"
 _OFFER, _CHOICE = "TAGSTREAM_ADD_ONS", "TAGSTREAM_CATEGORIZATION"
 

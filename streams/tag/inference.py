@@ -15,6 +15,7 @@ from streams.tag.meter import Spent
 log = logging.getLogger(__name__)
 
 Squares = NDArray[np.uint8]
+Row = NDArray[np.float32]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Found = list[Tag] | Exception
@@ -32,11 +33,11 @@ class Classifier(Protocol):
 
 
 class AddOn(Protocol):
-    """What makes tags of a network's outputs: see `model.Tagger` and `model.SceneTagger`."""
+    """What makes tags of networks' outputs: see `model.Tagger` and `model.SceneTagger`."""
 
     @property
-    def classifier(self) -> Classifier:
-        """The network whose outputs it takes; add-ons may share one."""
+    def networks(self) -> tuple[Classifier, ...]:
+        """The networks whose outputs it takes; add-ons may share them."""
 
     @property
     def glance(self) -> View | None:
@@ -46,8 +47,8 @@ class AddOn(Protocol):
     def tag_names(self) -> tuple[str, ...]:
         """Every tag that it can give."""
 
-    def tags(self, outputs: NDArray[np.float32], glances: Sequence[Squares]) -> list[list[Tag]]:
-        """One list of tags per image."""
+    def tags(self, outputs: Sequence[NDArray[np.float32]], glances: Sequence[Squares]) -> list[list[Tag]]:
+        """One list of tags per image, from each network's outputs for it."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def views(offered: Mapping[str, AddOn], add_ons: Sequence[str]) -> set[View]:
     """What must be decoded of an image for some add-ons."""
     asked = [offered[name] for name in add_ons]
     glances = {add_on.glance for add_on in asked if add_on.glance is not None}
-    return {add_on.classifier.view for add_on in asked} | glances
+    return {network.view for add_on in asked for network in add_on.networks} | glances
 
 
 def infer(
@@ -77,42 +78,59 @@ def infer(
         requests: The images.
         spent: Takes what each add-on cost.
     """
+    outputs, seconds = _run_networks(offered, requests)
     found: list[dict[str, Found]] = [{} for _ in requests]
-    for classifier, names in _names_by_classifier(offered).items():
-        asking = [index for index, request in enumerate(requests) if names & set(request.add_ons)]
-        squares = [requests[index].squares[classifier.view] for index in asking]
-        started = time.perf_counter()
-        outputs = dict(zip(asking, _each(classifier.outputs, squares), strict=True))
-        network = time.perf_counter() - started
-        for name in sorted(names):
-            started = time.perf_counter()
-            mine = [index for index in asking if name in requests[index].add_ons]
-            for index, tags in _named(offered[name], mine, outputs, requests):
-                found[index][name] = tags
-            if spent is not None and mine:
-                own = time.perf_counter() - started
-                spent.append(Spent(name, network / len(asking) + own / len(mine), len(mine)))
+    for name in sorted({name for request in requests for name in request.add_ons}):
+        add_on, started = offered[name], time.perf_counter()
+        mine = [index for index, request in enumerate(requests) if name in request.add_ons]
+        for index, tags in _named(add_on, mine, [outputs[network] for network in add_on.networks], requests):
+            found[index][name] = tags
+        if spent is not None:
+            own = (time.perf_counter() - started) / len(mine)
+            spent.append(Spent(name, own + sum(seconds[network] for network in add_on.networks), len(mine)))
     return found
+
+
+def _run_networks(
+    offered: Mapping[str, AddOn], requests: Sequence[Request]
+) -> tuple[dict[Classifier, dict[int, Row | Exception]], dict[Classifier, float]]:
+    """Each network's outputs by image, or why it failed there; and the seconds that it took per image."""
+    asking: dict[Classifier, list[int]] = {}
+    for index, request in enumerate(requests):
+        for network in dict.fromkeys(each for name in request.add_ons for each in offered[name].networks):
+            asking.setdefault(network, []).append(index)
+    outputs: dict[Classifier, dict[int, Row | Exception]] = {}
+    seconds: dict[Classifier, float] = {}
+    for network, indexes in asking.items():
+        started = time.perf_counter()
+        rows = _each(network.outputs, [requests[index].squares[network.view] for index in indexes])
+        outputs[network] = dict(zip(indexes, rows, strict=True))
+        seconds[network] = (time.perf_counter() - started) / len(indexes)
+    return outputs, seconds
 
 
 def _named(
     add_on: AddOn,
     indexes: Sequence[int],
-    outputs: Mapping[int, NDArray[np.float32] | Exception],
+    outputs: Sequence[Mapping[int, Row | Exception]],
     requests: Sequence[Request],
 ) -> Iterator[tuple[int, Found]]:
-    rows: dict[int, tuple[NDArray[np.float32], Squares | None]] = {}
+    """What an add-on makes of its networks' outputs, image by image."""
+    seen: dict[int, tuple[list[Row], Squares | None]] = {}
     for index in indexes:
-        row = outputs[index]
-        if isinstance(row, Exception):
-            yield index, row
+        rows = [rows_of[index] for rows_of in outputs]
+        failed = [row for row in rows if isinstance(row, Exception)]
+        if failed:
+            yield index, failed[0]
         else:
-            rows[index] = row, None if add_on.glance is None else requests[index].squares[add_on.glance]
+            glance = None if add_on.glance is None else requests[index].squares[add_on.glance]
+            seen[index] = [row for row in rows if not isinstance(row, Exception)], glance
 
-    def tags(part: Sequence[tuple[NDArray[np.float32], Squares | None]]) -> list[list[Tag]]:
-        return add_on.tags(np.stack([row for row, _ in part]), [seen for _, seen in part if seen is not None])
+    def tags(part: Sequence[tuple[list[Row], Squares | None]]) -> list[list[Tag]]:
+        of_networks = [np.stack(rows) for rows in zip(*(rows for rows, _ in part), strict=True)]
+        return add_on.tags(of_networks, [glance for _, glance in part if glance is not None])
 
-    yield from zip(rows, _each(tags, list(rows.values())), strict=True)
+    yield from zip(seen, _each(tags, list(seen.values())), strict=True)
 
 
 def _each(
@@ -132,10 +150,3 @@ def _each(
         counts = f"{len(items)} images went in, but {len(results)} results came out"
         raise RuntimeError(f"{counts}: report this bug")
     return results
-
-
-def _names_by_classifier(offered: Mapping[str, AddOn]) -> dict[Classifier, set[str]]:
-    names: dict[Classifier, set[str]] = {}
-    for name, add_on in offered.items():
-        names.setdefault(add_on.classifier, set()).add(name)
-    return names

@@ -29,7 +29,8 @@ from streams.tag.meter import InferenceMeter, Spent
 from streams.telemetry.tracing import Interval
 
 DEAR = 250.0  # milliseconds of decoding: some ten photos' worth
-ROOM = 64_000_000
+ROOM = 32_000_000
+_LONGEST_STOP = 5.0  # seconds
 _STOPPED = "the tagger was stopped"
 _NO_ROOM = "too many images wait that cost as much to decode; TAGSTREAM_MAX_BYTES_IN_FLIGHT bounds them"
 _SMALL = 4_000_000  # bytes of pixels that nobody counts
@@ -77,6 +78,7 @@ class TaggerPool:
             for index, kind in enumerate(kinds)
         ]
         self._at_work = [False] * len(kinds)
+        self._stopped = False
         self._meter = meter
 
     @property
@@ -105,11 +107,16 @@ class TaggerPool:
             thread.start()
 
     def stop(self) -> None:
-        """Let the threads finish what they have in hand; what waits is given up."""
+        """Let the threads finish what they have in hand, for some seconds; what waits is given up.
+
+        A decoder cannot be interrupted: one that takes longer ends with the process.
+        """
+        self._stopped = True
         for job in self._jobs.close():
             answer_all([(job, StoppedError(_STOPPED))])
+        deadline = time.monotonic() + _LONGEST_STOP
         for thread in self._threads:
-            thread.join()
+            thread.join(max(deadline - time.monotonic(), 0))
 
     async def tag(
         self,
@@ -152,10 +159,14 @@ class TaggerPool:
     def _serve(self, index: int, prompt: bool, dear: bool) -> None:  # noqa: FBT001 - a thread's arguments
         while (job := self._jobs.get(prompt=prompt, dear=dear)) is not None:
             self._at_work[index] = True
-            if job.is_dear:
-                self._serve_dear(job)
-            else:
-                self._gather(job)
+            try:
+                if job.is_dear:
+                    self._serve_dear(job)
+                else:
+                    self._gather(job)
+            except RuntimeError:  # the event loop is closed: nobody waits for this any more
+                if not self._stopped:
+                    raise
             del job  # a thread that waits for its next job would still know its last one
             self._at_work[index] = False
 

@@ -45,7 +45,7 @@ from streams.units.meter import UnitMeter
 TELL_EVERY = 5.0  # seconds between two group offsets
 _BATCH_BYTES = 1_000_000
 _LEADING_OFFSET = re.compile(rb'\{"o":(-?\d+)[,}]')
-_ROWS_PER_TURN = 500  # some milliseconds' worth
+_ROWS_PER_TURN = 200  # some milliseconds' worth
 _CHECKED = ("images", "trends", "interests")
 _Message = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]  # key, value, headers
 _Row = tuple[str, str, bytes | None]  # table, key, row

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from schemas.topics import TopicNames
+from streams.app.faust.app import create_app
 from streams.app.owned_units import OwnedUnits
 from streams.app.settings import Settings
 from streams.kafka.connection import KafkaConnection
 from streams.state.partition import PartitionState
 from streams.state.replica import Replica
+from streams.units.unit import FENCE_GRACE
 
 
 class SlowUnit:
@@ -100,3 +102,9 @@ async def test_a_transaction_without_an_answer_holds_up_no_other_partition(
         unit.answered.set()
     await owned.close()
     assert not any(unit.at_work for unit in made)
+
+
+def test_the_group_has_its_say_before_a_fenced_unit_ends_the_process(tmp_path: Path) -> None:
+    """A member hears with a heartbeat that its name was taken: two fit into the grace of a fenced unit."""
+    app = create_app(Settings(data_dir=tmp_path), KafkaConnection())
+    assert 2 * app.conf.broker_heartbeat_interval <= FENCE_GRACE

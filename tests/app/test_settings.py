@@ -164,7 +164,7 @@ def test_several_add_ons_by_default() -> None:
 
 
 NEEDS = "does not offer 'imagga_tagging', which runs where an event names no add-on; add it, or say in"
-ALL = "offered: tagstream, imagga_tagging, scene_tagging"
+ALL = "offered: tagstream, imagga_tagging, object_tagging, scene_tagging"
 HERE = "or offer it in TAGSTREAM_ADD_ONS"
 
 

@@ -18,7 +18,7 @@ exec {python} -c "import sys; sys.version = '3.10.13 (main)'; sys.version_info =
 def checkout(tmp_path: Path) -> Path:
     """What `make` needs of a checkout without a virtual environment."""
     (tmp_path / "checkout" / ".locks").mkdir(parents=True)
-    for name in ("Makefile", "pyproject.toml", ".locks/run.txt", ".locks/dev.txt"):
+    for name in ("Makefile", "pyproject.toml", ".locks/run.txt", ".locks/build.txt", ".locks/dev.txt"):
         (tmp_path / "checkout" / name).write_bytes((ROOT / name).read_bytes())
     return tmp_path / "checkout"
 

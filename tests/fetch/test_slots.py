@@ -67,6 +67,21 @@ async def test_slow_fetches_leave_their_slots(fetches: Fetches, monkeypatch: pyt
     await fetches.cancel(again)
 
 
+async def test_slots_are_crowded_while_places_are_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits then waits for quick fetches; where slow ones have taken all places, for strangers."""
+    monkeypatch.setattr("streams.fetch.slots._PATIENCE", 0.05)
+    slots = FetchSlots(2, lambda: True)
+    fetches = Fetches(slots)
+    assert not slots.is_crowded
+    tasks = fetches.start(20)
+    await asyncio.sleep(0.01)
+    assert slots.is_crowded
+    await fetches.until_running(8)
+    assert not slots.is_crowded
+    await fetches.cancel(tasks)
+    assert not slots.is_crowded
+
+
 async def test_where_more_would_not_get_on_none_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where memory is short. It is asked again and again."""
     monkeypatch.setattr("streams.fetch.slots._PATIENCE", 0.01)

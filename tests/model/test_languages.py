@@ -9,6 +9,7 @@ import pytest
 
 from model import Tagger
 from model.convert.names import face_marks, keyword_like, small_initials
+from model.objects.objects import ObjectTagger
 from model.scenes.scenes import SceneTagger
 from model.tagger.languages import NAMES, TagNames
 from schemas.results import ReportedTag, ScoredTag
@@ -55,7 +56,7 @@ def test_face_of_a_lion(names: TagNames) -> None:
 def test_the_file_is_whole() -> None:
     """Every row has a name for each language or none; every tag is one that a tagger gives."""
     file = json.loads(NAMES.read_text(encoding="utf-8"))
-    given = {*Tagger.load().tag_names, *SceneTagger.load().tag_names}
+    given = {*Tagger.load().tag_names, *SceneTagger.load().tag_names, *ObjectTagger.load().tag_names}
     assert len(file["languages"]) == len(set(file["languages"])) >= 90
     assert file["names"].keys() <= given
     for row in file["names"].values():

@@ -143,7 +143,7 @@ def test_a_batch_says_what_each_image_says_alone(tagger: SceneTagger) -> None:
         for name in ("boat", "koala", "panda")
     ]
     outputs = tagger.classifier.outputs([squares[tagger.classifier.view] for squares in views])
-    together = tagger.tags(outputs, [squares[View(64)] for squares in views])
+    together = tagger.tags([outputs], [squares[View(64)] for squares in views])
     for tags, name in zip(together, ("boat", "koala", "panda"), strict=True):
         (alone,) = tagger.tag([photo(name)])
         assert {tag.name: tag.confidence for tag in alone} == pytest.approx(

@@ -1,12 +1,13 @@
 """When the state of all partitions counts as complete, and when as behind."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from schemas.topics import TopicNames
+from schemas.topics import TABLES, TopicNames
 from streams.app.settings import Settings
 from streams.kafka.admin import ensure_topics
 from streams.kafka.connection import KafkaConnection
@@ -134,11 +135,54 @@ async def test_whoever_takes_a_partition_over_believes_no_old_state(
     assert state.rows["images"].keys() == {"img"}
 
 
-async def publish_row(kafka: str, names: TopicNames, key: bytes) -> None:
+async def publish_row(
+    kafka: str, names: TopicNames, key: bytes, row: bytes = b'{"o":0}', table: str = "images"
+) -> None:
     async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
-        await producer.send_and_wait(names.changelog("images"), b'{"o":0}', key, partition=0)
+        await producer.send_and_wait(names.changelog(table), row, key, partition=0)
 
 
 async def until(condition: Callable[[], object]) -> None:
     while not condition():
         await asyncio.sleep(0.05)
+
+
+@pytest.mark.kafka
+async def test_a_warm_state_of_other_topics_is_told_by_their_identity(kafka: str, unique: str) -> None:
+    """However far its snapshot was: the row that names the topics is read again, from their beginning."""
+    connection, settings = KafkaConnection(kafka), Settings(app_id=unique, partitions=1)
+    await ensure_topics(connection, settings)
+    names, state = TopicNames.of(settings), PartitionState(0)
+    await publish_row(kafka, names, b"@id", b'{"id":"new"}', table="meta")
+    await publish_row(kafka, names, b"@offset", b'{"next":1}', table="meta")
+    await publish_row(kafka, names, b"img")
+    old = {"meta": {"@id": b'{"id":"old"}'}, "images": {"old": b'{"o":0}'}}
+    state.restore({**{table: {} for table in TABLES}, **old}, {"meta": 2, "images": 1}, time.time())
+    async with consuming(connection) as consumer:
+        ends = await consumer.end_offsets(list(changelog_partitions(names, [state])))
+        await catch_up(consumer, names, state, ends)
+    assert state.rows["images"].keys() == {"img"}
+    assert state.identity == b'{"id":"new"}'
+
+
+@pytest.mark.kafka
+async def test_what_is_aborted_is_never_followed(kafka: str, unique: str) -> None:
+    """A row of a transaction that was aborted is not there when the next committed row of its table is."""
+    connection, settings = KafkaConnection(kafka), Settings(app_id=unique, partitions=1)
+    await ensure_topics(connection, settings)
+    names = TopicNames.of(settings)
+    replica = Replica(connection, names, 1, follows=True)
+    following = asyncio.create_task(replica.run())
+    try:
+        async with (
+            asyncio.timeout(30),
+            AIOKafkaProducer(**connection.aiokafka_options(), transactional_id=unique) as producer,
+        ):
+            await producer.begin_transaction()
+            await producer.send_and_wait(names.changelog("images"), b'{"o":0}', b"ghost", partition=0)
+            await producer.abort_transaction()
+            await publish_row(kafka, names, b"img")
+            await until(lambda: "img" in replica.states[0].rows["images"])
+    finally:
+        following.cancel()
+    assert replica.states[0].rows["images"].keys() == {"img"}

@@ -15,6 +15,7 @@ from streams.state.partition import PartitionState
 from streams.state.replica import Replica
 from streams.state.snapshot_file import Snapshot, write
 from streams.state.snapshots import SnapshotKeeper, Snapshots
+from streams.units.ledger import Ledger
 
 
 def state_with(images: int, partition: int = 2) -> PartitionState:
@@ -227,3 +228,25 @@ async def test_what_becomes_of_snapshots_is_counted(tmp_path: Path) -> None:
     await SnapshotKeeper(replica, snapshots).save_all()
     assert elsewhere.results == {"failed": 1}
     assert snapshots.results["saved"] == 1
+
+
+def test_a_snapshot_is_as_old_as_what_it_holds(tmp_path: Path) -> None:
+    """Not as its file: a state that was cut off for days before it was saved is as old as that."""
+    state = state_with(3)
+    state.fresh_at = 1e9
+    assert frozen_by(Snapshots(tmp_path, TopicNames("app")), state).head.saved_at == 1e9
+
+
+async def test_a_snapshot_within_a_large_transaction_lacks_nothing(tmp_path: Path) -> None:
+    """Its positions are those from before, as long as not all rows of the transaction are applied."""
+    names, state = TopicNames("app"), state_with(0)
+    rows = [("images", f"img{number}", b'{"o":0}') for number in range(5000)]
+    ledger = Ledger(KafkaConnection(), names, state)
+    absorbing = asyncio.create_task(ledger._absorb(rows, {names.changelog("images"): 5001}))
+    await asyncio.sleep(0)
+    frozen = await Snapshots(tmp_path, names).freeze(state)
+    await absorbing
+    assert frozen is not None
+    assert 0 < len(frozen.rows["images"]) < 5000
+    assert frozen.head.positions["images"] == 0
+    assert state.positions["images"] == 5001

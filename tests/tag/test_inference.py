@@ -41,16 +41,19 @@ class AddOn:
     """Names what its network gives, and maybe what it sees itself."""
 
     def __init__(self, network: Network, glance: View | None = None, fails_on: float = -1) -> None:
-        self.classifier = network
+        self.networks = (network,)
         self.glance = glance
         self.tag_names = ("seen",)
         self._fails_on = fails_on
 
-    def tags(self, outputs: NDArray[np.float32], glances: Sequence[NDArray[np.uint8]]) -> list[list[Tag]]:
-        assert len(glances) == (0 if self.glance is None else len(outputs))
-        if self._fails_on in outputs:
+    def tags(
+        self, outputs: Sequence[NDArray[np.float32]], glances: Sequence[NDArray[np.uint8]]
+    ) -> list[list[Tag]]:
+        (rows,) = outputs
+        assert len(glances) == (0 if self.glance is None else len(rows))
+        if self._fails_on in rows:
             raise ValueError("cannot be named")
-        return [[Tag("seen", float(row[0]), 1.0)] for row in outputs]
+        return [[Tag("seen", float(row[0]), 1.0)] for row in rows]
 
 
 def request(brightness: int, *add_ons: str, sizes: Sequence[int] = (8,)) -> Request:

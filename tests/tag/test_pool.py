@@ -56,8 +56,8 @@ class FussyTagger:
         self.poison: NDArray[np.uint8] | None = None
 
     @property
-    def classifier(self) -> FussyTagger:
-        return self
+    def networks(self) -> tuple[FussyTagger]:
+        return (self,)
 
     def outputs(self, squares: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         self.batches.append(len(squares))
@@ -69,9 +69,11 @@ class FussyTagger:
             raise RuntimeError("poisoned")
         return np.ones((len(squares), 1), np.float32)
 
-    def tags(self, outputs: NDArray[np.float32], glances: Sequence[NDArray[np.uint8]]) -> list[list[Tag]]:
+    def tags(
+        self, outputs: Sequence[NDArray[np.float32]], glances: Sequence[NDArray[np.uint8]]
+    ) -> list[list[Tag]]:
         assert len(glances) == 0
-        return [[Tag("seen", 1.0, 1.0)] for _ in outputs]
+        return [[Tag("seen", 1.0, 1.0)] for _ in outputs[0]]
 
 
 @pytest.fixture
@@ -199,6 +201,23 @@ async def test_stop_gives_up_what_waits(fussy: FussyTagger) -> None:
         await pool.tag(GOOD[0], ["a"])
 
 
+async def test_stop_waits_for_no_decoder_for_long(
+    fussy: FussyTagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image that takes for ever keeps no process from its end."""
+    monkeypatch.setattr(tagger_pool, "_LONGEST_STOP", 0.1)
+    pool = TaggerPool({"a": fussy}, threads=2, max_batch=2)
+    fussy.go_on.clear()
+    pool.start()
+    begun = asyncio.create_task(pool.tag(GOOD[0], ["a"]))
+    await asyncio.to_thread(fussy.entered.wait, 10)
+    async with asyncio.timeout(5):
+        await asyncio.to_thread(pool.stop)
+    assert not begun.done()
+    fussy.go_on.set()
+    assert (await begun).tags["a"]
+
+
 def dear_png(side: int = 4000) -> bytes:
     """Half a second of work and more in some kilobytes."""
     file = io.BytesIO()
@@ -257,17 +276,12 @@ async def test_dear_images_without_room_come_back_later(fussy: FussyTagger) -> N
 async def test_a_dear_image_holds_up_nobody_behind_it(fussy: FussyTagger) -> None:
     """Its record is taken as one that a stranger keeps waiting: its partition goes on."""
     pool = TaggerPool({"imagga_tagging": fussy}, threads=1, max_batch=8)
-    turn, waits = Turn(), asyncio.Event()
-    wait_for_source, times = turn.wait_for_source, 0
+    left = asyncio.Event()
 
-    def note(upload: Upload | None) -> None:
-        nonlocal times
-        times += 1
-        wait_for_source(upload)
-        if times == 2:  # the first time it was fetched
-            waits.set()
-
-    turn.wait_for_source = note  # type: ignore[method-assign]
+    class Told(Turn):
+        def leave_to_source(self, upload: Upload | None) -> None:
+            assert upload is not None
+            left.set()
 
     class Source:
         async def fetch(self, _: str) -> Fetched:
@@ -277,11 +291,10 @@ async def test_a_dear_image_holds_up_nobody_behind_it(fussy: FussyTagger) -> Non
     event = record(value=b'{"public_id":"i","url":"http://h/1.png"}')
     pool.start()
     working = asyncio.create_task(
-        Categorizer(Source(), pool, offer).outcome(event, {}, lambda: asyncio.sleep(0), turn)
+        Categorizer(Source(), pool, offer).outcome(event, {}, lambda: asyncio.sleep(0), Told())
     )
     async with asyncio.timeout(10):
-        await waits.wait()
-    assert turn.waits
+        await left.wait()
     assert isinstance(await working, Tagged)
     await asyncio.to_thread(pool.stop)
 

@@ -1,7 +1,7 @@
 """A unit's transactions, on a real broker."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -454,3 +454,58 @@ async def test_two_applications_on_the_same_uploads_keep_retries_apart(kafka: st
     again = await opened(kafka, blue)
     assert list(again.state.rows["retries"]) == ["0"]
     await again.close()
+
+
+async def test_a_record_that_is_sent_on_is_in_the_transaction(kafka: str, names: TopicNames) -> None:
+    """It lies where its image is once its transaction is committed, and never if that is refused."""
+    zombie = await opened(kafka, names)
+    changes = Changes(zombie.state.rows)
+    changes.emit(Output(names.uploads, b"img", b"first", (), 1))
+    await zombie.commit(changes, 1)
+    owner = await opened(kafka, names)
+    changes = Changes(zombie.state.rows)
+    changes.emit(Output(names.uploads, b"img", b"second", (), 1))
+    with pytest.raises(KafkaError):
+        await zombie.commit(changes, 2)
+    await write(owner, "img", 1)
+    changes = Changes(owner.state.rows)
+    changes.emit(Output(names.uploads, b"img", b"third", (), 1))
+    await owner.commit(changes, 3)
+    async with PartitionLog(KafkaConnection(kafka), names.uploads, 1) as log:
+        found = [record.value async for record in _first_two(log)]
+    assert found == [b"first", b"third"]
+    await zombie.close()
+    await owner.close()
+
+
+async def _first_two(log: PartitionLog) -> AsyncIterator[Record]:
+    async with asyncio.timeout(20):
+        seen = 0
+        async for record in log.records(0):
+            yield record
+            seen += 1
+            if seen == 2:
+                return
+
+
+async def test_the_ends_of_a_catch_up_are_those_of_the_logs(
+    kafka: str, names: TopicNames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the last stable offsets: what is decided may not be stable yet."""
+    asked: dict[TopicPartition, int] = {}
+
+    async def note(
+        _consumer: object, _names: object, _state: object, ends: dict[TopicPartition, int]
+    ) -> None:
+        asked.update(ends)
+
+    monkeypatch.setattr("streams.units.ledger.catch_up", note)
+    images = TopicPartition(names.changelog("images"), 0)
+    options = KafkaConnection(kafka).aiokafka_options()
+    async with AIOKafkaProducer(**options, transactional_id=f"{names.app_id}-stranger") as producer:
+        await producer.begin_transaction()
+        await producer.send_and_wait(images.topic, b'{"o":0}', b"late", partition=0)
+        owner = await opened(kafka, names)
+        await producer.abort_transaction()
+    await owner.close()
+    assert asked[images] >= 1

@@ -31,6 +31,7 @@ async def test_kills_lose_nothing_and_double_nothing(
     assert verdict.exact, "\n".join(verdict.lines())
     assert (chaos.published, chaos.kills, chaos.broker_kills, chaos.freezes) == (4000, 5, 1, 1)
     assert chaos.unexpected == []
+    assert chaos.inside > 0
     assert chaos.progress.stuck == 0
     assert min(chaos.sources.told[kind] for kind in ("served", "503", "404")) > 2
     assert min(verdict.checked[kind] for kind in ("results", "tag-updates", "dead letters")) > 100

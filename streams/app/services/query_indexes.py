@@ -18,7 +18,7 @@ from streams.web.api.routes import Route
 from streams.web.api.trends import TrendRoutes
 from streams.web.api.users import UserRoutes
 
-_COMPACTION_INTERVAL = 10.0  # seconds between two looks whether the images need compaction
+_COMPACTION_INTERVAL = 3.0  # seconds between two looks whether the images need compaction
 
 
 class QueryIndexes:

@@ -183,7 +183,12 @@ async def test_general_tags_rise_where_parents_are_not_decreased(imagga: Imagga)
 async def test_a_tagger_is_named_by_the_path(imagga: Imagga) -> None:
     """Each add-on is one, and categorizers lists them with what they can say."""
     listed = (await imagga.client.get("categorizers")).json()["result"]["categorizers"]
-    assert {each["id"] for each in listed} == {"tagstream", "imagga_tagging", "scene_tagging"}
+    assert {each["id"] for each in listed} == {
+        "tagstream",
+        "imagga_tagging",
+        "object_tagging",
+        "scene_tagging",
+    }
     scenes = next(each for each in listed if each["id"] == "scene_tagging")
     files = {"image": ("koala.jpg", KOALA)}
     found = await imagga.tags("POST", "tags/scene_tagging", files=files)

@@ -82,6 +82,10 @@ class Aim:
                     owners |= {int(partition): worker for partition in _OWNED.findall(told)}
         return owners
 
+    def owned_by(self, worker: int) -> list[int]:
+        """The partitions that a worker works on, as far as is known."""
+        return [partition for partition, owner in self._owners.items() if owner == worker]
+
     async def hit(
         self, workers: Callable[[], Collection[int]], strike: Callable[[int], object], patience: float
     ) -> Target | None:

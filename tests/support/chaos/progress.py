@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -33,6 +33,7 @@ class Progress:
         self._ends: dict[int, int] = {}
         self._moved: dict[int, float] = {}
         self._named: set[int] = set()
+        self._hits: dict[int, int] = {}
         self._retries: set[tuple[int, bytes]] = set()
 
     @property
@@ -49,6 +50,14 @@ class Progress:
     def lags(self) -> list[int]:
         """The uploads that wait in each partition."""
         return [self._lag(number) for number in range(self._cluster.partitions)]
+
+    def note_hit(self, partitions: Iterable[int]) -> None:
+        """Take note that whoever worked on some partitions was killed or frozen."""
+        self._hits |= {partition: self._next.get(partition, 0) for partition in partitions}
+
+    def has_moved(self, partition: int) -> bool:
+        """Whether a partition has moved since it was hit: one that is hit again and again never would."""
+        return not self._lag(partition) or self._next.get(partition, 0) > self._hits.get(partition, -1)
 
     async def is_done(self) -> bool:
         """Whether all that the logs hold is folded in: uploads, those sent on, markers of transactions."""

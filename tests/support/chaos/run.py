@@ -25,7 +25,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from support.chaos.aim import Aim, Target
 from support.chaos.progress import Progress
 from support.chaos.sources import FETCH_TIMEOUT, PhotoServer
-from support.cluster import Cluster
+from support.cluster import LOOP_WATCHED, Cluster
 from support.judge.audit import Verdict, audit
 from support.judge.oracle import KEPT_MINUTES
 from support.judge.oracle_events import look_at
@@ -34,7 +34,8 @@ from support.judge.workload import Message, Workload
 from schemas.topics import TABLES
 from streams.app.exit import EXIT_RESTART
 
-DRAIN_SECONDS = 240.0
+DRAIN_SECONDS = 600.0
+_PATIENCE = 30.0  # seconds that a kill waits for somebody inside a transaction
 SWEEP_SECONDS = 60.0  # a unit looks for expired rows that often, and a transaction takes some of them
 _BACKOFF = 0.5  # seconds that a supervisor waits before it starts a worker again
 _LONG_ABSENCE = 8.0  # seconds, past the session timeout: the partitions move away
@@ -127,9 +128,6 @@ class Chaos:
         self._was_held_back = False
         self.progress = Progress(self._cluster)
         self._aim = Aim(self._cluster)
-        self._patience = (
-            1.5 * plan.seconds / max(plan.kills, 1)
-        )  # seconds that a kill waits for a transaction
         self.sources = PhotoServer()
 
     async def run(self) -> Verdict:
@@ -197,7 +195,7 @@ class Chaos:
     async def _kill_worker(self) -> None:
         while not (alive := self._alive()):
             await asyncio.sleep(_BACKOFF)
-        target = await self._aim.hit(self._alive, self._strike_dead, self._patience)
+        target = await self._aim.hit(self._targets, self._strike_dead, _PATIENCE)
         if target is None:
             worker = self._dice.choice(self._alive() or alive)
             self._strike_dead(worker)
@@ -206,7 +204,13 @@ class Chaos:
         self.kills += 1
         self._note(f"kill -9 of worker {worker}{await self._how(target)}")
 
+    def _targets(self) -> list[int]:
+        """Those who may be hit: all of their partitions have moved since they were hit last."""
+        alive = self._alive()
+        return [each for each in alive if all(map(self.progress.has_moved, self._aim.owned_by(each)))]
+
     def _strike_dead(self, worker: int) -> None:
+        self.progress.note_hit(self._aim.owned_by(worker))
         self._killed.add(worker)
         self._cluster.signal(worker, signal.SIGKILL)
 
@@ -224,7 +228,7 @@ class Chaos:
         ]
 
     async def _freeze_worker(self) -> None:
-        target = await self._aim.hit(self._alive, self._strike_cold, self._patience)
+        target = await self._aim.hit(self._targets, self._strike_cold, _PATIENCE)
         if target is None:
             worker = self._dice.choice(sorted(self._cluster.processes))
             self._strike_cold(worker)
@@ -240,6 +244,7 @@ class Chaos:
         self._frozen.discard(worker)
 
     def _strike_cold(self, worker: int) -> None:
+        self.progress.note_hit(self._aim.owned_by(worker))
         self._frozen.add(worker)
         self._cluster.signal(worker, signal.SIGSTOP)
 
@@ -387,6 +392,7 @@ def _environment(hosts: list[str], plan: Plan) -> dict[str, str]:
         "TAGSTREAM_FETCH_TIMEOUT": str(FETCH_TIMEOUT),
         "TAGSTREAM_RETRY_LONGEST": "15",
         "TAGSTREAM_KEEP_MINUTES": str(KEPT_MINUTES),
+        **LOOP_WATCHED,
         "TAGSTREAM_KEEP_TOMBSTONES": str(TOMBSTONES_KEPT / 86_400),
         "TAGSTREAM_SNAPSHOT_INTERVAL": str(
             plan.snapshot_interval

@@ -263,7 +263,7 @@ def _found_update(record: ConsumerRecord) -> Outcome:
 def _expected_letters(partition: Partition) -> list[Outcome]:
     return [
         Outcome(
-            (letter.offset,),
+            (letter.place,),
             {
                 "reason": letter.reason,
                 "stage": letter.stage,
@@ -271,8 +271,8 @@ def _expected_letters(partition: Partition) -> list[Outcome]:
                 "value": letter.value,
                 "headers": tuple(pair for pair in letter.headers if not pair[0].startswith(_OURS)),
             },
-            f"upload {letter.offset}",
-            (letter.offset,),
+            f"upload {letter.place}",
+            (letter.place,),
         )
         for letter in partition.letters
     ]
@@ -282,8 +282,9 @@ def _found_letter(record: ConsumerRecord) -> Outcome:
     fault = read_fault(record.headers)
     content = {"reason": fault.reason, "stage": fault.stage, "key": record.key, "value": record.value}
     content["headers"] = tuple(pair for pair in record.headers if not pair[0].startswith(_OURS))
-    offset = int(dict(record.headers)["__connect.errors.offset"])
-    return Outcome((offset,), content, f"offset {record.offset}")
+    told = dict(record.headers)
+    place = "/".join(told[f"__connect.errors.{name}"].decode() for name in ("topic", "partition", "offset"))
+    return Outcome((place,), content, f"offset {record.offset}")
 
 
 class UpdateFold:

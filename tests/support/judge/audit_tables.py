@@ -13,6 +13,7 @@ from streams.fold.rows import ImageKey, InterestKey, TrendKey
 from streams.fold.uploaders import RELATIVE_STANDARD_ERROR, count_uploaders
 
 _SIGMAS = 5
+REMEMBERED_EVENTS = 1000
 _INNER = {"told", "behind", "unversioned"}  # what the fold needs to have the state that it has
 _ON_THE_WAY = {"o", "history"}  # how a state came about
 Row = dict[str, Any]
@@ -117,7 +118,7 @@ def _image_row(tenant: str, image: Image) -> Row:
         "user": image.user,
         "tenant": tenant,
         "url": shown.url,
-        "ids": len(image.looks),
+        "ids": min(image.looks, REMEMBERED_EVENTS),
         "cause": image.cause,
         "own": image.own,
         "tags": list(image.sources),
@@ -140,7 +141,7 @@ def _people(image: Image) -> Row:
     said = {tag: ["+" if said.wanted else "-", *said[1:4], *said.id] for tag, said in image.said.items()}
     unwanted = {} if image.deleted else image.unwanted
     hidden = {tag: names for tag, names in image.found.items() if tag in unwanted}
-    given = {"tags": said, "ids": len(image.edits), "hidden": hidden}
+    given = {"tags": said, "ids": min(image.edits, REMEMBERED_EVENTS), "hidden": hidden}
     since = {} if image.said_since is None else dict(zip(("since", "since_o"), image.said_since, strict=True))
     return {name: content for name, content in given.items() if content} | since
 

@@ -67,9 +67,9 @@ class Update(NamedTuple):
 
 
 class Letter(NamedTuple):
-    """A dead letter that must come out."""
+    """A dead letter that must come out. `place` is where the event was published first."""
 
-    offset: int
+    place: str
     reason: str
     stage: str
     key: bytes | None
@@ -183,7 +183,7 @@ class Partition:
             self.at = max(self.at, self._handle(event, source))
         except BadEvent as bad:
             letter = (bad.reason, bad.stage, source.key, source.value, source.headers)
-            self.letters.append(Letter(source.offset, *letter))
+            self.letters.append(Letter(source.told_origin or source.place, *letter))
 
     def _handle(self, event: Event, source: Source) -> int:
         key = (event.data.get("tenant", ""), event.public_id)
@@ -205,8 +205,7 @@ class Partition:
         if image is None or (image.deleted and not void):
             raise BadEvent("unknown_image")
         before = _State.of(image)
-        image.edits.append((event, source.offset))
-        image.offset = source.offset
+        image.edit(event, source.offset)
         who = event.data.get("by") or event.data.get("user_id")
         image.note_change(event, before.sources, {"rules": None, "by": who})
         self._announce(key, image, before, event, source)
@@ -218,8 +217,7 @@ class Partition:
         before = _State.of(image)
         image = self.images.setdefault(key, Image())
         mine = Look(event._replace(data=_kept_of(event.data)), source.offset, photo, url)
-        image.looks.append(mine)
-        image.offset = source.offset
+        image.look(mine, keep=key[1].startswith(SLOW))
         told: dict[str, Any] = {"rules": RULES if image.shown.photo is not None else None}
         if image.shown is mine and photo is not None:
             told["models"] = dict.fromkeys(event.add_ons, MODEL)
@@ -263,10 +261,10 @@ class Partition:
         for (tenant, name), image in self.images.items():
             if not name.startswith(SLOW):
                 continue
-            tags = {tag for look in image.looks for tag in (*(look.photo or ()), *(look.own or ()))}
-            tags |= {tag for event, _ in image.edits for tag in event.data.get("added", ())}
-            users = {look.event.data["user_id"] for look in image.looks if "user_id" in look.event.data}
-            for look in image.looks:
+            tags = {tag for look in image.kept for tag in (*(look.photo or ()), *(look.own or ()))}
+            tags |= image.said.keys()
+            users = {look.event.data["user_id"] for look in image.kept if "user_id" in look.event.data}
+            for look in image.kept:
                 for window, start, tag in places_of(look.event.at, tags):
                     trend = self.ever[tenant, window, start, tag]
                     trend.see(look.event.at)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from support.judge.oracle_events import DELETED, Event, Id, Photo
+from support.judge.oracle_events import Event, Id, Photo
 
 DAY_MS = 86_400_000
 WINDOW_MS = {"minute": 60_000, "hour": 3_600_000, "day": DAY_MS}
@@ -57,50 +57,81 @@ class Look(NamedTuple):
 
 @dataclass
 class Image:
-    """An image.
+    """An image: of each kind of event the latest, and of looks that of each version.
 
     Attributes:
         offset: Of the last event that changed it or was remembered.
-        looks: Uploads, updates and deletions that took effect, or came too late for that.
-        edits: People's edits, with their places.
+        looks: How many uploads, updates and deletions took effect, or came too late for that.
+        edits: How many edits of people's.
+        kept: These looks, of slow images.
         causes: By the place of a look, the re-tag that looked anew.
+        said_since: What people said before this event time and place is void.
     """
 
     offset: int = 0
-    looks: list[Look] = field(default_factory=list)
-    edits: list[tuple[Event, int]] = field(default_factory=list)
+    looks: int = 0
+    edits: int = 0
+    kept: list[Look] = field(default_factory=list)
     causes: dict[int, list[str]] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
+    said_since: tuple[int, int] | None = None
+    _seen: set[Id] = field(default_factory=set)
+    _best: dict[int | None, Look] = field(default_factory=dict)
+    _user_look: Look | None = None
+    _latest_own: Look | None = None
+    _said: dict[str, Said] = field(default_factory=dict)
+
+    def look(self, look: Look, *, keep: bool) -> None:
+        """Take note of an upload, an update or a deletion."""
+        self.looks += 1
+        self.offset = look.offset
+        self._seen.add(look.event.id)
+        self._best[look.version] = _later(self._best.get(look.version), look)
+        if "user_id" in look.event.data:
+            self._user_look = _later(self._user_look, look)
+        if look.own is not None:
+            self._latest_own = _later(self._latest_own, look)
+        if look.photo is None or look.event.data.get("keep_edits") is False:
+            self.said_since = max(look.rank, self.said_since or look.rank)
+        if keep:
+            self.kept.append(look)
+
+    def edit(self, event: Event, offset: int) -> None:
+        """Take note of a person's edit."""
+        self.edits += 1
+        self.offset = offset
+        self._seen.add(event.id)
+        who = event.data.get("by") or event.data.get("user_id")
+        for wanted, tags in ((True, event.data.get("added", ())), (False, event.data.get("removed", ()))):
+            for tag in tags:
+                said = Said(wanted, event.at, offset, who, event.id)
+                if tag not in self._said or said[1:3] > self._said[tag][1:3]:
+                    self._said[tag] = said
 
     def knows(self, event_id: Id) -> bool:
         """Whether an event came before."""
-        events = (*(look.event for look in self.looks), *(event for event, _ in self.edits))
-        return any(event.id == event_id for event in events)
+        return event_id in self._seen
 
     @property
     def shown(self) -> Look:
         """The look that counts: the latest of the highest version's and of those without a version."""
-        highest = self.version
-        return max(
-            (look for look in self.looks if look.version in {None, highest}), key=lambda look: look.rank
-        )
+        candidates = (self._best.get(version) for version in {None, self.version})
+        return max((look for look in candidates if look is not None), key=lambda look: look.rank)
 
     @property
     def version(self) -> int | None:
         """The highest version that was ever named."""
-        return max((look.version for look in self.looks if look.version is not None), default=None)
+        return max((version for version in self._best if version is not None), default=None)
 
     @property
     def user(self) -> str | None:
         """Whose it is: by the look that counts, or else by the latest that says."""
-        told = [look for look in self.looks if "user_id" in look.event.data]
-        chosen = self.shown if self.shown in told else max(told, key=lambda look: look.rank, default=None)
+        chosen = self.shown if "user_id" in self.shown.event.data else self._user_look
         return None if chosen is None else str(chosen.event.data["user_id"])
 
     @property
     def _own_look(self) -> Look | None:
-        told = [look for look in self.looks if look.own is not None]
-        return self.shown if self.shown in told else max(told, key=lambda look: look.rank, default=None)
+        return self.shown if self.shown.own is not None else self._latest_own
 
     @property
     def own(self) -> list[str]:
@@ -128,24 +159,10 @@ class Image:
         return {} if self.shown.photo is None else assigned(self.shown.photo, self.shown.event)
 
     @property
-    def said_since(self) -> tuple[int, int] | None:
-        """What people said before this event time and place is void."""
-        ends = (
-            look for look in self.looks if look.photo is None or look.event.data.get("keep_edits") is False
-        )
-        return max((look.rank for look in ends), default=None)
-
-    @property
     def said(self) -> dict[str, Said]:
         """What people said last of each tag."""
-        found: dict[str, Said] = {}
         since = self.said_since or (-1, -1)
-        for event, offset in sorted(self.edits, key=lambda edit: (edit[0].at, edit[1])):
-            who = event.data.get("by") or event.data.get("user_id")
-            for wanted, tags in ((True, event.data.get("added", ())), (False, event.data.get("removed", ()))):
-                if (event.at, offset) > since:
-                    found |= {tag: Said(wanted, event.at, offset, who, event.id) for tag in tags}
-        return found
+        return {tag: said for tag, said in self._said.items() if said[1:3] > since}
 
     @property
     def unwanted(self) -> set[str]:
@@ -182,6 +199,10 @@ class Image:
             self.history = [*self.history, change | told][-REMEMBERED_CHANGES:]
 
 
+def _later(known: Look | None, look: Look) -> Look:
+    return look if known is None or look.rank > known.rank else known
+
+
 def places_of(at: int, tags: Iterable[str]) -> Iterator[tuple[str, int, str]]:
     """Window, bucket and tag of everything that an image of an event time counts in."""
     for tag in tags:
@@ -204,8 +225,3 @@ def assigned(photo: Photo, event: Event) -> dict[str, list[str]]:
 def difference(before: dict[str, list[str]], after: dict[str, list[str]]) -> tuple[list[str], list[str]]:
     """The tags that came and those that went."""
     return [tag for tag in after if tag not in before], [tag for tag in before if tag not in after]
-
-
-def is_deletion(event: Event) -> bool:
-    """Whether an event ends an image."""
-    return event.type == DELETED

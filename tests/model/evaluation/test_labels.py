@@ -10,7 +10,7 @@ import pytest
 from model import Tagger
 from model.evaluation.labels import indexes_of, read_rows
 
-HERE = Path(__file__).parent / "evaluation"
+HERE = Path(__file__).parent
 
 
 def sources(name: str) -> set[str]:
