@@ -119,8 +119,8 @@ MUTANTS = (
     Mutant(
         "the origin of a forwarded record is dropped",
         "streams/fold/outputs.py",
-        "headers = [*record.headers, *origin]",
-        "headers = [*record.headers]",
+        "headers = routed_headers(record.headers, Origin(record.place, record.timestamp))",
+        "headers = record.headers",
         ("tests/fold/test_forwarding.py",),
     ),
     Mutant(
@@ -198,7 +198,7 @@ MUTANTS = (
         "streams/state/changelogs.py",
         "    if not state.is_older_than(names.trusted_seconds, now):\n        return False\n",
         "    if now:\n        return False\n",
-        (f"{_REPLICA}::test_whoever_takes_a_partition_over_believes_no_old_state",),
+        (f"{_REPLICA}::test_followed_state_that_is_too_old_is_read_anew",),
     ),
     Mutant(
         "a snapshot is as old as its file",
