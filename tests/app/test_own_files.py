@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import SettingsError
+from schemas.topics import TopicNames
 from streams.app.exit_journal import ExitJournal
 from streams.app.profiles import read_profile, write_profile
 from streams.cli.local.broker_directory import BrokerDirectory
@@ -31,7 +32,7 @@ def modes(folder: Path) -> dict[str, int]:
 def test_what_a_worker_writes_is_for_its_user_alone(tmp_path: Path) -> None:
     """Snapshots, journals and profiles are 0600, and folders 0700, also those above them."""
     folder = tmp_path / "data" / "state"
-    snapshots = Snapshots(folder, "app")
+    snapshots = Snapshots(folder, TopicNames("app"))
     snapshots.save(snapshots.freeze(PartitionState(0)))
     journal = ExitJournal(tmp_path / "data", "koala")
     journal.begin()
@@ -54,7 +55,7 @@ def test_a_folder_of_an_earlier_version_is_closed(tmp_path: Path) -> None:
     """Snapshots that others could read cannot be read any more once a worker has saved one."""
     folder = tmp_path / "state"
     folder.mkdir(0o755)
-    snapshots = Snapshots(folder, "app")
+    snapshots = Snapshots(folder, TopicNames("app"))
     snapshots.save(snapshots.freeze(PartitionState(0)))
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 

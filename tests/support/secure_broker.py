@@ -116,5 +116,6 @@ def needed(names: TopicNames) -> set[Permission]:
     """What docs/operations.md says that a worker must be granted, for topics that exist."""
     topics = {Permission(TOPIC, name, what) for name in names.configs for what in (READ, WRITE, DESCRIBE)}
     topics |= {Permission(TOPIC, name, DESCRIBE_CONFIGS) for name in names.configs}
+    topics.add(Permission(TOPIC, names.rescale, DESCRIBE))
     transactions = {Permission(TRANSACTIONAL_ID, names.app_id, what) for what in (WRITE, DESCRIBE)}
     return topics | transactions | {Permission(GROUP, names.app_id, READ)}

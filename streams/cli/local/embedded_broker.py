@@ -5,8 +5,10 @@ with EmbeddedBroker(Path(".tagstream/kafka")) as broker:
 """
 
 import asyncio
+import contextlib
 import logging
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 DEFAULT_PORT = 9092
 DEFAULT_DATA_DIR = Path(".tagstream/kafka")
 _HOST = "127.0.0.1"
+_NOT_EPHEMERAL = 15_000, 30_000  # ports
 _CLUSTER_ID = "dGFnc3RyZWFtLWthZmthIQ"  # 16 bytes in base64; any will do: these brokers never meet
 _JVM = (
     *("-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"),
@@ -197,14 +200,15 @@ class EmbeddedBroker:
 
 
 def _free_port(wanted: int) -> int:
+    """A port; 0: one that no outgoing connection is given before the broker listens (RFC 6056)."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Java: a port in TIME_WAIT is free
-        try:
-            probe.bind((_HOST, wanted))
-        except OSError:
-            return _free_port(0)
-        port: int = probe.getsockname()[1]
-        return port
+        while True:
+            port = wanted or random.randint(*_NOT_EPHEMERAL)
+            wanted = 0
+            with contextlib.suppress(OSError):
+                probe.bind((_HOST, port))
+                return port
 
 
 def _listening(port: int) -> bool:
