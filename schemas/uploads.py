@@ -30,6 +30,7 @@ MAX_CONTEXT_VALUES = 20_000
 MAX_NUMBER = 32  # characters of a number given as a string
 
 MAX_AHEAD_MS = 3_600_000  # of an event time; whatever came in that time would be older, and change nothing
+MAX_AHEAD_OF_US_MS = 86_400_000  # of a Kafka timestamp: it may be our clock that is behind, by hours
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_10000_MS = 253_402_300_800_000
@@ -87,7 +88,7 @@ class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
         msgspec.Meta(
             description="Event time, RFC 3339, 1970 to 9999; without an offset: UTC. "
             "Absent: the CloudEvent's `time`, else Kafka's timestamp. "
-            "At most an hour ahead of Kafka's timestamp and of the worker's clock."
+            "At most an hour ahead of Kafka's timestamp, and a day of the worker's clock."
         ),
     ] = None
     version: Annotated[
@@ -446,12 +447,14 @@ def _event_time(text: str | None, published_at: int, kafka_timestamp: int, now: 
     given = f"event time {text[:64]!r}" if text is not None else f"Kafka timestamp {published_at}"
     if not 0 <= moment < _YEAR_10000_MS:
         raise BadEventError("invalid_event", f"{given} is outside the years 1970 to 9999")
-    clocks = {"the record's Kafka timestamp": kafka_timestamp, "this worker's clock": now}
-    for clock, time in clocks.items():
-        if time is not None and moment - time > MAX_AHEAD_MS:
-            rule = f"is more than an hour ahead of {clock}, {time}"
-            cure = "check the publisher's clock and time zone, and publish it again"
-            raise BadEventError("invalid_event", f"{given} {rule}; {cure}")
+    rule = None
+    if moment - kafka_timestamp > MAX_AHEAD_MS:
+        rule = f"is more than an hour ahead of the record's Kafka timestamp, {kafka_timestamp}"
+    elif now is not None and moment - now > MAX_AHEAD_OF_US_MS:
+        rule = f"is more than a day ahead of this worker's clock, {now}"
+    if rule is not None:
+        cure = "check the publisher's clock and time zone, and publish it again"
+        raise BadEventError("invalid_event", f"{given} {rule}; {cure}")
     return moment
 
 
