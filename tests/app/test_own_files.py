@@ -1,7 +1,9 @@
 """Files of a process: for its user alone, whatever the umask, and read only where they are files."""
 
+import asyncio
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,11 +31,18 @@ def modes(folder: Path) -> dict[str, int]:
     return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
 
 
+def save_snapshot(folder: Path) -> None:
+    snapshots, state = Snapshots(folder, TopicNames("app")), PartitionState(0)
+    state.loaded, state.fresh_at = True, time.time()
+    frozen = asyncio.run(snapshots.freeze(state))
+    assert frozen is not None
+    snapshots.save(frozen)
+
+
 def test_what_a_worker_writes_is_for_its_user_alone(tmp_path: Path) -> None:
     """Snapshots, journals and profiles are 0600, and folders 0700, also those above them."""
     folder = tmp_path / "data" / "state"
-    snapshots = Snapshots(folder, TopicNames("app"))
-    snapshots.save(snapshots.freeze(PartitionState(0)))
+    save_snapshot(folder)
     journal = ExitJournal(tmp_path / "data", "koala")
     journal.begin()
     write_profile(tmp_path / "data" / "profile.env", "a remark", {"TAGSTREAM_THREADS": "2"})
@@ -55,8 +64,7 @@ def test_a_folder_of_an_earlier_version_is_closed(tmp_path: Path) -> None:
     """Snapshots that others could read cannot be read any more once a worker has saved one."""
     folder = tmp_path / "state"
     folder.mkdir(0o755)
-    snapshots = Snapshots(folder, TopicNames("app"))
-    snapshots.save(snapshots.freeze(PartitionState(0)))
+    save_snapshot(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
