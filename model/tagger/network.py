@@ -26,9 +26,19 @@ class Network:
     """A checked graph. Calls from several threads run side by side."""
 
     def __init__(
-        self, graph: Path, wanted: Input, classes: int, intra_op_threads: int, providers: Sequence[str]
+        self,
+        graph: Path,
+        wanted: Input,
+        classes: int,
+        intra_op_threads: int,
+        providers: Sequence[str],
+        *,
+        at_once: int | None = None,
     ) -> None:
         """Load the graph and compare it with its manifest.
+
+        At most so many images are run at once, where that is said: ONNX Runtime keeps the memory of the
+        largest batch.
 
         Raises:
             ManifestError: The graph cannot be loaded, or its input or output is not what the manifest says.
@@ -40,6 +50,7 @@ class Network:
         self._input, fixed = _checked_input(self._session, graph, wanted)
         self._output = _checked_output(self._session, graph, classes)
         self._batch = fixed
+        self._at_once = at_once
         self._mean = np.array(wanted.mean, np.float32)
         self._std = np.array(wanted.std, np.float32)
 
@@ -55,7 +66,7 @@ class Network:
         Raises:
             ManifestError: The graph gives another number of outputs than there are labels.
         """
-        step = self._batch or len(batch)
+        step = self._batch or self._at_once or len(batch)
         parts = [self._run(batch[start : start + step]) for start in range(0, len(batch), step)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 

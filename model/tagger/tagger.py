@@ -67,6 +67,7 @@ class Tagger:
         intra_op_threads: int = 1,
         providers: Sequence[str] = ("CPUExecutionProvider",),
         warm_up: Sequence[int] = (1,),
+        at_once: int | None = None,
     ) -> Tagger:
         """Load a model folder, check it and warm it up.
 
@@ -77,6 +78,7 @@ class Tagger:
             intra_op_threads: Threads inside one call. One is best where several threads call.
             providers: ONNX Runtime's execution providers, the preferred one first.
             warm_up: Sizes of batches to run once: GPUs choose their kernels at the first sight of each.
+            at_once: Most images in one call of the network, whose memory stays taken; None: the whole batch.
 
         Raises:
             ManifestError: The folder cannot be used; the message says what to change.
@@ -85,7 +87,14 @@ class Tagger:
         manifest = _adjusted(read_manifest(home), decrease_parents)
         labels = read_labels(home / manifest.labels)
         entries = read_entries(home / manifest.vocabulary if manifest.vocabulary else None, labels)
-        network = Network(home / manifest.graph, manifest.input, len(labels), intra_op_threads, providers)
+        network = Network(
+            home / manifest.graph,
+            manifest.input,
+            len(labels),
+            intra_op_threads,
+            providers,
+            at_once=at_once,
+        )
         vocabulary = Vocabulary(
             entries,
             len(labels),

@@ -39,6 +39,7 @@ from streams.units.unit import Unit
 from streams.units.work import Pace, Work
 
 SCENES = "scene_tagging"  # the add-on whose tags are scenes, where it names no model of its own
+DETECTED_AT_ONCE = 2  # images: 60 MB, where a batch of eight would keep 170
 OBJECTS = "object_tagging"  # likewise, whose tags are persons and vehicles
 
 log = logging.getLogger(__name__)
@@ -184,8 +185,19 @@ def _built_in(name: str, classifier: Tagger, settings: Settings) -> Tagger | Sce
     if name == SCENES:
         return SceneTagger(classifier)
     if name == OBJECTS:
-        return ObjectTagger(_load(DETECTOR, settings), classifier)
+        return ObjectTagger(_load_detector(settings), classifier)
     return classifier
+
+
+def _load_detector(settings: Settings) -> Tagger:
+    """Load it without a run: few workers are asked for objects, and what a run takes stays taken."""
+    return Tagger.load(
+        DETECTOR,
+        intra_op_threads=settings.intra_op_threads,
+        providers=settings.execution_providers,
+        warm_up=(),
+        at_once=DETECTED_AT_ONCE,
+    )
 
 
 def _load(folder: Path | None, settings: Settings) -> Tagger:
