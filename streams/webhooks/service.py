@@ -4,24 +4,17 @@ The group is for who owns what, and its offsets are for lag monitors; each unit 
 """
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Iterator
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import KafkaError
 
 from schemas.topics import TopicNames
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.consumers import close_consumer
+from streams.kafka.groups.ownership import own_in_group
 from streams.webhooks.unit import Sending, WebhookUnit
 
 log = logging.getLogger(__name__)
-
-_TELL_EVERY_MS = 5000
-_GIVING_BACK_MS = 30_000  # that requests under way and their commit may take
-_FOR_EVER_MS = 10**9  # it is never asked for records, and must not be taken for hung
 
 
 class WebhookService:
@@ -40,11 +33,6 @@ class WebhookService:
         self._sending = sending
 
     @property
-    def topic(self) -> str:
-        """Its partitions are those that are owned."""
-        return self._names.categorizations
-
-    @property
     def pending(self) -> int:
         """Notifications that wait or are under way."""
         return sum(len(unit.lanes) for unit in list(self.units.values()))
@@ -60,38 +48,33 @@ class WebhookService:
         """Records that are known of and have led to no notification yet."""
         return sum(unit.behind for unit in list(self.units.values()))
 
+    @property
+    def offsets(self) -> dict[TopicPartition, int]:
+        """How far each partition of each topic has led to notifications."""
+        return {
+            TopicPartition(topic, partition): offset
+            for partition, unit in self.units.items()
+            for topic, offset in unit.next_offsets.items()
+        }
+
     async def run(self) -> None:
         """Work until cancelled.
 
         Raises:
             KafkaError: The broker refuses.
         """
-        consumer = AIOKafkaConsumer(
-            **self._connection.aiokafka_options(),
-            group_id=f"{self._names.app_id}-webhooks",
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            partition_assignment_strategy=[RangePartitionAssignor],
-            session_timeout_ms=6000,
-            rebalance_timeout_ms=_GIVING_BACK_MS,
-            heartbeat_interval_ms=1500,
-            max_poll_interval_ms=_FOR_EVER_MS,
-            fetch_max_bytes=1,
-            max_partition_fetch_bytes=1,
+        names = self._names
+        await own_in_group(
+            self._connection,
+            f"{names.app_id}-webhooks",
+            [names.categorizations, names.tag_updates],
+            RangePartitionAssignor,
+            self,
         )
-        listener = _Listener(self, consumer)
-        consumer.subscribe([self._names.categorizations, self._names.tag_updates], listener=listener)
-        await consumer.start()
-        try:
-            while True:
-                await consumer.getmany(timeout_ms=_TELL_EVERY_MS)  # raises what the group refuses
-                await self._tell(consumer)
-        finally:
-            await self.close()
-            await close_consumer(consumer)
 
-    async def own(self, partitions: set[int]) -> None:
+    async def own(self, places: set[TopicPartition]) -> None:
         """Work on these partitions."""
+        partitions = {place.partition for place in places if place.topic == self._names.categorizations}
         for partition in sorted(partitions - self.units.keys()):
             self.units[partition] = WebhookUnit(self._connection, self._names, partition, self._sending)
             self.units[partition].start()
@@ -108,37 +91,5 @@ class WebhookService:
         """End the process: who owns what is in doubt."""
         self._sending.end_process("webhooks", error)
 
-    async def _tell(self, consumer: AIOKafkaConsumer) -> None:
-        """Say for lag monitors how far we are."""
-        assigned = consumer.assignment()
-        offsets = {place: offset for place, offset in self._offsets() if place in assigned}
-        if offsets:
-            with contextlib.suppress(KafkaError):  # the next one comes soon
-                await consumer.commit(offsets)
-
-    def _offsets(self) -> Iterator[tuple[TopicPartition, int]]:
-        for partition, unit in self.units.items():
-            for topic, offset in unit.next_offsets.items():
-                yield TopicPartition(topic, partition), offset
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
-    """What the group decides. What fails here would only be logged."""
-
-    def __init__(self, service: WebhookService, consumer: AIOKafkaConsumer) -> None:
-        self._service = service
-        self._consumer = consumer
-
-    async def on_partitions_revoked(self, _revoked: set[TopicPartition]) -> None:
-        try:
-            await self._service.close()
-        except Exception as error:  # noqa: BLE001 - the process ends
-            self._service.fail(error)
-
-    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        try:
-            self._consumer.pause(*assigned)
-            topic = self._service.topic
-            await self._service.own({place.partition for place in assigned if place.topic == topic})
-        except Exception as error:  # noqa: BLE001 - the process ends
-            self._service.fail(error)
+    async def take_turn(self) -> None:
+        """Nothing is due."""

@@ -20,7 +20,7 @@ from streams.app.faust.tables import LedgerTable, LedgerTableManager
 from streams.app.owned_units import OwnedUnits
 from streams.app.settings import Settings
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.membership import Membership
+from streams.kafka.groups.membership import Membership
 from streams.units.micro_batch import fold_and_commit
 
 _HELP = {

@@ -1,0 +1,1 @@
+"""Consumer groups: who is in ours under our name, and which partitions one gives a process."""
