@@ -93,7 +93,15 @@ async def until_complete(cluster: Cluster, worker: int) -> None:
             await asyncio.sleep(0.1)
 
 
-async def rescale(cluster: Cluster, partitions: int, *options: str) -> asyncio.subprocess.Process:
+COMMAND = (
+    "import sys; from streams.cli.main import main; from streams.rescale import job; {0}sys.exit(main())"
+)
+IN_SMALL_STEPS = COMMAND.format("job._IMAGES = 20; ")  # so that there is time to kill it in the middle
+
+
+async def rescale(
+    cluster: Cluster, partitions: int, *options: str, code: str = COMMAND.format("")
+) -> asyncio.subprocess.Process:
     """Start the command."""
     environment = {
         **os.environ,
@@ -102,7 +110,7 @@ async def rescale(cluster: Cluster, partitions: int, *options: str) -> asyncio.s
         "TAGSTREAM_TOPIC_PREFIX": f"{cluster.name}.",
         "KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap,
     }
-    command = (sys.executable, "-m", "streams.cli", "rescale", "--partitions", str(partitions), *options)
+    command = (sys.executable, "-c", code, "rescale", "--partitions", str(partitions), *options)
     return await asyncio.create_subprocess_exec(
         *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
@@ -139,7 +147,7 @@ async def test_answers_are_the_same_after_a_rescale_that_was_killed(cluster: Clu
     """Killed in the middle and started again: each image is where it belongs, and answers are as before."""
     async with filled(cluster) as before:
         cluster.partitions = 5
-        first = await rescale(cluster, 5)
+        first = await rescale(cluster, 5, code=IN_SMALL_STEPS)
         await until_moving(cluster)
         first.kill()
         await first.wait()
