@@ -13,6 +13,7 @@ from model.decoding.decode import (
 from model.decoding.errors import BadImageError
 from model.decoding.pixels import View
 from model.objects.objects import ObjectTagger
+from model.parts.combined import CombinedTagger
 from model.scenes.scenes import SceneTagger
 from model.tagger.manifest import ManifestError
 from model.tagger.tagger import DEFAULT_ARTIFACT, Tagger
@@ -21,6 +22,7 @@ from model.tagger.vocabulary import Tag
 __all__ = [
     "DEFAULT_ARTIFACT",
     "BadImageError",
+    "CombinedTagger",
     "DecodedImage",
     "DecodedViews",
     "ImageHeader",

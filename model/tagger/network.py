@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from model.tagger.cpu import int8_sums_may_overflow
 from model.tagger.manifest import ManifestError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -20,6 +21,25 @@ if TYPE_CHECKING:
 
 _ONNX_TYPES = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
 _ERRORS_ONLY = 3
+
+
+class LateNetwork:
+    """A network that is loaded when it is first run, so that whoever needs it not has not its memory."""
+
+    def __init__(self, load: Callable[[], Network]) -> None:
+        self._load = load
+        self._loaded: Network | None = None
+        self._loading = threading.Lock()
+
+    def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """As `Network.run`.
+
+        Raises:
+            ManifestError: As `Network` does, at the first run.
+        """
+        with self._loading:
+            network = self._loaded = self._loaded or self._load()
+        return network.run(batch)
 
 
 class Network:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from model.decoding.decode import decode_views
 from model.decoding.pixels import View
 from model.tagger.activation import activate
 from model.tagger.manifest import read_labels, read_manifest
-from model.tagger.network import Network
+from model.tagger.network import LateNetwork, Network
 from model.tagger.vocabulary import Tag, Vocabulary, read_entries
 
 if TYPE_CHECKING:
@@ -43,7 +44,11 @@ class Tagger:
     """
 
     def __init__(
-        self, manifest: Manifest, network: Network, vocabulary: Vocabulary, labels: Sequence[str]
+        self,
+        manifest: Manifest,
+        network: Network | LateNetwork,
+        vocabulary: Vocabulary,
+        labels: Sequence[str],
     ) -> None:
         self.name = manifest.name
         self.version = manifest.version
@@ -68,6 +73,7 @@ class Tagger:
         providers: Sequence[str] = ("CPUExecutionProvider",),
         warm_up: Sequence[int] = (1,),
         at_once: int | None = None,
+        late: bool = False,
     ) -> Tagger:
         """Load a model folder, check it and warm it up.
 
@@ -79,6 +85,7 @@ class Tagger:
             providers: ONNX Runtime's execution providers, the preferred one first.
             warm_up: Sizes of batches to run once: GPUs choose their kernels at the first sight of each.
             at_once: Most images in one call of the network, whose memory stays taken; None: the whole batch.
+            late: Load the graph when it is first run, not warmed up; its other files are checked now.
 
         Raises:
             ManifestError: The folder cannot be used; the message says what to change.
@@ -87,7 +94,8 @@ class Tagger:
         manifest = _adjusted(read_manifest(home), decrease_parents)
         labels = read_labels(home / manifest.labels)
         entries = read_entries(home / manifest.vocabulary if manifest.vocabulary else None, labels)
-        network = Network(
+        load = functools.partial(
+            Network,
             home / manifest.graph,
             manifest.input,
             len(labels),
@@ -95,6 +103,7 @@ class Tagger:
             providers,
             at_once=at_once,
         )
+        network = LateNetwork(load) if late else load()
         vocabulary = Vocabulary(
             entries,
             len(labels),
@@ -104,7 +113,7 @@ class Tagger:
             decrease_parents=manifest.decrease_parents,
         )
         tagger = cls(manifest, network, vocabulary, labels)
-        for images in warm_up:
+        for images in () if late else warm_up:
             tagger.tag_pixels(np.zeros((images, tagger.input_size, tagger.input_size, 3), np.uint8))
         return tagger
 
