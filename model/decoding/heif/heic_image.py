@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from io import BytesIO
     from types import ModuleType
 
-    from PIL.Image import core
+    from PIL._imaging import PixelAccess
 
 _ON_THIS_THREAD = 0  # tiles are decoded one after the other: there is a thread per core already
 _EIGHT_BITS, _BGR, _PACKED, _SIXTEEN_BITS, _ANY_DECODER, _NO_LIMITS = True, False, False, True, "", False
@@ -57,7 +57,7 @@ class HeicImage(ImageFile.ImageFile):
         self._decoder = primary
         self.tile = []
 
-    def load(self) -> core.PixelAccess | None:
+    def load(self) -> PixelAccess | None:
         """Decode the picture, once."""
         primary, self._decoder = self._decoder, None
         if primary is not None:
