@@ -176,6 +176,7 @@ def build_tagger(
         known_images=settings.known_images,
         room=settings.max_bytes_in_flight // 4,  # less than a host may hold: fetches go on
         meter=meter,
+        formats=settings.decoded_formats,
     )
     return pool, models
 
