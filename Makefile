@@ -73,8 +73,8 @@ check: $(VENV)/.dev ## lint, types and the walls between the packages; a minute
 	$(BIN)/lint-imports
 
 lock: ## resolve the dependencies anew; a minute (needs uv)
-	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header --upgrade pyproject.toml -o .locks/worker.txt
-	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --extra embedded -c .locks/worker.txt -o .locks/run.txt
+	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header --upgrade pyproject.toml --extra heif -o .locks/worker.txt
+	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --extra embedded --extra heif -c .locks/worker.txt -o .locks/run.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --all-extras --group dev -c .locks/run.txt -o .locks/dev.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group docs -c .locks/dev.txt -o .locks/docs.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group peers -c .locks/worker.txt -o .locks/peers.txt

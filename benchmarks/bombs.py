@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
 from PIL import Image
+from support.images import heic_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,6 +205,24 @@ def box(kind: bytes, contents: bytes) -> bytes:
     return struct.pack(">I", 8 + len(contents)) + kind + contents
 
 
+def lying_heic(side: int, told: int, tiles: int = 0) -> bytes:
+    """A HEIC whose frames have this side and are told to have another; as a grid that many times over."""
+    picture = heic_files.coded(
+        heic_files.saved(Image.new("RGB", (side, side), "red"), quality=10), (told, told)
+    )
+    if not tiles:
+        return heic_files.heif([picture])
+    grid = heic_files.layout(1, tiles, told * tiles, told)
+    return heic_files.heif([grid, picture], (b"dimg", 1, [2] * tiles))
+
+
+def shared_metadata_heic(pictures: int, size: int) -> bytes:
+    """A HEIC with many pictures, to each of which the same metadata belong."""
+    picture = heic_files.coded(heic_files.saved(Image.new("RGB", (64, 64))), (64, 64))
+    items = [*[picture] * pictures, heic_files.Item(b"Exif", bytes(size))]
+    return heic_files.heif(items, (b"cdsc", len(items), list(range(1, pictures + 1))))
+
+
 BOMBS: dict[str, Callable[[], bytes]] = {
     "huge.jpg": lambda: resized_jpeg(SIDE),
     "huge-progressive.jpg": lambda: resized_jpeg(SIDE, progressive=True),
@@ -266,5 +289,16 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "lying-animation.avif": lambda: lying_avif(7_000, frames=2),
     "pieces.avif": lambda: crowded_avif(400, 65_535),
     "items.avif": lambda: crowded_avif(200_000, 0),
+    "claims.heic": lambda: lying_heic(64, 30_000),
+    "claims-grid.heic": lambda: lying_heic(64, 300, tiles=100),
+    "lying.heic": lambda: lying_heic(5_000, 256),
+    "same-tiles.heic": lambda: lying_heic(4_000, 256, tiles=200),
+    "metadata.heic": lambda: shared_metadata_heic(900, 20 * MEGABYTE),
+    "large.heic": lambda: heic_files.saved(Image.new("RGB", (5_300, 5_300), "red"), quality=10),
+    "large-deep.heic": lambda: heic_files.saved_deep(Image.new("RGB", (3_700, 3_700), "red"), 444),
+    "large-alpha.heic": lambda: heic_files.saved(Image.new("RGBA", (3_100, 3_100), "red"), quality=10),
+    "noise.heic": lambda: heic_files.saved(
+        Image.effect_noise((4_000, 4_000), 90).convert("RGB"), quality=100
+    ),
     "large.avif": lambda: large("AVIF", "RGBA", 4_000, speed=10, subsampling="4:4:4"),
 }

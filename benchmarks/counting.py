@@ -15,6 +15,7 @@ import random
 import statistics
 import sys
 import uuid
+from itertools import accumulate
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
@@ -31,12 +32,12 @@ RATE = 500  # uploads per second that the share of a core is stated for
 def uploads(count: int, seed: int, tags: int = 8) -> list[UploadData]:
     """Uploads with so many different tags each, drawn from 10,000 by Zipf's law."""
     dice = random.Random(seed)
-    weights = [1 / (rank + 1) for rank in range(10_000)]
+    weights = list(accumulate(1 / (rank + 1) for rank in range(10_000)))
     events = []
     for number in range(count):
         names: dict[str, float] = {}
         while len(names) < tags:
-            names[f"tag{dice.choices(range(10_000), weights)[0]}"] = 0.9
+            names[f"tag{dice.choices(range(10_000), cum_weights=weights)[0]}"] = 0.9
         url = "data:application/json," + quote(json.dumps(names, separators=(",", ":")))
         events.append(UploadData(public_id=f"image-{number}", url=url, user_id=f"user{dice.randrange(5000)}"))
     return events

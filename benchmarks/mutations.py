@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from bombs import BOMBS, encoded
 from PIL import Image, features
+from support.images import heic_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +31,9 @@ SIDE = 160  # of the photos that are mutated: small files are hit in their heade
 _EDGES = (b"\0\0", b"\xff\xff", b"\x7f\xff", b"\x80\0", b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff")
 _MARKERS = [bytes([0xFF, marker]) for marker in b"\xc0\xc2\xc4\xda\xdb\xdd\xe1\xe2\xee\xd9"]
 _PNG = "IHDR PLTE IDAT tRNS acTL fcTL fdAT eXIf IEND"
-_BOXES = "VP8_ VP8L VP8X ALPH ANIM ANMF ftyp meta iloc iprp ispe av1C mdat iinf"
+_BOXES = (
+    "VP8_ VP8L VP8X ALPH ANIM ANMF ftyp meta iloc iprp ispe av1C hvcC hvc1 grid iref dimg irot pitm mdat iinf"
+)
 _TAGS = [name.replace("_", " ").encode() for name in f"{_PNG} {_BOXES}".split()]
 
 
@@ -80,7 +84,22 @@ def seeds() -> dict[str, bytes]:
         add("alpha.avif", alpha, "AVIF", speed=9, subsampling="4:4:4")
         add("animated.avif", first, "AVIF", speed=9, save_all=True, append_images=[second])
         found["animated.avif"] = timeless(found["animated.avif"])
+    found.update(heic_seeds(first, alpha))
     return found
+
+
+def heic_seeds(photo: Image.Image, alpha: Image.Image) -> dict[str, bytes]:
+    """HEIC files of each kind that phones and cameras write."""
+    tile = heic_files.saved(photo)
+    tiles = [heic_files.coded(tile, photo.size, heic_files.box(b"irot", b"\1"))] * 4
+    grid = heic_files.layout(2, 2, 2 * photo.width, 2 * photo.height)
+    return {
+        "rgb.heic": heic_files.saved(photo, exif=bytes(200)),
+        "alpha.heic": heic_files.saved(alpha),
+        "grey.heic": heic_files.saved(photo.convert("L"), chroma=444),
+        "deep.heic": heic_files.saved_deep(photo, 422),
+        "grid.heic": heic_files.heif([grid, *tiles], (b"dimg", 1, [2, 3, 4, 5])),
+    }
 
 
 def timeless(data: bytes) -> bytes:

@@ -11,6 +11,7 @@ from model.decoding.decode import (
     read_header,
 )
 from model.decoding.errors import BadImageError
+from model.decoding.opening import FORMATS
 from model.decoding.pixels import View
 from model.objects.objects import ObjectTagger
 from model.parts.combined import CombinedTagger
@@ -21,6 +22,7 @@ from model.tagger.vocabulary import Tag
 
 __all__ = [
     "DEFAULT_ARTIFACT",
+    "FORMATS",
     "BadImageError",
     "CombinedTagger",
     "DecodedImage",

@@ -116,7 +116,8 @@ REASONS: dict[str, Reason] = {
         "The bytes behind the URL are no image.", "Put the image in its place at the source and replay."
     ),
     "unsupported_format": Reason(
-        "The image has a format that is not decoded.", "Convert the image at the source and replay."
+        "The image has a format, or a layout of one, that is not decoded.",
+        "Convert the image at the source and replay.",
     ),
     "truncated": Reason("The image ends too early.", "Upload the image to the source again and replay."),
     "corrupt": Reason("The image contradicts itself.", "Save the image again at the source and replay."),

@@ -17,7 +17,16 @@ import numpy as np
 from PIL import Image
 
 from model.decoding.limits import check_pixels
-from model.decoding.opening import SHORT_NAMES, Opened, check_structure, open_for, opened, refusal_of
+from model.decoding.opening import (
+    FORMATS,
+    SHORT_NAMES,
+    Opened,
+    check_structure,
+    kind_of,
+    open_for,
+    opened,
+    refusal_of,
+)
 from model.decoding.orientation import orientation_of
 from model.decoding.pixels import View, squares
 
@@ -48,7 +57,7 @@ class DecodedImage:
         pixels: uint8, shape (size, size, 3), RGB.
         width: Of the whole image, after its EXIF orientation.
         height: Likewise.
-        format: ``jpg``, ``png``, ``webp``, ``gif``, ``bmp``, ``tiff`` or ``avif``.
+        format: ``jpg``, ``png``, ``webp``, ``gif``, ``bmp``, ``tiff``, ``avif`` or ``heic``.
     """
 
     pixels: NDArray[np.uint8]
@@ -89,11 +98,12 @@ class ImageHeader:
     format: str
 
 
-def read_header(data: bytes) -> ImageHeader:
+def read_header(data: bytes, formats: Collection[str] = FORMATS) -> ImageHeader:
     """Read an image's size and format without decoding it; whether its pixels are whole shows later.
 
     Args:
-        data: An image file, or as much of its beginning as holds its header.
+        data: An image file, or as much of its beginning as holds its header; of HEIC, all of it.
+        formats: Those that may be decoded.
 
     Raises:
         BadImageError: The bytes are refused; its ``code`` says why.
@@ -101,6 +111,7 @@ def read_header(data: bytes) -> ImageHeader:
     """
     found: BadImageError | None = None
     try:
+        kind_of(data, formats)
         check_structure(data)
         with opened(data) as image:
             check_pixels(image)
@@ -140,15 +151,20 @@ def decode_views(data: bytes, views: Collection[View]) -> DecodedViews:
     return open_image(data, views).decode()
 
 
-def open_image(data: bytes, views: Collection[View]) -> OpenedImage:
+def open_image(data: bytes, views: Collection[View], formats: Collection[str] = FORMATS) -> OpenedImage:
     """Read an image's header, so that it is known what decoding it will cost.
+
+    Args:
+        data: A whole image file.
+        views: What is wanted of it; one at least.
+        formats: Those that may be decoded.
 
     Raises:
         BadImageError: The bytes are refused; its ``code`` says why.
         MemoryError: The process is out of memory; the image may be good.
     """
     try:
-        return OpenedImage(open_for(data, views), data, views)
+        return OpenedImage(open_for(data, views, formats), data, views)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - Pillow's parsers raise many kinds on hostile data

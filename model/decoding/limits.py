@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from PIL import Image
     from PIL.JpegImagePlugin import JpegImageFile
 
+    from model.decoding.heif.heic import Work
+
 MAX_PIXELS = 50_000_000
 """Width times height above which an image is refused."""
 
@@ -48,6 +50,7 @@ colours are not subsampled.
 """
 
 _BYTES_PER_PIXEL = {"GIF": 2, "WEBP": 16, "AVIF": 16, "TIFF": 10}
+_HEIC_BYTES, _HEIC_RICH, _HEIC_DEEP, _HEIC_TRANSPARENCY = 9, 11, 18, 4  # likewise
 _RLE = {1, 2}
 _READS = {"GIF": 50_000, "BMP": 1_000_000}
 
@@ -88,6 +91,20 @@ def check_frames(sizes: list[int], frames: list[list[int]]) -> int:
         parts = "layers, transparency, previews and a gain map included"
         raise too_large(f"{pixels:,} pixels in all its frames, {parts}", f"{limit:,} of an AVIF file")
     return pixels
+
+
+def heic_bytes(work: Work) -> int:
+    """Bytes that a HEIC's picture takes while it is decoded, from above.
+
+    Raises:
+        BadImageError: ``too_many_pixels``: they are too many.
+    """
+    each = _HEIC_DEEP if work.deep else _HEIC_RICH if work.rich else _HEIC_BYTES
+    each += _HEIC_TRANSPARENCY * work.transparent
+    if work.pixels * each > MAX_DECODING_BYTES:
+        most = f"{MAX_DECODING_BYTES // each:,} of HEIC files with such colours"
+        raise too_large(f"{work.pixels:,} pixels in its frames", most)
+    return work.pixels * each
 
 
 def check_scans(image: JpegImageFile, scans: int) -> None:

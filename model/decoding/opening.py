@@ -1,7 +1,7 @@
 """A file becomes an image whose header was read, and nothing else: what it will cost is known then.
 
 Only the parser that the first bytes call for sees a file, and only after the checks of the modules beside
-this one: `limits`, `headers`, `tiff_directory`, `avif_boxes` and `av1_frames`.
+this one: `limits`, `headers`, `tiff_directory`, and those in `heif`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from PIL import AvifImagePlugin, Image, UnidentifiedImageError, features
 from PIL.JpegImagePlugin import JpegImageFile
 
 from model.decoding.allocator import return_large_blocks
-from model.decoding.av1_frames import frame_pixels
-from model.decoding.avif_boxes import pictures
 from model.decoding.errors import BadImageError, too_large
 from model.decoding.headers import (
     check_jpeg_header,
@@ -26,6 +24,10 @@ from model.decoding.headers import (
     without_jpeg_exif,
     without_texts,
 )
+from model.decoding.heif.av1_frames import frame_pixels
+from model.decoding.heif.avif import pictures
+from model.decoding.heif.heic import work
+from model.decoding.heif.heic_image import LIBHEIF, HeicImage
 from model.decoding.libtiff import silence
 from model.decoding.limits import (
     MAX_PIXELS,
@@ -35,8 +37,9 @@ from model.decoding.limits import (
     check_scans,
     coefficient_bytes,
     decoding_bytes,
+    heic_bytes,
 )
-from model.decoding.prices import milliseconds
+from model.decoding.prices import heic_milliseconds, milliseconds
 from model.decoding.sniff import lacks_bytes, named_format
 from model.decoding.tiff_directory import check_tiff
 
@@ -48,9 +51,13 @@ if TYPE_CHECKING:
 SHORT_NAMES = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "BMP": "bmp", "TIFF": "tiff"}
 if features.check("avif"):
     SHORT_NAMES["AVIF"] = "avif"
+if LIBHEIF is not None:
+    SHORT_NAMES["HEIC"] = "heic"
 
-FORMATS = tuple(SHORT_NAMES)
-"""What is decoded, in Pillow's names. Not MPO: its parser raises KeyError on unknown data."""
+FORMATS = frozenset(SHORT_NAMES.values())
+"""What can be decoded here. Not MPO: its parser raises KeyError on unknown data."""
+
+_EXTRAS = {"HEIC": "install the extra `heif` on the worker"}  # what would be decoded if it were there
 
 _LIGHTENED = {"PNG": without_texts, "AVIF": without_avif_exif}
 
@@ -86,14 +93,22 @@ class Opened:
         self.image.__dict__.pop("_decoder", None)
 
 
-def open_for(data: bytes, views: Collection[View]) -> Opened:
+def open_for(data: bytes, views: Collection[View], formats: Collection[str] = FORMATS) -> Opened:
     """Open a file that is to be decoded for some views.
+
+    Args:
+        data: The file.
+        views: What is wanted of it.
+        formats: Those that may be decoded.
 
     Raises:
         BadImageError: The bytes are refused; its ``code`` says why.
         Exception: Whatever Pillow's parsers raise on hostile data; see `refusal_of`.
     """
-    kind, scans = kind_of(data), check_structure(data)
+    kind = kind_of(data, formats)
+    if kind == "HEIC":
+        return _open_heic(data)
+    scans = check_structure(data)
     frames = _pixels_in_frames(data) if kind == "AVIF" else 0
     image = opened(data)
     check_pixels(image)
@@ -110,15 +125,26 @@ def open_for(data: bytes, views: Collection[View]) -> Opened:
     return Opened(image, width, height, kept + decoding_bytes(image, frames), cost)
 
 
-def kind_of(data: bytes) -> str:
+def _open_heic(data: bytes) -> Opened:
+    needed = work(data)
+    memory = heic_bytes(needed)
+    image = opened(data)
+    check_pixels(image)
+    width, height = image.size
+    if width * height > needed.pixels:
+        raise BadImageError("corrupt", "the image says several sizes of itself: save it again")
+    return Opened(image, width, height, memory, heic_milliseconds(data, needed))
+
+
+def kind_of(data: bytes, formats: Collection[str] = FORMATS) -> str:
     """The format that the first bytes announce.
 
     Raises:
         BadImageError: It is none that is decoded.
     """
     kind = named_format(data)
-    if kind not in FORMATS:
-        raise _foreign(data, kind)
+    if kind is None or SHORT_NAMES.get(kind) not in formats:
+        raise _foreign(data, kind, formats)
     return kind
 
 
@@ -129,6 +155,8 @@ def check_structure(data: bytes) -> int:
         return jpeg_scans(data) if check_jpeg_header(data) else 1
     if kind == "TIFF":
         check_tiff(data)
+    if kind == "HEIC":
+        heic_bytes(work(data))
     return 1
 
 
@@ -153,6 +181,8 @@ def opened(data: bytes) -> Image.Image:
         image = JpegImageFile(CountedFile(data, kind))
         image.info["exif"] = exif
         return image
+    if kind == "HEIC":
+        return HeicImage(CountedFile(data, kind))
     if kind in _LIGHTENED:
         data = _LIGHTENED[kind](data)
     return Image.open(CountedFile(data, kind), formats=(kind,))
@@ -171,8 +201,10 @@ def refusal_of(error: Exception, data: bytes) -> BadImageError:
     return _broken(error, data)
 
 
-def _foreign(data: bytes, kind: str | None) -> BadImageError:
-    cure = f"send one of {', '.join(SHORT_NAMES.values())}"
+def _foreign(data: bytes, kind: str | None, formats: Collection[str]) -> BadImageError:
+    cure = f"send one of {', '.join(name for name in SHORT_NAMES.values() if name in formats)}"
+    if kind in _EXTRAS and kind not in SHORT_NAMES:
+        cure = f"{_EXTRAS[kind]}, or {cure}"
     if kind is None:
         head = data[:8].hex(" ") or "no bytes"
         return BadImageError("not_an_image", f"no image format starts with {head}: {cure}")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 UPRIGHT = 1
+_TURNED = {"TIFF", "HEIC"}
 _XMP = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 _PROFILE_LINES = 3  # of a PNG's text above its EXIF data: nothing, their name, their length
 
@@ -24,12 +25,12 @@ _PROFILE_LINES = 3  # of a PNG's text above its EXIF data: nothing, their name, 
 def orientation_of(image: Image.Image) -> int:
     """A loaded image's orientation in EXIF's numbers; 1, which is upright, where nothing readable tells.
 
-    EXIF data come before XMP, as in Pillow. What Pillow has turned upright while it loaded it, is.
+    EXIF data come before XMP, as in Pillow. What was turned upright while it was loaded, is.
 
     Raises:
         BadImageError: ``corrupt``: it has more EXIF data than an honest file.
     """
-    if image.format == "TIFF":
+    if image.format in _TURNED:
         return UPRIGHT
     exif = _exif(image.info)
     if len(exif) > MAX_EXIF:

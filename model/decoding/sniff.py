@@ -24,8 +24,7 @@ _PREFIXES = (
 _BRANDS = {
     b"avif": "AVIF",
     b"avis": "AVIF",
-    b"heic": "HEIC",
-    b"heix": "HEIC",
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), "HEIC"),
     b"mif1": "HEIF",  # any codec: the other brands tell
     b"msf1": "HEIF",
 }
@@ -50,7 +49,7 @@ def named_format(data: bytes) -> str | None:
 def _named_brand(data: bytes) -> str:
     brands = [data[8:12], *(data[at : at + 4] for at in range(16, _boxed(data), 4))]
     names = [_BRANDS[brand] for brand in brands if brand in _BRANDS]
-    return next((name for name in names if name != "HEIF"), names[0] if names else "MP4 video")
+    return next((name for name in names if name != "HEIF"), "HEIC" if names else "MP4 video")
 
 
 def _boxed(data: bytes) -> int:

@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from model import CombinedTagger, ObjectTagger, SceneTagger, Tagger
+from model import DEFAULT_ARTIFACT, CombinedTagger, ObjectTagger, SceneTagger, Tagger
 from model.objects.objects import DETECTOR
 from model.parts.combined import Part
 from schemas.results import ModelInfo
@@ -161,9 +161,9 @@ def build_tagger(
         log.warning("tags come from the stub tagger: this worker is for load and chaos tests only")
         stub = ModelInfo(stub_tagger.NAME, stub_tagger.VERSION)
         return StubTagger(), dict.fromkeys(settings.model_folders, stub)
-    folders = set(settings.model_folders.values())
-    loaded = {folder: _load(folder, settings) for folder in folders}
-    built_in = _BuiltIn(loaded[None], settings) if None in folders else None
+    folders = list(dict.fromkeys(settings.model_folders.values()))
+    loaded = dict(zip(folders, _load(folders, settings), strict=True))
+    built_in = _BuiltIn(loaded[None], settings) if None in loaded else None
     add_ons = {
         name: built_in.add_on(name) if built_in and folder is None else loaded[folder]
         for name, folder in settings.model_folders.items()
@@ -178,6 +178,7 @@ def build_tagger(
         known_images=settings.known_images,
         room=settings.max_bytes_in_flight // 4,  # less than a host may hold: fetches go on
         meter=meter,
+        formats=settings.decoded_formats,
     )
     return pool, models
 
@@ -222,9 +223,9 @@ class _BuiltIn:
         )
 
 
-def _load(folder: Path | None, settings: Settings) -> Tagger:
-    return Tagger.load(
-        folder,
+def _load(folders: Sequence[Path | None], settings: Settings) -> list[Tagger]:
+    return Tagger.load_all(
+        [folder or DEFAULT_ARTIFACT for folder in folders],
         decrease_parents=settings.decrease_parents,
         intra_op_threads=settings.intra_op_threads,
         providers=settings.execution_providers,

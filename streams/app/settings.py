@@ -29,6 +29,7 @@ from streams.tag.add_ons import (
 )
 
 PREFIX = "TAGSTREAM_"
+IMAGE_FORMATS = ("jpg", "png", "webp", "gif", "bmp", "tiff", "avif", "heic")
 LAST_PORT = 65_535
 _KINDS = {int: "a whole number such as 4", float: "a number such as 0.5", Path: "a path"}
 _DATA_DIR = Path(".tagstream")
@@ -61,6 +62,15 @@ def _tagger(value: str) -> str | None:
 
 def _fraction(value: float | None) -> str | None:
     return None if value is None or 0 <= value <= 1 else "must lie between 0 and 1"
+
+
+def _formats_fault(value: str) -> str | None:
+    names = chosen(value)
+    unknown = [name for name in names if name not in IMAGE_FORMATS]
+    if names and not unknown:
+        return None
+    fault = f"names {unknown[0]!r}, which is no format that is decoded" if unknown else "names no format"
+    return f"{fault}; choose of {', '.join(IMAGE_FORMATS)}"
 
 
 @dataclass(frozen=True)
@@ -123,6 +133,12 @@ class Settings:
         0,
         "Threads that decode and infer. 0: one per core that the worker may use.",
         _at_least(0),
+    )
+    formats: str = _setting(
+        ", ".join(IMAGE_FORMATS),
+        "Image formats that are decoded, separated by commas; of the others nothing is parsed, and they are "
+        "dead letters (unsupported_format). heic needs the extra `heif`.",
+        _formats_fault,
     )
     max_batch: int = _setting(8, "Most images in one inference.", _at_least(1))
     intra_op_threads: int = _setting(1, "Threads inside one inference.", _at_least(1))
@@ -456,6 +472,11 @@ class Settings:
     def default_add_ons(self) -> tuple[str, ...]:
         """The add-ons that run where an event names none."""
         return chosen(self.categorization)
+
+    @property
+    def decoded_formats(self) -> frozenset[str]:
+        """The image formats that may be decoded."""
+        return frozenset(chosen(self.formats))
 
     @property
     def worker_threads(self) -> int:

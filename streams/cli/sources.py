@@ -14,7 +14,10 @@ from streams.cli.charts import counted
 
 # Kinds of files that workers may decode. What else lies in a folder is left out, and counted.
 EXTENSIONS = frozenset(
-    {".apng", ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+    {
+        *(".apng", ".avif", ".bmp", ".gif", ".heic", ".heif", ".hif", ".jfif", ".jpe", ".jpeg", ".jpg"),
+        *(".png", ".tif", ".tiff", ".webp"),
+    }
 )
 _SHOWN_KINDS = 3
 

@@ -24,13 +24,32 @@ class _Part(NamedTuple):
     seen: int | None  # event time, where the count remembers the first and the last one
 
 
-def count(changes: Changes, old: Row | None, new: Row, offset: int, retention: Retention) -> None:
-    """Move an image's tags from the buckets where they were to those where they are now."""
+class _Moved(NamedTuple):
+    """What moving an image's tags in one window came to.
+
+    Attributes:
+        late: Tags that came too late for it.
+        tags: How many more tags have images there.
+    """
+
+    late: int
+    tags: int
+
+
+def count(changes: Changes, old: Row | None, new: Row, offset: int, retention: Retention) -> int:
+    """Move an image's tags from the buckets where they were to those where they are now.
+
+    Returns:
+        How many more tags its tenant has, of all time; fewer, if below zero.
+    """
     stream_time = _stream_time(changes)
-    late = sum(_count_window(changes, window, old, new, offset, retention, stream_time) for window in WINDOWS)
-    if late:
+    moved = {
+        window: _count_window(changes, window, old, new, offset, retention, stream_time) for window in WINDOWS
+    }
+    if late := sum(one.late for one in moved.values()):
         meta = changes.get("meta", OFFSET_KEY) or {}
         changes.put("meta", OFFSET_KEY, {**meta, "late": meta.get("late", 0) + late})
+    return moved[ALL].tags
 
 
 def _count_window(  # noqa: PLR0917 - one caller
@@ -41,11 +60,11 @@ def _count_window(  # noqa: PLR0917 - one caller
     offset: int,
     retention: Retention,
     stream_time: int,
-) -> int:
-    """Do so for one window; return how many counts came too late for it."""
+) -> _Moved:
+    """Do so for one window."""
     gone = _parts(old, window) if old else {}
     kept = retention.keeps(window, bucket_start(window, new["at"]), stream_time)
-    late = 0
+    late = tags = 0
     for key, part in _parts(new, window).items():
         taken = gone.pop(key, None)
         if taken == part:
@@ -54,13 +73,18 @@ def _count_window(  # noqa: PLR0917 - one caller
             late += 1
             continue
         row = changes.count_row(key, offset)
+        had = row.n > 0
         if taken is not None:
             _take_out(row, taken)
         _put_in(row, part)
+        tags += (row.n > 0) - had
     if old and gone and retention.keeps(window, bucket_start(window, old["at"]), stream_time):
         for key, part in gone.items():
-            _take_out(changes.count_row(key, offset), part)
-    return late
+            row = changes.count_row(key, offset)
+            had = row.n > 0
+            _take_out(row, part)
+            tags += (row.n > 0) - had
+    return _Moved(late, tags)
 
 
 def _parts(row: Row, window: str) -> dict[str, _Part]:

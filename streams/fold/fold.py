@@ -10,7 +10,7 @@ from schemas.origins import read_origin
 from schemas.topics import OFFSET_KEY, TopicNames
 from schemas.uploads import MAX_AHEAD_MS, Record, Upload, UploadType
 from streams.fold.budgets.limits import Budgets, beyond
-from streams.fold.budgets.usage import forget_image, fresh_tags, note_row
+from streams.fold.budgets.usage import forget_image, note_row
 from streams.fold.changes import Changes, Row
 from streams.fold.counts import count, count_interests
 from streams.fold.edits import checked_edit, checked_update, edited_row
@@ -247,12 +247,11 @@ def _put(
         rules: Those of the fold.
         told_alone: Whether no other record tells of the event, so that one is due in any case.
     """
-    old, new = rows
-    fresh = fresh_tags(changes, old, new)
+    (old, new), tags = rows, 0
     if old is None or any(old[name] != new[name] for name in _COUNTED):
-        count(changes, old, new, record.offset, rules.retention)
+        tags = count(changes, old, new, record.offset, rules.retention)
         count_interests(changes, old, new, record.offset, rules.retention)
-    note_row(changes, old, new, record, fresh)
+    note_row(changes, old, new, record, tags)
     changes.put("images", ImageKey.of(upload).encode(), new)
     if told_alone or set(tags_of(old)) != set(tags_of(new)):
         changes.emit(tag_update_output(upload, (old, new), record, rules.names))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from litestar.types import ASGIApp
 
+from model import FORMATS
 from streams.fetch.fetcher import Fetcher
 from streams.fetch.object_store import ObjectStore
 from streams.gateway.admin_api.changing import Changing
@@ -44,12 +45,14 @@ class Limits:
         file: Bytes of a file.
         image: Bytes of an image.
         images: Bytes of all images that are looked at without being stored.
+        formats: Those of images that may be decoded.
     """
 
     add_ons: Collection[str]
     file: int
     image: int
     images: int = 128_000_000
+    formats: Collection[str] = FORMATS
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Gateway:
         at, limits = Addresses.of(url), self.limits
         forms = Forms(bodies.Limits(file=limits.file))
         door = Door(self.credentials, Rates(), forms)
-        media = MediaReader(self.objects, limits.image)
+        media = MediaReader(self.objects, limits.image, limits.formats)
         uploads = Uploads(self.library, self.events, self.objects, media)
         assets = Assets(self.library, self.events)
         actions = Actions(
@@ -102,7 +105,7 @@ class Gateway:
         )
 
     def _imagga(self, looker: Looker, uploads: Uploads) -> Area:
-        room = Room(self.limits.image, self.limits.images)
+        room = Room(self.limits.image, self.limits.images, self.limits.formats)
         return ImaggaApi(looker, self.fetcher, self.objects, uploads, room).area()
 
     def _admin_routes(self, actions: Actions, at: Addresses) -> list[Route]:

@@ -27,6 +27,7 @@ _SHOWN = {
     "gif": "image/gif",
     "webp": "image/webp",
     "avif": "image/avif",
+    "heic": "image/heic",
     "bmp": "image/bmp",
     "tiff": "image/tiff",
     "mp4": "video/mp4",

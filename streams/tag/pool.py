@@ -14,10 +14,10 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from model import OpenedImage, open_image
+from model import FORMATS, OpenedImage, open_image
 from model.decoding.limits import MAX_DECODING_BYTES
 from streams.fetch.errors import SourceBusyError
 from streams.tag.failure_log import FailureLog
@@ -56,6 +56,7 @@ class TaggerPool:
         known_images: int = 0,
         room: int = ROOM,
         meter: InferenceMeter | None = None,
+        formats: Collection[str] = FORMATS,
     ) -> None:
         """Prepare.
 
@@ -66,6 +67,7 @@ class TaggerPool:
             known_images: How many images are remembered.
             room: Bytes of files that may wait for a lane of dear images.
             meter: Is told of batches.
+            formats: Those of images that may be decoded.
         """
         self.add_ons = add_ons
         self._max_batch = max_batch
@@ -80,6 +82,7 @@ class TaggerPool:
         self._at_work = [False] * len(kinds)
         self._stopped = False
         self._meter = meter
+        self._formats = formats
 
     @property
     def tag_names(self) -> dict[str, tuple[str, ...]]:
@@ -280,7 +283,7 @@ class TaggerPool:
     def _open(self, job: Job) -> OpenedImage | None:
         """Read an image's header; None: it is answered, as it is none that may be decoded."""
         try:
-            return open_image(job.data, views(self.add_ons, job.add_ons))
+            return open_image(job.data, views(self.add_ons, job.add_ons), self._formats)
         except Exception as error:  # noqa: BLE001 - a bad image is its own job's affair
             answer_all([(job, error)])
             return None

@@ -102,6 +102,7 @@ BAD = {
     "TAGSTREAM_PARTITIONS": ("0", "must be at least 1"),
     "TAGSTREAM_UPLOADS_TOPICS": ("web,image.tag-updates", "topic image.tag-updates is written by workers"),
     "TAGSTREAM_AUTO_TAGGING": ("1.5", "must lie between 0 and 1"),
+    "TAGSTREAM_FORMATS": ("jpg, psd", "names 'psd', which is no format that is decoded; choose of jpg, png"),
     "TAGSTREAM_TAGGER": ("magic", "must be onnx or stub"),
     "TAGSTREAM_OPEN_API": ("perhaps", "say true or false"),
     "TAGSTREAM_ROLES": ("tag,cook", "knows no role 'cook'; name one or more of tag,query"),

@@ -143,12 +143,12 @@ def test_what_is_named_twice_is_published_once(new: New) -> None:
 
 
 def test_other_files_are_left_out_and_counted(new: New) -> None:
-    """Nobody takes a folder of .heic for published."""
-    folder = new("a.jpg", "b.heic", "c/d.HEIC", "Makefile", "e.txt")
+    """Nobody takes a folder of .psd for published."""
+    folder = new("a.jpg", "b.psd", "c/d.PSD", "Makefile", "e.txt")
     (folder / "folder.jpg").mkdir()
     sources = Sources([str(folder)])
     assert [photo.public_id for photo in sources.photos] == ["a"]
-    assert sources.left_out_text() == "4 other files (.heic 2, Makefile 1, .txt 1)"
+    assert sources.left_out_text() == "4 other files (.psd 2, Makefile 1, .txt 1)"
 
 
 def test_links_are_told(new: New) -> None:
@@ -164,9 +164,9 @@ def test_links_are_told(new: New) -> None:
 
 def test_a_folder_of_other_files_is_refused(new: New) -> None:
     """The message says what counts as a photo, and what was found instead."""
-    said = refusal(new("b.heic"))
+    said = refusal(new("b.psd"))
     assert "holds no photos (.apng, .avif, .bmp" in said
-    assert said.endswith("; it holds 1 other file (.heic 1)")
+    assert said.endswith("; it holds 1 other file (.psd 1)")
 
 
 @pytest.mark.parametrize(

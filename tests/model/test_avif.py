@@ -12,8 +12,8 @@ from PIL import Image, features
 from support.decoding import outcome, refused
 
 from model import decode
-from model.decoding.av1_frames import frame_pixels
-from model.decoding.avif_boxes import pictures
+from model.decoding.heif.av1_frames import frame_pixels
+from model.decoding.heif.avif import pictures
 from model.decoding.limits import MAX_FRAME_PIXELS, check_frames, decoding_bytes
 
 if not features.check("avif"):

@@ -716,9 +716,6 @@ def test_not_an_image(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "name"),
     [
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
-        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC"),
-        (b"\0\0\0\x14ftypmif1\0\0\0\0", "HEIF"),
         (b"\0\0\0\x18ftypisom\0\0\0\0", "MP4 video"),
         (b"%PDF-1.7\n", "PDF"),
         (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),

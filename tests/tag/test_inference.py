@@ -27,6 +27,8 @@ class Network:
 
     def __init__(self, size: int, *, broken: bool = False) -> None:
         self.view = View(size)
+        self.source = self
+        self.columns = slice(None)
         self.broken = broken
         self.runs: list[int] = []
 
@@ -104,9 +106,9 @@ async def test_the_pool_tells_who_failed(monkeypatch: pytest.MonkeyPatch) -> Non
     decoded: Counter[str] = Counter()
     whole = tagger_pool.open_image
 
-    def counted(data: bytes, wanted: set[View]) -> object:
+    def counted(data: bytes, wanted: set[View], formats: frozenset[str]) -> object:
         decoded["times"] += 1
-        return whole(data, wanted)
+        return whole(data, wanted, formats)
 
     monkeypatch.setattr(tagger_pool, "open_image", counted)
     broken = Network(16, broken=True)

@@ -46,8 +46,10 @@ class FussyTagger:
     view = View(32)
     glance = None
     tag_names = ("seen",)
+    columns = slice(None)
 
     def __init__(self) -> None:
+        self.source = self
         self.batches: list[int] = []
         self.entered = threading.Event()
         self.go_on = threading.Event()
@@ -164,10 +166,10 @@ async def test_a_slow_image_does_not_hold_up_those_behind_it(
     """While one thread decodes a slow image, the other takes what waits behind it."""
     release = threading.Event()
 
-    def slow_open(data: bytes, views: Collection[View]) -> object:
+    def slow_open(data: bytes, views: Collection[View], formats: Collection[str]) -> object:
         if data == POISON:
             release.wait(10)
-        return open_image(data, views)
+        return open_image(data, views, formats)
 
     monkeypatch.setattr(tagger_pool, "open_image", slow_open)
     pool = TaggerPool({"a": fussy}, threads=2, max_batch=8)
@@ -178,6 +180,18 @@ async def test_a_slow_image_does_not_hold_up_those_behind_it(
     assert not slow.done()
     release.set()
     assert (await slow).tags["a"]
+    pool.stop()
+
+
+async def test_formats_that_are_left_out(fussy: FussyTagger) -> None:
+    """A pool refuses what its operator has left out, and tags the rest."""
+    pool = TaggerPool({"a": fussy}, threads=1, max_batch=2, formats=frozenset({"png", "webp"}))
+    pool.start()
+    with pytest.raises(BadImageError, match="JPEG files are not decoded: send one of png, webp"):
+        await pool.tag(GOOD[0], ["a"])
+    file = io.BytesIO()
+    Image.new("RGB", (32, 32)).save(file, "PNG")
+    assert (await pool.tag(file.getvalue(), ["a"])).format == "png"
     pool.stop()
 
 

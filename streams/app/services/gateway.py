@@ -139,6 +139,7 @@ class GatewayService:
             settings.max_upload_bytes,
             settings.max_image_bytes,
             settings.max_bytes_in_flight,
+            settings.decoded_formats,
         )
         gateway = Gateway(
             self.library, events, self._objects, self._fetcher, self._credentials, limits, self._looker

@@ -44,7 +44,7 @@ def lost_tags(old: Row | None, new: Row) -> list[str]:
     return _trend_keys(new["tenant"], set(old["tags"]) - set(new["tags"])) if old else []
 
 
-def note_row(changes: Changes, old: Row | None, new: Row, record: Record, fresh: list[str]) -> None:
+def note_row(changes: Changes, old: Row | None, new: Row, record: Record, tags: int) -> None:
     """Note what a tenant has, once an image's new row is counted.
 
     Args:
@@ -52,10 +52,8 @@ def note_row(changes: Changes, old: Row | None, new: Row, record: Record, fresh:
         old: The image's old row.
         new: Its new one.
         record: The event.
-        fresh: What `fresh_tags` gave before.
+        tags: How many more tags the tenant has by it.
     """
-    gone = sum(changes.uses(key) <= 0 for key in lost_tags(old, new))
-    tags = sum(changes.uses(key) > 0 for key in fresh) - gone
     _note(changes, new["tenant"], images=int(old is None), tags=tags, size=size_of(record))
 
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import struct
+from collections.abc import Collection
 from typing import Literal, NamedTuple
 
-from model import BadImageError, ImageHeader, read_header
+from model import FORMATS, BadImageError, ImageHeader, read_header
 from schemas.assets import ResourceType
 from streams.fetch.object_store import ObjectStore
 from streams.gateway.assets.intake import HEAD, StoredFile
@@ -55,8 +56,11 @@ def icon_size(head: bytes, size: int) -> tuple[int, int] | None:
 class MediaReader:
     """Looks at stored files. Few large ones at a time: they are read again as a whole."""
 
-    def __init__(self, objects: ObjectStore, max_image_bytes: int) -> None:
+    def __init__(
+        self, objects: ObjectStore, max_image_bytes: int, formats: Collection[str] = FORMATS
+    ) -> None:
         self._objects = objects
+        self._formats = formats
         self._most = max_image_bytes
         self._large = asyncio.Semaphore(2)
 
@@ -104,11 +108,11 @@ class MediaReader:
 
     async def _header(self, file: StoredFile) -> ImageHeader:
         try:
-            return await asyncio.to_thread(read_header, file.head)
+            return await asyncio.to_thread(read_header, file.head, self._formats)
         except BadImageError as error:
             foreign = error.code in {"not_an_image", "unsupported_format"}
             if foreign or file.size <= HEAD or file.size > self._most:
                 raise
         async with self._large:
             whole = b"".join([piece async for piece in self._objects.read(file.key)])
-            return await asyncio.to_thread(read_header, whole)
+            return await asyncio.to_thread(read_header, whole, self._formats)

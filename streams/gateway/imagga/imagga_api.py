@@ -1,13 +1,13 @@
 """Calls of Imagga's API."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 from litestar.types import ASGIApp
 
-from model import BadImageError, read_header
+from model import FORMATS, BadImageError, read_header
 from streams.fetch.errors import SourceBusyError, SourceError
 from streams.fetch.fetcher import Fetcher
 from streams.fetch.object_store import ObjectStore
@@ -34,15 +34,17 @@ _PIECE = 256 * 1024
 
 @dataclass(frozen=True)
 class Room:
-    """How much memory images may take.
+    """Which images are taken, and how much memory they may take.
 
     Attributes:
         image: Bytes of one.
         images: Bytes of all that came along with calls.
+        formats: Those that may be decoded.
     """
 
     image: int
     images: int
+    formats: Collection[str] = FORMATS
 
 
 class ImaggaApi:
@@ -116,7 +118,7 @@ class ImaggaApi:
         if not image.is_whole:
             raise BadCallError("No image is given; send it as image or image_base64")
         try:
-            await asyncio.to_thread(read_header, image.data)
+            await asyncio.to_thread(read_header, image.data, self._room.formats)
         except BadImageError as error:
             raise BadCallError(f"The image cannot be read: {error}") from None
         upload_id = await self.images.put(caller.cloud.name, image.data)

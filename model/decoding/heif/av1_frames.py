@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from model.decoding.errors import too_much
+from model.decoding.heif.bits import HEADER, Bits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,18 +25,6 @@ _LONGEST_SIZE = 8  # bytes, of seven bits each
 _MORE = 128
 _MOST_ZEROS = 32
 _BLOCK = 128  # a frame is padded to whole ones
-_HEADER = 512  # more than the fields of any header that are read here
-
-
-class _Bits:
-    def __init__(self, data: bytes) -> None:
-        self._number = int.from_bytes(data[:_HEADER].ljust(_HEADER, b"\0"), "big")
-        self._left = 8 * _HEADER
-
-    def take(self, count: int = 1) -> int:
-        """Take so many bits as a number."""
-        self._left -= count
-        return self._number >> self._left & (1 << count) - 1
 
 
 class _Sequence(NamedTuple):
@@ -89,12 +78,12 @@ def _units(stream: bytes) -> Iterator[tuple[int, bytes]]:
                     break
         if size > len(stream) - at:
             return
-        yield head >> 3 & 15, stream[at : at + min(size, _HEADER)]
+        yield head >> 3 & 15, stream[at : at + min(size, HEADER)]
         at += size
 
 
 def _sequence(data: bytes) -> _Sequence:
-    bits = _Bits(data)
+    bits = Bits(data)
     bits.take(4)
     reduced = bits.take()
     time_bits = 0
@@ -118,7 +107,7 @@ def _sequence(data: bytes) -> _Sequence:
     return _Sequence(pixels, most, False, time_bits, frame_bits, screen_content, vectors)
 
 
-def _operating_points(bits: _Bits) -> int:
+def _operating_points(bits: Bits) -> int:
     """Skip timing and operating points; return how many bits a frame's time of presentation has."""
     delay_bits = time_bits = equal = 0
     if bits.take():
@@ -147,7 +136,7 @@ def _operating_points(bits: _Bits) -> int:
 
 def _frame(sequence: _Sequence, data: bytes) -> int:
     """Pixels of a frame, or the most that it may have where it has a size of its own."""
-    bits = _Bits(data)
+    bits = Bits(data)
     if sequence.reduced or bits.take():
         return sequence.pixels
     kind, shown = bits.take(2), bits.take()

@@ -12,7 +12,7 @@ from model import CombinedTagger, ManifestError, ObjectTagger, SceneTagger, Tagg
 from model.objects.objects import DETECTOR
 from model.tagger.manifest import FILE_NAME
 
-PHOTOS = Path(__file__).parents[2] / "streams" / "photos"
+PHOTOS = Path(__file__).parents[3] / "streams" / "photos"
 OTHERS = Path(skimage.__file__).parent / "data"
 GLANCE = np.full((1, 64, 64, 3), 128, np.uint8)
 
