@@ -22,6 +22,8 @@ THRESHOLD = 0.18
 """Confidence with the best F1 over all tags of the photos that docs/evaluation.md calls the tuning set."""
 LEAF_FLOOR = 0.0
 """To leave out unlikely classes made general tags less likely than they are, on those photos."""
+FEATURES = "features"
+"""The tensor of the graph before its last layer."""
 LICENCE = "Apache-2.0 (weights); ImageNet class names; WordNet 3.0 licence (hypernyms): see NOTICE"
 
 
@@ -59,6 +61,7 @@ def write_artifact(
         activation="softmax",
         temperature=variant.temperature,
         labels="labels.txt",
+        features=FEATURES,
         vocabulary="vocabulary.json",
         leaf_floor=LEAF_FLOOR,
         threshold=THRESHOLD,

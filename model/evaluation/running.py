@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -16,9 +16,24 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from model.tagger.tagger import Tagger
+    from model.decoding.pixels import View
 
 _BATCH = 8
+
+
+class Looks(Protocol):
+    """What looks at images: see `model.Tagger`."""
+
+    @property
+    def view(self) -> View:
+        """How."""
+
+    @property
+    def width(self) -> int:
+        """How many numbers it gives for an image."""
+
+    def outputs(self, squares: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """One row of numbers for each image."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +41,7 @@ class Run:
     """What a tagger made of the photos that could be decoded.
 
     Attributes:
-        outputs: float32, shape (photos, classes), of the photos in `files`.
+        outputs: float32, shape (photos, classes), of the photos in `files`; see `Tagger.outputs`.
         files: Their names, in the order in which they were asked for.
         unreadable: Why each of the others could not be decoded, by name.
     """
@@ -36,7 +51,7 @@ class Run:
     unreadable: dict[str, str]
 
 
-def run_tagger(tagger: Tagger, folder: Path, files: Sequence[str], advance: Callable[[int], object]) -> Run:
+def run_tagger(tagger: Looks, folder: Path, files: Sequence[str], advance: Callable[[int], object]) -> Run:
     """Decode and infer each file of a folder; `advance` hears how many are done each time."""
     outputs: list[NDArray[np.float32]] = []
     done: list[str] = []
@@ -54,5 +69,5 @@ def run_tagger(tagger: Tagger, folder: Path, files: Sequence[str], advance: Call
             outputs.append(tagger.outputs(list(squares.values())))
             done.extend(squares)
         advance(len(batch))
-    empty = np.zeros((0, tagger.vocabulary.classes), np.float32)
+    empty = np.zeros((0, tagger.width), np.float32)
     return Run(np.concatenate([empty, *outputs]), done, unreadable)

@@ -14,6 +14,7 @@ import msgspec
 FILE_NAME = "manifest.json"
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Tensor = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
 Triple = tuple[float, float, float]
 
 
@@ -45,8 +46,30 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("scale, mean and std need dtype float32; a uint8 input normalises in its graph")
 
 
+class Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A linear layer behind the graph, whose output is then no classes but features: see ``head.py``.
+
+    Attributes:
+        weights: Name of a ``.npy`` file.
+        normalize: Scale the features of each image to length 1 first.
+        scale: Multiplies what the weights give.
+        bias: Is added then.
+    """
+
+    weights: str
+    normalize: bool = False
+    scale: float = 1.0
+    bias: float = 0.0
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One model folder. ``folder`` is where it was read from and is not part of the file."""
+    """One model folder.
+
+    Attributes:
+        output: The tensor of the graph that is taken; None: its first output.
+        head: What makes classes of it; None: it gives classes itself.
+        features: A tensor that says what the network sees, for heads of one's own.
+    """
 
     name: Name
     version: Name
@@ -57,6 +80,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     labels: str
     sha256: dict[str, Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]]
     graph: str = "model.onnx"
+    output: Tensor | None = None
+    head: Head | None = None
+    features: Tensor | None = None
     vocabulary: str | None = None
     temperature: Annotated[float, msgspec.Meta(gt=0.0, le=100.0)] = 1.0
     combine: Literal["sum", "max"] | None = None
@@ -67,7 +93,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     def files(self) -> list[str]:
         """The files that belong to the model, beside the manifest itself."""
-        return [name for name in (self.graph, self.labels, self.vocabulary) if name is not None]
+        weights = self.head.weights if self.head else None
+        names = (self.graph, self.labels, self.vocabulary, weights)
+        return [name for name in names if name is not None]
 
     def sums(self) -> bool:
         """Whether a general tag adds up its classes' probabilities (or takes the greatest)."""

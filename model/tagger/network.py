@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import onnxruntime
 
 from model.tagger.cpu import int8_sums_may_overflow
+from model.tagger.inner_outputs import with_outputs
 from model.tagger.manifest import ManifestError
 
 if TYPE_CHECKING:
@@ -22,6 +24,16 @@ _ONNX_TYPES = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
 _ERRORS_ONLY = 3
 
 
+class Output(NamedTuple):
+    """A tensor of a graph, flattened: its name, and how many numbers it has for an image.
+
+    None in place of a name stands for the graph's first output.
+    """
+
+    name: str | None
+    width: int
+
+
 class Network:
     """A checked graph. Calls from several threads run side by side."""
 
@@ -29,7 +41,7 @@ class Network:
         self,
         graph: Path,
         wanted: Input,
-        classes: int,
+        outputs: Sequence[Output],
         intra_op_threads: int,
         providers: Sequence[str],
         *,
@@ -45,10 +57,9 @@ class Network:
         """
         self._graph = graph
         self._wanted = wanted
-        self._classes = classes
-        self._session = _session(graph, intra_op_threads, providers)
+        self._session = _session(graph, outputs, intra_op_threads, providers)
         self._input, fixed = _checked_input(self._session, graph, wanted)
-        self._output = _checked_output(self._session, graph, classes)
+        self._outputs = [_checked_output(self._session, graph, output) for output in outputs]
         self._batch = fixed
         self._at_once = at_once
         self._mean = np.array(wanted.mean, np.float32)
@@ -61,10 +72,10 @@ class Network:
             batch: uint8, shape (images, size, size, 3), RGB.
 
         Returns:
-            float32, shape (images, classes).
+            float32, shape (images, numbers): all outputs, one beside the other.
 
         Raises:
-            ManifestError: The graph gives another number of outputs than there are labels.
+            ManifestError: The graph gives an output of another shape than was said.
         """
         step = self._batch or self._at_once or len(batch)
         parts = [self._run(batch[start : start + step]) for start in range(0, len(batch), step)]
@@ -73,11 +84,16 @@ class Network:
     def _run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         short = (self._batch or len(batch)) - len(batch)
         padded = np.concatenate([batch, np.repeat(batch[-1:], short, axis=0)]) if short else batch
-        (outputs,) = self._session.run([self._output], {self._input: self._prepared(padded)})
-        if outputs.shape != (len(padded), self._classes):
-            raise _wrong_output(self._graph, self._output, list(outputs.shape), self._classes)
-        found: NDArray[np.float32] = outputs[: len(batch)].astype(np.float32, copy=False)
-        return found
+        names = [name for name, _ in self._outputs]
+        found = self._session.run(names, {self._input: self._prepared(padded)})
+        rows = [self._rows(*each, len(padded)) for each in zip(self._outputs, found, strict=True)]
+        return (rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1))[: len(batch)]
+
+    def _rows(self, output: tuple[str, int], found: NDArray[Any], images: int) -> NDArray[np.float32]:
+        name, width = output
+        if not found.ndim or len(found) != images or found.size != images * width:
+            raise _wrong_output(self._graph, name, list(found.shape), width)
+        return found.reshape(images, width).astype(np.float32, copy=False)
 
     def _prepared(self, batch: NDArray[np.uint8]) -> NDArray[Any]:
         pixels: NDArray[Any] = batch if self._wanted.channels == "rgb" else batch[..., ::-1]
@@ -86,6 +102,20 @@ class Network:
         if self._wanted.layout == "NCHW":
             pixels = pixels.transpose(0, 3, 1, 2)
         return np.ascontiguousarray(pixels)
+
+
+def width_of(graph: Path, wanted: Input, tensor: str | None, providers: Sequence[str]) -> int:
+    """How many numbers a tensor has for an image; None stands for the graph's first output.
+
+    Raises:
+        ManifestError: The graph cannot be loaded, takes another input, or has no such tensor.
+    """
+    session = _session(graph, [Output(tensor, 0)], 1, providers)
+    name, batch = _checked_input(session, graph, wanted)
+    shape = (wanted.size, wanted.size, 3) if wanted.layout == "NHWC" else (3, wanted.size, wanted.size)
+    pixels = np.zeros((batch or 1, *shape), wanted.dtype)
+    (found,) = session.run([tensor or session.get_outputs()[0].name], {name: pixels})
+    return int(found.size) // len(pixels)
 
 
 def session_options(intra_op_threads: int = 1) -> Any:  # noqa: ANN401 - untyped library
@@ -101,18 +131,35 @@ def session_options(intra_op_threads: int = 1) -> Any:  # noqa: ANN401 - untyped
     return options
 
 
-def _session(graph: Path, intra_op_threads: int, providers: Sequence[str]) -> Any:  # noqa: ANN401 - untyped library
+def _session(  # untyped library
+    graph: Path, outputs: Sequence[Output], intra_op_threads: int, providers: Sequence[str]
+) -> Any:  # noqa: ANN401
     unknown = sorted(set(providers) - set(onnxruntime.get_available_providers()))
     if unknown:
         there = ", ".join(onnxruntime.get_available_providers())
         raise ManifestError(f"execution provider {unknown[0]!r} is not installed: choose from {there}")
-    try:
+
+    def load(source: str | bytes) -> Any:  # noqa: ANN401
         return onnxruntime.InferenceSession(
-            str(graph), session_options(intra_op_threads), providers=list(providers)
+            source, session_options(intra_op_threads), providers=list(providers)
         )
+
+    try:
+        session = load(str(graph))
     except Exception as error:  # ONNX Runtime's exception classes share no base
         reason = str(error).splitlines()[0]
         raise ManifestError(f"{graph} cannot be loaded ({reason}): export it to ONNX again") from error
+    given = {node.name for node in session.get_outputs()}
+    inner = [name for name, _ in outputs if name is not None and name not in given]
+    if not inner:
+        return session
+    del session
+    try:
+        return load(with_outputs(graph.read_bytes(), dict.fromkeys(inner)))
+    except Exception as error:
+        reason = str(error).splitlines()[0][:200]
+        cure = "name a tensor that the graph has, as its exporter or a viewer of graphs shows it"
+        raise ManifestError(f"{graph} does not give {', '.join(inner)} ({reason}): {cure}") from error
 
 
 def _checked_input(session: Any, graph: Path, wanted: Input) -> tuple[str, int | None]:  # noqa: ANN401
@@ -137,15 +184,17 @@ def _checked_input(session: Any, graph: Path, wanted: Input) -> tuple[str, int |
     return node.name, batch if isinstance(batch, int) else None
 
 
-def _checked_output(session: Any, graph: Path, classes: int) -> str:  # noqa: ANN401
-    node = session.get_outputs()[0]
-    width = node.shape[-1] if node.shape else None
-    if len(node.shape) not in {0, 2} or (isinstance(width, int) and width != classes):
-        raise _wrong_output(graph, node.name, node.shape, classes)
-    name: str = node.name
-    return name
+def _checked_output(session: Any, graph: Path, output: Output) -> tuple[str, int]:  # noqa: ANN401
+    """Return the output's name and width."""
+    nodes = {node.name: node for node in session.get_outputs()}
+    node = session.get_outputs()[0] if output.name is None else nodes[output.name]
+    sizes = [size for size in node.shape[1:] if isinstance(size, int)]
+    known = node.shape and len(sizes) == len(node.shape) - 1
+    if len(node.shape) == 1 or (known and math.prod(sizes) != output.width):
+        raise _wrong_output(graph, node.name, node.shape, output.width)
+    return node.name, output.width
 
 
-def _wrong_output(graph: Path, name: str, shape: list[Any], classes: int) -> ManifestError:
-    rule = f"with {classes} labels it must be [images, {classes}]"
-    return ManifestError(f"{graph} gives {name} of shape {shape}: {rule}; use the labels file of this graph")
+def _wrong_output(graph: Path, name: str, shape: list[Any], width: int) -> ManifestError:
+    rule = f"with {width} labels, or features of a head, it must be [images, {width}]"
+    return ManifestError(f"{graph} gives {name} of shape {shape}: {rule}; use the files of this graph")

@@ -5,22 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-import numpy as np
-
 from model.decoding.decode import decode_views
-from model.decoding.pixels import View
 from model.tagger.activation import activate
-from model.tagger.manifest import read_labels, read_manifest
-from model.tagger.network import Network
-from model.tagger.vocabulary import Tag, Vocabulary, read_entries
+from model.tagger.loading import open_passes, read_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
-    from model.tagger.manifest import Manifest
+    from model.decoding.pixels import View
+    from model.tagger.loading import ModelFiles
+    from model.tagger.passes import Pass
+    from model.tagger.vocabulary import Tag
 
 DEFAULT_ARTIFACT = Path(__file__).parents[1] / "efficientnet_lite2_int8"
 """The model folder that is used where none is named."""
@@ -40,23 +38,28 @@ class Tagger:
         vocabulary: Those tags with the classes that they stand for.
         threshold: The confidence above which the model's tags are worth assigning.
         temperature: What calibrates the model's outputs; None where that has no meaning.
+        features: A tensor of the graph that says what the network sees; None: its output.
+        source: Runs the network, maybe for others as well.
+        columns: Where this model's outputs stand in what that gives.
     """
 
-    def __init__(
-        self, manifest: Manifest, network: Network, vocabulary: Vocabulary, labels: Sequence[str]
-    ) -> None:
+    def __init__(self, files: ModelFiles, source: Pass, columns: slice) -> None:
+        manifest = files.manifest
         self.name = manifest.name
         self.version = manifest.version
         self.threshold = manifest.threshold
-        self.view = View(manifest.input.size, manifest.input.crops)
+        self.features = manifest.features
+        self.view = source.view
         self.temperature = None if manifest.activation == "none" else manifest.temperature
-        self.input_size = manifest.input.size
+        self.input_size = source.view.size
         self.glance: View | None = None
-        self.tag_names = tuple(vocabulary.names)
+        self.source = source
+        self.columns = columns
+        self.vocabulary = files.vocabulary()
+        self.tag_names = tuple(self.vocabulary.names)
+        self.labels = tuple(files.labels)
         self._manifest = manifest
-        self._network = network
-        self.vocabulary = vocabulary
-        self.labels = tuple(labels)
+        self._head = files.head
 
     @classmethod
     def load(
@@ -84,34 +87,43 @@ class Tagger:
             ManifestError: The folder cannot be used; the message says what to change.
         """
         home = DEFAULT_ARTIFACT if folder is None else Path(folder)
-        manifest = _adjusted(read_manifest(home), decrease_parents)
-        labels = read_labels(home / manifest.labels)
-        entries = read_entries(home / manifest.vocabulary if manifest.vocabulary else None, labels)
-        network = Network(
-            home / manifest.graph,
-            manifest.input,
-            len(labels),
-            intra_op_threads,
-            providers,
+        (tagger,) = cls.load_all(
+            [home],
+            decrease_parents=decrease_parents,
+            intra_op_threads=intra_op_threads,
+            providers=providers,
+            warm_up=warm_up,
             at_once=at_once,
         )
-        vocabulary = Vocabulary(
-            entries,
-            len(labels),
-            sums=manifest.sums(),
-            leaf_floor=manifest.leaf_floor,
-            floor=manifest.floor,
-            decrease_parents=manifest.decrease_parents,
-        )
-        tagger = cls(manifest, network, vocabulary, labels)
-        for images in warm_up:
-            tagger.tag_pixels(np.zeros((images, tagger.input_size, tagger.input_size, 3), np.uint8))
         return tagger
+
+    @classmethod
+    def load_all(
+        cls,
+        folders: Sequence[Path],
+        *,
+        decrease_parents: float | None = None,
+        intra_op_threads: int = 1,
+        providers: Sequence[str] = ("CPUExecutionProvider",),
+        warm_up: Sequence[int] = (1,),
+        at_once: int | None = None,
+    ) -> list[Tagger]:
+        """Load several model folders as :meth:`load` does; those of one graph share one run of it."""
+        files = [read_files(folder, decrease_parents) for folder in folders]
+        passes = open_passes(files, intra_op_threads=intra_op_threads, providers=providers, at_once=at_once)
+        for source in {source for source, _ in passes}:
+            source.warm_up(warm_up)
+        return [cls(model, *of_model) for model, of_model in zip(files, passes, strict=True)]
 
     @property
     def networks(self) -> tuple[Tagger]:
         """The networks whose outputs become tags: this tagger's own."""
         return (self,)
+
+    @property
+    def width(self) -> int:
+        """How many numbers :meth:`outputs` gives for an image."""
+        return int(self.columns.stop - self.columns.start)
 
     def tag(self, images: Sequence[bytes]) -> list[list[Tag]]:
         """Decode and tag whole image files.
@@ -148,19 +160,12 @@ class Tagger:
                 :func:`model.decode_views` gives them.
 
         Returns:
-            float32, shape (images, classes), before the activation.
+            float32, shape (images, classes), before the activation; of a model with a head its features.
 
         Raises:
             ValueError: The squares have another type or shape.
         """
-        batch = np.concatenate(squares)
-        self._check(batch)
-        found = self._network.run(batch)
-        if len(batch) == len(squares):
-            return found
-        starts = np.cumsum([0, *map(len, squares[:-1])])
-        counts = np.array([len(image) for image in squares], np.float32)
-        return (np.add.reduceat(found, starts) / counts[:, None]).astype(np.float32, copy=False)
+        return self.source.outputs(squares)[:, self.columns]
 
     def tags(self, outputs: Sequence[NDArray[np.float32]], _glances: object = None) -> list[list[Tag]]:
         """The tags of this network's outputs: one list per row, every tag above its floor, best first."""
@@ -175,29 +180,15 @@ class Tagger:
     def activated(
         self, outputs: NDArray[np.float32], temperature: float | None = None
     ) -> NDArray[np.float32]:
-        """Each class's probability: float32, shape (images, classes).
+        """Each class's probability: float32, shape (images, classes), by the model's head if it has one.
 
         Args:
             outputs: From :meth:`outputs`.
             temperature: In place of the manifest's.
         """
+        outputs = outputs if self._head is None else self._head.apply(outputs)
         return activate(outputs, self._manifest.activation, temperature or self._manifest.temperature)
 
     def probabilities(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Each class's probability in decoded images, as `tag_pixels` takes them."""
         return self.activated(self.outputs([image[None] for image in batch]))
-
-    def _check(self, batch: NDArray[np.uint8]) -> None:
-        wanted = (self.input_size, self.input_size, 3)
-        if batch.dtype != np.uint8 or batch.shape[1:] != wanted or batch.ndim != len(wanted) + 1:
-            raise ValueError(
-                f"a batch of {batch.dtype} {batch.shape} came: {self.name} takes uint8 "
-                f"(images, {self.input_size}, {self.input_size}, 3); use model.decode(data, input_size)"
-            )
-
-
-def _adjusted(manifest: Manifest, decrease_parents: float | None) -> Manifest:
-    if decrease_parents is None or decrease_parents == manifest.decrease_parents:
-        return manifest
-    version = f"{manifest.version}+decrease_parents={decrease_parents:g}"
-    return msgspec.structs.replace(manifest, decrease_parents=decrease_parents, version=version)

@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from model import ObjectTagger, SceneTagger, Tagger
+from model import DEFAULT_ARTIFACT, ObjectTagger, SceneTagger, Tagger
 from model.objects.objects import DETECTOR
 from schemas.results import ModelInfo
 from schemas.topics import TopicNames
@@ -160,8 +160,8 @@ def build_tagger(
         log.warning("tags come from the stub tagger: this worker is for load and chaos tests only")
         stub = ModelInfo(stub_tagger.NAME, stub_tagger.VERSION)
         return StubTagger(), dict.fromkeys(settings.model_folders, stub)
-    folders = set(settings.model_folders.values())
-    loaded = {folder: _load(folder, settings) for folder in folders}
+    folders = list(dict.fromkeys(settings.model_folders.values()))
+    loaded = dict(zip(folders, _load(folders, settings), strict=True))
     add_ons = {
         name: loaded[folder] if folder else _built_in(name, loaded[None], settings)
         for name, folder in settings.model_folders.items()
@@ -201,9 +201,9 @@ def _load_detector(settings: Settings) -> Tagger:
     )
 
 
-def _load(folder: Path | None, settings: Settings) -> Tagger:
-    return Tagger.load(
-        folder,
+def _load(folders: Sequence[Path | None], settings: Settings) -> list[Tagger]:
+    return Tagger.load_all(
+        [folder or DEFAULT_ARTIFACT for folder in folders],
         decrease_parents=settings.decrease_parents,
         intra_op_threads=settings.intra_op_threads,
         providers=settings.execution_providers,

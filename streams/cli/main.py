@@ -22,6 +22,7 @@ COMMANDS = {  # the module of each, below this package
     "images": "ask.images",
     "users": "ask.users",
     "evaluate": "trials.evaluate",
+    "model": "models.command",
     "token": "token",
     "bench-model": "trials.bench_model",
 }

@@ -21,8 +21,8 @@ Result = TypeVar("Result")
 Found = list[Tag] | Exception
 
 
-class Classifier(Protocol):
-    """What a network says of images: see `model.Tagger`."""
+class Source(Protocol):
+    """What runs a network, for one or more models that take different outputs of it."""
 
     @property
     def view(self) -> View:
@@ -30,6 +30,18 @@ class Classifier(Protocol):
 
     def outputs(self, squares: Sequence[Squares]) -> NDArray[np.float32]:
         """Compute the outputs, one row per image."""
+
+
+class Classifier(Protocol):
+    """What a network says of images: see `model.Tagger`."""
+
+    @property
+    def source(self) -> Source:
+        """What runs it."""
+
+    @property
+    def columns(self) -> slice:
+        """Its part of what that gives."""
 
 
 class AddOn(Protocol):
@@ -63,7 +75,7 @@ def views(offered: Mapping[str, AddOn], add_ons: Sequence[str]) -> set[View]:
     """What must be decoded of an image for some add-ons."""
     asked = [offered[name] for name in add_ons]
     glances = {add_on.glance for add_on in asked if add_on.glance is not None}
-    return {network.view for add_on in asked for network in add_on.networks} | glances
+    return {network.source.view for add_on in asked for network in add_on.networks} | glances
 
 
 def infer(
@@ -83,48 +95,51 @@ def infer(
     for name in sorted({name for request in requests for name in request.add_ons}):
         add_on, started = offered[name], time.perf_counter()
         mine = [index for index, request in enumerate(requests) if name in request.add_ons]
-        for index, tags in _named(add_on, mine, [outputs[network] for network in add_on.networks], requests):
+        for index, tags in _named(add_on, mine, outputs, requests):
             found[index][name] = tags
         if spent is not None:
             own = (time.perf_counter() - started) / len(mine)
-            spent.append(Spent(name, own + sum(seconds[network] for network in add_on.networks), len(mine)))
+            ran = sum(seconds[source] for source in {network.source for network in add_on.networks})
+            spent.append(Spent(name, own + ran, len(mine)))
     return found
 
 
 def _run_networks(
     offered: Mapping[str, AddOn], requests: Sequence[Request]
-) -> tuple[dict[Classifier, dict[int, Row | Exception]], dict[Classifier, float]]:
-    """Each network's outputs by image, or why it failed there; and the seconds that it took per image."""
-    asking: dict[Classifier, list[int]] = {}
+) -> tuple[dict[Source, dict[int, Row | Exception]], dict[Source, float]]:
+    """What each network gives for each image, or why it failed there; and the seconds per image."""
+    asking: dict[Source, list[int]] = {}
     for index, request in enumerate(requests):
-        for network in dict.fromkeys(each for name in request.add_ons for each in offered[name].networks):
-            asking.setdefault(network, []).append(index)
-    outputs: dict[Classifier, dict[int, Row | Exception]] = {}
-    seconds: dict[Classifier, float] = {}
-    for network, indexes in asking.items():
+        networks = (network for name in request.add_ons for network in offered[name].networks)
+        for source in dict.fromkeys(network.source for network in networks):
+            asking.setdefault(source, []).append(index)
+    outputs: dict[Source, dict[int, Row | Exception]] = {}
+    seconds: dict[Source, float] = {}
+    for source, indexes in asking.items():
         started = time.perf_counter()
-        rows = _each(network.outputs, [requests[index].squares[network.view] for index in indexes])
-        outputs[network] = dict(zip(indexes, rows, strict=True))
-        seconds[network] = (time.perf_counter() - started) / len(indexes)
+        rows = _each(source.outputs, [requests[index].squares[source.view] for index in indexes])
+        outputs[source] = dict(zip(indexes, rows, strict=True))
+        seconds[source] = (time.perf_counter() - started) / len(indexes)
     return outputs, seconds
 
 
 def _named(
     add_on: AddOn,
     indexes: Sequence[int],
-    outputs: Sequence[Mapping[int, Row | Exception]],
+    outputs: Mapping[Source, Mapping[int, Row | Exception]],
     requests: Sequence[Request],
 ) -> Iterator[tuple[int, Found]]:
     """What an add-on makes of its networks' outputs, image by image."""
     seen: dict[int, tuple[list[Row], Squares | None]] = {}
     for index in indexes:
-        rows = [rows_of[index] for rows_of in outputs]
-        failed = [row for row in rows if isinstance(row, Exception)]
+        found = [(outputs[network.source][index], network.columns) for network in add_on.networks]
+        failed = [row for row, _ in found if isinstance(row, Exception)]
         if failed:
             yield index, failed[0]
         else:
+            rows = [row[columns] for row, columns in found if not isinstance(row, Exception)]
             glance = None if add_on.glance is None else requests[index].squares[add_on.glance]
-            seen[index] = [row for row in rows if not isinstance(row, Exception)], glance
+            seen[index] = rows, glance
 
     def tags(part: Sequence[tuple[list[Row], Squares | None]]) -> list[list[Tag]]:
         of_networks = [np.stack(rows) for rows in zip(*(rows for rows, _ in part), strict=True)]

@@ -137,7 +137,7 @@ def test_a_wrong_number_of_labels(tmp_path: Path) -> None:
     changes = {"sha256": {name: sha256_of(folder / name) for name in ("model.onnx", "labels.txt")}}
     manifest = json.loads((folder / "manifest.json").read_bytes()) | changes
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    assert "with 2 labels it must be [images, 2]" in refusal(folder)
+    assert "with 2 labels, or features of a head, it must be [images, 2]" in refusal(folder)
 
 
 def test_a_graph_that_is_no_graph(tmp_path: Path) -> None:

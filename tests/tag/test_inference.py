@@ -27,6 +27,8 @@ class Network:
 
     def __init__(self, size: int, *, broken: bool = False) -> None:
         self.view = View(size)
+        self.source = self
+        self.columns = slice(None)
         self.broken = broken
         self.runs: list[int] = []
 

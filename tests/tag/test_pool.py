@@ -46,8 +46,10 @@ class FussyTagger:
     view = View(32)
     glance = None
     tag_names = ("seen",)
+    columns = slice(None)
 
     def __init__(self) -> None:
+        self.source = self
         self.batches: list[int] = []
         self.entered = threading.Event()
         self.go_on = threading.Event()

@@ -1,0 +1,110 @@
+"""Reads model folders; those with the same graph and the same way to look at images share one network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from model.tagger.head import LinearHead, read_head
+from model.tagger.manifest import Input, Manifest, read_labels, read_manifest
+from model.tagger.network import Network, Output
+from model.tagger.passes import Pass
+from model.tagger.vocabulary import Entry, Vocabulary, read_entries
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+
+class _Graph(NamedTuple):
+    """What makes two folders' networks one: the graph's checksum, and how pixels are handed to it."""
+
+    sha256: str
+    input: Input
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A model folder that was read and checked, but for its graph."""
+
+    folder: Path
+    manifest: Manifest
+    labels: list[str]
+    entries: list[Entry]
+    head: LinearHead | None
+
+    @property
+    def graph(self) -> _Graph:
+        """What other folders may share with this one."""
+        return _Graph(self.manifest.sha256[self.manifest.graph], self.manifest.input)
+
+    @property
+    def output(self) -> Output:
+        """What is taken of the graph."""
+        width = len(self.labels) if self.head is None else self.head.features
+        return Output(self.manifest.output, width)
+
+    def vocabulary(self) -> Vocabulary:
+        """Its tags."""
+        return Vocabulary(
+            self.entries,
+            len(self.labels),
+            sums=self.manifest.sums(),
+            leaf_floor=self.manifest.leaf_floor,
+            floor=self.manifest.floor,
+            decrease_parents=self.manifest.decrease_parents,
+        )
+
+
+def read_files(folder: Path, decrease_parents: float | None) -> ModelFiles:
+    """Read a model folder.
+
+    Raises:
+        ManifestError: A file is missing, changed or breaks a rule.
+    """
+    manifest = _adjusted(read_manifest(folder), decrease_parents)
+    labels = read_labels(folder / manifest.labels)
+    entries = read_entries(folder / manifest.vocabulary if manifest.vocabulary else None, labels)
+    head = manifest.head
+    layer = None if head is None else read_head(folder / head.weights, head, len(labels))
+    return ModelFiles(folder, manifest, labels, entries, layer)
+
+
+def open_passes(
+    models: Sequence[ModelFiles],
+    *,
+    intra_op_threads: int,
+    providers: Sequence[str],
+    at_once: int | None,
+) -> list[tuple[Pass, slice]]:
+    """Load each graph once; for each model return what runs it, and its part of what that gives.
+
+    Raises:
+        ManifestError: A graph cannot be loaded, or is not what a manifest says.
+    """
+    wanted: dict[_Graph, dict[Output, None]] = {}
+    for model in models:
+        wanted.setdefault(model.graph, {})[model.output] = None
+    places = {model.graph: model.folder / model.manifest.graph for model in reversed(models)}
+    passes = {}
+    for graph, outputs in wanted.items():
+        network = Network(
+            places[graph], graph.input, list(outputs), intra_op_threads, providers, at_once=at_once
+        )
+        passes[graph] = Pass(network, graph.input)
+    return [(passes[model.graph], _columns(wanted[model.graph], model.output)) for model in models]
+
+
+def _columns(outputs: Mapping[Output, None], mine: Output) -> slice:
+    before = list(outputs)[: list(outputs).index(mine)]
+    start = sum(output.width for output in before)
+    return slice(start, start + mine.width)
+
+
+def _adjusted(manifest: Manifest, decrease_parents: float | None) -> Manifest:
+    if decrease_parents is None or decrease_parents == manifest.decrease_parents:
+        return manifest
+    version = f"{manifest.version}+decrease_parents={decrease_parents:g}"
+    return msgspec.structs.replace(manifest, decrease_parents=decrease_parents, version=version)

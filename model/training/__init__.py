@@ -1,0 +1,1 @@
+"""Heads of one's own: labelled photos to a model folder. Start with `heads.py`; not used at run time."""

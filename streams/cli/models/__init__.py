@@ -1,0 +1,1 @@
+"""`tagstream model`: models of one's own. One command per module."""
