@@ -77,6 +77,7 @@ lock: ## resolve the dependencies anew; a minute (needs uv)
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --extra embedded --extra heif -c .locks/worker.txt -o .locks/run.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --all-extras --group dev -c .locks/run.txt -o .locks/dev.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group docs -c .locks/dev.txt -o .locks/docs.txt
+	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header --group servers -o .locks/servers.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group peers -c .locks/worker.txt -o .locks/peers.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header --group build -c .locks/dev.txt -o .locks/build.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header --group audit -o .locks/audit.txt

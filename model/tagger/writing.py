@@ -95,7 +95,7 @@ def write_folder(
         output=network.output,
         head=Head(WEIGHTS, head.normalize, head.scale, head.bias),
         vocabulary=VOCABULARY,
-        combine="max",
+        combine=None,
         leaf_floor=0.0,
         threshold=threshold,
         sha256={name: sha256_of(folder / name) for name in names},

@@ -9,12 +9,13 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from schemas.topics import TABLES, TopicNames
 from streams.state.partition import PartitionState
+from streams.state.turns import in_turns
 
 log = logging.getLogger(__name__)
 
 CHUNK = 200  # records asked for at once
 PORTION = 16_384  # bytes of rows that are applied at once
-TURN = 0.002  # seconds that records are applied before the event loop gets a turn
+_TURN = 0.002  # seconds that records are applied before the event loop gets a turn
 
 
 def changelog_partitions(
@@ -122,15 +123,11 @@ async def absorb(
         messages: The records.
         follows: Whether this is still ours to do; asked at each turn.
     """
-    began = time.perf_counter()
-    for some in _portions(messages):
+    async for some in in_turns(_portions(messages), _TURN):
         if not follows():
             return
         state.apply_all(table, [(message.key.decode(), message.value) for message in some])
         state.positions[table] = some[-1].offset + 1
-        if time.perf_counter() - began > TURN:
-            await asyncio.sleep(0)
-            began = time.perf_counter()
 
 
 def _portions(messages: Sequence[ConsumerRecord]) -> Iterator[list[ConsumerRecord]]:

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import gc
-import time
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from streams.state.turns import in_turns
+
 ROWS_AT_ONCE = 250  # that an index takes
-TURN = 0.001  # seconds that an index is fed before the event loop gets a turn
+_TURN = 0.001  # seconds that an index is fed before the event loop gets a turn
 
 
 class Loading(Protocol):
@@ -43,14 +44,11 @@ class Index(Protocol):
 
 async def load(index: Index, partition: int, keys: Sequence[str], rows: Sequence[bytes]) -> None:
     """Load all rows of a partition, giving the event loop its turns."""
-    loading, turn = index.loading(partition), time.perf_counter()
-    for start in range(0, len(keys), ROWS_AT_ONCE):
+    loading = index.loading(partition)
+    async for start in in_turns(range(0, len(keys), ROWS_AT_ONCE), _TURN):
         end = start + ROWS_AT_ONCE
         with _no_collection():
             loading.take(keys[start:end], rows[start:end])
-        if time.perf_counter() - turn > TURN:
-            await asyncio.sleep(0)
-            turn = time.perf_counter()
     await asyncio.to_thread(loading.sort)
     for _ in loading.finish():
         await asyncio.sleep(0)

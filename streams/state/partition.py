@@ -4,7 +4,6 @@ Two sources feed it, never both at a time: the ledger's own commits while the pa
 partition's changelogs while it is somebody else's. So a partition that moves here is already warm.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,12 +11,12 @@ import orjson
 
 from schemas.topics import OFFSET_KEY, TABLES, Progress
 from streams.state.loading import Index, load
+from streams.state.turns import in_turns
 
 ID_KEY = "@id"  # names this incarnation of the state: a snapshot of another one is worthless
 UPLOADS_KEY = "@uploads"  # names the upload topic whose offsets the state has
 _LEAST_ROOM = 10_000  # rows that a table's dictionary may have room for in any case
 _ROOM_PER_ROW = 8
-CHANGES_PER_TURN = 100  # that indexes are told of in one
 Change = tuple[str, bytes | None, bytes | None]  # key, old row, new row
 
 
@@ -121,10 +120,8 @@ class PartitionState:
         for index in self.indexes:
             if index.table == table:
                 await load(index, self.partition, keys, values)
-        for number, change in enumerate(journal):  # it may grow meanwhile
+        async for change in in_turns(journal):  # it may grow meanwhile
             self._notify(table, change)
-            if number % CHANGES_PER_TURN == CHANGES_PER_TURN - 1:
-                await asyncio.sleep(0)
         self._heard.add(table)
         del self._journals[table]
 

@@ -15,7 +15,6 @@ reads them. As they cost two of a transaction's five round trips, they travel al
 """
 
 import asyncio
-import itertools
 import re
 import time
 import uuid
@@ -39,13 +38,14 @@ from streams.kafka.last_transaction import was_committed
 from streams.kafka.topic_ids import topic_exists, topic_id
 from streams.state.changelogs import catch_up, changelog_partitions
 from streams.state.partition import ID_KEY, UPLOADS_KEY, PartitionState
+from streams.state.turns import in_turns
 from streams.units.faults import ClockError, within_deadline
 from streams.units.meter import UnitMeter
 
 TELL_EVERY = 5.0  # seconds between two group offsets
 _BATCH_BYTES = 1_000_000
 _LEADING_OFFSET = re.compile(rb'\{"o":(-?\d+)[,}]')
-_ROWS_PER_TURN = 200  # some milliseconds' worth
+_RECORDS_PER_TURN = 200  # some milliseconds' worth
 _CHECKED = ("images", "trends", "interests")
 _Message = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]  # key, value, headers
 _Row = tuple[str, str, bytes | None]  # table, key, row
@@ -183,9 +183,8 @@ class Ledger:
         if producer is None:
             raise InvariantError("commit before open")
         self._note_offset(changes, next_offset, above)
-        large = len(changes.written) > _ROWS_PER_TURN
-        encoded = asyncio.to_thread(self._encoded, changes) if large else None
-        rows, batches = self._encoded(changes) if encoded is None else await encoded
+        rows = [row async for row in in_turns(changes.encoded())]
+        batches = await self._batches(changes.outputs, rows)
         started, self._sent = time.monotonic(), 0
         try:
             offsets = await within_deadline(self._transact(producer, batches, next_offset))
@@ -196,11 +195,6 @@ class Ledger:
         if self._meter is not None:
             self._meter.note_transaction(time.monotonic() - started, self._sent)
         await self._absorb(rows, offsets)
-
-    def _encoded(self, changes: Changes) -> tuple[list[_Row], _Batches]:
-        """What changed, as rows and as what is sent; many take long, and are for a thread."""
-        rows = list(changes.encoded())
-        return rows, self._batches(changes.outputs, rows)
 
     async def _transact(
         self, producer: AIOKafkaProducer, batches: _Batches, next_offset: int
@@ -229,13 +223,13 @@ class Ledger:
         if self._uploads is not None and self.state.uploads_id != str(self._uploads):
             changes.put("meta", UPLOADS_KEY, {"id": str(self._uploads)})
 
-    def _batches(self, outputs: Iterable[Output], rows: Iterable[tuple[str, str, bytes | None]]) -> _Batches:
+    async def _batches(self, outputs: Iterable[Output], rows: Iterable[_Row]) -> _Batches:
         own = self.state.partition
         batches: _Batches = defaultdict(list)
-        for output in outputs:
+        async for output in in_turns(outputs):
             place = (output.topic, own if output.partition is None else output.partition)
             batches[place].append((output.key, output.value, list(output.headers)))
-        for table, key, value in rows:
+        async for table, key, value in in_turns(rows):
             batches[self._changelogs[table], own].append((key.encode(), value, []))
         return batches
 
@@ -271,7 +265,7 @@ class Ledger:
                 if batch.append(key=key, value=value, timestamp=now, headers=headers) is None:
                     break
                 count += 1
-                if count % _ROWS_PER_TURN == 0:
+                if count % _RECORDS_PER_TURN == 0:
                     await asyncio.sleep(0)
             if not count:
                 raise InvariantError(
@@ -296,11 +290,8 @@ class Ledger:
         self._check_positions(offsets)
         waiting = iter(rows)
         try:
-            for turn in range(0, len(rows), _ROWS_PER_TURN):
-                if turn:
-                    await asyncio.sleep(0)
-                for row in itertools.islice(waiting, _ROWS_PER_TURN):
-                    self.state.apply(*row)
+            async for row in in_turns(waiting):
+                self.state.apply(*row)
         finally:
             for row in waiting:
                 self.state.apply(*row)

@@ -13,10 +13,10 @@ from streams.fold.fold import FoldRules, fold
 from streams.fold.outcomes import Done
 from streams.fold.retention import Expired
 from streams.fold.rows import ImageKey
+from streams.state.turns import in_turns
 from streams.telemetry.tracing import NO_TRANSACTION, TransactionSpan
 from streams.units.meter import UnitMeter
 
-TURN = 0.004  # seconds of folding before the event loop gets a turn
 MANY_TAGS = 50  # that an event brings: each is counted in four windows
 LARGE_ROW = 8192  # bytes of an image's row; one with ten tags has some 2,000
 
@@ -60,15 +60,12 @@ async def _fold_all(batch: MicroBatch) -> None:
 
     Meanwhile nobody changes what is committed: that is for whoever commits this.
     """
-    began, now = time.perf_counter(), int(steady_time() * 1000)
-    for done in batch.outcomes:
+    now = int(steady_time() * 1000)
+    async for done in in_turns(batch.outcomes):
         if _is_large(batch.changes, done):
             await asyncio.to_thread(fold, batch.changes, done, batch.rules, now)
         else:
             fold(batch.changes, done, batch.rules, now)
-        if time.perf_counter() - began > TURN:
-            await asyncio.sleep(0)
-            began = time.perf_counter()
 
 
 def _is_large(changes: Changes, done: Done) -> bool:

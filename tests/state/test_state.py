@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from streams.state import loading
 from streams.state import partition as state_module
 from streams.state.partition import PartitionState
+from streams.state.turns import in_turns
 
 
 class Mirror:
@@ -77,8 +79,8 @@ def test_indexes_end_up_with_every_row(before: list, during: list, after: list) 
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loading, "ROWS_AT_ONCE", 1)
-        patch.setattr(loading, "TURN", 0.0)
-        patch.setattr(state_module, "CHANGES_PER_TURN", 1)
+        patch.setattr(loading, "_TURN", 0.0)
+        patch.setattr(state_module, "in_turns", partial(in_turns, turn=0))
         asyncio.run(play())
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 from support.fakes import RULES, done, upload
@@ -10,6 +11,7 @@ from support.fakes import RULES, done, upload
 from streams.fold.changes import Changes
 from streams.fold.outcomes import Done
 from streams.state.partition import PartitionState
+from streams.state.turns import in_turns
 from streams.units import micro_batch
 from streams.units.micro_batch import MicroBatch, fold_and_commit
 
@@ -47,7 +49,7 @@ async def test_an_image_of_many_tags_is_folded_in_a_thread(monkeypatch: pytest.M
 
 async def test_others_have_their_turn_between_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch of many events is folded in steps."""
-    monkeypatch.setattr(micro_batch, "TURN", 0.0)
+    monkeypatch.setattr(micro_batch, "in_turns", partial(in_turns, turn=0))
     turns, store = 0, Store()
 
     async def take_turns() -> None:

@@ -3,9 +3,10 @@
 import click
 
 from streams.cli.models.train import train
+from streams.cli.models.zero_shot import zero_shot
 
 
-@click.group(short_help="Make a model of your own: train tags on your photos.")
+@click.group(short_help="Make a model of your own: of labelled photos, or of words.")
 def model() -> None:
     """Make a model folder of your own, for TAGSTREAM_ADD_ONS=NAME=FOLDER.
 
@@ -14,3 +15,4 @@ def model() -> None:
 
 
 model.add_command(train)
+model.add_command(zero_shot)
