@@ -101,7 +101,8 @@ async def open_taggers(
         telemetry.read_models(models)
         telemetry.read_pool(pool)
     stack.callback(pool.stop)
-    rules = stack.enter_context(RulesWatch(settings.rules, settings.auto_tagging, pool.tag_names))
+    watch = await asyncio.to_thread(RulesWatch, settings.rules, settings.auto_tagging, pool.tag_names)
+    rules = stack.enter_context(watch)
     return Taggers(pool, Offer(models, settings.default_add_ons), rules)
 
 
