@@ -87,5 +87,5 @@ def _of_wide(rows: NDArray[np.float32]) -> NDArray[np.float32]:
         return whole
     best: NDArray[np.float32] = along.max(axis=0)
     if np.isfinite(whole).all():
-        best = (_WHOLE * whole + (1 - _WHOLE) * best).astype(np.float32, copy=False)
+        best += _WHOLE * (whole - best)
     return best
