@@ -52,7 +52,7 @@ class Pass:
         self._check(batch)
         many = len(squares)  # at once, or a batch of long images would take several times a batch's memory
         parts = [self._network.run(batch[start : start + many]) for start in range(0, len(batch), many)]
-        found = np.concatenate(parts)
+        found: NDArray[np.float32] = np.concatenate(parts)
         if self._photos:
             found[[is_blank(square) for square in batch]] = np.nan
         if len(batch) == len(squares):
@@ -60,7 +60,8 @@ class Pass:
         ends = np.cumsum([*map(len, squares)])
         images = [found[end - len(image) : end] for end, image in zip(ends, squares, strict=True)]
         joined = [_of_wide(rows) if self.view.wide else rows.mean(axis=0) for rows in images]
-        return np.stack(joined).astype(np.float32, copy=False)
+        one_each: NDArray[np.float32] = np.stack(joined)
+        return one_each
 
     def warm_up(self, sizes: Sequence[int]) -> None:
         """Run batches of these sizes once: GPUs choose their kernels at the first sight of each."""
@@ -81,8 +82,8 @@ def _of_wide(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
     A square without a picture, such as the empty part of a page, says nothing.
     """
-    whole, along = rows[0], rows[1:]
-    along = along[np.isfinite(along).all(axis=1)]
+    whole: NDArray[np.float32] = rows[0]
+    along = rows[1:][np.isfinite(rows[1:]).all(axis=1)]
     if not len(along):
         return whole
     best: NDArray[np.float32] = along.max(axis=0)
