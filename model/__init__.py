@@ -14,6 +14,7 @@ from model.decoding.errors import BadImageError
 from model.decoding.opening import FORMATS
 from model.decoding.pixels import View
 from model.objects.objects import ObjectTagger
+from model.parts.combined import CombinedTagger
 from model.scenes.scenes import SceneTagger
 from model.tagger.manifest import ManifestError
 from model.tagger.tagger import DEFAULT_ARTIFACT, Tagger
@@ -23,6 +24,7 @@ __all__ = [
     "DEFAULT_ARTIFACT",
     "FORMATS",
     "BadImageError",
+    "CombinedTagger",
     "DecodedImage",
     "DecodedViews",
     "ImageHeader",

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.decoding.errors import BadImageError
+from model.parts.combined import CombinedTagger
 from model.tagger.manifest import ManifestError
 from model.tagger.tagger import Tagger
 
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Tag each photo, print its tags, and go on past those that cannot be read."""
     options = _parser().parse_args(arguments)
     try:
-        tagger = Tagger.load(options.artifact)
+        tagger = CombinedTagger.load() if options.artifact is None else Tagger.load(options.artifact)
     except ManifestError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if all(done) else 1
 
 
-def _tag_one(tagger: Tagger, path: Path, limit: int, *, as_json: bool) -> bool:
+def _tag_one(tagger: Tagger | CombinedTagger, path: Path, limit: int, *, as_json: bool) -> bool:
     try:
         (tags,) = tagger.tag([path.read_bytes()])
     except OSError as error:
@@ -55,7 +56,7 @@ def _as_text(path: Path, tags: list[Tag]) -> str:
     return "\n".join([str(path), *lines, ""])
 
 
-def _as_json(path: Path, tags: list[Tag], tagger: Tagger) -> str:
+def _as_json(path: Path, tags: list[Tag], tagger: Tagger | CombinedTagger) -> str:
     rows = [{key: _rounded(value) for key, value in asdict(tag).items()} for tag in tags]
     model = {"name": tagger.name, "version": tagger.version}
     return json.dumps({"photo": str(path), "model": model, "tags": rows}, ensure_ascii=False) + "\n"

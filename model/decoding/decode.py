@@ -217,7 +217,7 @@ class OpenedImage:
 
 def _upright_squares(header: Opened, views: Collection[View]) -> DecodedViews:
     image, width, height = header.image, header.width, header.height
-    image.load()
+    header.load()
     if image.format == "TIFF":
         width, height = image.size  # Pillow turns TIFF files upright while it loads them
     orientation = orientation_of(image)

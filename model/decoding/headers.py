@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
 from typing import TYPE_CHECKING
 
 from model.decoding.errors import too_much
@@ -148,7 +149,8 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 def without_texts(data: bytes) -> bytes:
     """Drop a PNG's texts and colour profile: nobody looks at them, and unpacked they may be bombs.
 
-    The first text that may tell the orientation stays, of each kind, unless it is longer than any honest one.
+    The first text that may tell the orientation stays, of each kind, unless it is longer than any honest one,
+    packed or unpacked.
 
     Raises:
         BadImageError: ``corrupt``: there is a flood of chunks.
@@ -159,12 +161,30 @@ def without_texts(data: bytes) -> bytes:
         if kind not in _TEXTS:
             continue
         key = next((key for key in wanted if data.startswith(key, at + 8)), None)
-        if key and end - at <= MAX_TEXT:
+        if key and end - at <= MAX_TEXT and _unpacks(kind, data[at + 8 + len(key) : end - 4]):
             wanted.remove(key)
             continue
         kept.append(view[start:at])
         start = end
     return b"".join([*kept, view[start:]]) if kept else data
+
+
+def _unpacks(kind: bytes, text: bytes) -> bool:
+    """Whether what stands behind a text's name unpacks, to no more than Pillow takes."""
+    if kind == b"tEXt":
+        return True
+    if kind == b"iTXt":
+        packed, text = text[:1] != b"\0", text[2:].split(b"\0", 2)[-1]
+        if not packed:
+            return True
+    else:
+        text = text[1:]
+    unpacker = zlib.decompressobj()
+    try:
+        unpacker.decompress(text, MAX_TEXT)
+    except zlib.error:
+        return False
+    return unpacker.eof
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:

@@ -6,11 +6,12 @@ this one: `limits`, `headers`, `tiff_directory`, and those in `heif`.
 
 from __future__ import annotations
 
+import functools
 import re
 import struct
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from PIL import AvifImagePlugin, Image, UnidentifiedImageError, features
 from PIL.JpegImagePlugin import JpegImageFile
@@ -28,6 +29,7 @@ from model.decoding.heif.av1_frames import frame_pixels
 from model.decoding.heif.avif import pictures
 from model.decoding.heif.heic import work
 from model.decoding.heif.heic_image import LIBHEIF, HeicImage
+from model.decoding.layouts import check_layout, mend_order, refusal
 from model.decoding.libtiff import silence
 from model.decoding.limits import (
     MAX_PIXELS,
@@ -42,9 +44,11 @@ from model.decoding.limits import (
 from model.decoding.prices import heic_milliseconds, milliseconds
 from model.decoding.sniff import lacks_bytes, named_format
 from model.decoding.tiff_directory import check_tiff
+from model.decoding.unended_jpeg import checksum, ended, lacks_end
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
+    from io import BytesIO
 
     from model.decoding.pixels import View
 
@@ -59,6 +63,10 @@ FORMATS = frozenset(SHORT_NAMES.values())
 
 _EXTRAS = {"HEIC": "install the extra `heif` on the worker"}  # what would be decoded if it were there
 
+_BY_PILLOW = tuple(kind for kind in SHORT_NAMES if kind not in {"JPEG", "HEIC"})
+_FOREIGN_LAYOUT = re.compile(
+    r"unsupported|cannot handle|.*not yet supported", re.IGNORECASE
+)  # as parsers say
 _LIGHTENED = {"PNG": without_texts, "AVIF": without_avif_exif}
 
 # Once, at import: changing them around each call would race between threads.
@@ -79,6 +87,7 @@ class Opened:
         height: Likewise.
         memory: Bytes that its pixels take while it is decoded, from above.
         milliseconds: CPU time that its decoding takes, from above.
+        other: The same with other bits behind it, where the file does not say that it ends.
     """
 
     image: Image.Image
@@ -86,6 +95,28 @@ class Opened:
     height: int
     memory: int
     milliseconds: float
+    other: Image.Image | None = None
+
+    def load(self) -> None:
+        """Decode the pixels.
+
+        Raises:
+            BadImageError: ``truncated``: some are not in the file.
+            Exception: Whatever Pillow's decoders raise on hostile data; see `refusal_of`.
+        """
+        other, self.other = self.other, None
+        if other is None:
+            self.image.load()
+            return
+        try:
+            other.load()
+            expected = checksum(other)
+            other.close()
+            self.image.load()
+        except OSError:
+            raise _unended() from None
+        if checksum(self.image) != expected:
+            raise _unended()
 
     def close(self) -> None:
         """Let go of the pixels, and of those that a decoder keeps."""
@@ -110,19 +141,22 @@ def open_for(data: bytes, views: Collection[View], formats: Collection[str] = FO
         return _open_heic(data)
     scans = check_structure(data)
     frames = _pixels_in_frames(data) if kind == "AVIF" else 0
-    image = opened(data)
+    ends = ended(data) if kind == "JPEG" and lacks_end(data) else (data,)
+    image, *others = (opened(end) for end in ends)
     check_pixels(image)
     if frames is None:
         raise BadImageError("corrupt", "the image has boxes that cannot be read: save it again")
     width, height = image.size
-    cost = milliseconds(image, data, scans, frames)
+    cost = milliseconds(image, data, scans, frames) * len(ends)
     kept = 0
     if isinstance(image, JpegImageFile):
         check_scans(image, scans)
         kept = coefficient_bytes(image, scans)
     largest = max(view.size for view in views)
-    image.draft(None, (largest, largest))
-    return Opened(image, width, height, kept + decoding_bytes(image, frames), cost)
+    for each in (image, *others):
+        each.draft(None, (largest, largest))
+    memory = kept + decoding_bytes(image, frames)
+    return Opened(image, width, height, memory, cost, *others)
 
 
 def _open_heic(data: bytes) -> Opened:
@@ -155,6 +189,7 @@ def check_structure(data: bytes) -> int:
         return jpeg_scans(data) if check_jpeg_header(data) else 1
     if kind == "TIFF":
         check_tiff(data)
+        check_layout(data)
     if kind == "HEIC":
         heic_bytes(work(data))
     return 1
@@ -178,14 +213,23 @@ def opened(data: bytes) -> Image.Image:
     if kind == "JPEG":
         data, exif = without_jpeg_exif(data)
         # Image.open would hand a multi-picture JPEG to the MPO parser; its first picture is a plain JPEG.
-        image = JpegImageFile(CountedFile(data, kind))
-        image.info["exif"] = exif
-        return image
+        photo = JpegImageFile(CountedFile(data, kind))
+        photo.info["exif"] = exif
+        return photo
     if kind == "HEIC":
         return HeicImage(CountedFile(data, kind))
     if kind in _LIGHTENED:
         data = _LIGHTENED[kind](data)
-    return Image.open(CountedFile(data, kind), formats=(kind,))
+    image = _parsers()[kind](CountedFile(data, kind), "")
+    mend_order(image)
+    return image
+
+
+@functools.cache
+def _parsers() -> dict[str, Callable[[BytesIO, str], Image.Image]]:
+    """Pillow's parsers by format. `Image.open` asks them as well, but keeps what they say to itself."""
+    Image.init()
+    return {kind: cast("Callable[[BytesIO, str], Image.Image]", Image.OPEN[kind][0]) for kind in _BY_PILLOW}
 
 
 def refusal_of(error: Exception, data: bytes) -> BadImageError:
@@ -211,7 +255,16 @@ def _foreign(data: bytes, kind: str | None, formats: Collection[str]) -> BadImag
     return BadImageError("unsupported_format", f"{kind} files are not decoded: {cure}")
 
 
-def _broken(error: BaseException, data: bytes) -> BadImageError:
+def _unended() -> BadImageError:
+    fault = "the image data end too early: images are decoded whole or not at all"
+    return BadImageError("truncated", f"{fault}; upload the file again")
+
+
+def _broken(error: Exception, data: bytes) -> BadImageError:
+    if named_format(data) == "TIFF" and (found := refusal(error, data)):
+        return found
+    if _FOREIGN_LAYOUT.match(str(error)):
+        return BadImageError("unsupported_format", f"{error}: convert the image, to jpg or png for example")
     unread = isinstance(error, SyntaxError | UnidentifiedImageError | struct.error)
     reason = "its header cannot be read" if unread else str(error) or type(error).__name__
     short = isinstance(error, EOFError) or "truncated" in reason.lower() or lacks_bytes(data)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 from PIL import Image
 
+from model.decoding.layouts import levels_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -63,13 +65,34 @@ def _square(image: Image.Image, box: Box, size: int) -> Image.Image:
 
 def _eight_bits(image: Image.Image, box: Box, size: int) -> Image.Image:
     """Scale 16-bit grey by its type's range, 32-bit and floating-point grey by the image's own."""
-    low, high = (0.0, 65535.0)
-    if not image.mode.startswith("I;16"):
-        low, high = cast("tuple[float, float]", image.getextrema())  # one band, one pair
-    values = np.asarray(_squash(image, box, size, lambda band: band.convert("F")))
+    levels = levels_of(image)
+    convert = _unsigned if levels.unsigned else _floats
+    low, high = (0.0, float(levels.highest)) if levels.highest else _extrema(image, convert)
+    values = np.asarray(_squash(image, box, size, convert))
     with np.errstate(all="ignore"):  # infinities and numbers near them: any grey will do
         scaled = (values - low) * (255.0 / max(high - low, _TINY))
-    return Image.fromarray(np.nan_to_num(scaled).clip(0, 255).astype(np.uint8))
+    grey = np.nan_to_num(scaled).clip(0, 255).astype(np.uint8)
+    return Image.fromarray(255 - grey if levels.inverted else grey)
+
+
+def _floats(band: Image.Image) -> Image.Image:
+    return band.convert("F")
+
+
+def _unsigned(band: Image.Image) -> Image.Image:
+    return Image.fromarray(np.asarray(band).view(np.uint32).astype(np.float32))
+
+
+def _extrema(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> tuple[float, float]:
+    if convert is _floats:
+        return cast("tuple[float, float]", image.getextrema())  # one band, one pair
+    rows = max(_BAND_PIXELS // image.width, 1)
+    bands = (
+        image.crop((0, top, image.width, min(top + rows, image.height)))
+        for top in range(0, image.height, rows)
+    )
+    pairs = [cast("tuple[float, float]", convert(band).getextrema()) for band in bands]
+    return min(low for low, _ in pairs), max(high for _, high in pairs)
 
 
 def _on_white(image: Image.Image, box: Box, size: int) -> Image.Image:

@@ -25,12 +25,13 @@ MAX_TILE_BYTES = 100_000_000
 MAX_SPREAD = 1_000_000
 """Bytes of all strips and tiles beyond twice the file: they may share them, and each is unpacked anew."""
 
-_WIDTH, _LENGTH, _BITS, _COMPRESSION, _STRIPS, _ORIENTATION, _SAMPLES = 256, 257, 258, 259, 273, 274, 277
+BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANES, EXTRA, FORMAT = 258, 259, 262, 277, 284, 338, 339
+_WIDTH, _LENGTH, _STRIPS, _ORIENTATION = 256, 257, 273, 274
 _TILE_WIDTH, _TILE_LENGTH, _TILES = 322, 323, 324
 _STRIP_BYTES, _TILE_BYTES = 279, 325
-_SINGLE = {_WIDTH, _LENGTH, _COMPRESSION, _SAMPLES, _TILE_WIDTH, _TILE_LENGTH}
+_SINGLE = {_WIDTH, _LENGTH, COMPRESSION, SAMPLES, _TILE_WIDTH, _TILE_LENGTH}
 _SIZES = {_STRIP_BYTES, _TILE_BYTES}
-_LOOKED_AT = {*_SINGLE, *_SIZES, _BITS, _STRIPS, _TILES}
+_LOOKED_AT = {*_SINGLE, *_SIZES, BITS, _STRIPS, _TILES}
 _DIRECTORIES = {34665, 34853, 40965}  # EXIF, GPS, interoperability
 _MOST_DIRECTORIES = 8
 _OPAQUE = {1, 2, 7}  # bytes, text, undefined: one object, however long
@@ -70,7 +71,7 @@ def check_tiff(data: bytes) -> None:
     if len(tags) < len(relevant):  # Pillow takes the last one, libtiff the first
         raise too_much("a size, a compression or strips more than once", "one of each")
     _check_numbers(relevant)
-    raw = _COMPRESSION not in tags or tags[_COMPRESSION].value == _RAW
+    raw = COMPRESSION not in tags or tags[COMPRESSION].value == _RAW
     pieces = max((tags[tag].many for tag in (_STRIPS, _TILES) if tag in tags), default=0)
     if pieces > (limit := MAX_RAW_STRIPS if raw else MAX_VALUES):
         raise too_much(f"{pieces:,} strips or tiles", f"{limit:,}")
@@ -79,6 +80,11 @@ def check_tiff(data: bytes) -> None:
     ):
         raise too_much(f"strips or tiles of {size:,} bytes", f"{limit:,}")
     _check_tiles({tag: entry.value for tag, entry in tags.items()})
+
+
+def first_values(data: bytes) -> dict[int, int]:
+    """The first value of each entry of a TIFF's first directory."""
+    return {entry.tag: entry.value for entry in _directories(data)[0]}
 
 
 def exif_orientation(exif: bytes) -> int | None:
@@ -97,7 +103,7 @@ def exif_orientation(exif: bytes) -> int | None:
 def _check_numbers(entries: list[_Entry]) -> None:
     """Refuse sizes that libtiff would read, from signed numbers for example, and that are not read here."""
     for entry in entries:
-        odd = entry.kind not in _WHOLE and entry.tag in {*_SINGLE, *_SIZES, _BITS}
+        odd = entry.kind not in _WHOLE and entry.tag in {*_SINGLE, *_SIZES, BITS}
         if odd or (entry.many != 1 and entry.tag in _SINGLE):
             found = f"{entry.many:,} of type {entry.kind} as its tag {entry.tag}"
             raise BadImageError("corrupt", f"the image has {found}, not a whole number: save it again")
@@ -114,7 +120,7 @@ def _check_tiles(values: dict[int, int]) -> None:
     if padded > MAX_PADDED_PIXELS:
         found = f"{padded:,} pixels in tiles of {across} x {down}"
         raise too_much(found, f"{MAX_PADDED_PIXELS:,}")
-    pixel = values.get(_SAMPLES, 1) * values.get(_BITS, 1)
+    pixel = values.get(SAMPLES, 1) * values.get(BITS, 1)
     if (size := across * down * pixel // 8) > max(MAX_TILE_BYTES, width * length * pixel // 8):
         raise too_much(f"a tile of {size:,} bytes", f"{MAX_TILE_BYTES:,}")
 

@@ -78,7 +78,9 @@ class SceneTagger:
         classifier: Whose outputs it takes.
         glance: How it looks at an image itself.
         tag_names: Every tag that it can give.
-        weighings: How those follow that are guesses.
+        guessed: Those of them that are guesses.
+        own_version: Its version without the classifier's.
+        weighings: How those follow that are guesses, the night apart.
     """
 
     name = "scenes"
@@ -101,8 +103,10 @@ class SceneTagger:
         self.classifier = classifier
         self.weighings = scenes.tags
         self._temperature = scenes.temperature
+        self.own_version = scenes.version
         self.version = f"{scenes.version}+{classifier.name}-{classifier.version.partition('+')[0]}"
-        self.tag_names = (*scenes.tags, _NIGHT, "black and white", "bright", "dark", *COLOURS)
+        self.guessed = (*scenes.tags, _NIGHT)
+        self.tag_names = (*self.guessed, "black and white", "bright", "dark", *COLOURS)
         _check(scenes, path)
         self._groups = {name: _members(scenes, name, classifier) for name in scenes.classes}
 
@@ -142,15 +146,21 @@ class SceneTagger:
         """
         picture = Picture(np.concatenate(glances))
         (of_classifier,) = outputs
-        evidence = self.evidence(of_classifier, picture)
+        found = self._guesses(of_classifier, picture) | _measured(picture)
+        scenes, colours = _ranked(found, FLOOR), _ranked(colour_shares(picture), LEAST_SHARE)
+        return [scene + colour for scene, colour in zip(scenes, colours, strict=True)]
+
+    def guesses(
+        self, outputs: Sequence[NDArray[np.float32]], glances: Sequence[NDArray[np.uint8]]
+    ) -> list[list[Tag]]:
+        """Name scenes alone, without colours and brightness; see `tags`."""
+        (of_classifier,) = outputs
+        return _ranked(self._guesses(of_classifier, Picture(np.concatenate(glances))), FLOOR)
+
+    def _guesses(self, outputs: NDArray[np.float32], picture: Picture) -> dict[str, Number]:
+        evidence = self.evidence(outputs, picture)
         found = {tag: _weighed(weighing, evidence) for tag, weighing in self.weighings.items()}
-        found |= {_NIGHT: _night(evidence["outdoors"], picture)} | _measured(picture)
-        shares = colour_shares(picture)
-        return [
-            _ranked({tag: confidence[image] for tag, confidence in found.items()}, FLOOR)
-            + _ranked({tag: share[image] for tag, share in shares.items()}, LEAST_SHARE)
-            for image in range(len(of_classifier))
-        ]
+        return found | {_NIGHT: _night(evidence["outdoors"], picture)}
 
     def evidence(self, outputs: NDArray[np.float32], picture: Picture) -> Mapping[str, Number]:
         """The numbers that tags are weighed by: log-odds of groups of classes, and what pixels tell."""
@@ -222,6 +232,9 @@ def _ramp(numbers: Number, low: float, high: float) -> Number:
     return rising
 
 
-def _ranked(confidences: Mapping[str, float], least: float) -> list[Tag]:
-    kept = [(name, float(confidence)) for name, confidence in confidences.items() if confidence >= least]
-    return [Tag(name, confidence, confidence) for name, confidence in sorted(kept, key=lambda it: -it[1])]
+def _ranked(confidences: Mapping[str, Number], least: float) -> list[list[Tag]]:
+    """For each image the tags with at least so much confidence, best first."""
+    rows = zip(*(found.tolist() for found in confidences.values()), strict=True)
+    named = [[Tag(*each, each[1]) for each in zip(confidences, row, strict=True)] for row in rows]
+    kept = ([tag for tag in tags if tag.confidence >= least] for tags in named)
+    return [sorted(tags, key=lambda tag: -tag.confidence) for tags in kept]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from model.tagger.head import LinearHead, read_head
+from model.tagger.late import LateNetwork
 from model.tagger.manifest import Input, Manifest, read_labels, read_manifest
 from model.tagger.network import Network, Output
 from model.tagger.passes import Pass
@@ -78,8 +80,12 @@ def open_passes(
     intra_op_threads: int,
     providers: Sequence[str],
     at_once: int | None,
+    late: bool,
 ) -> list[tuple[Pass, slice]]:
-    """Load each graph once; for each model return what runs it, and its part of what that gives.
+    """Load each graph once, or when it is first run if that is late enough.
+
+    Returns:
+        For each model what runs it, and its part of what that gives.
 
     Raises:
         ManifestError: A graph cannot be loaded, or is not what a manifest says.
@@ -90,10 +96,10 @@ def open_passes(
     places = {model.graph: model.folder / model.manifest.graph for model in reversed(models)}
     passes = {}
     for graph, outputs in wanted.items():
-        network = Network(
-            places[graph], graph.input, list(outputs), intra_op_threads, providers, at_once=at_once
+        load = functools.partial(
+            Network, places[graph], graph.input, list(outputs), intra_op_threads, providers, at_once=at_once
         )
-        passes[graph] = Pass(network, graph.input)
+        passes[graph] = Pass(LateNetwork(load) if late else load(), graph.input)
     return [(passes[model.graph], _columns(wanted[model.graph], model.output)) for model in models]
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from model.tagger.late import LateNetwork
     from model.tagger.manifest import Input
     from model.tagger.network import Network
 
@@ -24,7 +25,7 @@ class Pass:
         view: How it looks at an image.
     """
 
-    def __init__(self, network: Network, wanted: Input) -> None:
+    def __init__(self, network: Network | LateNetwork, wanted: Input) -> None:
         self.view = View(wanted.size, wanted.crops)
         self._network = network
 

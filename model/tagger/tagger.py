@@ -71,6 +71,7 @@ class Tagger:
         providers: Sequence[str] = ("CPUExecutionProvider",),
         warm_up: Sequence[int] = (1,),
         at_once: int | None = None,
+        late: bool = False,
     ) -> Tagger:
         """Load a model folder, check it and warm it up.
 
@@ -82,6 +83,7 @@ class Tagger:
             providers: ONNX Runtime's execution providers, the preferred one first.
             warm_up: Sizes of batches to run once: GPUs choose their kernels at the first sight of each.
             at_once: Most images in one call of the network, whose memory stays taken; None: the whole batch.
+            late: Load the graph when it is first run, not warmed up; its other files are checked now.
 
         Raises:
             ManifestError: The folder cannot be used; the message says what to change.
@@ -94,6 +96,7 @@ class Tagger:
             providers=providers,
             warm_up=warm_up,
             at_once=at_once,
+            late=late,
         )
         return tagger
 
@@ -107,12 +110,15 @@ class Tagger:
         providers: Sequence[str] = ("CPUExecutionProvider",),
         warm_up: Sequence[int] = (1,),
         at_once: int | None = None,
+        late: bool = False,
     ) -> list[Tagger]:
         """Load several model folders as :meth:`load` does; those of one graph share one run of it."""
         files = [read_files(folder, decrease_parents) for folder in folders]
-        passes = open_passes(files, intra_op_threads=intra_op_threads, providers=providers, at_once=at_once)
+        passes = open_passes(
+            files, intra_op_threads=intra_op_threads, providers=providers, at_once=at_once, late=late
+        )
         for source in {source for source, _ in passes}:
-            source.warm_up(warm_up)
+            source.warm_up(() if late else warm_up)
         return [cls(model, *of_model) for model, of_model in zip(files, passes, strict=True)]
 
     @property

@@ -95,7 +95,8 @@ class Vocabulary:
         self._members = np.concatenate(members)
         self._starts = np.cumsum([0, *map(len, members[:-1])])
         discounts = np.array([entry.discount for entry in entries], np.float32)
-        self._factors = 1 - np.float32(decrease_parents) * (1 - discounts)
+        self._decrease_parents = np.float32(decrease_parents)
+        self._factors = self.factors(discounts)
         self._thresholds = np.array([entry.threshold for entry in entries], np.float32)
         self._sizes = np.array([len(entry.classes) for entry in entries])
         self._combine = np.add if sums else np.maximum
@@ -113,6 +114,10 @@ class Vocabulary:
         """
         confidences, found = self.scores(probabilities)
         return [self._ranked(*row) for row in zip(confidences, found, strict=True)]
+
+    def factors(self, discounts: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Confidence over probability: so much of each discount as is applied here."""
+        return 1 - self._decrease_parents * (1 - discounts)
 
     def scores(self, probabilities: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Confidences and probabilities of all tags, both 0 where a tag is not reported.

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from model import DEFAULT_ARTIFACT, ObjectTagger, SceneTagger, Tagger
+from model import DEFAULT_ARTIFACT, CombinedTagger, ObjectTagger, SceneTagger, Tagger
 from model.objects.objects import DETECTOR
+from model.parts.combined import Part
 from schemas.results import ModelInfo
 from schemas.topics import TopicNames
 from streams.app.settings import Settings
@@ -43,8 +44,8 @@ from streams.units.unit import Unit
 from streams.units.work import Pace, Work
 
 SCENES = "scene_tagging"  # the add-on whose tags are scenes, where it names no model of its own
-DETECTED_AT_ONCE = 2  # images: 60 MB, where a batch of eight would keep 170
 OBJECTS = "object_tagging"  # likewise, whose tags are persons and vehicles
+DETECTED_AT_ONCE = 1  # images: in a batch each would keep 22 MB, and none would be faster
 
 log = logging.getLogger(__name__)
 
@@ -169,8 +170,9 @@ def build_tagger(
     places = {name: place for name, place in settings.model_folders.items() if not is_remote(place)}
     folders = list(dict.fromkeys(places.values()))
     loaded = dict(zip(folders, _load(folders, settings), strict=True))
+    built_in = _BuiltIn(loaded[None], settings) if None in loaded else None
     add_ons = {
-        name: loaded[folder] if folder else _built_in(name, loaded[None], settings)
+        name: built_in.add_on(name) if built_in and folder is None else loaded[folder]
         for name, folder in places.items()
     }
     remotes = {
@@ -206,24 +208,44 @@ def _tell_offer(models: Mapping[str, ModelInfo], remotes: Mapping[str, RemoteAdd
     log.warning("images are sent to other servers, for the add-ons %s", there)
 
 
-def _built_in(name: str, classifier: Tagger, settings: Settings) -> Tagger | SceneTagger | ObjectTagger:
-    """What comes along under a name: what takes the classifier's outputs, or the classifier itself."""
-    if name == SCENES:
-        return SceneTagger(classifier)
-    if name == OBJECTS:
-        return ObjectTagger(_load_detector(settings), classifier)
-    return classifier
+class _BuiltIn:
+    """What comes along, each piece made when the first add-on needs it, and once."""
 
+    def __init__(self, classifier: Tagger, settings: Settings) -> None:
+        self._classifier = classifier
+        self._settings = settings
 
-def _load_detector(settings: Settings) -> Tagger:
-    """Load it without a run: few workers are asked for objects, and what a run takes stays taken."""
-    return Tagger.load(
-        DETECTOR,
-        intra_op_threads=settings.intra_op_threads,
-        providers=settings.execution_providers,
-        warm_up=(),
-        at_once=DETECTED_AT_ONCE,
-    )
+    def add_on(self, name: str) -> Tagger | SceneTagger | ObjectTagger | CombinedTagger:
+        """What stands behind a name: scenes or objects alone, else all that the settings name."""
+        if name == SCENES:
+            return self._scenes
+        return self._objects if name == OBJECTS else self._combined
+
+    @functools.cached_property
+    def _scenes(self) -> SceneTagger:
+        return SceneTagger(self._classifier)
+
+    @functools.cached_property
+    def _objects(self) -> ObjectTagger:
+        detector = Tagger.load(
+            DETECTOR,
+            intra_op_threads=self._settings.intra_op_threads,
+            providers=self._settings.execution_providers,
+            at_once=DETECTED_AT_ONCE,
+            late=True,
+        )
+        return ObjectTagger(detector, self._classifier)
+
+    @functools.cached_property
+    def _combined(self) -> Tagger | CombinedTagger:
+        parts = self._settings.chosen_parts
+        if parts == {Part.CLASSIFIER}:
+            return self._classifier
+        return CombinedTagger(
+            self._classifier,
+            self._objects if Part.OBJECTS in parts else None,
+            self._scenes if Part.SCENES in parts else None,
+        )
 
 
 def _load(folders: Sequence[Path | None], settings: Settings) -> list[Tagger]:

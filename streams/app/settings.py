@@ -17,7 +17,16 @@ from schemas.topics import TOMBSTONES_KEPT_DAYS, TopicNames, uploads_topics_faul
 from streams.app.cores import available_cores
 from streams.app.profiles import read_profile
 from streams.app.roles import DEFAULT, Role, read_roles, roles_fault
-from streams.tag.add_ons import DEFAULT_CHOICE, DEFAULT_OFFER, chosen, misfit, model_folders, offer_fault
+from streams.tag.add_ons import (
+    DEFAULT_CHOICE,
+    DEFAULT_OFFER,
+    DEFAULT_PARTS,
+    chosen,
+    misfit,
+    model_folders,
+    offer_fault,
+    parts_fault,
+)
 
 PREFIX = "TAGSTREAM_"
 IMAGE_FORMATS = ("jpg", "png", "webp", "gif", "bmp", "tiff", "avif", "heic")
@@ -108,6 +117,12 @@ class Settings:
         DEFAULT_CHOICE,
         "Add-ons that run where an event names none, separated by commas. imagga_tagging is named after the "
         "add-on whose form its results have: the model is local, nothing is sent to Imagga.",
+    )
+    parts: str = _setting(
+        DEFAULT_PARTS,
+        "What the default add-on is made of, separated by commas: the classifier for things, objects for "
+        "persons and vehicles, scenes. What is left out costs nothing.",
+        parts_fault,
     )
     auto_tagging: float | None = _setting(
         None, "Threshold where neither event nor rules name one. Empty: assign nothing.", _fraction
@@ -449,6 +464,11 @@ class Settings:
     def execution_providers(self) -> list[str]:
         """ONNX Runtime's execution providers, the preferred one first."""
         return [name.strip() for name in self.providers.split(",") if name.strip()]
+
+    @property
+    def chosen_parts(self) -> frozenset[str]:
+        """What the default add-on is made of."""
+        return frozenset(chosen(self.parts))
 
     @property
     def default_add_ons(self) -> tuple[str, ...]:

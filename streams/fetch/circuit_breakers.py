@@ -1,4 +1,4 @@
-"""A circuit breaker per source host: one that keeps failing is left alone, then tried with one fetch."""
+"""A circuit breaker per source host: one that keeps failing is left alone, then tried with few fetches."""
 
 import contextlib
 import logging
@@ -12,7 +12,8 @@ log = logging.getLogger(__name__)
 
 OPENS_AFTER = 5  # objects that failed in a row: one bad object says nothing about the others...
 FAILS_FOR = 1.0  # ...that take at least so many seconds: a source that answers now and then is worth asking
-FIRST_PAUSE = 1.0  # seconds; doubled with each probe that fails
+FIRST_PAUSE = 1.0  # seconds; doubled each time that all probes fail
+PROBES = 3  # one after the other: one failure more says little of a host that answers now and then
 LONGEST_PAUSE = 60.0
 _MAX_HOSTS = 10_000  # remembered; beyond, the one that was heard of longest ago is forgotten
 _NOT_ASKED = frozenset({"memory_busy", "circuit_open"})
@@ -29,6 +30,7 @@ class _Circuit:
         pause: How long it is left alone when it is next found dead.
         open_until: Until when it is left alone; None: its circuit is closed.
         probing: Whether one fetch is finding out.
+        probes: How many have failed since the last pause.
     """
 
     since: float
@@ -37,6 +39,7 @@ class _Circuit:
     pause: float = FIRST_PAUSE
     open_until: float | None = None
     probing: bool = False
+    probes: int = 0
 
 
 class CircuitBreakers:
@@ -109,8 +112,13 @@ class CircuitBreakers:
             circuit.objects.add(hash(url))
         circuit.probing = False
         dead = len(circuit.objects) >= OPENS_AFTER and self._clock() - circuit.since >= FAILS_FOR
-        if dead and (circuit.open_until is None or circuit.open_until <= self._clock()):
-            circuit.open_until = self._clock() + circuit.pause
+        if circuit.open_until is not None and circuit.open_until <= self._clock():
+            circuit.probes += 1
+            dead = dead and circuit.probes >= PROBES
+        elif circuit.open_until is not None:
+            dead = False  # it is left alone already
+        if dead:
+            circuit.open_until, circuit.probes = self._clock() + circuit.pause, 0
             log.warning("%s keeps failing (%s): left alone for %g s", host, error.code, circuit.pause)
             circuit.pause = min(circuit.pause * 2, LONGEST_PAUSE)
         if len(self._circuits) > _MAX_HOSTS:

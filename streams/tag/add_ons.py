@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from model.parts.combined import Part
 from streams.fold.people import OWN, PEOPLE
 
 DEFAULT_OFFER = "tagstream, imagga_tagging, object_tagging, scene_tagging"
 DEFAULT_CHOICE = "imagga_tagging"
+DEFAULT_PARTS = ", ".join(Part)
 _OFFER, _CHOICE = "TAGSTREAM_ADD_ONS", "TAGSTREAM_CATEGORIZATION"
 
 
@@ -34,6 +36,17 @@ def offer_fault(offer: str) -> str | None:
     folders = dict(entries)
     twice = [name for name, folder in entries if folders[name] != folder]
     return f"names {twice[0]!r} twice, with different models; choose another name for one" if twice else None
+
+
+def parts_fault(parts: str) -> str | None:
+    """What is wrong with the parts of the default add-on, and the cure."""
+    named = chosen(parts)
+    unknown = [name for name in named if name not in set(Part)]
+    if unknown:
+        return f"names {unknown[0]!r}, which is no part; choose of {DEFAULT_PARTS}"
+    if Part.CLASSIFIER not in named:
+        return f"lacks {str(Part.CLASSIFIER)!r}, whose word on animals the other parts need; add it"
+    return None
 
 
 def misfit(offer: str, choice: str) -> str | None:

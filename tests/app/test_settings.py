@@ -108,6 +108,7 @@ BAD = {
     "TAGSTREAM_ROLES": ("tag,cook", "knows no role 'cook'; name one or more of tag,query"),
     "TAGSTREAM_QUERIES": ("false", "there is no such setting any more; say TAGSTREAM_ROLES=tag"),
     "TAGSTREAM_CATEGORIZATION": ("nobody", "offered: tagstream, imagga_tagging"),
+    "TAGSTREAM_PARTS": ("classifier,faces", "names 'faces', which is no part; choose of classifier, objects"),
     "TAGSTREAM_KEEP_MINUTES": ("0.1", "must be at least 0.125: the window 1h and the one before it are"),
     "TAGSTREAM_KEEP_HOURS": ("13.9", "must be at least 14: the window 7d and the one before it are"),
     "TAGSTREAM_KEEP_DAYS": ("59", "must be at least 60: the window 30d and the one before it are"),
@@ -122,6 +123,18 @@ def test_a_bad_value_is_refused_with_its_rule(name: str) -> None:
         Settings.from_mapping({name: text})
     assert name in str(caught.value)
     assert text in str(caught.value)
+
+
+def test_the_parts_of_the_default_add_on() -> None:
+    """All by default; the classifier is always among them."""
+    assert Settings.from_mapping({}).chosen_parts == {"classifier", "objects", "scenes"}
+    assert Settings.from_mapping({"TAGSTREAM_PARTS": "scenes, classifier"}).chosen_parts == {
+        "classifier",
+        "scenes",
+    }
+    for parts in ("objects,scenes", ""):
+        with pytest.raises(SettingsError, match=r"TAGSTREAM_PARTS=.* lacks 'classifier', .*; add it"):
+            Settings.from_mapping({"TAGSTREAM_PARTS": parts})
 
 
 def test_add_ons_name_their_models() -> None:

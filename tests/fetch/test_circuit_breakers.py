@@ -3,7 +3,7 @@ import itertools
 
 import pytest
 
-from streams.fetch.circuit_breakers import FAILS_FOR, FIRST_PAUSE, OPENS_AFTER, CircuitBreakers
+from streams.fetch.circuit_breakers import FAILS_FOR, FIRST_PAUSE, OPENS_AFTER, PROBES, CircuitBreakers
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
 
 BUSY = SourceBusyError("http_503", "busy")
@@ -85,21 +85,23 @@ def test_other_hosts_are_not_affected(circuits: CircuitBreakers) -> None:
     succeed(circuits, "bad:8080")
 
 
-def test_one_probe_closes_the_circuit(circuits: CircuitBreakers, clock: Clock) -> None:
-    """After the pause one fetch is let through, alone; its success forgets the past."""
+@pytest.mark.parametrize("failed", range(PROBES))
+def test_one_probe_closes_the_circuit(circuits: CircuitBreakers, clock: Clock, failed: int) -> None:
+    """After the pause fetches are let through, one at a time; the first success forgets the past."""
     fail(circuits, OPENS_AFTER)
     clock.now += FIRST_PAUSE
+    fail(circuits, failed)
     with circuits.guard("bad", "good.jpg"):
         assert refusal(circuits).retry_after == 2 * FIRST_PAUSE
     succeed(circuits)
     assert circuits.open_hosts == []
 
 
-def test_a_probe_that_fails_doubles_the_pause(circuits: CircuitBreakers, clock: Clock) -> None:
-    """A host that is still down is asked ever more rarely."""
+def test_probes_that_all_fail_double_the_pause(circuits: CircuitBreakers, clock: Clock) -> None:
+    """A host that is still down is asked ever more rarely; one that answers now and then has some tries."""
     fail(circuits, OPENS_AFTER)
     clock.now += FIRST_PAUSE
-    fail(circuits, 1)
+    fail(circuits, PROBES)
     assert refusal(circuits).retry_after == 2 * FIRST_PAUSE
 
 

@@ -37,7 +37,8 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     """With --json each photo is one line with its model and its tags."""
     assert main([KOALA, str(PHOTOS / "cat.jpg"), "--json"]) == 0
     koala, cat = (json.loads(line) for line in capsys.readouterr().out.splitlines())
-    assert koala["model"] == {"name": "efficientnet_lite2_int8", "version": "1.2.0"}
+    version = "1.2.0+objects-1.0.0+scenes-1.0.0"
+    assert koala["model"] == {"name": "efficientnet_lite2_int8", "version": version}
     assert koala["tags"][0]["name"] == "koala"
     assert cat["photo"].endswith("cat.jpg")
 

@@ -12,10 +12,10 @@ def refused(data: bytes) -> BadImageError:
     return caught.value
 
 
-def outcome(data: bytes) -> str:
+def outcome(data: bytes, size: int = 32) -> str:
     """The code of the refusal, or that they are decoded."""
     try:
-        decode(data, 32)
+        decode(data, size)
     except BadImageError as error:
         return error.code
     return "decoded"

@@ -11,7 +11,7 @@ import pytest
 from support.cluster import Cluster
 from support.own_models import write_model
 
-from model import SceneTagger, Tagger
+from model import CombinedTagger, SceneTagger
 from schemas.dead_letters import read_fault
 from schemas.uploads import UploadData
 from streams.cli.file_server import FileServer
@@ -44,7 +44,7 @@ def hash_of(rules: str) -> str:
     return Rules(parse_rules(rules.encode(), Path("rules.toml"))).hash
 
 
-def scored(tagger: Tagger | SceneTagger) -> dict[str, float]:
+def scored(tagger: CombinedTagger | SceneTagger) -> dict[str, float]:
     """What a tagger alone says of the koala."""
     (tags,) = tagger.tag([PHOTOS[KOALA].read_bytes()])
     return {tag.name: round(tag.confidence, 4) for tag in tags}
@@ -89,7 +89,7 @@ async def test_one_add_on_fails_and_the_others_do_not_mind(cluster: Cluster, pho
         "mine": "mine",
         "broken": "broken",
     }
-    classes, scenes = scored(Tagger.load()), scored(SceneTagger.load())
+    classes, scenes = scored(CombinedTagger.load()), scored(SceneTagger.load())
     assert said(result, "imagga_tagging") == pytest.approx(classes, abs=0.03)
     assert said(result, "scene_tagging") == pytest.approx(scenes, abs=0.03)
     assert said(result, "mine") == {"bright": 0.8, "dim": 0.2}
@@ -170,7 +170,7 @@ async def test_rules_change_while_uploads_flow(cluster: Cluster, photos: FileSer
         new = result["rules"] == hash_of(NEW)
         assert ("koala bear" in result["tags"], "koala" in result["tags"]) == (new, not new)
         assert ("animal" in said(result, "imagga_tagging")) == (not new)
-        assert result["model"]["version"] == Tagger.load().version
+        assert result["model"]["version"] == CombinedTagger.load().version
     counts = await cluster.counts()
     assert counts["koala"] + counts["koala bear"] == len(published)
     assert await cluster.read(cluster.names.dead_letters) == []

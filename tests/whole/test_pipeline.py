@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 from support.cluster import FAUST_WORKER, TAGSTREAM_WORKER, Cluster, free_port
 from support.small_source import source
 
-from model import Tagger
+from model import CombinedTagger
 from schemas.dead_letters import read_fault
 from schemas.uploads import UploadData
 from streams.cli.file_server import FileServer
@@ -42,7 +42,7 @@ async def cluster(kafka: str, unique: str, tmp_path: Path, photos: FileServer) -
 @pytest.fixture(scope="session")
 def expected_tags() -> dict[str, list[str]]:
     """The tags that each photo must get, from the tagger alone."""
-    found = Tagger.load().tag([path.read_bytes() for path in PHOTOS])
+    found = CombinedTagger.load().tag([path.read_bytes() for path in PHOTOS])
     return {
         path.stem: [tag.name for tag in tags if round(tag.confidence, 4) > THRESHOLD]
         for path, tags in zip(PHOTOS, found, strict=True)

@@ -22,7 +22,7 @@ from model.objects.objects import DETECTOR
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PHOTOS = Path(__file__).parents[2] / "streams" / "photos"
+PHOTOS = Path(__file__).parents[3] / "streams" / "photos"
 OTHERS = Path(skimage.__file__).parent / "data"
 ANCHORS = 1917
 

@@ -22,7 +22,7 @@ from model.scenes.scenes import SCENES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PHOTOS = ROOT / "streams" / "photos"
 
 

@@ -1,0 +1,1 @@
+"""The classifier, objects and scenes as one tagger. Start with `combined.py`."""
