@@ -106,6 +106,11 @@ REASONS: dict[str, Reason] = {
         "the event's time for retries ran out.",
         "Raise `per_hour` or `at_once` in the server's description, and replay.",
     ),
+    "model_server_fault": Reason(
+        "The event asked for add-ons on servers alone, and these answered what is no answer until the "
+        "event's time for retries ran out.",
+        "Compare the server's description with the server, and replay.",
+    ),
     "circuit_open": Reason(
         "The source, or the server of a model, kept failing and was left alone until the event's time for "
         "retries ran out.",

@@ -76,12 +76,12 @@ class Asker:
             there, data=body, headers=self._headers, allow_redirects=False
         ) as answer:
             content = await _read(answer, self._most_bytes)
-            if answer.status == 200:  # noqa: PLR2004 - OK
+            if (status := answer.status) == 200:  # noqa: PLR2004 - OK
                 return content
             said = content[:_TOLD].decode("utf-8", "replace").replace("\n", " ")
-            message = f"status {answer.status} from {shown(url)}: {said}"
+            message = f"status {status} from {shown(url)}: {said}"
             wait = retry_after_of(answer.headers.get("retry-after", ""))
-            raise SourceBusyError(f"http_{answer.status}", message, wait)
+            raise SourceBusyError(f"http_{status}", message, wait)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -102,5 +102,5 @@ async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
         if len(content) > most:
             answer.close()
             message = f"more than {most:,} bytes from {shown(str(answer.url))}: raise max_answer_bytes"
-            raise SourceBusyError("invalid_answer", message)
+            raise SourceBusyError("model_server_fault", message)
     return bytes(content)

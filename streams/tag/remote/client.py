@@ -16,11 +16,10 @@ from streams.tag.remote.inference_protocol import InferenceDialect
 from streams.tag.remote.pictures import Seen
 from streams.tag.remote.vision_endpoint import VisionDialect
 
-BUSY = "model_server_busy"
 MOST_WAITING = 64_000_000
 """Bytes of pixels that may wait for one server."""
 _HOUR = 3600.0
-_ALONE = ("http_4", "http_5", "invalid_answer")  # faults that one image of a batch may be the reason of
+_ALONE = ("http_4", "http_5", "model_server_fault")  # faults that one image of a batch may be the reason of
 
 
 class HourlyBudget:
@@ -47,7 +46,7 @@ class HourlyBudget:
             message = (
                 f"{name} has had its {self._per_hour:,} images per hour: raise per_hour, or re-tag later"
             )
-            raise SourceBusyError(BUSY, message, (1 - self._left) * _HOUR / self._per_hour)
+            raise SourceBusyError("model_server_busy", message, (1 - self._left) * _HOUR / self._per_hour)
         self._left -= 1
 
 
@@ -108,7 +107,8 @@ class RemoteAddOn:
         size = image.squares.nbytes
         if self._bytes + size > MOST_WAITING:
             raise SourceBusyError(
-                BUSY, f"too many images wait for {self.name}: raise at_once, or use a faster server"
+                "model_server_busy",
+                f"too many images wait for {self.name}: raise at_once, or use a faster server",
             )
         self._budget.take(self.name)
         job = _Job(image, asyncio.get_running_loop().create_future())
@@ -174,7 +174,9 @@ class RemoteAddOn:
         try:
             return await asyncio.to_thread(self.dialect.tags, answer, len(images))
         except AnswerError as error:
-            raise SourceBusyError("invalid_answer", f"{self.name} answered with {error!s:.200}") from error
+            raise SourceBusyError(
+                "model_server_fault", f"{self.name} answered with {error!s:.200}"
+            ) from error
 
 
 def _settle(job: _Job, result: list[Tag] | Exception) -> None:

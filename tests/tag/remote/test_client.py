@@ -150,9 +150,9 @@ async def test_one_image_costs_no_other_its_tags(server: Server, make: Any) -> N
     ("answer", "code"),
     [
         (web.Response(status=503, text="loading"), "http_503"),
-        (web.Response(text="<html>"), "invalid_answer"),
-        (web.Response(text="[" * 2_000), "invalid_answer"),
-        (web.Response(text=" " * 2_000_000), "invalid_answer"),
+        (web.Response(text="<html>"), "model_server_fault"),
+        (web.Response(text="[" * 2_000), "model_server_fault"),
+        (web.Response(text=" " * 2_000_000), "model_server_fault"),
     ],
 )
 async def test_answers_that_are_none(server: Server, make: Any, answer: web.Response, code: str) -> None:  # noqa: ANN401
