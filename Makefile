@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
+SERVERS := .venv-servers
 CORES := -n auto --maxprocesses 4  # of tests: a broker for each
 .DEFAULT_GOAL := help
 # For recipes that make a virtual environment: what pip says of an old Python is a riddle, and venv keeps an old one.
@@ -9,7 +10,7 @@ version = $(shell $(1) -c 'import sys; print("%s %s" % (sys.version.split()[0], 
 new_venv = @$(if $(filter True,$(call version,$(PYTHON))),$(PYTHON) -m venv $(if $(filter True,$(call version,$(1)/bin/python)),,--clear) $(1),$(error $(too_old)))
 too_old = Tagstream needs Python 3.11 or newer, and $(PYTHON) is $(or $(firstword $(call version,$(PYTHON))),not to be found): make $(or $(MAKECMDGOALS),run) PYTHON=python3.12
 
-.PHONY: help install run test test-quick programs docs bench chaos mutants corpus attack check lock audit clean
+.PHONY: help install run test test-quick programs servers docs bench chaos mutants corpus attack check lock audit clean
 
 help: ## print the targets, and how long each takes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -47,6 +48,13 @@ $(PEERS)/.ready: .locks/peers.txt
 	$(call new_venv,$(PEERS))
 	-$(PEERS)/bin/python -m pip install --quiet --require-hashes -r .locks/peers.txt
 	@touch $@
+
+$(SERVERS)/.ready: .locks/servers.txt
+	$(call new_venv,$(SERVERS))
+	$(SERVERS)/bin/python -m pip install --quiet --require-hashes -r .locks/servers.txt
+	@touch $@
+
+servers: $(SERVERS)/.ready ## a model server that one test asks, and skips without, into .venv-servers; a minute
 
 bench: $(VENV)/.dev $(PEERS)/.ready ## measure speed, memory and latency beside others; some 30 minutes (BENCH=--short: 4)
 	@$(BIN)/python -m benchmarks --peers-python $(PEERS)/bin/python $(BENCH)
@@ -88,4 +96,4 @@ audit: $(VENV)/.dev ## known weaknesses of what the locks pin; a minute (asks Py
 	for lock in worker run dev docs build; do .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r .locks/$$lock.txt || exit 1; done
 
 clean: ## forget the virtual environment and the broker's data; at once
-	rm -rf $(VENV) $(PEERS) .venv-audit site .tagstream
+	rm -rf $(VENV) $(PEERS) $(SERVERS) .venv-audit site .tagstream

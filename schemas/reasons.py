@@ -85,8 +85,8 @@ REASONS: dict[str, Reason] = {
         "Replay once the source is up again and its certificate is valid.",
     ),
     "timeout": Reason(
-        "The source gave no complete answer in time.",
-        "Replay once the source is quick again, or raise TAGSTREAM_FETCH_TIMEOUT first.",
+        "The source, or the server of a model, gave no complete answer in time.",
+        "Replay once it is quick again, or raise TAGSTREAM_FETCH_TIMEOUT, or the server's `timeout`, first.",
     ),
     "upload_waits": Reason(
         "An image.update without `url` came behind an upload of its image whose source stayed busy.",
@@ -101,9 +101,20 @@ REASONS: dict[str, Reason] = {
         "ran out.",
         "Start more workers, or put a smaller image in its place, and replay.",
     ),
+    "model_server_busy": Reason(
+        "The event asked for add-ons on servers alone, and these had more images than they may be sent until "
+        "the event's time for retries ran out.",
+        "Raise `per_hour` or `at_once` in the server's description, and replay.",
+    ),
+    "model_server_fault": Reason(
+        "The event asked for add-ons on servers alone, and these answered what is no answer until the "
+        "event's time for retries ran out.",
+        "Compare the server's description with the server, and replay.",
+    ),
     "circuit_open": Reason(
-        "The source kept failing and was left alone until the event's time for retries ran out.",
-        "Replay once the source is up again.",
+        "The source, or the server of a model, kept failing and was left alone until the event's time for "
+        "retries ran out.",
+        "Replay once it is up again.",
     ),
     "image_too_large": Reason(
         "The image has more bytes than TAGSTREAM_MAX_IMAGE_BYTES.",

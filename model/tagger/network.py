@@ -62,8 +62,6 @@ class Network:
         self._outputs = [_checked_output(self._session, graph, output) for output in outputs]
         self._batch = fixed
         self._at_once = at_once
-        self._mean = np.array(wanted.mean, np.float32)
-        self._std = np.array(wanted.std, np.float32)
 
     def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Run the graph.
@@ -85,7 +83,7 @@ class Network:
         short = (self._batch or len(batch)) - len(batch)
         padded = np.concatenate([batch, np.repeat(batch[-1:], short, axis=0)]) if short else batch
         names = [name for name, _ in self._outputs]
-        found = self._session.run(names, {self._input: self._prepared(padded)})
+        found = self._session.run(names, {self._input: prepared(padded, self._wanted)})
         rows = [self._rows(*each, len(padded)) for each in zip(self._outputs, found, strict=True)]
         return (rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1))[: len(batch)]
 
@@ -95,13 +93,16 @@ class Network:
             raise _wrong_output(self._graph, name, list(found.shape), width)
         return found.reshape(images, width).astype(np.float32, copy=False)
 
-    def _prepared(self, batch: NDArray[np.uint8]) -> NDArray[Any]:
-        pixels: NDArray[Any] = batch if self._wanted.channels == "rgb" else batch[..., ::-1]
-        if self._wanted.dtype == "float32":
-            pixels = (pixels * np.float32(self._wanted.scale) - self._mean) / self._std
-        if self._wanted.layout == "NCHW":
-            pixels = pixels.transpose(0, 3, 1, 2)
-        return np.ascontiguousarray(pixels)
+
+def prepared(batch: NDArray[np.uint8], wanted: Input) -> NDArray[Any]:
+    """Pixels as a graph takes them, from uint8, shape (images, size, size, 3), RGB."""
+    pixels: NDArray[Any] = batch if wanted.channels == "rgb" else batch[..., ::-1]
+    if wanted.dtype == "float32":
+        mean, std = np.array(wanted.mean, np.float32), np.array(wanted.std, np.float32)
+        pixels = (pixels * np.float32(wanted.scale) - mean) / std
+    if wanted.layout == "NCHW":
+        pixels = pixels.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(pixels)
 
 
 def width_of(graph: Path, wanted: Input, tensor: str | None, providers: Sequence[str]) -> int:

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,9 @@ from streams.tag.categorizer import Categorizer, Offer
 from streams.tag.looking import Looker
 from streams.tag.meter import InferenceMeter
 from streams.tag.pool import TaggerPool
+from streams.tag.remote.client import RemoteAddOn
+from streams.tag.remote.description import is_remote
+from streams.tag.remote.pool import RemotePool
 from streams.tag.rules_watch import RulesWatch
 from streams.tag.stub import StubTagger
 from streams.units.ledger import Ledger
@@ -101,6 +105,8 @@ async def open_taggers(
         telemetry.read_models(models)
         telemetry.read_pool(pool)
     stack.callback(pool.stop)
+    if isinstance(pool, RemotePool):
+        stack.push_async_callback(pool.aclose)
     watch = await asyncio.to_thread(RulesWatch, settings.rules, settings.auto_tagging, pool.tag_names)
     rules = stack.enter_context(watch)
     return Taggers(pool, Offer(models, settings.default_add_ons), rules)
@@ -162,18 +168,27 @@ def build_tagger(
         log.warning("tags come from the stub tagger: this worker is for load and chaos tests only")
         stub = ModelInfo(stub_tagger.NAME, stub_tagger.VERSION)
         return StubTagger(), dict.fromkeys(settings.model_folders, stub)
-    folders = list(dict.fromkeys(settings.model_folders.values()))
+    places = {name: place for name, place in settings.model_folders.items() if not is_remote(place)}
+    folders = list(dict.fromkeys(places.values()))
     loaded = dict(zip(folders, _load(folders, settings), strict=True))
     built_in = _BuiltIn(loaded[None], settings) if None in loaded else None
     add_ons = {
         name: built_in.add_on(name) if built_in and folder is None else loaded[folder]
-        for name, folder in settings.model_folders.items()
+        for name, folder in places.items()
     }
-    models = {name: ModelInfo(add_on.name, add_on.version) for name, add_on in add_ons.items()}
-    offered = ", ".join(f"{name} ({model.name} {model.version})" for name, model in models.items())
-    log.info("add-ons, all on this machine; none asks Imagga or anybody else: %s", offered)
-    pool = TaggerPool(
+    remotes = {
+        name: RemoteAddOn.load(place, os.environ)
+        for name, place in settings.model_folders.items()
+        if place is not None and is_remote(place)
+    }
+    all_of_them = add_ons | remotes
+    models = {
+        name: ModelInfo(all_of_them[name].name, all_of_them[name].version) for name in settings.model_folders
+    }
+    _tell_offer(models, remotes)
+    pool = RemotePool(
         add_ons,
+        remotes,
         threads=settings.worker_threads,
         max_batch=settings.max_batch,
         known_images=settings.known_images,
@@ -182,6 +197,16 @@ def build_tagger(
         formats=settings.decoded_formats,
     )
     return pool, models
+
+
+def _tell_offer(models: Mapping[str, ModelInfo], remotes: Mapping[str, RemoteAddOn]) -> None:
+    here = [f"{name} ({model.name} {model.version})" for name, model in models.items() if name not in remotes]
+    if not remotes:
+        log.info("add-ons, all on this machine; none asks Imagga or anybody else: %s", ", ".join(here))
+        return
+    there = ", ".join(f"{name} at {remote.url}" for name, remote in remotes.items())
+    log.info("add-ons on this machine: %s", ", ".join(here) or "none")
+    log.warning("images are sent to other servers, for the add-ons %s", there)
 
 
 class _BuiltIn:

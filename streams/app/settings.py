@@ -106,7 +106,9 @@ class Settings:
     )
     replication: int = _setting(1, "Replicas of topics that are created.", _at_least(1))
     add_ons: str = _setting(
-        DEFAULT_OFFER, "Add-ons offered: NAME or NAME=FOLDER of a model, separated by commas.", offer_fault
+        DEFAULT_OFFER,
+        "Add-ons offered: NAME, NAME=FOLDER of a model or NAME=FILE.toml of one on a server, with commas.",
+        offer_fault,
     )
     tagger: str = _setting(
         "onnx", "onnx, or stub: tags are read from the bytes, for load and chaos tests.", _tagger

@@ -2,10 +2,13 @@
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from model import DecodedViews, Tag
+import numpy as np
+from numpy.typing import NDArray
+
+from model import DecodedViews, Tag, View
 from streams.tag.fair_queue import Share
 from streams.telemetry.tracing import Interval
 
@@ -28,6 +31,7 @@ class TaggedImage:
         tags: What each add-on found, best first.
         failed: Why each of the others failed, in short.
         stages: When it was decoded, and when its batch was inferred; empty for a copy.
+        kept: What of the image was to be kept: see :class:`Job`.
     """
 
     digest: str
@@ -39,6 +43,7 @@ class TaggedImage:
     inference_ms: float
     failed: dict[str, str] = field(default_factory=dict)
     stages: dict[str, Interval] = field(default_factory=dict)
+    kept: Mapping[View, NDArray[np.uint8]] = field(default_factory=dict)
 
 
 @dataclass
@@ -53,6 +58,7 @@ class Job:
         memory: Bytes that its pixels take.
         is_dear: Whether it waits for a lane of dear ones, or has one.
         context: What log lines are about.
+        keep: How else it is looked at, by somebody who takes it from there.
     """
 
     data: bytes
@@ -68,6 +74,7 @@ class Job:
     views: DecodedViews = _UNDECODED
     decoding: Interval = (0.0, 0.0)
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    keep: Collection[View] = ()
 
 
 def answer_all(answers: Sequence[tuple[Job, TaggedImage | Exception]]) -> None:

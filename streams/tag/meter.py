@@ -24,5 +24,9 @@ class InferenceMeter:
     def note_batch(self, images: int, spent: Iterable[Spent]) -> None:
         """Take note of one inference."""
         self._batches.observe(images)
+        self.note_spent(spent)
+
+    def note_spent(self, spent: Iterable[Spent]) -> None:
+        """Take note of what add-ons took."""
         for add_on, seconds, number in spent:
             self._seconds.of(add_on).observe(seconds, times=number)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from model import FORMATS, OpenedImage, open_image
+from model import FORMATS, OpenedImage, View, open_image
 from model.decoding.limits import MAX_DECODING_BYTES
 from streams.fetch.errors import SourceBusyError
 from streams.tag.failure_log import FailureLog
@@ -40,7 +40,7 @@ _INFERRING = 10.0  # milliseconds: what an image costs besides its decoding, abo
 _PER_BYTE = 2e-5  # milliseconds of decoding, before the header was read
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """Nobody waits."""
 
 
@@ -71,7 +71,7 @@ class TaggerPool:
         """
         self.add_ons = add_ons
         self._max_batch = max_batch
-        self._failures = FailureLog()
+        self.failures = FailureLog()
         self._known = KnownImages[TaggedImage](known_images)
         self._jobs = FairQueue[Job](dear_at_once=max(threads - 1, 1), memory=MAX_DECODING_BYTES, room=room)
         kinds = [(True, True)] * threads if threads > 1 else [(True, False), (False, True)]
@@ -81,7 +81,7 @@ class TaggerPool:
         ]
         self._at_work = [False] * len(kinds)
         self._stopped = False
-        self._meter = meter
+        self.meter = meter
         self._formats = formats
 
     @property
@@ -125,10 +125,11 @@ class TaggerPool:
         self,
         data: bytes,
         add_ons: Sequence[str],
-        decoded: Callable[[], None] = _nothing,
+        decoded: Callable[[], None] = nothing,
         *,
         share: Share = NOBODY,
-        aside: Callable[[], None] = _nothing,
+        aside: Callable[[], None] = nothing,
+        keep: Collection[View] = (),
     ) -> TaggedImage:
         """Decode an image once and tag it with each of the add-ons.
 
@@ -141,6 +142,8 @@ class TaggerPool:
             decoded: See above.
             share: On whose account.
             aside: Called in the event loop if the image is dear: it takes its time, and nobody should wait.
+            keep: How else to look at it; what is seen so comes back, and such an image has no failures that
+                are raised, and is not remembered.
 
         Raises:
             BadImageError: The bytes are no image that may be decoded.
@@ -150,7 +153,7 @@ class TaggerPool:
         """
         answer: asyncio.Future[TaggedImage] = asyncio.get_running_loop().create_future()
         estimate = _INFERRING + len(data) * _PER_BYTE
-        job = Job(data, add_ons, answer, decoded, aside, share, estimate)
+        job = Job(data, add_ons, answer, decoded, aside, share, estimate, keep=keep)
         del data  # or it would live until the answer is there
         try:
             self._jobs.put(job, share, cost=estimate)
@@ -243,10 +246,10 @@ class TaggerPool:
             (job, self._tagged(job, tags, inferring, share)) for job, tags in zip(decoded, found, strict=True)
         ]
         for job, answer in answers:
-            if isinstance(answer, TaggedImage) and not answer.failed:
+            if isinstance(answer, TaggedImage) and not answer.failed and not job.keep:
                 self._known.put(_known_as(job), answer)
-        if self._meter is not None:
-            decoded[0].answer.get_loop().call_soon_threadsafe(self._meter.note_batch, len(decoded), spent)
+        if self.meter is not None:
+            decoded[0].answer.get_loop().call_soon_threadsafe(self.meter.note_batch, len(decoded), spent)
         answer_all(answers)
 
     def _tagged(
@@ -254,10 +257,10 @@ class TaggerPool:
     ) -> TaggedImage | Exception:
         """What the add-ons found; where all of them failed, why the first one did."""
         errors = {name: error for name in job.add_ons if isinstance(error := found[name], Exception)}
-        if len(errors) == len(found):
+        if len(errors) == len(found) and not job.keep:
             return next(iter(errors.values()))
         for name, error in errors.items():
-            job.context.run(self._failures.note, name, error)
+            job.context.run(self.failures.note, name, error)
         return TaggedImage(
             digest=job.digest,
             width=job.views.width,
@@ -267,13 +270,14 @@ class TaggerPool:
             decode_ms=_ms(job.decoding),
             inference_ms=share_ms,
             stages={"decode": job.decoding, "infer": inferring},
-            failed={name: _told(error) for name, error in errors.items()},
+            failed={name: told(error) for name, error in errors.items()},
+            kept={view: job.views.squares[view] for view in job.keep},
         )
 
     def _is_known(self, job: Job) -> bool:
         """Answer for a copy of an image that was tagged before."""
         job.digest = digest_of(job.data)
-        known = self._known.get(_known_as(job))
+        known = None if job.keep else self._known.get(_known_as(job))
         if known is None:
             return False
         answer_all([(job, replace(known, decode_ms=0.0, inference_ms=0.0, stages={}))])
@@ -283,7 +287,7 @@ class TaggerPool:
     def _open(self, job: Job) -> OpenedImage | None:
         """Read an image's header; None: it is answered, as it is none that may be decoded."""
         try:
-            return open_image(job.data, views(self.add_ons, job.add_ons), self._formats)
+            return open_image(job.data, {*views(self.add_ons, job.add_ons), *job.keep}, self._formats)
         except Exception as error:  # noqa: BLE001 - a bad image is its own job's affair
             answer_all([(job, error)])
             return None
@@ -301,7 +305,8 @@ class TaggerPool:
             return False
         finally:
             job.decoding = (started, time.perf_counter())
-            self._jobs.charge(job.share, _INFERRING + _ms(job.decoding) - job.estimate)
+            squares = max(map(len, job.views.squares.values()), default=1)
+            self._jobs.charge(job.share, squares * _INFERRING + _ms(job.decoding) - job.estimate)
         job.data = b""  # a thread that waits for its next job still knows its last one
         job.answer.get_loop().call_soon_threadsafe(job.decoded)
         return True
@@ -311,7 +316,8 @@ def _ms(interval: Interval) -> float:
     return (interval[1] - interval[0]) * 1000
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
+    """Why an add-on failed, in short."""
     text = f"{type(error).__name__}: {error}".partition("\n")[0]
     return text if len(text) <= _LONGEST_ERROR else text[: _LONGEST_ERROR - 2] + " …"
 

@@ -1,8 +1,9 @@
 """Micro-batches: what leaves a unit together, folded and committed in one transaction."""
 
 import asyncio
+import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,15 +11,15 @@ from schemas.times import steady_time
 from streams.fold.budgets.usage import remove_expired
 from streams.fold.changes import Changes
 from streams.fold.fold import FoldRules, fold
-from streams.fold.outcomes import Done
+from streams.fold.outcomes import Done, Outcome
 from streams.fold.retention import Expired
 from streams.fold.rows import ImageKey
 from streams.state.turns import in_turns
 from streams.telemetry.tracing import NO_TRANSACTION, TransactionSpan
 from streams.units.meter import UnitMeter
 
-MANY_TAGS = 50  # that an event brings: each is counted in four windows
-LARGE_ROW = 8192  # bytes of an image's row; one with ten tags has some 2,000
+MANY_TAGS = 50  # of an event: each is counted in four windows, which takes milliseconds
+_BYTES_PER_TAG = 160  # of an image's row; one with ten tags has some 2,000
 
 
 class CommitsChanges(Protocol):
@@ -60,21 +61,26 @@ async def _fold_all(batch: MicroBatch) -> None:
 
     Meanwhile nobody changes what is committed: that is for whoever commits this.
     """
-    now = int(steady_time() * 1000)
+    now, sizes = int(steady_time() * 1000), functools.partial(batch.changes.size, "images")
     async for done in in_turns(batch.outcomes):
-        if _is_large(batch.changes, done):
+        if tags_touched(sizes, done.outcome):
             await asyncio.to_thread(fold, batch.changes, done, batch.rules, now)
         else:
             fold(batch.changes, done, batch.rules, now)
 
 
-def _is_large(changes: Changes, done: Done) -> bool:
-    """Whether an event or its image has so many tags that the fold takes milliseconds."""
-    upload = done.outcome.upload
+def tags_touched(rows: Callable[[str], int], outcome: Outcome) -> int:
+    """About how many tags folding an outcome adds and removes; few are 0, as for most events.
+
+    Args:
+        rows: The bytes of an image's row, by its key; 0: there is none.
+        outcome: What became of an event.
+    """
+    upload = outcome.upload
     if upload is None:
-        return False
-    tags = len(upload.data.tags or ())
-    return tags > MANY_TAGS or changes.size("images", ImageKey.of(upload).encode()) > LARGE_ROW
+        return 0
+    tags = len(upload.data.tags or ()) + rows(ImageKey.of(upload).encode()) // _BYTES_PER_TAG
+    return tags if tags > MANY_TAGS else 0
 
 
 async def fold_and_commit(batch: MicroBatch) -> None:

@@ -67,6 +67,7 @@ class Entry(Turn):
         upload: The upload that waits, where it is one.
         asked: When it asked its source, if it did, in seconds of `time.monotonic`.
         took: The seconds that we took for it since it last waited; 0 until it is done.
+        weight: As how many events it counts in a transaction; known when it is done.
     """
 
     outcome: asyncio.Task[Outcome]
@@ -84,6 +85,7 @@ class Entry(Turn):
         self.upload: Upload | None = None
         self.asked = self._since = time.monotonic()
         self.took = 0.0
+        self.weight = 1
         self._beside = beside
 
     @property

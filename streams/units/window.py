@@ -19,6 +19,7 @@ from schemas.uploads import Record
 from streams.fold.outcomes import Outcome, Parked
 from streams.state.partition import PartitionState
 from streams.units.aside import Patience, Slot
+from streams.units.micro_batch import tags_touched
 from streams.units.order import Beside, Entry, Waits
 from streams.units.waiting_room import WaitingRoom
 from streams.units.work import Pace, Work
@@ -27,6 +28,8 @@ MAX_RECORDS = 1000  # offsets from the watermark to the newest record
 HOLDS_UP = 3.0  # seconds that a record may keep the watermark back for its source
 MAX_BYTES = 16_000_000  # of events in the window; one that is larger enters alone
 _KEPT_BESIDE_OTHERS = 4  # of those that rows keep: others do not wait for many counts to be written
+
+_TAGS_OF_AN_EVENT = 25  # one that has more counts as several
 
 Leaving = tuple[Entry, Outcome]
 
@@ -115,13 +118,18 @@ class Window:
         self._kept[record.offset] = self._begin(record, slots, is_kept=True)
 
     def take(self, most: int) -> list[Leaving]:
-        """What the next transaction holds: at most so many outcomes, and as many records to be kept."""
+        """What the next transaction holds: outcomes of so much weight, and as many records to be kept.
+
+        The oldest in any case, whatever it weighs; of the others, those first that weigh little.
+        """
         leaving: dict[Entry, Outcome] = {}
         of_log = sum(not entry.is_kept for entry in self._done.values())
         left = {False: most, True: _KEPT_BESIDE_OTHERS if of_log else most}
-        for _, entry in sorted(self._done.items()):
-            if left[entry.is_kept] and (entry.follows is None or entry.follows in leaving):
-                left[entry.is_kept] -= 1
+        oldest = min(self._done, default=0)
+        for offset in sorted(self._done, key=lambda each: (self._done[each].weight * (each != oldest), each)):
+            entry = self._done[offset]
+            if left[entry.is_kept] > 0 and (entry.follows is None or entry.follows in leaving):
+                left[entry.is_kept] -= 1 if offset == oldest else entry.weight
                 leaving[entry] = entry.outcome.result()
         now = int(steady_time() * 1000)
         for entry in self._in_the_way(leaving, most):
@@ -176,9 +184,14 @@ class Window:
     def _note_done(self, entry: Entry, outcome: asyncio.Task[Outcome]) -> None:
         entry.finish()
         if not outcome.cancelled():
+            if outcome.exception() is None:
+                entry.weight += tags_touched(self._size_of_image, outcome.result()) // _TAGS_OF_AN_EVENT
             self._done[entry.record.offset] = entry
             self._update_commit_now()
             self.arrived.set()
+
+    def _size_of_image(self, key: str) -> int:
+        return len(self._state.rows["images"].get(key, b""))
 
     def _in_the_way(self, leaving: Collection[Entry], most: int) -> Iterator[Entry]:
         """The oldest ones, as far as they wait for strangers' servers, or for one before that does.

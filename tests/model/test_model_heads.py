@@ -8,33 +8,20 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from support.own.heads import write_head
 
 from model import DEFAULT_ARTIFACT, ManifestError, Tagger
 from model.tagger.head import LinearHead, read_head, table_of
-from model.tagger.manifest import Head, Input
-from model.tagger.vocabulary import Entry
-from model.tagger.writing import About, HeadFile, Network, write_folder
+from model.tagger.manifest import Head
 from streams.tag.inference import Request, infer
 
 PHOTOS = sorted((Path(__file__).parents[2] / "streams" / "photos").glob("*.jpg"))
-ABOUT = About("own", "1", "a test", "none")
-
-
-def write_head(
-    folder: Path, output: str | None = "features", labels: tuple[str, ...] = ("one", "two")
-) -> Path:
-    """A head of chance weights on a tensor of the default network."""
-    width = 1280 if output == "features" else 1000
-    weights = np.random.default_rng(0).normal(0, 0.1, (len(labels), width))
-    network = Network(DEFAULT_ARTIFACT / "model.onnx", Input(260), output)
-    head = HeadFile(table_of(weights, np.array([0.5] * len(labels))), "sigmoid")
-    entries = [Entry(label, (index,)) for index, label in enumerate(labels)]
-    write_folder(folder, ABOUT, network, head, labels=labels, entries=entries, threshold=0.5)
-    return folder
 
 
 def pixels(count: int) -> np.ndarray:
-    return np.random.default_rng(1).integers(0, 256, (count, 260, 260, 3), np.uint8)
+    """Coarse patches: fine noise is no picture to the default network."""
+    patches = np.random.default_rng(1).integers(0, 256, (count, 13, 13, 3), np.uint8)
+    return patches.repeat(20, axis=1).repeat(20, axis=2)
 
 
 def refusal(folder: Path) -> str:

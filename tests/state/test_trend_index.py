@@ -1,8 +1,10 @@
 """Laws of the trend index: whatever changes it is fed, its answers equal a recount."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -17,10 +19,12 @@ from support.trend_rows import TrendRows
 from streams.fold.rows import ALL, WINDOW_SECONDS, TrendKey, bucket_start
 from streams.fold.uploaders import Uploaders
 from streams.state.trends import counts as trend_counts
+from streams.state.trends import rising as rising_module
 from streams.state.trends.buckets import ALL_TIME, Bucket, Tally, add_up
 from streams.state.trends.counts import Ranked, TenantTrends
 from streams.state.trends.index import TrendIndex
-from streams.state.trends.rising import METHOD, expect, find_candidates, pick, score
+from streams.state.trends.rising import METHOD, Sums, expect, find_candidates, pick, score, sum_up
+from streams.state.turns import in_turns
 from streams.web.access.errors import BadQuestionError
 from streams.web.api.baselines import baseline_of, blocks_of
 from streams.web.api.windows import AskedWindow, Span, window_kind
@@ -423,12 +427,9 @@ def rising(world: World, window: str = "24h", baseline: str | None = None, **lea
     trends, span = world.tenant, AskedWindow(window).span(NOON)
     held = baseline_of(span, AskedWindow(baseline) if baseline else None, NOON, trends.begin())
     blocks = blocks_of(span, NOON)
+    sums = asyncio.run(sum_up(trends, blocks, held.buckets()))
     found = find_candidates(
-        trends,
-        blocks,
-        (held.buckets(), held.seconds),
-        half_life=span.seconds / 6,
-        least=least.get("uses", 5),
+        sums, blocks, held.seconds, half_life=span.seconds / 6, least=least.get("uses", 5)
     )
     return pick(trends, found, span.buckets(), least.get("uploaders", 3), 10)
 
@@ -444,6 +445,25 @@ def test_score_by_hand() -> None:
     expected = expect(np.array([70]), 7 * DAY, DAY)
     assert expected.tolist() == [11]
     assert score(np.array([22]), expected, 5).tolist() == [11]
+
+
+def test_tags_that_come_while_counts_are_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event loop has its turns; a tag of the meantime is no harm."""
+    world = World()
+    crowd(world, "koala", NOON - 1800, 9)
+    monkeypatch.setattr(rising_module, "in_turns", partial(in_turns, turn=0))
+    span = AskedWindow("24h").span(NOON)
+    blocks = blocks_of(span, NOON)
+
+    async def play() -> Sums:
+        adding = asyncio.create_task(sum_up(world.tenant, blocks, []))
+        await asyncio.sleep(0)
+        crowd(world, "quokka", NOON - 1800, 9)
+        return await adding
+
+    sums = asyncio.run(play())
+    assert {len(counts) for counts in [*sums.blocks, sums.baseline]} == {2}
+    assert sum(sums.blocks)[0] == 9
 
 
 def test_what_rises_comes_before_what_is_popular() -> None:

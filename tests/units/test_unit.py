@@ -48,6 +48,7 @@ class Harness:
         self.images: dict[int, str] = {}
         self.began_at: dict[int, int] = {}
         self.tags = False
+        self.many_tags: set[int] = set()
         self.overloaded = False
         self.log = ListLog([record(offset) for offset in offsets])
         self.unit = Unit(
@@ -84,7 +85,8 @@ class Harness:
             fault = Fault("unknown_host", "fetch", True, "E", "m")
             return Deferred(fault, int(steady_time() * 1000), None)
         if self.tags:
-            return tagged(upload(f"img{item.offset}", f"e{item.offset}"), koala=0.9)
+            tags = [f"tag-{number}" for number in range(1000)] if item.offset in self.many_tags else None
+            return tagged(upload(f"img{item.offset}", f"e{item.offset}", tags=tags), koala=0.9)
         return Rejected(Fault("x", "parse", False, "E", "m"))
 
     async def _commit(self, batch: MicroBatch) -> None:
@@ -752,4 +754,22 @@ async def test_records_behind_an_open_transaction_are_lag(harness: Callable[...,
     subject.unit.start()
     await subject.until(lambda: subject.unit.figures.lag == 5)
     assert subject.unit.end_offset == 7
+    await subject.unit.close()
+
+
+async def test_events_with_many_tags_hold_back_no_others(harness: Callable[..., Harness]) -> None:
+    """One of a thousand tags counts as many events: the oldest goes in any case, then those with few tags."""
+    subject = harness([0, 1, 2, 3], max_transaction=2)
+    subject.tags, subject.many_tags = True, {0, 1, 2}
+    for offset in range(4):
+        subject.hold(offset)
+    subject.unit.start()
+    await subject.until(lambda: len(subject.asked) == 4)
+    await subject.unit.suspend()
+    for answer in subject.answers.values():
+        answer.set_result(None)
+    await asyncio.gather(*(entry.outcome for entry in subject.unit._window._entries.values()))
+    subject.unit.resume()
+    await subject.until(lambda: len(subject.applied) == 4)
+    assert subject.applied == [0, 3, 1, 2]
     await subject.unit.close()

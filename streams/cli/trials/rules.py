@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -24,6 +24,7 @@ from streams.fold.rules.content import RulesFile, parse_rules, rules_bytes
 from streams.tag.categorizer import candidates
 from streams.tag.jobs import TaggedImage
 from streams.tag.pool import TaggerPool
+from streams.tag.remote.pool import RemotePool
 from streams.tag.stub import StubTagger
 
 Pool = TaggerPool | StubTagger
@@ -94,15 +95,12 @@ def check(
     except (SettingsError, ManifestError) as error:
         give_up("rules check", error)
     out = console()
-    done = []
-    for photo in photos:
-        image = _tagged(pool, photo, wanted)
-        done.append(image is not None)
-        if image is not None:
-            ruling = held.apply(candidates(image, wanted), auto_tagging)
-            _show(out, photo, held, ruling, image.failed, wants_json=wants_json)
-    pool.stop()
-    sys.exit(0 if all(done) else 1)
+
+    def show(photo: Path, image: TaggedImage) -> None:
+        ruling = held.apply(candidates(image, wanted), auto_tagging)
+        _show(out, photo, held, ruling, image.failed, wants_json=wants_json)
+
+    sys.exit(0 if asyncio.run(_check_all(pool, photos, wanted, show)) else 1)
 
 
 def _read(file: Path) -> RulesFile:
@@ -124,10 +122,26 @@ def _started(settings: Settings, *, start: bool = True) -> Pool:
     return pool
 
 
-def _tagged(pool: Pool, photo: Path, add_ons: tuple[str, ...]) -> TaggedImage | None:
+async def _check_all(
+    pool: Pool, photos: Sequence[Path], add_ons: tuple[str, ...], show: Callable[[Path, TaggedImage], None]
+) -> bool:
+    """Tag each photo and show it; return whether all could be tagged."""
+    done = []
+    for photo in photos:
+        image = await _tagged(pool, photo, add_ons)
+        done.append(image is not None)
+        if image is not None:
+            show(photo, image)
+    pool.stop()
+    if isinstance(pool, RemotePool):
+        await pool.aclose()
+    return all(done)
+
+
+async def _tagged(pool: Pool, photo: Path, add_ons: tuple[str, ...]) -> TaggedImage | None:
     """Tag a photo, or print why that cannot be done."""
     try:
-        return asyncio.run(pool.tag(photo.read_bytes(), add_ons))
+        return await pool.tag(await asyncio.to_thread(photo.read_bytes), add_ons)
     except OSError as error:
         fault = error.strerror or str(error)
     except BadImageError as error:

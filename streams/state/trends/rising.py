@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from streams.state.trends.buckets import ALL_TIME, Bucket
 from streams.state.trends.counts import Counts, TenantTrends
+from streams.state.turns import in_turns
 
 METHOD = "(observed - expected)^2 / expected, ordered by score * recency"
 HALF_LIVES = 6  # in a window
@@ -113,31 +114,49 @@ def recency(
     return shares
 
 
+@dataclass(frozen=True)
+class Sums:
+    """Uses by tag, of as many tags each.
+
+    Attributes:
+        blocks: In each of the blocks.
+        baseline: In the baseline.
+    """
+
+    blocks: list[Counts]
+    baseline: Counts
+
+
+async def sum_up(trends: TenantTrends, blocks: Sequence[Block], baseline: Sequence[Bucket]) -> Sums:
+    """Add up what is in the buckets, giving the event loop its turns. Within `reading`.
+
+    Tags that come meanwhile have no uses in what was added up before.
+    """
+    asked = [*(block.buckets for block in blocks), baseline]
+    counts = [trends.counts(buckets) async for buckets in in_turns(asked)]
+    tags = len(counts[-1])
+    padded = [np.pad(each, (0, tags - len(each))) if len(each) < tags else each for each in counts]
+    return Sums(padded[:-1], padded[-1])
+
+
 def find_candidates(
-    trends: TenantTrends,
-    blocks: list[Block],
-    baseline: tuple[list[Bucket], int],
-    *,
-    half_life: float,
-    least: int,
+    sums: Sums, blocks: Sequence[Block], seconds: int, *, half_life: float, least: int
 ) -> Candidates:
-    """Score all tags by their counts.
+    """Score all tags by their counts. For any thread.
 
     Args:
-        trends: The counts.
+        sums: The counts.
         blocks: The parts of the window that are over, oldest first.
-        baseline: The buckets of the baseline, and its length in seconds.
+        seconds: The length of the baseline.
         half_life: Seconds in which a use loses half of its weight.
         least: With fewer uses nothing trends.
     """
-    seconds = blocks[-1].end - blocks[0].start
-    counts = [trends.counts(block.buckets) for block in blocks]
-    observed: Counts = np.sum(counts, axis=0)
-    expected = expect(trends.counts(baseline[0]), baseline[1], seconds)
+    observed: Counts = np.sum(sums.blocks, axis=0)
+    expected = expect(sums.baseline, seconds, blocks[-1].end - blocks[0].start)
     scores = score(observed, expected, least)
     places = np.flatnonzero(scores)
     left = np.zeros(len(scores))
-    left[places] = recency(counts, blocks, places, expected[places], half_life)
+    left[places] = recency(sums.blocks, blocks, places, expected[places], half_life)
     return Candidates(observed, expected, scores, left)
 
 

@@ -22,7 +22,7 @@ from streams.fold.uploaders import RELATIVE_STANDARD_ERROR
 from streams.state.trends.buckets import Bucket
 from streams.state.trends.counts import TenantTrends
 from streams.state.trends.index import TrendIndex
-from streams.state.trends.rising import HALF_LIVES, METHOD, Block, find_candidates, pick
+from streams.state.trends.rising import HALF_LIVES, METHOD, Block, find_candidates, pick, sum_up
 from streams.web.access.errors import BadQuestionError, UnknownError
 from streams.web.access.pricing import off_loop
 from streams.web.api.baselines import baseline_of, blocks_of
@@ -111,14 +111,16 @@ class TrendRoutes:
         baseline = baseline_of(span, question.baseline, now, self._begin(trends))
         common = provenance(self._freshness, span.as_answered())
         half_life = span.seconds // HALF_LIVES
-        candidates = find_candidates(
-            trends,
-            self._blocks(span, now),
-            (self._buckets("baseline", baseline), baseline.seconds),
-            half_life=half_life,
-            least=question.least_uses,
-        )
+        blocks, before = self._blocks(span, now), self._buckets("baseline", baseline)
         with trends.reading():
+            candidates = await off_loop(
+                find_candidates,
+                await sum_up(trends, blocks, before),
+                blocks,
+                baseline.seconds,
+                half_life=half_life,
+                least=question.least_uses,
+            )
             found = await off_loop(
                 pick, trends, candidates, buckets, question.least_uploaders, question.limit
             )

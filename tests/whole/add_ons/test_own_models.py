@@ -1,0 +1,137 @@
+"""Words, a trained head and a model on a server, in a real worker beside the default."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from support.cluster import Cluster, free_port
+from support.own.encoders import write_encoders
+from support.own.heads import write_head
+from support.own.model_servers import SECRET, describe_vision, end, vision_server
+
+from model import Tagger
+from schemas.uploads import UploadData
+from streams.cli.file_server import FileServer
+from streams.cli.main import main
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+PHOTOS = sorted((Path(__file__).parents[3] / "streams" / "photos").glob("*.jpg"))
+TIMEOUT = 3.0
+ALL = "imagga_tagging,words,head,eyes"
+
+
+def zero_shot_folder(folder: Path) -> Path:
+    """A model of three colour words, by the command."""
+    pair, out = folder / "pair", folder / "words"
+    write_encoders(pair)
+    (folder / "words.txt").write_text("red\ngreen\nblue\n")
+    graphs = [pair / "vision_model.onnx", folder / "words.txt", "--text-encoder", pair / "text_model.onnx"]
+    scoring = ["--scale", "8", "--bias", "-5", "--out", out]
+    result = CliRunner().invoke(main, ["model", "zero-shot", *map(str, [*graphs, *scoring])])
+    assert result.exit_code == 0, result.output
+    return out
+
+
+@pytest.fixture
+async def cluster(kafka: str, unique: str, tmp_path: Path, photos: FileServer) -> AsyncIterator[Cluster]:
+    words, head = zero_shot_folder(tmp_path), write_head(tmp_path / "head")
+    environment = {
+        **SECRET,
+        "TAGSTREAM_ALLOW_SOURCES": f"127.0.0.1:{photos.port}",
+        "TAGSTREAM_ADD_ONS": f"imagga_tagging,words={words},head={head},eyes={tmp_path / 'eyes.toml'}",
+        "TAGSTREAM_CATEGORIZATION": ALL,
+    }
+    cluster = Cluster(kafka, unique, tmp_path, partitions=2, environment=environment)
+    try:
+        yield cluster
+    finally:
+        await cluster.close()
+
+
+def events(photos: FileServer, run: str, count: int) -> list[UploadData]:
+    return [
+        UploadData(public_id=f"{run}-{number}", url=photos.url(number), event_id=f"{run}-{number}")
+        for number in range(count)
+    ]
+
+
+def statuses(result: Any) -> dict[str, str]:  # noqa: ANN401 - JSON
+    return {name: found["status"] for name, found in result["info"]["categorization"].items()}
+
+
+async def retag(cluster: Cluster) -> dict[str, Any]:
+    """Have the images that something failed on looked at again, by the command."""
+    environment = {
+        **os.environ,
+        **cluster.environment,
+        "TAGSTREAM_APP_ID": cluster.name,
+        "TAGSTREAM_PARTITIONS": str(cluster.partitions),
+    }
+    options = ("--broker", cluster.bootstrap, "--topic-prefix", f"{cluster.name}.", "--json")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "streams.cli",
+        "retag",
+        *options,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    printed, _ = await asyncio.wait_for(process.communicate(), 120)
+    assert process.returncode == 0, printed
+    report: dict[str, Any] = json.loads(printed)
+    return report
+
+
+async def test_all_three_ways_beside_the_default(
+    cluster: Cluster, photos: FileServer, tmp_path: Path
+) -> None:
+    """Each says what it says alone. The server's kill -9 costs its own tags alone; a re-tag brings them."""
+    port = free_port()
+    describe_vision(tmp_path, port, TIMEOUT)
+    async with vision_server(port) as server:
+        await cluster.start(0)
+        await cluster.until_ready([0])
+        await cluster.publish(events(photos, "before", 4))
+        await cluster.until_folded(4)
+        before = await cluster.results()
+        assert [statuses(result) for result in before] == [dict.fromkeys(ALL.split(","), "complete")] * 4
+        for name in ("words", "head"):
+            tagger = Tagger.load(tmp_path / name)
+            for result in before:
+                found = result["info"]["categorization"][name]
+                photo = PHOTOS[int(result["public_id"].rpartition("-")[2])].read_bytes()
+                (tags,) = tagger.tag([photo])
+                said = {score["tag"]: score["confidence"] for score in found["data"]}
+                assert said == pytest.approx(
+                    {tag.name: tag.confidence for tag in tags}, abs=0.06
+                )  # batches round otherwise
+                assert found["model"]["name"] == tagger.name
+        bright = {result["public_id"]: result["info"]["categorization"]["eyes"] for result in before}
+        assert {eyes["data"][0]["tag"] for eyes in bright.values()} <= {"bright", "wide", "tall"}
+
+        await end(server)
+        await cluster.publish(events(photos, "after", 8))
+        await cluster.until_folded(12, seconds=90)
+        found = {result["public_id"]: statuses(result) for result in await cluster.results()}
+        complete = dict.fromkeys(ALL.split(","), "complete")
+        for number in range(8):  # the first four are copies of images that it saw
+            eyes = "complete" if number < 4 else "failed"
+            assert found[f"after-{number}"] == complete | {"eyes": eyes}
+        assert await cluster.read(cluster.names.dead_letters) == []
+
+    async with vision_server(port):
+        report = await retag(cluster)
+        assert report["done"] == 4
+        for number in range(8):
+            image = await cluster.get(0, f"/images/after-{number}")
+            assert not image.get("failed")
+            assert {"imagga_tagging", "words", "head", "eyes"} == image["scores"].keys()
+    assert await cluster.stop(0) == 0
