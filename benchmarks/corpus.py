@@ -32,7 +32,7 @@ from aiohttp import web
 from aiokafka import AIOKafkaProducer
 from support.cluster import LOOP_WATCHED, Cluster
 
-from model import Tagger
+from model import CombinedTagger
 from schemas.uploads import UploadData
 from streams.cli.local.embedded_broker import EmbeddedBroker
 from streams.kafka.connection import KafkaConnection
@@ -239,7 +239,7 @@ class Run:
 
 def tags_of_photos() -> list[list[str]]:
     """The tags that each photo must get, from the tagger alone."""
-    found = Tagger.load().tag([path.read_bytes() for path in PHOTOS])
+    found = CombinedTagger.load().tag([path.read_bytes() for path in PHOTOS])
     return [[tag.name for tag in tags if round(tag.confidence, 4) > THRESHOLD] for tags in found]
 
 

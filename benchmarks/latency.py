@@ -24,11 +24,11 @@ from typing import Any, Self
 
 import aiohttp
 import msgspec
-import numpy as np
 import orjson
 import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from benchmarks.bare import AnyTagger, decoded, load, tagged
 from benchmarks.kafka_floor import floor_ms
 from benchmarks.measured import DEADLINE, Topics
 from benchmarks.pairs import steady_rate
@@ -38,7 +38,7 @@ from benchmarks.program import parser_of
 from benchmarks.stream import uploads
 from benchmarks.testbed import Testbed, open_testbed
 from benchmarks.workers import Workers
-from model import Tagger, decode
+from streams.tag.add_ons import DEFAULT_PARTS
 
 EVERY = 0.2  # seconds
 _LOAD = 0.8
@@ -196,7 +196,7 @@ def _whole_sets(count: int, photos: str) -> int:
     return -(-count // size) * size
 
 
-async def work_barely(tagger: Tagger, server: str, orders: asyncio.StreamReader) -> None:
+async def work_barely(tagger: AnyTagger, server: str, orders: asyncio.StreamReader) -> None:
     """Answer each line with the milliseconds that its photo takes."""
     async with aiohttp.ClientSession() as session:
         while line := await orders.readline():
@@ -205,17 +205,17 @@ async def work_barely(tagger: Tagger, server: str, orders: asyncio.StreamReader)
             async with session.get(f"{server}/{order['photos']}/{order['number']}") as answer:
                 data = await answer.read()
             fetched = time.perf_counter()
-            pixels = decode(data, tagger.input_size).pixels
-            decoded = time.perf_counter()
-            tagger.tag_pixels(pixels[np.newaxis])
-            times = (fetched - began, decoded - fetched, time.perf_counter() - decoded)
+            squares = decoded(tagger, data)
+            seen = time.perf_counter()
+            tagged(tagger, [squares])
+            times = (fetched - began, seen - fetched, time.perf_counter() - seen)
             milliseconds = (seconds * 1000 for seconds in times)
             print(json.dumps(dict(zip(_STAGES, milliseconds, strict=True))), flush=True)
 
 
 async def take_orders(options: argparse.Namespace) -> None:
     """Be the bare program."""
-    tagger = Tagger.load(options.model)
+    tagger = load(options.model, DEFAULT_PARTS)
     orders = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(orders), sys.stdin

@@ -2,8 +2,8 @@
 
     python -m benchmarks.limit [--photo-set mixed] [--images 600] [--pairs 5] [--add-on FOLDER] [--threads N]
 
-One thread per core decodes and infers (`model.decoding.decode`, `Tagger.tag_pixels`, one thread inside ONNX
-Runtime), up to eight images at a time. `limit` has its images in memory; `limit_http` gets them from the
+One thread per core decodes and infers (`benchmarks/bare.py`, the default add-on's parts, one thread inside
+ONNX Runtime), up to eight images at a time. `limit` has its images in memory; `limit_http` gets them from the
 same server as everybody else, by aiohttp on uvloop with eight connections and no checks at all, at most
 32 images ahead. The roofline is cores / (CPU time of decode + inference per image): what would be if
 nothing else took time.
@@ -22,17 +22,17 @@ from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
 import aiohttp
-import numpy as np
 import uvloop
-from numpy.typing import NDArray
 
+from benchmarks.bare import AnyTagger, decoded, load, tagged
 from benchmarks.image_server import answer
 from benchmarks.pairs import Run, Spread, interleave, rate_ratio, steady_rate
 from benchmarks.photo_sets import SETS, load_sets
 from benchmarks.processes import Program
 from benchmarks.program import parser_of
-from model import Tag, Tagger, decode
+from model import Tag
 from streams.app.cores import available_cores
+from streams.tag.add_ons import DEFAULT_PARTS
 
 Job = TypeVar("Job")
 
@@ -55,7 +55,7 @@ class FusedThreads(Generic[Job]):
     """Threads that decode and infer what is in a queue; leaving their context waits for all of it."""
 
     def __init__(
-        self, tagger: Tagger, threads: int, on_done: Callable[[list[tuple[Job, list[Tag]]]], object]
+        self, tagger: AnyTagger, threads: int, on_done: Callable[[list[tuple[Job, list[Tag]]]], object]
     ) -> None:
         self.tally = Tally()
         self._tagger = tagger
@@ -85,21 +85,18 @@ class FusedThreads(Generic[Job]):
 
     def _tag(self, first: tuple[Job, bytes]) -> None:
         began = time.thread_time()
-        jobs, pixels = [first[0]], [self._decoded(first[1])]
+        jobs, images = [first[0]], [decoded(self._tagger, first[1])]
         while len(jobs) < BATCH and (more := self._waiting()) is not None:
             jobs.append(more[0])
-            pixels.append(self._decoded(more[1]))
-        decoded = time.thread_time()
-        tags = self._tagger.tag_pixels(np.stack(pixels))
+            images.append(decoded(self._tagger, more[1]))
+        all_decoded = time.thread_time()
+        tags = tagged(self._tagger, images)
         ended = time.thread_time()
         with self._lock:
             self.tally.finished += [time.monotonic()] * len(jobs)
-            self.tally.decode_seconds += decoded - began
-            self.tally.inference_seconds += ended - decoded
+            self.tally.decode_seconds += all_decoded - began
+            self.tally.inference_seconds += ended - all_decoded
         self._on_done(list(zip(jobs, tags, strict=True)))
-
-    def _decoded(self, image: bytes) -> NDArray[np.uint8]:
-        return decode(image, self._tagger.input_size).pixels
 
     def _waiting(self) -> tuple[Job, bytes] | None:
         try:
@@ -111,7 +108,7 @@ class FusedThreads(Generic[Job]):
         return item
 
 
-def tag_in_memory(tagger: Tagger, threads: int, images: list[bytes], count: int) -> Tally:
+def tag_in_memory(tagger: AnyTagger, threads: int, images: list[bytes], count: int) -> Tally:
     """Tag images that are there already."""
     with FusedThreads[None](tagger, threads, lambda _: None) as fused:
         for number in range(count):
@@ -119,7 +116,7 @@ def tag_in_memory(tagger: Tagger, threads: int, images: list[bytes], count: int)
     return fused.tally
 
 
-async def tag_over_http(tagger: Tagger, threads: int, urls: Iterator[str]) -> Tally:
+async def tag_over_http(tagger: AnyTagger, threads: int, urls: Iterator[str]) -> Tally:
     """Tag images that are fetched meanwhile."""
     loop = asyncio.get_running_loop()
     room = asyncio.Semaphore(AHEAD)
@@ -142,7 +139,7 @@ async def tag_over_http(tagger: Tagger, threads: int, urls: Iterator[str]) -> Ta
     return fused.tally
 
 
-def obey(order: dict[str, Any], tagger: Tagger, threads: int) -> dict[str, float]:
+def obey(order: dict[str, Any], tagger: AnyTagger, threads: int) -> dict[str, float]:
     """Do one run, as `Limit.run` orders it."""
     count, began = order["images"], time.process_time()
     if order["server"]:
@@ -199,13 +196,13 @@ class Limit:
         return Run(parts.pop("rate"), parts.pop("cpu_ms"), parts)
 
 
-def limit_program(add_on: Path | None, threads: int) -> Program:
+def limit_program(add_on: Path | None, threads: int, parts: str = DEFAULT_PARTS) -> Program:
     """The process behind `Limit`, not yet started."""
     model = ["--add-on", str(add_on)] if add_on else []
-    return Program("benchmarks.limit", "--orders", "--threads", str(threads), *model)
+    return Program("benchmarks.limit", "--orders", "--threads", str(threads), "--parts", parts, *model)
 
 
-def take_orders(tagger: Tagger, threads: int) -> None:
+def take_orders(tagger: AnyTagger, threads: int) -> None:
     """Answer each line of standard input."""
     print(json.dumps({"model": tagger.name, "version": tagger.version}), flush=True)
     for line in sys.stdin:
@@ -215,7 +212,7 @@ def take_orders(tagger: Tagger, threads: int) -> None:
 async def compare(options: argparse.Namespace) -> None:
     """Run both limits in turns and print what came out."""
     server = Program("benchmarks.image_server")
-    program = limit_program(options.add_on, options.threads)
+    program = limit_program(options.add_on, options.threads, options.parts)
     try:
         address = f"http://127.0.0.1:{await server.start()}"
         print("model:", (await program.start())["model"])
@@ -240,10 +237,11 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=available_cores())
     parser.add_argument("--add-on", type=Path, help="a model folder; the default model otherwise")
+    parser.add_argument("--parts", default=DEFAULT_PARTS, help="of the default add-on")
     parser.add_argument("--orders", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.orders:
-        take_orders(Tagger.load(options.add_on), options.threads)
+        take_orders(load(options.add_on, options.parts), options.threads)
     else:
         asyncio.run(compare(options))
 

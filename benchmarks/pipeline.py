@@ -1,6 +1,6 @@
 """Upload events in Kafka -> results in Kafka, by a real worker, beside the limit that this machine sets.
 
-    python -m benchmarks.pipeline [--sets mixed,2mp] [--pairs 5] [--seconds 8] [--model FOLDER] [--pinned]
+    python -m benchmarks.pipeline [--sets mixed,2mp] [--pairs 5] [--seconds 8] [--model FOLDER] [--parts ...]
 
 Broker, image server, worker and limit program are processes of their own; the image server is the same
 for both sides. As the broker and the image server compute on the same cores, what they take is missing to
@@ -31,6 +31,7 @@ from benchmarks.processes import only_on
 from benchmarks.program import run_program
 from benchmarks.testbed import open_testbed
 from benchmarks.workers import Workers
+from streams.tag.add_ons import DEFAULT_PARTS
 
 _FEWEST = 60  # images in a run
 
@@ -39,11 +40,13 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Run the pipeline and both limits in turns, on each set; return the figures by set."""
     async with AsyncExitStack() as stack:
         place = await stack.enter_async_context(open_testbed(pinned=options.pinned, photos=options.photos))
-        program = limit_program(options.model, place.threads)
+        program = limit_program(options.model, place.threads, options.parts)
         stack.push_async_callback(program.stop)
         with only_on(place.cores):
             model = await program.start()
-        workers = Workers("pipeline", place, model=options.model)
+        workers = Workers(
+            "pipeline", place, model=options.model, environment={"TAGSTREAM_PARTS": options.parts}
+        )
         await stack.enter_async_context(workers)
         http = Limit("limit_http", program, place.server)
         contestants = (Limit("limit", program, "", options.photos), http, workers)
@@ -52,7 +55,12 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
             count = await _images(http, photos, options.seconds)
             images = {"limit": count // 2, "limit_http": count, "pipeline": count}
             found[photos] = summary(await interleave(contestants, photos, images, options.pairs))
-        return {"model": model["model"], "threads": place.threads, "pinned": options.pinned, "sets": found}
+        return {
+            "model": f"{model['model']} {model['version']}",
+            "threads": place.threads,
+            "pinned": options.pinned,
+            "sets": found,
+        }
 
 
 async def _images(http: Limit, photos: str, seconds: float) -> int:
@@ -96,6 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pairs", type=int, default=5, help="rounds per set")
     parser.add_argument("--seconds", type=float, default=8, help="about the length of a run")
     parser.add_argument("--model", type=Path, help="a model folder; the default model otherwise")
+    parser.add_argument("--parts", default=DEFAULT_PARTS, help="of the default add-on; of worker and limits")
     parser.add_argument("--photos", type=Path, help="a folder of JPEG files to use instead of the samples")
     parser.add_argument("--pinned", action="store_true", help="one core for those who are measured")
 

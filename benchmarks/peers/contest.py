@@ -28,6 +28,7 @@ from benchmarks.workers import Workers
 _COUNTS = (1, 2, 4)
 _SCREENING = 0.6  # of a run's length
 _NAIVE = 0.15  # of the images of a run, for it takes as long
+_AS_PEERS = {"TAGSTREAM_PARTS": "classifier"}  # the network that each of them runs
 _FEWEST = 40  # images
 
 
@@ -35,7 +36,9 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Let all run in turns; return ratios and figures by peer."""
     async with AsyncExitStack() as stack:
         place = await stack.enter_async_context(open_testbed(pinned=options.pinned))
-        ours = await stack.enter_async_context(Workers("tagstream", place, model=options.model))
+        ours = await stack.enter_async_context(
+            Workers("tagstream", place, model=options.model, environment=_AS_PEERS)
+        )
         images = max(_FEWEST, int((await ours.run(options.set, 2 * _FEWEST)).rate * options.seconds))
         names = [name for name in options.only.split(",") if installed(options.python, name)]
         contestants: list[Contestant] = [ours]
