@@ -163,3 +163,37 @@ async def test_all_three_ways_beside_the_default(
             assert not image.get("failed")
             assert {"imagga_tagging", "words", "head", "eyes"} == image["scores"].keys()
     assert await cluster.stop(0) == 0
+
+
+async def test_a_slow_server_holds_up_no_other_upload(
+    cluster: Cluster, photos: FileServer, tmp_path: Path
+) -> None:
+    """More images than may be in work wait for it; those behind them that do not ask it are done before."""
+    port = free_port()
+    describe_vision(tmp_path, port, timeout=20.0)
+    async with vision_server(port, seconds=18.0):
+        await cluster.start(0)
+        await cluster.until_ready([0])
+        slow = [
+            UploadData(public_id=f"slow-{n}", url=photos.url(n % 8), categorization="head,eyes")
+            for n in range(140)
+        ]
+        quick = [
+            UploadData(public_id=f"quick-{n}", url=photos.url(n), categorization="head") for n in range(8)
+        ]
+        await cluster.publish([*slow, *quick])
+        done: set[str] = set()
+        async with asyncio.timeout(60):
+            while not {f"quick-{n}" for n in range(8)} <= done:
+                done = {result["public_id"] for result in await cluster.results()}
+        assert not any(name.startswith("slow") for name in done)
+        async with asyncio.timeout(120):
+            while len(await cluster.results()) < 148:
+                await asyncio.sleep(0.5)
+        found = {result["public_id"]: statuses(result) for result in await cluster.results()}
+        answered = [name for name, each in found.items() if each.get("eyes") == "complete"]
+        failed = [name for name, each in found.items() if each.get("eyes") == "failed"]
+        assert len(answered) + len(failed) == 140
+        assert answered
+        assert failed
+        assert await cluster.read(cluster.names.dead_letters) == []
