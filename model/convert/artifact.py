@@ -57,7 +57,7 @@ def write_artifact(
         version=VERSION,
         source=source,
         licence=LICENCE,
-        input=Input(variant.size),
+        input=Input(variant.size, wide=True, photos=True),
         activation="softmax",
         temperature=variant.temperature,
         labels="labels.txt",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _BAND_PIXELS = 1_000_000
 _REDUCING_GAP = 2  # what is at least twice too large is averaged first, as `Image.resize` does
 _TINY = 1e-12
+_VERY_LONG, _ALONG = 2, 3  # how long that is, and how many squares are seen then
 _NEARLY_SQUARE = 1.25  # longer side over shorter; squashing distorts no more than that
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
@@ -31,22 +32,32 @@ class View(NamedTuple):
         size: Side in pixels of the squares that it takes.
         crops: 1: the whole image, squashed to one square. 3: of an image that is far from square the first,
             the middle and the last square along its longer side.
+        wide: Whether an image that is seen as one square otherwise is seen as that and as those three where
+            it is very long: what is squashed to less than half cannot be told any more.
     """
 
     size: int
     crops: int = 1
+    wide: bool = False
 
 
 def squares(image: Image.Image, view: View) -> list[Image.Image]:
     """What a model sees of an image: RGB, transparency on white, wide numbers as 8 bits."""
-    return [_square(image, box, view.size) for box in _boxes(image.size, view.crops)]
+    return [_square(image, box, view.size) for box in _boxes(image.size, view)]
 
 
-def _boxes(size: tuple[int, int], crops: int) -> list[Box]:
+def _boxes(size: tuple[int, int], view: View) -> list[Box]:
+    whole, side, longer = (0, 0, *size), min(size), max(size)
+    if view.crops > 1 and longer > side * _NEARLY_SQUARE:
+        return _along(size, view.crops)
+    if view.wide and longer > side * _VERY_LONG:
+        return [whole, *_along(size, _ALONG)]
+    return [whole]
+
+
+def _along(size: tuple[int, int], crops: int) -> list[Box]:
     width, height = size
     side, longer = min(size), max(size)
-    if crops == 1 or longer <= side * _NEARLY_SQUARE:
-        return [(0, 0, width, height)]
     starts = [round((longer - side) * number / (crops - 1)) for number in range(crops)]
     if width > height:
         return [(start, 0, start + side, height) for start in starts]

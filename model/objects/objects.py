@@ -90,5 +90,6 @@ class ObjectTagger:
         detector, classifier = self.networks
         of_detector, of_classifier = outputs
         animals = classifier.vocabulary.scores(classifier.activated(of_classifier))[1][:, self._animal]
-        found = detector.activated(of_detector) * (animals <= SURE_OF_ANIMAL)[:, None]
+        counts = (animals <= SURE_OF_ANIMAL) & np.isfinite(of_classifier).all(axis=1)
+        found = detector.activated(of_detector) * counts[:, None]
         return detector.vocabulary.tags(found.astype(np.float32))

@@ -160,7 +160,9 @@ class SceneTagger:
     def _guesses(self, outputs: NDArray[np.float32], picture: Picture) -> dict[str, Number]:
         evidence = self.evidence(outputs, picture)
         found = {tag: _weighed(weighing, evidence) for tag, weighing in self.weighings.items()}
-        return found | {_NIGHT: _night(evidence["outdoors"], picture)}
+        found[_NIGHT] = _night(evidence["outdoors"], picture)
+        seen = np.isfinite(outputs).all(axis=1)  # else it is no picture to the classifier
+        return {tag: confidence * seen for tag, confidence in found.items()}
 
     def evidence(self, outputs: NDArray[np.float32], picture: Picture) -> Mapping[str, Number]:
         """The numbers that tags are weighed by: log-odds of groups of classes, and what pixels tell."""

@@ -20,7 +20,7 @@ def activate(
     has its activation inside (``none``) the temperature has no meaning and is not applied.
 
     Args:
-        outputs: float32, shape (images, classes).
+        outputs: float32, shape (images, classes); not a number for images in which nothing is to be found.
         kind: ``softmax`` for classes that exclude each other, ``sigmoid`` for those that do not, ``none`` for
             a graph that gives probabilities already.
         temperature: Divides the outputs; above 0.
@@ -28,6 +28,10 @@ def activate(
     Returns:
         float32 of the same shape, each 0 to 1.
     """
+    return np.nan_to_num(_activated(outputs, kind, temperature))
+
+
+def _activated(outputs: NDArray[np.float32], kind: str, temperature: float) -> NDArray[np.float32]:
     if kind == "none":
         return outputs.clip(0.0, 1.0)
     scaled = outputs / np.float32(temperature)

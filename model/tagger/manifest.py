@@ -25,11 +25,16 @@ class ManifestError(ValueError):
 class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How pixels are handed to the graph: ``(pixel * scale - mean) / std`` where it wants floats.
 
-    ``crops`` is 3 for a model that looks at long images as three squares, see :class:`model.View`.
+    Attributes:
+        crops: 3 for a model that looks at long images as three squares, see :class:`model.View`.
+        wide: Whether it looks at images more than twice as long as high as a whole and as three squares.
+        photos: Whether it knows photos alone: noise and plain areas are nothing to it, see ``blank.py``.
     """
 
     size: Annotated[int, msgspec.Meta(ge=16, le=2048)]
     crops: Literal[1, 3] = 1
+    wide: bool = False
+    photos: bool = False
     layout: Literal["NHWC", "NCHW"] = "NHWC"
     dtype: Literal["uint8", "float32"] = "uint8"
     channels: Literal["rgb", "bgr"] = "rgb"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model.decoding.pixels import View
+from model.tagger.blank import is_blank
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from model.tagger.manifest import Input
     from model.tagger.network import Network
 
+_WHOLE = np.float32(0.25)
+"""What a long image as a whole weighs beside the squares along it: measured, see model/README.md."""
+
 
 class Pass:
     """A network and how it looks at images.
@@ -26,30 +30,38 @@ class Pass:
     """
 
     def __init__(self, network: Network | LateNetwork, wanted: Input) -> None:
-        self.view = View(wanted.size, wanted.crops)
+        self.view = View(wanted.size, wanted.crops, wanted.wide)
+        self._photos = wanted.photos
         self._network = network
 
     def outputs(self, squares: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Run the network once over all images; the outputs of an image's squares are averaged.
+        """Run the network over all images; the outputs of an image's squares become one row.
 
         Args:
             squares: For each image uint8, shape (squares, size, size, 3), RGB, as
                 :func:`model.decode_views` gives them.
 
         Returns:
-            float32, shape (images, numbers): all outputs that are taken, one beside the other.
+            float32, shape (images, numbers): all outputs that are taken, one beside the other; not a number
+            for an image that is no picture to the model.
 
         Raises:
             ValueError: The squares have another type or shape.
         """
         batch = np.concatenate(squares)
         self._check(batch)
-        found = self._network.run(batch)
+        many = len(squares)  # at once, or a batch of long images would take several times a batch's memory
+        parts = [self._network.run(batch[start : start + many]) for start in range(0, len(batch), many)]
+        found: NDArray[np.float32] = np.concatenate(parts)
+        if self._photos:
+            found[[is_blank(square) for square in batch]] = np.nan
         if len(batch) == len(squares):
             return found
-        starts = np.cumsum([0, *map(len, squares[:-1])])
-        counts = np.array([len(image) for image in squares], np.float32)
-        return (np.add.reduceat(found, starts) / counts[:, None]).astype(np.float32, copy=False)
+        ends = np.cumsum([*map(len, squares)])
+        images = [found[end - len(image) : end] for end, image in zip(ends, squares, strict=True)]
+        joined = [_of_wide(rows) if self.view.wide else rows.mean(axis=0) for rows in images]
+        one_each: NDArray[np.float32] = np.stack(joined)
+        return one_each
 
     def warm_up(self, sizes: Sequence[int]) -> None:
         """Run batches of these sizes once: GPUs choose their kernels at the first sight of each."""
@@ -63,3 +75,18 @@ class Pass:
                 f"a batch of {batch.dtype} {batch.shape} came: the network takes uint8 "
                 f"(images, {self.view.size}, {self.view.size}, 3); use model.decode(data, {self.view.size})"
             )
+
+
+def _of_wide(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What is found in an image as a whole, and in squares along it: mostly the best of these.
+
+    A square without a picture, such as the empty part of a page, says nothing.
+    """
+    whole: NDArray[np.float32] = rows[0]
+    along = rows[1:][np.isfinite(rows[1:]).all(axis=1)]
+    if not len(along):
+        return whole
+    best: NDArray[np.float32] = along.max(axis=0)
+    if np.isfinite(whole).all():
+        best += _WHOLE * (whole - best)
+    return best

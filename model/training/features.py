@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from model.tagger.loading import read_files
 from model.tagger.network import Network as Session
 from model.tagger.network import Output, width_of
@@ -45,7 +47,8 @@ class FeatureNetwork:
         self.network = Network(graph, manifest.input, tensor)
         self.width = width_of(graph, manifest.input, tensor, _CPU)
         session = Session(graph, manifest.input, [Output(tensor, self.width)], 1, _CPU)
-        self._pass = Pass(session, manifest.input)
+        plain = msgspec.structs.replace(manifest.input, photos=False)  # what is no photo has features, too
+        self._pass = Pass(session, plain)
         self.view = self._pass.view
 
     def outputs(self, squares: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:

@@ -305,7 +305,8 @@ class TaggerPool:
             return False
         finally:
             job.decoding = (started, time.perf_counter())
-            self._jobs.charge(job.share, _INFERRING + _ms(job.decoding) - job.estimate)
+            squares = max(map(len, job.views.squares.values()), default=1)
+            self._jobs.charge(job.share, squares * _INFERRING + _ms(job.decoding) - job.estimate)
         job.data = b""  # a thread that waits for its next job still knows its last one
         job.answer.get_loop().call_soon_threadsafe(job.decoded)
         return True

@@ -19,7 +19,7 @@ def write_head(
     """A head of chance weights on a tensor of the default network."""
     width = 1280 if output == "features" else 1000
     weights = np.random.default_rng(0).normal(0, 0.1, (len(labels), width))
-    network = Network(DEFAULT_ARTIFACT / "model.onnx", Input(260), output)
+    network = Network(DEFAULT_ARTIFACT / "model.onnx", Input(260, wide=True, photos=True), output)
     head = HeadFile(table_of(weights, np.array([0.5] * len(labels))), "sigmoid")
     entries = [Entry(label, (index,)) for index, label in enumerate(labels)]
     write_folder(folder, ABOUT, network, head, labels=labels, entries=entries, threshold=0.5)
