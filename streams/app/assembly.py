@@ -107,7 +107,8 @@ async def open_taggers(
     stack.callback(pool.stop)
     if isinstance(pool, RemotePool):
         stack.push_async_callback(pool.aclose)
-    rules = stack.enter_context(RulesWatch(settings.rules, settings.auto_tagging, pool.tag_names))
+    watch = await asyncio.to_thread(RulesWatch, settings.rules, settings.auto_tagging, pool.tag_names)
+    rules = stack.enter_context(watch)
     return Taggers(pool, Offer(models, settings.default_add_ons), rules)
 
 

@@ -37,6 +37,25 @@ def reported(ruling: Ruling, add_on: str = "a") -> dict[str, float]:
     return {tag.tag: tag.confidence for tag in ruling.scores[add_on]}
 
 
+def test_tags_may_be_named_in_any_language() -> None:
+    """A rule holds for the tag that goes by a name, and for one of that very name; its own rule wins."""
+    found = judged('block = ["Hund", "Säugetier"]', dog=0.9, mammal=0.8, Hund=0.7, cat=0.6)
+    assert reported(found) == {"cat": 0.6}
+    assert reported(judged('allow = ["chat"]', dog=0.9, cat=0.8)) == {"cat": 0.8}
+    assert reported(judged('[rename]\nHund = "pet dog"', dog=0.9)) == {"pet dog": 0.9}
+    found = judged("threshold = 0.5\n[thresholds]\nHund = 0.95\ncat = 0.1\nKatze = 0.9", dog=0.9, cat=0.3)
+    assert found.assigned == {"cat": ["a"]}
+    section = rules('[add_on.a]\nblock = ["chien"]').apply({"a": scored(dog=0.9), "b": scored(dog=0.8)}, None)
+    assert (reported(section), reported(section, "b")) == ({}, {"dog": 0.8})
+
+
+def test_a_name_in_another_language_is_no_slip() -> None:
+    """If a tagger here gives the tag; the hash is that of what is written."""
+    file = parse_rules(b'block = ["Hund", "Hnud"]', FILE)
+    assert len(advice(file, {"a": ["dog"]})) == 1
+    assert rules('block = ["Hund"]').hash != rules('block = ["dog"]').hash
+
+
 def test_without_rules_everything_is_reported() -> None:
     """All candidates pass as they are; above the event's threshold, and only strictly, they are assigned."""
     ruling = Rules().apply({"a": scored(koala=0.9, mammal=0.5, tree=0.1)}, 0.5)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from model import Tagger
+from model import CombinedTagger, Tagger
 from model.convert.names import face_marks, keyword_like, small_initials
 from model.objects.objects import ObjectTagger
 from model.scenes.scenes import SceneTagger
-from model.tagger.languages import NAMES, TagNames
+from model.tagger.languages import GENERAL, NAMES, TagNames
 from schemas.results import ReportedTag, ScoredTag
 from streams.fold.outputs import reported_tag, split_languages
 
@@ -35,7 +37,11 @@ def names() -> TagNames:
         ("dog", "nb", "hund"),
         ("dog", "zh-TW", "狗"),
         ("ungulate", "en-GB", "ungulate"),
-        ("ungulate", "de", None),
+        ("ungulate", "de", "Huftier"),
+        ("mammal", "de", "Säugetier"),
+        ("marsupial", "fr", "marsupial"),
+        ("sky", "fr", "ciel"),
+        ("ungulate", "es", None),
         ("my own tag", "de", None),
         ("dog", "tlh", None),
         ("dog", "", None),
@@ -44,6 +50,51 @@ def names() -> TagNames:
 def test_names(names: TagNames, tag: str, language: str, name: str | None) -> None:
     """A variety of a language is understood as that language; English is the tag itself."""
     assert names.name(tag, language) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "tag"),
+    [
+        ("Hund", "dog"),
+        ("chien", "dog"),
+        ("SÄUGETIER", "mammal"),
+        ("mammifère", "mammal"),
+        ("狗", "dog"),
+        ("Tier", "animal"),  # a tiger in Afrikaans: languages that were read through come first
+        ("dog", None),
+        ("boot", None),  # a boat in Dutch
+        ("nothing of that kind", None),
+    ],
+)
+def test_what_a_name_means(names: TagNames, name: str, tag: str | None) -> None:
+    """The tag that goes by it in some language; no other for a tag itself."""
+    assert names.meaning(name) == tag
+
+
+def test_no_tag_means_another(names: TagNames) -> None:
+    """Whatever the default taggers give is searched for as it is."""
+    given = {*CombinedTagger.load().tag_names, *SceneTagger.load().tag_names}
+    assert {tag: names.meaning(tag) for tag in given if names.meaning(tag)} == {}
+
+
+def test_every_general_word_has_its_german_and_french_name(names: TagNames) -> None:
+    """Words above classes, scenes and colours; no two tags go by one name in either language."""
+    general = {entry.name for entry in Tagger.load().vocabulary.entries if len(entry.classes) > 1}
+    general |= {*CombinedTagger.load().tag_names, *SceneTagger.load().tag_names} - {*Tagger.load().tag_names}
+    assert {tag for tag in general if not names.name(tag, "de") or not names.name(tag, "fr")} == set()
+    with GENERAL.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert {row["tag"] for row in rows} <= general
+    assert len({row["tag"] for row in rows}) == len(rows)
+    for language in ("de", "fr"):
+        shared = Counter(row[language].casefold() for row in rows)
+        assert [name for name, times in shared.items() if times > 1] == []
+
+
+def test_tags_whose_names_begin_so(names: TagNames) -> None:
+    """In any language, whatever the case."""
+    assert names.beginning("säug") == ["mammal"]
+    assert {"marsupial"} <= set(names.beginning("Beutel"))
 
 
 def test_face_of_a_lion(names: TagNames) -> None:
@@ -78,8 +129,8 @@ def test_what_is_missing_stays_english_and_is_marked() -> None:
     assert reported_tag(ScoredTag("koala", 0.9), 0.95, ["de", "en"]) == ReportedTag(
         "koala", 0.9, 0.95, {"de": "Koala", "en": "koala"}
     )
-    assert reported_tag(ScoredTag("ungulate", 0.5), None, ["de", "en"]) == ReportedTag(
-        "ungulate", 0.5, None, {"de": "ungulate", "en": "ungulate"}, ["de"]
+    assert reported_tag(ScoredTag("ungulate", 0.5), None, ["es", "en"]) == ReportedTag(
+        "ungulate", 0.5, None, {"es": "ungulate", "en": "ungulate"}, ["es"]
     )
 
 

@@ -134,6 +134,17 @@ async def test_a_whole_answer(beach: Library) -> None:
     }
 
 
+async def test_a_tag_is_found_by_its_name_in_any_language(beach: Library) -> None:
+    """Wanted or not; a name that an image has as a tag is that tag, whatever it means elsewhere."""
+    assert ids(await beach.get("/images", tag="Hund")) == ["b"]
+    assert ids(await beach.get("/images", any="chien,sea")) == ["b", "a"]
+    assert ids(await beach.get("/images", all="ciel")) == ["c/1, or 2", "a"]
+    assert ids(await beach.get("/images", none="Himmel")) == ["b"]
+    assert ids(await beach.get("/images", tag="Katze")) == []
+    beach.put("e", image_row({"Hund": 0.9}, at=4_000, user="ann"))
+    assert ids(await beach.get("/images", tag="Hund")) == ["e"]
+
+
 @pytest.mark.parametrize(
     ("question", "expected"),
     [

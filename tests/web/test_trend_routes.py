@@ -264,6 +264,13 @@ async def test_tags(client: ClientSession) -> None:
     assert counts(await get(client, "/tags?prefix=s")) == [("sea", 5), ("sky/cloud", 4)]
 
 
+async def test_tags_by_their_names_in_any_language(client: ClientSession) -> None:
+    """Where no tag begins so; what no image has is not there."""
+    assert counts(await get(client, "/tags?prefix=коа")) == [("koala", 9)]
+    assert counts(await get(client, "/tags?prefix=コアラ&limit=1")) == [("koala", 9)]
+    assert counts(await get(client, "/tags?prefix=Hun")) == []
+
+
 @pytest.mark.parametrize(
     ("path", "error", "reason"),
     [

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from model.tagger.languages import TagNames
 from streams.fold.rules.content import RuleSet, RulesFile, nearest, quoted
 
 
@@ -36,7 +37,7 @@ def _unknown_tags(rules: RuleSet, known: set[str], where: str) -> Iterator[str]:
     }
     for rule, tags in used.items():
         for tag in tags:
-            if tag not in known:
+            if tag not in known and TagNames.load().meaning(tag) not in known:
                 hint = _hint(tag, known, "it never comes, unless another model knows it")
                 yield f"{where}{rule} has {tag!r}: no tagger here gives that tag; {hint}"
 

@@ -13,6 +13,7 @@ import msgspec
 
 from schemas.results import ScoredTag
 from streams.fold.rules.content import RuleSet, RulesFile, content_hash
+from streams.fold.rules.naming import understood
 
 Candidates = Mapping[str, Sequence[ScoredTag]]
 
@@ -80,6 +81,7 @@ class Rules:
             content = msgspec.structs.replace(content, threshold=threshold)
         self.content = content
         self.hash = content_hash(content)
+        self._understood = understood(content)
         self._sets: dict[str, _AddOnRules] = {}
 
     def apply(self, candidates: Candidates, asked: float | None) -> Ruling:
@@ -105,7 +107,7 @@ class Rules:
 
     def _of(self, add_on: str) -> "_AddOnRules":
         if add_on not in self._sets:
-            self._sets[add_on] = _AddOnRules(self.content.of(add_on))
+            self._sets[add_on] = _AddOnRules(self._understood.of(add_on))
         return self._sets[add_on]
 
     def _assigned(self, verdicts: Mapping[str, Iterable[Verdict]]) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ import contextlib
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
-from itertools import chain
+from itertools import chain, islice, takewhile
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -293,11 +293,10 @@ class TenantTrends:
             limit: At most so many.
         """
         start = prefix if after is None else max(prefix, after + "\x00")  # no name lies between those two
-        found: list[Ranked] = []
-        for tag in self._sorted.since(start):
-            if not tag.startswith(prefix) or len(found) == limit:
-                break
-            uses = self.count(tag, [ALL_TIME])
-            if uses > 0:
-                found.append(Ranked(tag, uses))
-        return found
+        beginning = takewhile(lambda tag: tag.startswith(prefix), self._sorted.since(start))
+        return self.counted(beginning, limit)
+
+    def counted(self, tags: Iterable[str], limit: int) -> list[Ranked]:
+        """Those of some tags that images have, in their order, with all-time uses; at most so many."""
+        used = (Ranked(tag, uses) for tag in tags if (uses := self.count(tag, [ALL_TIME])) > 0)
+        return list(islice(used, limit))

@@ -1,7 +1,9 @@
 """Questions about images: search, one image's state and history, tags that come together."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
+from model.tagger.languages import TagNames
 from schemas.answers.images import FoundImage, FoundImages, ImageState, RelatedTag, RelatedTags
 from schemas.answers.trends import Window
 from schemas.results import Cause, ModelInfo, ScoredTag
@@ -47,7 +49,8 @@ class ImageRoutes:
 
         `tag` and `all` name tags that an image must have, `any` tags of which it must have one, `none` tags
         that it must not have. A tag's confidence on an image is the highest of any add-on, and 1 if the tag
-        came with the image.
+        came with the image. A name that no image ever had as a tag, such as `Hund`, is understood in any
+        language that tags have names in.
 
         The cursor names the last image of a page, so images that come, change or go meanwhile make no other
         image appear twice or not at all. A page whose images have very many or very long tags, or very long
@@ -71,7 +74,7 @@ class ImageRoutes:
         self, view: View, query: ImageQuery, limit: int, after: SortKey | None
     ) -> tuple[Page, list[FoundImage]]:
         """Find a page, and what is told of it. For any thread."""
-        page = search(view, query, limit=limit, after=after)
+        page = search(view, _meant(view, query), limit=limit, after=after)
         return page, fitting((self._found(hit) for hit in page.hits), lambda image: len(image.url or ""))
 
     async def image(self, question: ImageQuestion) -> ImageState:
@@ -143,6 +146,18 @@ class ImageRoutes:
 def scored(tags: Iterable[tuple[str, float]]) -> list[ScoredTag]:
     """Give tags and confidences as answers do."""
     return [ScoredTag(tag, confidence) for tag, confidence in tags]
+
+
+def _meant(view: View, query: ImageQuery) -> ImageQuery:
+    """The query, with tags that no image ever had taken for their names in another language."""
+
+    def meant(tags: tuple[str, ...]) -> tuple[str, ...]:
+        names = (tag if view.tag(tag) is not None else TagNames.load().meaning(tag) or tag for tag in tags)
+        return tuple(dict.fromkeys(names))
+
+    return replace(
+        query, all_of=meant(query.all_of), any_of=meant(query.any_of), none_of=meant(query.none_of)
+    )
 
 
 def _model(model: tuple[str, str] | None) -> ModelInfo | None:

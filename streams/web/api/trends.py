@@ -1,8 +1,10 @@
 """Questions about trends: what is used most, what rises, how a tag went, what changed."""
 
+import asyncio
 from bisect import bisect_left
 from collections.abc import Callable
 
+from model.tagger.languages import TagNames
 from schemas.answers.trends import (
     ComparedTag,
     ComparedTags,
@@ -210,10 +212,14 @@ class TrendRoutes:
         """List all tags that images have, by name, with all-time counts.
 
         The cursor names the last tag of a page, so pages neither repeat nor skip a tag while counts change.
+        Where no tag begins with the prefix, tags whose names in any language do are listed.
         """
         trends = self._index.tenant(question.tenant)
         after = None if question.cursor is None else str(question.cursor[0])
         found = trends.names(question.prefix, after, question.limit + 1)
+        if not found and not trends.names(question.prefix, None, 1):
+            meant = await asyncio.to_thread(lambda: TagNames.load().beginning(question.prefix))
+            found = trends.counted((tag for tag in meant if after is None or tag > after), question.limit + 1)
         page = found[: question.limit]
         return TagList(
             **provenance(self._freshness),
