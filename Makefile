@@ -51,10 +51,10 @@ $(PEERS)/.ready: .locks/peers.txt
 
 $(SERVERS)/.ready: .locks/servers.txt
 	$(call new_venv,$(SERVERS))
-	$(SERVERS)/bin/python -m pip install --quiet --require-hashes -r .locks/servers.txt
+	-$(SERVERS)/bin/python -m pip install --quiet --require-hashes -r .locks/servers.txt
 	@touch $@
 
-servers: $(SERVERS)/.ready ## a model server that one test asks, and skips without, into .venv-servers; a minute
+servers: $(SERVERS)/.ready ## a model server that one test asks, and skips without, into .venv-servers (Python below 3.13); a minute
 
 bench: $(VENV)/.dev $(PEERS)/.ready ## measure speed, memory and latency beside others; some 30 minutes (BENCH=--short: 4)
 	@$(BIN)/python -m benchmarks --peers-python $(PEERS)/bin/python $(BENCH)

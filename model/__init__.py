@@ -15,6 +15,7 @@ from model.decoding.opening import FORMATS
 from model.decoding.pixels import View
 from model.objects.objects import ObjectTagger
 from model.parts.combined import CombinedTagger
+from model.phash import SEEN, perceptual_hash
 from model.scenes.scenes import SceneTagger
 from model.tagger.manifest import ManifestError
 from model.tagger.tagger import DEFAULT_ARTIFACT, Tagger
@@ -23,6 +24,7 @@ from model.tagger.vocabulary import Tag
 __all__ = [
     "DEFAULT_ARTIFACT",
     "FORMATS",
+    "SEEN",
     "BadImageError",
     "CombinedTagger",
     "DecodedImage",
@@ -38,5 +40,6 @@ __all__ = [
     "decode",
     "decode_views",
     "open_image",
+    "perceptual_hash",
     "read_header",
 ]

@@ -115,6 +115,13 @@ class Categorization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         str | None,
         msgspec.Meta(description="The upload's; where it gave none, BLAKE3 of the bytes, 128 bits."),
     ] = None
+    phash: Annotated[
+        Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")] | None,
+        msgspec.Meta(
+            description="Perceptual hash, 64 bits as hexadecimal digits: in images that look alike few bits "
+            "differ. Left out for an image of one colour."
+        ),
+    ] = None
     url: Annotated[
         str | None, msgspec.Meta(description="Where the image was fetched from; left out for a data URL.")
     ] = None

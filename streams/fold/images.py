@@ -15,11 +15,21 @@ from streams.fold.people import assigned_by_add_ons, forget, weigh
 from streams.fold.precedence.standing import placed, raised_version, state_of, uncovered, versions
 from streams.fold.precedence.tellings import inherit, overhear, tell
 
+_RENEWED = {"raw", "models", "failed", "people", "phash"}
 REMEMBERED_CHANGES = 10  # changes of an image's tags that can be looked up
 REMEMBERED_CHARACTERS = 262_144  # in the names of their tags: ten changes of a thousand tags fit no record
 _CHARACTERS_PER_PLACE = 4  # of an added tag, where it is told who gave it
 
-_FOUND = ("scores", "raw", "model", "models", "rules", "failed", "asked")  # what a look at an image leaves
+_FOUND = (
+    "scores",
+    "raw",
+    "model",
+    "models",
+    "rules",
+    "failed",
+    "asked",
+    "phash",
+)  # what a look at an image leaves
 
 Scores = Mapping[str, list[ScoredTag]]
 
@@ -142,7 +152,7 @@ def rederived_row(old: Row, rederived: Rederived, offset: int) -> Row:
     raw = raw_scores(old)
     ruling = rederived.rules.apply(raw, old["asked"])
     found = _reported(ruling.scores, raw) | {"rules": rederived.rules.hash}
-    found |= {name: old[name] for name in ("models", "failed") if name in old}
+    found |= {name: old[name] for name in ("models", "failed", "phash") if name in old}
     return _renewed(old, rederived.upload, found, ruling.assigned, offset)
 
 
@@ -193,7 +203,7 @@ def _head(old: Row | None, upload: Upload, offset: int) -> Row:
 
 def _renewed(old: Row, upload: Upload, found: Row, assigned: Mapping[str, list[str]], offset: int) -> Row:
     sources, people = weigh(old.get("people", {}), old["own"], assigned)
-    kept = {name: value for name, value in old.items() if name not in {"raw", "models", "failed", "people"}}
+    kept = {name: value for name, value in old.items() if name not in _RENEWED}
     new = kept | moved_on(old, offset) | {"cause": [upload.source, upload.id, upload.type.value]}
     new |= {"tags": list(sources), "by": list(sources.values())} | found
     if new["own"]:
@@ -241,6 +251,7 @@ def _findings(tagged: Tagged) -> Row:
         "asked": tagged.upload.auto_tagging,
     }
     found |= {"models": others} if others else {}
+    found |= {"phash": tagged.phash} if tagged.phash else {}
     return found | ({"failed": tagged.failed} if tagged.failed else {})
 
 

@@ -22,6 +22,7 @@ class Tagged:
         models: Of each add-on that was asked for.
         failed: Why each of the other add-ons failed, in short.
         probabilities: For each add-on, the probability of each tag where it is not the confidence.
+        phash: The image's perceptual hash; None: it has none.
         basis: Of a re-tag: source, id and type of the event whose findings it replaces.
     """
 
@@ -41,6 +42,7 @@ class Tagged:
     failed: dict[str, str] = field(default_factory=dict)
     basis: list[str] | None = None
     probabilities: dict[str, dict[str, float]] = field(default_factory=dict)
+    phash: str | None = None
 
     @property
     def is_from_afar(self) -> bool:

@@ -83,6 +83,7 @@ def categorization_output(
         height=tagged.height,
         format=tagged.format,
         etag=tagged.etag,
+        phash=tagged.phash,
         tags=row["tags"],
         info=Info(add_ons),
         model=tagged.model,

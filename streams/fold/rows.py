@@ -14,6 +14,7 @@
     "raw": {add-on: what its tagger said before the rules}, where they made something else of it,
     "failed": {add-on: why it failed at the last look}, where one did; what it said before holds still,
     "asked": threshold that the event named, or null,
+    "phash": the perceptual hash of its bytes, where it was looked at and has one,
     "history": the last changes, each {"at", "cause", "rules", "added", "removed",
         "models": {add-on: [name, version]} of those that looked, "from": see `streams.fold.history`},
     "asset": what is known of its bytes, where an event told: see `schemas.assets`,

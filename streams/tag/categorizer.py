@@ -287,6 +287,7 @@ class Categorizer:
             models={name: self._offer.models[name] for name in upload.add_ons},
             timings=Timings(*(round(milliseconds, 1) for milliseconds in times)),
             failed=image.failed,
+            phash=image.phash,
             probabilities=probabilities(image),
             basis=target.basis,
         )

@@ -32,6 +32,7 @@ class TaggedImage:
         failed: Why each of the others failed, in short.
         stages: When it was decoded, and when its batch was inferred; empty for a copy.
         kept: What of the image was to be kept: see :class:`Job`.
+        phash: Its perceptual hash; None: it has none.
     """
 
     digest: str
@@ -44,6 +45,7 @@ class TaggedImage:
     failed: dict[str, str] = field(default_factory=dict)
     stages: dict[str, Interval] = field(default_factory=dict)
     kept: Mapping[View, NDArray[np.uint8]] = field(default_factory=dict)
+    phash: str | None = None
 
 
 @dataclass

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from model import FORMATS, OpenedImage, View, open_image
+from model import FORMATS, SEEN, OpenedImage, View, open_image, perceptual_hash
 from model.decoding.limits import MAX_DECODING_BYTES
 from streams.fetch.errors import SourceBusyError
 from streams.tag.failure_log import FailureLog
@@ -272,6 +272,7 @@ class TaggerPool:
             stages={"decode": job.decoding, "infer": inferring},
             failed={name: told(error) for name, error in errors.items()},
             kept={view: job.views.squares[view] for view in job.keep},
+            phash=perceptual_hash(job.views.squares[SEEN][0]),
         )
 
     def _is_known(self, job: Job) -> bool:
@@ -287,7 +288,8 @@ class TaggerPool:
     def _open(self, job: Job) -> OpenedImage | None:
         """Read an image's header; None: it is answered, as it is none that may be decoded."""
         try:
-            return open_image(job.data, {*views(self.add_ons, job.add_ons), *job.keep}, self._formats)
+            wanted = {*views(self.add_ons, job.add_ons), *job.keep, SEEN}
+            return open_image(job.data, wanted, self._formats)
         except Exception as error:  # noqa: BLE001 - a bad image is its own job's affair
             answer_all([(job, error)])
             return None

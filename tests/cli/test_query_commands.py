@@ -1,6 +1,7 @@
 """`tagstream trends`, `images` and `users`: what they ask, what they print, what they say else."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,10 +36,12 @@ from streams.cli.main import main
 from streams.fold.changes import Changes
 from streams.fold.fold import fold
 from streams.fold.outcomes import Deleted, Done, Edited, Outcome
+from streams.state.images.hashes import HashIndex
 from streams.state.images.index import ImageIndex
 from streams.state.trends.index import TrendIndex
 from streams.state.users.index import UserIndex
 from streams.state.users.similar import AllNeighbours
+from streams.web.api.duplicates import DuplicateRoutes
 from streams.web.api.images import ImageRoutes
 from streams.web.api.parameters import wire_name
 from streams.web.api.retained import RetainedBuckets
@@ -86,11 +89,13 @@ class World:
         self.fresh = Fresh()
         self.rows: dict[str, dict[str, bytes]] = {table: {} for table in TABLES}
         trends, images, users = TrendIndex({0: self}), ImageIndex(), UserIndex()
-        self._indexes = (trends, images, users)
+        hashes = HashIndex()
+        self._indexes = (trends, images, users, hashes)
         everybody = AllNeighbours(users, lambda: NOW)
         self.routes: list[Route] = [
             *TrendRoutes(trends, self.fresh, lambda: NOW, RetainedBuckets(RULES.retention, {})).routes(),
             *ImageRoutes(images, {0: self}, self.fresh).routes(),
+            *DuplicateRoutes(hashes, {0: self}, self.fresh).routes(),
             *UserRoutes(everybody, images, {0: self}, self.fresh, lambda: NOW).routes(),
         ]
         self.asked: list[Request[Any, Any, Any]] = []
@@ -102,6 +107,7 @@ class World:
         hours_ago: float,
         found: dict[str, float],
         user: str | None = "ann",
+        phash: str | None = None,
         **data: Any,  # noqa: ANN401 - fields of the event
     ) -> None:
         """Fold one event: no tags mean a deletion."""
@@ -109,7 +115,7 @@ class World:
         at = int((NOW - hours_ago * HOUR) * 1000)
         kind = UploadType.UPLOADED if found else UploadType.DELETED
         event = upload(public_id, f"event-{self._events}", at=at, kind=kind, user_id=user, **data)
-        self._fold(tagged(event, **found) if found else Deleted(event))
+        self._fold(dataclasses.replace(tagged(event, **found), phash=phash) if found else Deleted(event))
 
     def edit(self, public_id: str, **data: Any) -> None:  # noqa: ANN401 - fields of the event
         """Fold a person's edit."""
@@ -208,6 +214,8 @@ ASKED = {
     "/tags": "trends tags",
     "/images": "images list",
     "/images/{public_id}": "images show",
+    "/images/{public_id}/duplicates": "images duplicates",
+    "/duplicates": "images groups",
     "/users/{user_id}/interests": "users interests",
     "/users/{user_id}/similar": "users similar",
     "/users/{user_id}/feed": "users feed",
@@ -406,6 +414,25 @@ async def test_images(api: str, world: World) -> None:
     assert [line.split()[0] for line in shown[3:]] == ["koala-4", "koala-5"]
     assert shown[0] == "2 images, range: 2026-11-24 00:00 to now UTC"
     assert world.asked[-1].query_params.getall("any") == ["zoo,sea,tree"]
+
+
+async def test_images_that_look_alike(api: str, world: World) -> None:
+    """Nearest first, with the bits that differ; and groups, the largest first."""
+    for name, phash in {
+        "one": "00000000000000ff",
+        "copy": "00000000000000ff",
+        "near": "00000000000000f8",
+    }.items():
+        world.see(name, 1, {"sea": 0.9}, phash=phash)
+    shown = await lines(api, "images", "duplicates", "one")
+    assert shown[0] == "one: 2 images like it"
+    assert [line.split()[:2] for line in shown[3:]] == [["copy", "0"], ["near", "3"]]
+    assert (await lines(api, "images", "duplicates", "koala-0"))[0].startswith(
+        "koala-0: it has no perceptual"
+    )
+    shown = await lines(api, "images", "groups")
+    assert shown[0] == "1 group of images that look alike"
+    assert shown[3].split()[:2] == ["3", "copy"]
 
 
 def test_wanted_tags_come_first() -> None:

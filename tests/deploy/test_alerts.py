@@ -151,6 +151,12 @@ CASES = {
         12,
         {**A, "partition": "3"},
     ),
+    "TagstreamRepartitioningStands": Case(
+        {'tagstream_repartition_lag_records{instance="a"}': "700x40"},
+        9,
+        30,
+        A,
+    ),
     "TagstreamFilesUnreadable": Case(
         {'tagstream_dead_letters_total{instance="a",reason="unreadable_file"}': "0 0 40x30"},
         1,

@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 import schemas
 from schemas.__main__ import FOLDER, main
+from schemas.answers.duplicates import AlikeImage, AlikeImages, Duplicate, DuplicateGroup, Duplicates
 from schemas.answers.images import (
     AssignedTag,
     FoundImage,
@@ -120,6 +121,7 @@ WHOLE: dict[str, msgspec.Struct] = {
         user_id="u1",
         tenant="t1",
         etag="9e10",
+        phash="d5956d148752d4cb",
         url="https://example.com/koala.jpg",
         language="en",
         unknown_languages=["xx"],
@@ -180,6 +182,20 @@ WHOLE: dict[str, msgspec.Struct] = {
             )
         ],
         cursor="WyJrb2FsYSJd",
+    ),
+    "duplicates": Duplicates(
+        **COMMON,
+        public_id="koala",
+        phash="d5956d148752d4cb",
+        total=1,
+        images=[Duplicate("zoo", "https://example.com/koala.jpg", 4)],
+    ),
+    "alike-images": AlikeImages(
+        **COMMON,
+        total=1,
+        groups=[
+            DuplicateGroup(2, [AlikeImage("koala", "https://example.com/koala.jpg"), AlikeImage("zoo", None)])
+        ],
     ),
     "image-state": ImageState(
         **COMMON,

@@ -15,6 +15,7 @@ def image_row(
     user: str | None = "ann",
     url: str | None = "http://h/1.jpg",
     others: dict[str, dict[str, float]] | None = None,
+    phash: str | None = None,
 ) -> bytes:
     """A row whose tags `own` came with the image and whose `tags` an add-on gave."""
     scores = {"imagga_tagging": tags or {}} | (others or {})
@@ -43,6 +44,7 @@ def image_row(
             "model": ["m", "1"],
             "rules": RULES,
             "history": [change],
+            **({"phash": phash} if phash else {}),
         }
     )
 

@@ -73,7 +73,8 @@ async def query_indexes() -> QueryIndexes:
         )
         tags = {"shared": 0.9, "common": 0.8, f"{mark(tenant)}_tag": 0.7, f"{mark(tenant)}_{number % 4}": 0.6}
         changes = Changes(rows.rows)
-        outcome = replace(tagged(event, **tags), url=f"http://{mark(tenant)}/{number}.jpg")
+        url = f"http://{mark(tenant)}/{number}.jpg"
+        outcome = replace(tagged(event, **tags), url=url, phash=f"{number % 4:016x}")
         fold(changes, Done(record(offset, timestamp=NOW), outcome), RULES)
         for table, key, value in changes.encoded():
             rows.apply(table, key, value)

@@ -12,11 +12,13 @@ from support.web_client import client_of, query_app
 
 from schemas.answers import trends as answers
 from streams.fold.rows import DAY_MS, ImageKey, InterestKey
+from streams.state.images.hashes import HashIndex
 from streams.state.images.index import ImageIndex
 from streams.state.partition import PartitionState
 from streams.state.users.index import UserIndex
 from streams.state.users.similar import AllNeighbours
 from streams.web.api.cursors import encode_cursor
+from streams.web.api.duplicates import DuplicateRoutes
 from streams.web.api.images import ImageRoutes
 from streams.web.api.users import UserRoutes
 
@@ -55,14 +57,15 @@ class Library:
     """Two partitions, the indexes that they feed, and a client of the routes."""
 
     def __init__(self) -> None:
-        images, users = ImageIndex(), UserIndex()
+        images, users, hashes = ImageIndex(), UserIndex(), HashIndex()
         self.now, self.fresh = float(TODAY * DAY), Fresh()
         neighbours = AllNeighbours(users, lambda: self.now)
         self.states = {number: PartitionState(number) for number in (0, 1)}
         for state in self.states.values():
-            state.indexes += [images, users]
+            state.indexes += [images, users, hashes]
         routes = [
             *ImageRoutes(images, self.states, self.fresh).routes(),
+            *DuplicateRoutes(hashes, self.states, self.fresh).routes(),
             *UserRoutes(neighbours, images, self.states, self.fresh, lambda: self.now).routes(),
         ]
         self.app = query_app(Idle(), routes)
@@ -473,3 +476,44 @@ async def test_routes_are_documented(library: Library) -> None:
     } <= paths.keys()
     names = [parameter["name"] for parameter in paths["/images"]["get"]["parameters"]]
     assert names[:4] == ["tag", "all", "any", "none"]
+
+
+async def test_images_that_look_alike(library: Library) -> None:
+    """Nearest first, in all partitions, of one tenant; what is deleted is not among them."""
+    library.put("a", image_row(phash="00000000000000ff"))
+    library.put("copy", image_row(phash="00000000000000ff", url=None), partition=1)
+    library.put("near", image_row(phash="00000000000000f0"))
+    library.put("far", image_row(phash="ffffffff000000ff"))
+    library.put("theirs", image_row(phash="00000000000000ff"), tenant="t")
+    library.put("plain", image_row())
+    found = await library.get("/images/a/duplicates")
+    assert (found["phash"], found["total"]) == ("00000000000000ff", 2)
+    assert found["images"] == [
+        {"public_id": "copy", "url": None, "distance": 0},
+        {"public_id": "near", "url": "http://h/1.jpg", "distance": 4},
+    ]
+    assert ids(await library.get("/images/a/duplicates", limit=1)) == ["copy"]
+    assert ids(await library.get("/images/a/duplicates", distance=32)) == ["copy", "near", "far"]
+    library.put("copy", deleted_row(), partition=1)
+    assert ids(await library.get("/images/a/duplicates")) == ["near"]
+    plain = await library.get("/images/plain/duplicates")
+    assert (plain["phash"], plain["total"], plain["images"]) == (None, 0, [])
+    assert (await library.refused("/images/nothing/duplicates", 404))["error"] == "unknown_image"
+    assert (await library.refused("/images/copy/duplicates", 404))["error"] == "unknown_image"
+    assert (await library.refused("/images/a/duplicates?distance=33"))["error"] == "invalid_distance"
+
+
+async def test_groups_of_images_that_look_alike(library: Library) -> None:
+    """The largest first; an image that is like no other is in none."""
+    for name, number in {"a": 0, "b": 1, "c": 3, "x": 15 << 60, "y": 15 << 60, "alone": 2**40 - 1}.items():
+        library.put(name, image_row(phash=f"{number:016x}"))
+    found = await library.get("/duplicates")
+    assert found["total"] == 2
+    assert [(group["count"], ids(group)) for group in found["groups"]] == [
+        (3, ["a", "b", "c"]),
+        (2, ["x", "y"]),
+    ]
+    exact = await library.get("/duplicates", distance=0)
+    assert [ids(group) for group in exact["groups"]] == [["x", "y"]]
+    assert len((await library.get("/duplicates", limit=1))["groups"]) == 1
+    assert (await library.refused("/duplicates?distance=4"))["error"] == "invalid_distance"

@@ -146,7 +146,8 @@ async def test_the_koala_of_the_add_on(cluster: Cluster, photos: FileServer) -> 
     assert probabilities["mammal"] > 0.9 > confidences["mammal"]
     assert scores["data"][0]["names"] == {"de": "Koala", "en": "koala"}
     mammal = next(score for score in scores["data"] if score["tag"] == "mammal")
-    assert (mammal["names"], mammal["untranslated"]) == ({"de": "mammal", "en": "mammal"}, ["de"])
+    assert mammal["names"] == {"de": "Säugetier", "en": "mammal"}
+    assert "untranslated" not in mammal
     assert result["unknown_languages"] == ["tlh"]
     above = [score["tag"] for score in scores["data"] if score["confidence"] > 0.4]
     assert result["tags"] == above
@@ -351,7 +352,9 @@ async def test_a_source_that_stays_away_costs_others_nothing(cluster: Cluster, p
     letters = await cluster.read(cluster.names.dead_letters)
     given_up = {orjson.loads(letter.value or b"")["public_id"] for letter in letters}
     assert len(letters) + len(waiting) == len(given_up) + len(waiting) == 150
-    assert 32 <= len(waiting) <= 60  # what was in work when the room became full waits as well
+    assert (
+        32 <= len(waiting) <= 80
+    )  # what was in work when the room became full waits as well: twice as many at most
     assert all(read_fault(letter.headers).retryable for letter in letters)
 
 

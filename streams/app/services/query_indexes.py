@@ -5,12 +5,14 @@ import time
 
 from streams.app.settings import Settings
 from streams.fold.retention import Retention
+from streams.state.images.hashes import HashIndex
 from streams.state.images.index import ImageIndex
 from streams.state.partition import PartitionState
 from streams.state.replica import Replica
 from streams.state.trends.index import TrendIndex
 from streams.state.users.index import UserIndex
 from streams.state.users.similar import AllNeighbours
+from streams.web.api.duplicates import DuplicateRoutes
 from streams.web.api.freshness import LateFreshness
 from streams.web.api.images import ImageRoutes
 from streams.web.api.retained import RetainedBuckets
@@ -36,7 +38,8 @@ class QueryIndexes:
         self._trends, self._images, self._users = TrendIndex(self._states), ImageIndex(), UserIndex()
         self._retained = RetainedBuckets(Retention.of(settings), self._states)
         self._neighbours = AllNeighbours(self._users, time.time, settings.half_life)
-        self.indexes = (self._trends, self._images, self._users)
+        self._hashes = HashIndex()
+        self.indexes = (self._trends, self._images, self._users, self._hashes)
 
     def follow(self, replica: Replica) -> None:
         """Answer from these states, now that the partitions are known."""
@@ -57,6 +60,7 @@ class QueryIndexes:
         return [
             *TrendRoutes(self._trends, fresh, clock, self._retained).routes(),
             *ImageRoutes(self._images, states, fresh).routes(),
+            *DuplicateRoutes(self._hashes, states, fresh).routes(),
             *users.routes(),
         ]
 

@@ -4,10 +4,13 @@ from functools import partial
 
 import click
 
+from schemas.answers.duplicates import AlikeImages, Duplicates
 from schemas.answers.images import FoundImages, ImageState
 from streams.cli.ask.asking import Asking, DefaultGroup, asks
+from streams.cli.ask.duplicate_views import duplicates_view, groups_view
 from streams.cli.ask.image_edits import edit
 from streams.cli.ask.image_views import image_view, images_view
+from streams.web.api.duplicates import DuplicatesQuestion, GroupsQuestion
 from streams.web.api.image_questions import ImageQuestion, ImagesQuestion
 
 
@@ -41,3 +44,17 @@ def list_(asking: Asking) -> None:
 def show(asking: Asking) -> None:
     """Show an image's tags, what gave them, and what changed them."""
     asking.show(asking.get("/images/{public_id}", ImageState), image_view)
+
+
+@images.command(short_help="List images that look like one.")
+@asks(DuplicatesQuestion)
+def duplicates(asking: Asking) -> None:
+    """List images that look like one: resized, recompressed or edited a little; nearest first."""
+    asking.show(asking.get("/images/{public_id}/duplicates", Duplicates), duplicates_view)
+
+
+@images.command(short_help="List groups of images that look alike.")
+@asks(GroupsQuestion)
+def groups(asking: Asking) -> None:
+    """List groups of images that look alike, the largest first."""
+    asking.show(asking.get("/duplicates", AlikeImages), groups_view)

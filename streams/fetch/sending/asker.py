@@ -40,11 +40,6 @@ class Asker:
         self._session: aiohttp.ClientSession | None = None
         self._asked = 0
 
-    @property
-    def is_left_alone(self) -> bool:
-        """Whether the server failed so often that it is not asked now."""
-        return bool(self._circuits.open_hosts)
-
     async def ask(self, path: str, body: bytes) -> bytes:
         """Send JSON and return what comes back.
 

@@ -45,6 +45,7 @@ class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
     own_from: tuple[str, str, str] | None = None
     people: People = People()
     rules: str | None = None
+    phash: str | None = None
     failed: dict[str, str] = {}
     history: list[Change] = []
     deleted: bool = False

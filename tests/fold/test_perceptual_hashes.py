@@ -1,0 +1,46 @@
+"""The perceptual hash of an image's bytes, in its row and in the result."""
+
+import dataclasses
+
+import orjson
+from support.fakes import NAMES, record, tagged, upload
+
+from schemas.uploads import UploadType
+from streams.fold.images import deleted_row, rederived_row, retagged_row, stored_row, uploaded_row
+from streams.fold.outcomes import Rederived
+from streams.fold.outputs import categorization_output
+from streams.fold.precedence.standing import state_of
+from streams.fold.rules.applying import Rules
+
+HASH, OTHER = "d5956d148752d4cb", "00000000000000ff"
+SEEN = dataclasses.replace(tagged(upload(auto_tagging=0.5), koala=0.9), phash=HASH)
+ROW = uploaded_row(None, SEEN, 0)
+
+
+def test_it_is_in_the_row_and_in_the_result() -> None:
+    """As it was found; an image without one, or of an earlier version, has no such field."""
+    assert ROW["phash"] == HASH
+    result = categorization_output(SEEN, ROW, record({}), NAMES)
+    assert orjson.loads(result.value or b"")["phash"] == HASH
+    plain = dataclasses.replace(SEEN, phash=None)
+    row = uploaded_row(ROW, plain, 1)
+    assert "phash" not in row
+    assert "phash" not in orjson.loads(categorization_output(plain, row, record({}), NAMES).value or b"")
+
+
+def test_it_is_that_of_the_present_bytes() -> None:
+    """New bytes have a hash of their own, rules have no say, and a deleted image has none."""
+    assert uploaded_row(ROW, dataclasses.replace(SEEN, phash=OTHER), 1)["phash"] == OTHER
+    assert rederived_row(ROW, Rederived(upload(), Rules()), 1)["phash"] == HASH
+    again = dataclasses.replace(SEEN, phash=OTHER)
+    assert retagged_row(ROW, again, 1)["phash"] == OTHER
+    assert "phash" not in retagged_row(ROW, dataclasses.replace(SEEN, phash=None), 1)
+    update = upload(kind=UploadType.UPDATED)
+    assert stored_row(ROW, update, 1)["phash"] == HASH
+    assert "phash" not in stored_row(ROW | {"url": "http://h/other.jpg"}, update, 1)
+    assert "phash" not in deleted_row(ROW, upload(kind=UploadType.DELETED), 1)
+
+
+def test_it_comes_back_with_the_state() -> None:
+    """What an event with a version has covered has its hash still."""
+    assert state_of(ROW)["phash"] == HASH
