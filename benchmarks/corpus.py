@@ -238,7 +238,7 @@ class Run:
 
 
 def tags_of_photos() -> list[list[str]]:
-    """The tags that each photo must get, from the tagger alone."""
+    """The tags that each photo must get, from the default tagger alone."""
     found = CombinedTagger.load().tag([path.read_bytes() for path in PHOTOS])
     return [[tag.name for tag in tags if round(tag.confidence, 4) > THRESHOLD] for tags in found]
 
