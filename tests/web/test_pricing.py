@@ -1,6 +1,7 @@
 """Questions cost what they take of the interpreter, in the event loop and in threads; waits cost nothing."""
 
 import asyncio
+import functools
 import time
 
 import pytest
@@ -32,6 +33,20 @@ async def test_what_questions_cost() -> None:
 
     assert await Priced(work(), cost) == "burnt"
     assert 0.2 <= cost.seconds < 0.3
+
+
+async def test_questions_compute_one_at_a_time() -> None:
+    """Threads would share one interpreter, and the event loop would have to win it back from each of them."""
+    gate, most, at_work = QueryGate(8, 10), list[int](), set[int]()
+
+    def compute(number: int) -> None:
+        at_work.add(number)
+        most.append(len(at_work))
+        burn(0.005)
+        at_work.discard(number)
+
+    await asyncio.gather(*(gate.run(functools.partial(off_loop, compute, number)) for number in range(8)))
+    assert most == [1] * 8
 
 
 async def test_questions_that_fail_and_those_that_are_given_up() -> None:

@@ -19,7 +19,9 @@ _TIME_BITS = 49
 _TIME_ZERO = 1 << (_TIME_BITS - 1)
 _SAMPLE = 1024
 
-PAGE_CHARACTERS = 4_000_000  # of all tags on a page: room for a thousand images with a hundred tags each
+PAGE_CHARACTERS = (
+    1_000_000  # of all tags on a page, which are encoded at once: a thousand images with twenty each
+)
 _AROUND_A_TAG = 32  # what an answer says of a tag besides its name
 
 T = TypeVar("T")

@@ -15,12 +15,19 @@ CREDIT = 0.5  # seconds of the interpreter that a caller who has not asked for a
 
 
 class Cost:
-    """Seconds of CPU time so far."""
+    """What a question costs.
 
-    __slots__ = ("seconds",)
+    Attributes:
+        seconds: CPU time so far.
+        turn: Held while a thread computes for it: several would share one interpreter, and the event loop
+            would have to win it back from each of them.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("seconds", "turn")
+
+    def __init__(self, turn: asyncio.Semaphore | None = None) -> None:
         self.seconds = 0.0
+        self.turn = turn or asyncio.Semaphore(1)
 
 
 _cost: ContextVar[Cost | None] = ContextVar("cost", default=None)
@@ -57,17 +64,18 @@ class Priced(Awaitable[T], Generic[T]):
 
 
 async def off_loop(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do what takes milliseconds in a thread, at the expense of the question that it is for."""
-    return await asyncio.to_thread(_at_expense, _cost.get(), lambda: work(*args, **kwargs))
+    """Do what takes milliseconds in a thread, at the expense of the question that it is for, in its turn."""
+    cost = _cost.get() or Cost()
+    async with cost.turn:
+        return await asyncio.to_thread(_at_expense, cost, lambda: work(*args, **kwargs))
 
 
-def _at_expense(cost: Cost | None, work: Callable[[], T]) -> T:
+def _at_expense(cost: Cost, work: Callable[[], T]) -> T:
     began = time.thread_time()
     try:
         return work()
     finally:
-        if cost is not None:
-            cost.seconds += time.thread_time() - began
+        cost.seconds += time.thread_time() - began
 
 
 class Purse:

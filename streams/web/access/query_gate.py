@@ -51,6 +51,7 @@ class QueryGate:
         self._room = most * (1 + QUEUE)
         self._seconds = seconds
         self._places = asyncio.Semaphore(most)
+        self._turn = asyncio.Semaphore(1)  # of those in work, to compute in a thread
         self._tasks: set[asyncio.Task[Any]] = set()
         self._shares: dict[str, _Share] = {}  # of callers that have questions here
 
@@ -111,7 +112,7 @@ class QueryGate:
                 await asyncio.sleep(seconds)
             async with self._places:
                 started.set()
-                cost = Cost()
+                cost = Cost(self._turn)
                 try:
                     return await Priced(work(), cost)
                 finally:

@@ -54,7 +54,7 @@ class ImageRoutes:
 
         The cursor names the last image of a page, so images that come, change or go meanwhile make no other
         image appear twice or not at all. A page whose images have very many or very long tags, or very long
-        addresses, ends before `limit`, after some megabytes; it has one image at least. What comes next is
+        addresses, ends before `limit`, after about a megabyte; it has one image at least. What comes next is
         behind its cursor.
         """
         query, after = question.query(), question.after()

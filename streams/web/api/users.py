@@ -161,8 +161,8 @@ class UserRoutes:
         """Give images of others that match a user's interests.
 
         The worker does not know what was shown to whom: say in `seen` what is not wanted again. An answer
-        whose images have very many or very long tags, or very long addresses, ends before `limit`, after some
-        megabytes; it has one image at least, if there is any.
+        whose images have very many or very long tags, or very long addresses, ends before `limit`, after
+        about a megabyte; it has one image at least, if there is any.
         """
         tenant, user, common = question.tenant, question.user_id, provenance(self._freshness)
         half_life_days = question.half_life_days or self._half_life_days
