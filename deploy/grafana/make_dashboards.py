@@ -146,11 +146,6 @@ PARTITIONS = Dashboard(
     (
         Panel("Lag", "none", {"{{partition}}": _now("tagstream_partition_lag_records", "partition")}),
         Panel(
-            "Lag of repartitioning",
-            "none",
-            {"{{instance}}": _now("tagstream_repartition_lag_records", "instance")},
-        ),
-        Panel(
             "Lag in time", "s", {"{{partition}}": _now("tagstream_partition_lag_seconds", "partition", "max")}
         ),
         Panel(
