@@ -23,7 +23,6 @@ from streams.app.services.telling import Telling
 from streams.app.telemetry import WorkerTelemetry
 from streams.kafka.admin import wait_for_topics
 from streams.kafka.watch import KafkaWatch
-from streams.state.memory import give_back
 from streams.state.replica import Replica
 from streams.state.snapshots import SnapshotKeeper, Snapshots
 from streams.telemetry.loop_watch import LoopWatch
@@ -200,7 +199,6 @@ class Worker:
         self._spawn(self._watch.run())
         self._check_again()
         self._spawn(replica.run())
-        self._spawn(give_back(lambda: replica.size))
         try:
             await self._serve(replica)
         finally:

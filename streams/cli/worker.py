@@ -14,7 +14,6 @@ from streams.app.roles import Role
 from streams.app.settings import Settings, variable
 from streams.cli.options import connection_to, settings_options
 from streams.kafka.connection import KafkaConnection
-from streams.state.memory import use_the_system_allocator
 
 _OF_A_GATEWAY = (
     "gateway_host", "gateway_port", "gateway_url", "credentials", "object_store", "max_upload_bytes",
@@ -60,7 +59,6 @@ def _work(broker: str | None, overrides: dict[str, Any]) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the event loop has a say
     try:
         settings, connection = _read(broker, overrides)
-        use_the_system_allocator()
         from streams.app.faust.app import create_app  # noqa: PLC0415 - what is wrong so far is told at once
         from streams.app.process import run_process  # noqa: PLC0415 - likewise
     except KeyboardInterrupt:

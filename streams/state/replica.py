@@ -121,11 +121,6 @@ class Replica:
         return [self._freshness(state) for state in self.states.values() if self._has(state.partition)]
 
     @property
-    def size(self) -> int:
-        """The bytes of all keys and rows."""
-        return sum(sum(state.sizes.values()) for state in self.states.values())
-
-    @property
     def complete(self) -> bool:
         """Whether every partition's state is here, and answers are made of it; not while Kafka is away."""
         return self.loaded and bool(self._ends)
