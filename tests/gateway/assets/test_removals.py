@@ -204,7 +204,7 @@ async def test_other_calls_have_their_turns_while_many_tags_change(scene: Scene)
     ticking.cancel()
     assert len(scene.events) == len(names)
     assert scene.events[0].added == tags
-    assert max(gaps) < 2  # all of it takes many times that
+    assert max(gaps) < 2
 
 
 async def test_the_last_chunk_is_answered_with_the_asset_that_another_gateway_just_made(scene: Scene) -> None:
