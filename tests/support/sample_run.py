@@ -48,6 +48,7 @@ async def sample_run(
         "TAGSTREAM_APP_ID": unique,
         "TAGSTREAM_TOPIC_PREFIX": f"{unique}.",
         "TAGSTREAM_API": f"http://127.0.0.1:{port}",
+        "TAGSTREAM_GATEWAY_PORT": str(free_port()),
         **(settings or {}),
     }
     arguments = ["--data-dir", str(folder / "data"), "--web-port", str(port), "--photo-port", str(photo_port)]
