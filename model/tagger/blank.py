@@ -25,9 +25,16 @@ def is_blank(square: NDArray[np.uint8]) -> bool:
     Args:
         square: uint8, shape (size, size, 3), RGB.
     """
-    grey = square @ _BRIGHTNESS
-    steps = np.concatenate([np.diff(grey, axis=0).ravel(), np.diff(grey, axis=1).ravel()])
-    if np.count_nonzero(np.abs(steps) > _STEEPEST) <= _MOST_STEPS * steps.size:
+    grey = square[..., 0] * _BRIGHTNESS[0]
+    for band in (1, 2):
+        grey += square[..., band] * _BRIGHTNESS[band]
+    number, steep, squares = 0, 0, 0.0
+    for axis in (0, 1):
+        steps = np.diff(grey, axis=axis)
+        number += steps.size
+        steep += int(np.count_nonzero(steps > _STEEPEST) + np.count_nonzero(steps < -_STEEPEST))
+        squares += float(np.vdot(steps, steps))
+    if steep <= _MOST_STEPS * number:
         return True
-    correlation = 1 - float(np.mean(np.square(steps))) / (2 * float(grey.var()))
+    correlation = 1 - squares / number / (2 * float(grey.var()))
     return correlation < _LEAST_CORRELATION

@@ -1,6 +1,5 @@
 """Questions about trends: what is used most, what rises, how a tag went, what changed."""
 
-import asyncio
 from bisect import bisect_left
 from collections.abc import Callable
 
@@ -218,7 +217,7 @@ class TrendRoutes:
         after = None if question.cursor is None else str(question.cursor[0])
         found = trends.names(question.prefix, after, question.limit + 1)
         if not found and not trends.names(question.prefix, None, 1):
-            meant = await asyncio.to_thread(lambda: TagNames.load().beginning(question.prefix))
+            meant = await off_loop(lambda: TagNames.load().beginning(question.prefix))
             found = trends.counted((tag for tag in meant if after is None or tag > after), question.limit + 1)
         page = found[: question.limit]
         return TagList(
