@@ -46,12 +46,19 @@ def split_topics(names: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
 
 
+def topic_fault(name: str) -> str | None:
+    """What is wrong with the name of a topic; None: nothing."""
+    if _TOPIC.fullmatch(name) and name not in {".", ".."}:
+        return None
+    return "a topic has 1 to 249 letters, digits, dots, underscores and hyphens"
+
+
 def uploads_topics_fault(names: str) -> str | None:
     """What is wrong with the names of upload topics; None: nothing."""
     found = [name.strip() for name in names.split(",")] if names else []
     for name in found:
-        if not _TOPIC.fullmatch(name) or name in {".", ".."}:
-            return f"names {name!r}: a topic has 1 to 249 letters, digits, dots, underscores and hyphens"
+        if fault := topic_fault(name):
+            return f"names {name!r}: {fault}"
     if len(found) > MAX_INPUTS or len(set(found)) < len(found):
         return f"must name at most {MAX_INPUTS} topics, each once"
     return None

@@ -30,6 +30,7 @@ from streams.fold.outcomes import (
     Done,
     Edited,
     Forwarded,
+    Ignored,
     Outcome,
     Parked,
     Rederived,
@@ -89,6 +90,8 @@ def fold(changes: Changes, done: Done, rules: FoldRules, now: int | None = None)
         case Rejected(fault, upload):
             if upload is None or not is_repeat(changes.get("images", ImageKey.of(upload).encode()), upload):
                 changes.emit(dead_letter_output(done.record, fault, rules.names))
+        case Ignored():
+            pass
         case Forwarded() as forwarded:
             changes.emit(forwarded_output(done.record, forwarded, rules.names))
         case Tagged(basis=None) | Stored() | Deleted():

@@ -99,6 +99,13 @@ class Edited:
 
 
 @dataclass(frozen=True)
+class Ignored:
+    """The record is a tombstone: a key and no value, as other programs' compacted topics have them."""
+
+    upload: None = None
+
+
+@dataclass(frozen=True)
 class Forwarded:
     """The event is about an image of another partition: it came by another partitioner, or under another key.
 
@@ -151,7 +158,7 @@ class Rejected:
     upload: Upload | None = None
 
 
-Outcome = Tagged | Rederived | Stored | Deleted | Edited | Forwarded | Deferred | Parked | Rejected
+Outcome = Tagged | Rederived | Stored | Deleted | Edited | Ignored | Forwarded | Deferred | Parked | Rejected
 
 
 @dataclass(frozen=True)

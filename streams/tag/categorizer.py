@@ -25,6 +25,7 @@ from streams.fold.outcomes import (
     Deleted,
     Edited,
     Forwarded,
+    Ignored,
     Outcome,
     Rederived,
     Rejected,
@@ -155,6 +156,8 @@ class Categorizer:
             turn: Is told when the record waits for its source.
         """
         IN_WORK.set(place_of(record))
+        if record.is_tombstone:
+            return Ignored()
         stage = "parse"
         started = time.perf_counter()
         upload: Upload | None = None

@@ -75,6 +75,7 @@ OUTCOMES = (
     "stored",
     "deleted",
     "edited",
+    "ignored",
     "forwarded",
     "rejected",
     "deferred",

@@ -93,7 +93,7 @@ class ImageRoutes:
             public_id=question.public_id,
             user_id=row.user,
             uploaded_at=utc_datetime(row.at),
-            version=row.version,
+            version=row.version if isinstance(row.version, int) else None,
             url=row.url,
             deleted=row.deleted,
             tags=assigned_tags(row),
