@@ -22,6 +22,9 @@ ROUTED_FROM = "tagstream.routed-from"
 UNTRANSLATED = "tagstream.untranslated"
 """Why the record of a source could not be made an upload event: its code and message."""
 
+TRANSLATED_HEADER = ("tagstream.translated", b"true")
+"""Says that the record is an upload event that was made of another program's message."""
+
 REPLAY_HEADERS = {
     REPLAY_OF: "Place of the original record, `topic/partition/offset`: what identifies a plain JSON event.",
     REPLAY_TIME: "Its time, in milliseconds since the epoch: the event time where the event tells none.",

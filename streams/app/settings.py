@@ -9,10 +9,12 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from schemas.errors import SettingsError
+from schemas.sources.mapping import TopicMapping, read_sources
 from schemas.topics import TOMBSTONES_KEPT_DAYS, TopicNames, uploads_topics_fault
 from streams.app.cores import available_cores
 from streams.app.profiles import read_profile
@@ -93,6 +95,11 @@ class Settings:
         "any number of partitions. Events reach the state by way of a topic of the application. Empty: "
         "image.uploads alone, read as it is, with as many partitions as the state.",
         uploads_topics_fault,
+    )
+    sources: Path | None = _setting(
+        None,
+        "File (TOML) that says which topics hold events of other programs (buckets, databases, Connect), "
+        "and how they are read. Their events reach the state as uploads do. Empty: there are none.",
     )
     uploads_topic_id: str = _setting(
         "",
@@ -367,7 +374,21 @@ class Settings:
         names = TopicNames.of(self)
         both = sorted(names.written & set(names.inputs))
         rule = "is written by workers: none of what they make is an upload event; name other topics"
-        return f"{self._said('uploads_topics')}: topic {both[0]} {rule}" if both else None
+        if both:
+            return f"{self._said('uploads_topics')}: topic {both[0]} {rule}"
+        taken = sorted({*names.written, *names.uploads_topics} & set(names.sources))
+        rule = "is one of upload events, or of what workers write; name another in it"
+        return f"{self._said('sources')}: topic {taken[0]} {rule}" if taken else None
+
+    @cached_property
+    def mappings(self) -> Mapping[str, TopicMapping]:
+        """How the topics of sources are read, by topic."""
+        return {} if self.sources is None else read_sources(self.sources).topics
+
+    @property
+    def source_topics(self) -> tuple[str, ...]:
+        """The topics of sources."""
+        return tuple(self.mappings)
 
     def _bytes_fault(self) -> str | None:
         if self.max_bytes_in_flight >= 2 * self.max_image_bytes:

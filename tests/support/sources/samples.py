@@ -11,7 +11,7 @@ import orjson
 from schemas.sources.mapping import TopicMapping
 from schemas.uploads import Record
 
-FOLDER = Path(__file__).parents[1] / "sources" / "samples"
+FOLDER = Path(__file__).parents[2] / "sources" / "samples"
 NOW = 1_770_000_000_000  # 2026-02-02T02:40:00Z
 
 
