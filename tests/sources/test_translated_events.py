@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ PAIRS = {
     "rows": [("debezium-create", "debezium-delete")],
 }
 IMAGES = 8
+MOMENT = datetime.now(UTC) - timedelta(hours=1)
 
 
 @pytest.fixture
@@ -89,13 +91,22 @@ async def cluster(kafka: str, unique: str, tmp_path: Path, bucket: Bucket) -> As
         await cluster.close()
 
 
+def fresh(value: bytes) -> bytes:
+    """A sample's message as of an hour ago: what is withdrawn is remembered for a month."""
+    for old in (b"2026-01-31T12", b"2026-01-23T07"):
+        value = value.replace(old, MOMENT.strftime("%Y-%m-%dT%H").encode())
+    return value.replace(b"1769860800000", str(int(MOMENT.timestamp() * 1000)).encode())
+
+
 async def send(cluster: Cluster, topic: str, *records: tuple[bytes | None, Sample | bytes]) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=cluster.bootstrap)
     await producer.start()
     try:
         for key, what in records:
             value, headers = (what, []) if isinstance(what, bytes) else (what.value, what.record().headers)
-            await producer.send_and_wait(f"{cluster.name}.{topic}", value, key=key, headers=list(headers))
+            await producer.send_and_wait(
+                f"{cluster.name}.{topic}", fresh(value or b""), key=key, headers=list(headers)
+            )
     finally:
         await producer.stop()
 
@@ -106,9 +117,15 @@ async def send_all(cluster: Cluster, which: int) -> None:
         await send(cluster, topic, *((sample.record().key, sample) for sample in samples))
 
 
+async def counted(cluster: Cluster, tag: str) -> int:
+    """How many images have a tag, of all tenants together."""
+    counts = await cluster.counts()
+    return sum(count for name, count in counts.items() if name.partition("\x1f")[0] == tag)
+
+
 async def until_counted(cluster: Cluster, tag: str, count: int) -> None:
     async with asyncio.timeout(90):
-        while (await cluster.counts())[tag] != count:
+        while await counted(cluster, tag) != count:
             await asyncio.sleep(0.2)
 
 
@@ -160,7 +177,7 @@ async def test_each_vendors_events_tag_and_withdraw_once(cluster: Cluster, bucke
     await send(cluster, "rows", (b'{"id":7}', b""))
     found = await letters(cluster, 2)
     await until_counted(cluster, "koala", 4)
-    assert await cluster.counts() == {"koala": 4, "tree": 4}
+    assert await counted(cluster, "tree") == 4
     assert {read_fault(letter.headers).reason for letter in found} == {"invalid_json", "empty_value"}
     place = failed_place(found[0].headers)
     assert place is not None
