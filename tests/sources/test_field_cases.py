@@ -1,4 +1,4 @@
-"""Records that publishers have sent elsewhere, and what is right for each; see `tests/fetch` for answers of sources."""
+"""Records that publishers have sent elsewhere, and what is right for each."""
 
 import orjson
 import pytest
