@@ -37,6 +37,8 @@ MAX_AHEAD_OF_US_MS = 86_400_000  # of a Kafka timestamp: it may be our clock tha
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_10000_MS = 253_402_300_800_000
 _INT64 = range(-(2**63), 2**64)  # what JSON encoders can write
+_AROUND_URLS = "".join(map(chr, range(33)))  # as the URL standard has it
+_WITHIN_URLS = dict.fromkeys(map(ord, "\t\n\r"))
 _CONTAINERS = {dict, list}
 _PERCENT = 100
 _SMALL = 65_536  # bytes of an event whose context, whatever it is, is decoded in no time
@@ -288,6 +290,7 @@ def parse_upload(record: Record, now: int | None = None) -> Upload:
     _check_no_envelope(envelope, data)
     data.tags, data.added, data.removed = (_tags(tags) for tags in (data.tags, data.added, data.removed))
     _check_passed_on(data)
+    data.url = None if data.url is None else trimmed_url(data.url)
     upload_type = _type_of(envelope, data)
     _check_url(upload_type, data)
     _check_edit(upload_type, data)
@@ -453,7 +456,18 @@ def _type_of(envelope: Envelope, data: UploadData) -> UploadType:
         raise BadEventError("unknown_type", f"event type {name[:64]!r}; known are {known}") from None
 
 
+def trimmed_url(url: str) -> str:
+    """A URL without what browsers take off: white space around it, and line breaks and tabs within.
+
+    Those within a data URL are left to who decodes it.
+    """
+    bare = url.strip(_AROUND_URLS)
+    return bare if bare[:5].lower() == "data:" else bare.translate(_WITHIN_URLS)
+
+
 def _check_url(upload_type: UploadType, data: UploadData) -> None:
+    if data.url == "":
+        raise BadEventError("invalid_event", "field `url` is blank; give the image's URL")
     if upload_type is UploadType.UPLOADED and data.url is None:
         raise BadEventError("invalid_event", "field `url` is missing: an image.uploaded event needs it")
 

@@ -68,7 +68,15 @@ async def open_categorizer(
         telemetry.read_fetcher(fetcher)
     taggers = await open_taggers(settings, stack, telemetry)
     partition_of = functools.partial(partition_for, partitions=settings.partitions)
-    return Categorizer(fetcher, taggers.pool, taggers.offer, taggers.rules_now, partition_of), taggers
+    categorizer = Categorizer(
+        fetcher,
+        taggers.pool,
+        taggers.offer,
+        taggers.rules_now,
+        partition_of,
+        missing_for=settings.fetch_missing_for,
+    )
+    return categorizer, taggers
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,7 @@ def fetch_limits(settings: Settings) -> FetchLimits:
         answer=settings.fetch_answer_timeout,
         concurrency=settings.fetch_concurrency,
         per_host=settings.fetch_per_host,
+        max_redirects=settings.fetch_redirects,
     )
 
 

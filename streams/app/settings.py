@@ -33,6 +33,7 @@ from streams.tag.add_ons import (
 PREFIX = "TAGSTREAM_"
 IMAGE_FORMATS = ("jpg", "png", "webp", "gif", "bmp", "tiff", "avif", "heic")
 LAST_PORT = 65_535
+MOST_REDIRECTS = 20
 _KINDS = {int: "a whole number such as 4", float: "a number such as 0.5", Path: "a path"}
 _DATA_DIR = Path(".tagstream")
 _GONE = {"QUERIES": "say TAGSTREAM_ROLES=tag for a process that answers no questions, else leave it out"}
@@ -173,6 +174,17 @@ class Settings:
         "Most fetches at once from one host. Those that others overtake have other places, three times as "
         "many.",
         _at_least(1),
+    )
+    fetch_redirects: int = _setting(
+        3,
+        "Most redirects that one fetch follows, 0 to 20.",
+        lambda value: None if 0 <= value <= MOST_REDIRECTS else f"must lie between 0 and {MOST_REDIRECTS}",
+    )
+    fetch_missing_for: float = _setting(
+        5.0,
+        "Time from an upload's publication in which status 404 means that its image is not there yet: it is "
+        "asked for again. 0: it means that there is none.",
+        _at_least(0),
     )
     fetch_timeout: float = _setting(20.0, "Deadline of one fetch, redirects included.", _at_least(0.1))
     fetch_answer_timeout: float = _setting(

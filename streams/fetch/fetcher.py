@@ -20,14 +20,15 @@ from streams.fetch.data_urls import read_data_url
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
 from streams.fetch.files import SourceFiles
 from streams.fetch.object_store import SCHEME, ObjectStore
-from streams.fetch.responses import check_response, redirect_target, source_fault
+from streams.fetch.responses import check_response, is_packed, redirect_target, source_fault
 from streams.fetch.roots import RootedFile, SourceRoots
 from streams.fetch.slots import PLACES_PER_SLOT, FetchSlots, HostSlots
+from streams.fetch.unpacking import unpacked
 from streams.fetch.urls import check_url, host_of, shown, too_large
 from streams.fetch.wire.connector import open_connector
 from streams.fetch.wire.transport import AiohttpTransport
 
-MAX_REDIRECTS = 3
+DEFAULT_REDIRECTS = 3
 MAX_CHUNKS = 1024
 _SHORT = 65_536  # characters of a data URL that are read at once, without a thread
 NO_ROOTS = SourceRoots()
@@ -81,6 +82,7 @@ class FetchLimits:
         answer: Seconds in which each request must be connected and its answer's head be there.
         concurrency: Most fetches at once, but for those that take long: see `streams.fetch.slots`.
         per_host: The same from one host, but for those that others overtake.
+        max_redirects: Most redirects that are followed.
     """
 
     max_bytes: int
@@ -89,6 +91,7 @@ class FetchLimits:
     answer: float
     concurrency: int
     per_host: int
+    max_redirects: int = DEFAULT_REDIRECTS
 
 
 class Fetcher:
@@ -203,17 +206,21 @@ class Fetcher:
         self, request: httpx.Request, go_on_to: Callable[[str], None], admission: Admission
     ) -> bytes:
         async with contextlib.AsyncExitStack() as slots:
-            for _ in range(MAX_REDIRECTS + 1):
+            for _ in range(self._limits.max_redirects + 1):
                 async with self._stream(request) as response:
                     if not response.has_redirect_location:
                         check_response(response)
-                        return await self._read_body(response, admission)
+                        data = await self._read_body(response, admission)
+                        if is_packed(response):
+                            limit = self._limits.max_bytes
+                            data = await unpacked(data, str(response.url), limit, admission)
+                        return data
                     url = redirect_target(response)
                 last, request = host_of(request.url), self._request(url)
                 go_on_to(_circuit_of(request))
                 if (host := host_of(request.url)) != last:
                     await slots.enter_async_context(self._slots_of(host).hold())
-        message = f"more than {MAX_REDIRECTS} redirects, last to {shown(url)}"
+        message = f"more than {self._limits.max_redirects} redirects, last to {shown(url)}"
         raise SourceGoneError("too_many_redirects", message)
 
     def _request(self, url: str) -> httpx.Request:

@@ -43,6 +43,7 @@ from streams.telemetry.tracing import UploadSpan
 
 log = logging.getLogger(__name__)
 
+_MISSING = "http_404"
 SECOND_ATTEMPT_AFTER = 0.2  # seconds
 
 
@@ -124,6 +125,8 @@ class Categorizer:
         offer: Offer,
         rules: Callable[[], Rules] = Rules,
         partition_of: Callable[[str], int] | None = None,
+        *,
+        missing_for: float = 0.0,
     ) -> None:
         """Prepare.
 
@@ -133,12 +136,14 @@ class Categorizer:
             offer: What may be asked for.
             rules: Gives the rules that hold now; they are asked for once per image.
             partition_of: The partition of an image by its public id; None: the one that its events lie in.
+            missing_for: Seconds from its publication in which an upload may be ahead of its image.
         """
         self._fetcher = fetcher
         self._tagger = tagger
         self._offer = offer
         self._rules = rules
         self._partition_of = partition_of
+        self._missing_for = missing_for
 
     def is_overloaded(self) -> bool:
         """Whether images wait for this worker's own slots or memory, and not for their sources."""
@@ -180,6 +185,9 @@ class Categorizer:
                 image = await self._tag(fetched, target.upload, turn)
                 return self._tagged(target, fetched, image, started)
         except (BadEventError, SourceGoneError, BadImageError) as error:
+            now = int(steady_time() * 1000)
+            if error.code == _MISSING and abs(now - record.timestamp) < 1000 * self._missing_for:
+                return Deferred(_fault(error, error.code, stage, retryable=True), now, None, _awaited(upload))
             return _rejected(error, error.code, stage, upload, retryable=False)
         except SourceBusyError as error:
             fault = _fault(error, error.code, stage, retryable=True)
