@@ -20,6 +20,7 @@ from streams.fetch.addresses import AddressPolicy
 from streams.fetch.fetcher import Fetcher, FetchLimits
 from streams.fetch.object_store import ObjectStore
 from streams.fetch.roots import SourceRoots
+from streams.fetch.wire.request_headers import RequestHeaders
 from streams.fold.budgets.limits import Budgets
 from streams.fold.fold import FoldRules
 from streams.fold.retention import Retention
@@ -57,13 +58,14 @@ async def open_categorizer(
 
     Raises:
         ManifestError: A model folder cannot be used.
-        SettingsError: The allowed sources, the roots or the rules cannot be read.
+        SettingsError: The allowed sources, their headers, the roots or the rules cannot be read.
     """
     limits = fetch_limits(settings)
     policy = AddressPolicy.parse(settings.allow_sources)
     roots = SourceRoots.parse(settings.source_roots)
+    headers = RequestHeaders.read(settings.source_headers, os.environ)
     objects = ObjectStore.parse(settings.object_store, settings.data_dir)
-    fetcher = await stack.enter_async_context(Fetcher(policy, limits, roots, objects))
+    fetcher = await stack.enter_async_context(Fetcher(policy, limits, roots, objects, headers))
     if telemetry is not None:
         telemetry.read_fetcher(fetcher)
     taggers = await open_taggers(settings, stack, telemetry)

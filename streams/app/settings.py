@@ -218,7 +218,12 @@ class Settings:
         "", "Private sources that events may name: HOST, HOST:PORT or NETWORK, separated by commas."
     )
     source_roots: str = _setting(
-        "", "Folders (file:///FOLDER) and buckets (s3://BUCKET=https://BASE) that events may name, by commas."
+        "",
+        "Folders (file:///FOLDER) and buckets (s3://BUCKET=https://BASE, or s3://BUCKET with credentials of "
+        "the environment) that events may name, by commas.",
+    )
+    source_headers: Path | None = _setting(
+        None, "File (TOML) of headers that requests to sources have, by host. Empty: there are none."
     )
     object_store: str = _setting(
         "",

@@ -19,19 +19,21 @@ from streams.fetch.circuit_breakers import CircuitBreakers
 from streams.fetch.data_urls import read_data_url
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
 from streams.fetch.files import SourceFiles
-from streams.fetch.object_store import SCHEME, ObjectStore
+from streams.fetch.object_store import SCHEME, Buckets, ObjectStore
 from streams.fetch.responses import check_response, is_packed, redirect_target, source_fault
-from streams.fetch.roots import RootedFile, SourceRoots
+from streams.fetch.roots import BucketObject, RootedFile, SourceRoots
 from streams.fetch.slots import PLACES_PER_SLOT, FetchSlots, HostSlots
-from streams.fetch.unpacking import unpacked
 from streams.fetch.urls import check_url, host_of, shown, too_large
 from streams.fetch.wire.connector import open_connector
+from streams.fetch.wire.request_headers import RequestHeaders
 from streams.fetch.wire.transport import AiohttpTransport
+from streams.fetch.wire.unpacking import unpacked
 
 DEFAULT_REDIRECTS = 3
 MAX_CHUNKS = 1024
 _SHORT = 65_536  # characters of a data URL that are read at once, without a thread
 NO_ROOTS = SourceRoots()
+NO_HEADERS = RequestHeaders()
 _HEADERS = httpx.Headers({"accept": "image/*", "accept-encoding": "identity", "user-agent": "tagstream"})
 
 
@@ -107,6 +109,7 @@ class Fetcher:
         limits: FetchLimits,
         roots: SourceRoots = NO_ROOTS,
         objects: ObjectStore | None = None,
+        headers: RequestHeaders = NO_HEADERS,
     ) -> None:
         self.circuit_breakers = CircuitBreakers()
         self.budget = ByteBudget(limits.max_bytes_in_flight, limits.max_bytes)
@@ -114,6 +117,8 @@ class Fetcher:
         self._limits = limits
         self._roots = roots
         self._objects = objects
+        self._headers = headers
+        self._buckets = Buckets()
         # A read may outlive its fetch, where another machine serves the folder: let as many again begin.
         self._files = SourceFiles(2 * limits.per_host)
         self._slots = FetchSlots(limits.concurrency, lambda: not self.budget.is_short)
@@ -153,6 +158,8 @@ class Fetcher:
             return await self._fetch_file(self._roots.file_at(url))
         if scheme == SCHEME and self._objects is not None:
             return await self._fetch_object(url, self._objects)
+        if (found := self._roots.object_at(url)) is not None:
+            return await self._fetch_from_bucket(found)
         request = self._request(self._roots.http_url(url))
         host = host_of(request.url)
         # The host's slot comes first: who waits for a slow host has none of the slots and of the memory that
@@ -172,6 +179,12 @@ class Fetcher:
         async with self._slots_of(SCHEME).hold(), self._slots.hold():
             with self.circuit_breakers.guard(SCHEME, url):
                 return await self._hold(url, SCHEME, read)
+
+    async def _fetch_from_bucket(self, found: BucketObject) -> Fetched:
+        read = functools.partial(self._buckets.fetch, found, self._limits.max_bytes)
+        async with self._slots_of(found.bucket).hold(), self._slots.hold():
+            with self.circuit_breakers.guard(found.bucket, found.url):
+                return await self._hold(found.url, found.bucket, read)
 
     def _slots_of(self, host: str) -> HostSlots:
         """A host's slots, which live as long as someone holds or awaits one."""
@@ -226,6 +239,7 @@ class Fetcher:
     def _request(self, url: str) -> httpx.Request:
         try:
             request = httpx.Request("GET", url, headers=_HEADERS)
+            request.headers.update(self._headers.of(request.url))
         except (httpx.InvalidURL, ValueError) as error:
             raise SourceGoneError("invalid_url", f"{shown(url)}: {error!s:.100}") from error
         self._policy.check_host(host_of(request.url), check_url(request.url))

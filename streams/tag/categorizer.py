@@ -43,7 +43,7 @@ from streams.telemetry.tracing import UploadSpan
 
 log = logging.getLogger(__name__)
 
-_MISSING = "http_404"
+_MISSING = frozenset({"http_404", "object_missing"})
 SECOND_ATTEMPT_AFTER = 0.2  # seconds
 
 
@@ -186,7 +186,7 @@ class Categorizer:
                 return self._tagged(target, fetched, image, started)
         except (BadEventError, SourceGoneError, BadImageError) as error:
             now = int(steady_time() * 1000)
-            if error.code == _MISSING and abs(now - record.timestamp) < 1000 * self._missing_for:
+            if error.code in _MISSING and abs(now - record.timestamp) < 1000 * self._missing_for:
                 return Deferred(_fault(error, error.code, stage, retryable=True), now, None, _awaited(upload))
             return _rejected(error, error.code, stage, upload, retryable=False)
         except SourceBusyError as error:
