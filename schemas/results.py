@@ -43,6 +43,13 @@ class ReportedTag(ScoredTag, frozen=True, omit_defaults=True):
     ] = None
 
 
+class ReadWord(msgspec.Struct, frozen=True):
+    """A word that stands in an image."""
+
+    word: Annotated[str, msgspec.Meta(max_length=32, description="As it is written there.")]
+    confidence: Annotated[float, msgspec.Meta(ge=0, le=1, description="0 to 1, four decimals.")]
+
+
 class ModelInfo(msgspec.Struct, frozen=True):
     """The model that made a result."""
 
@@ -60,6 +67,13 @@ class AddOnResult(msgspec.Struct, frozen=True, omit_defaults=True):
     data: Annotated[list[ReportedTag], msgspec.Meta(description="Best tag first; empty if it failed.")]
     model: Annotated[ModelInfo | None, msgspec.Meta(description="The model behind it.")] = None
     error: Annotated[str | None, msgspec.Meta(description="Why it failed, in short.")] = None
+    words: Annotated[
+        Annotated[list[ReadWord], msgspec.Meta(max_length=32)] | None,
+        msgspec.Meta(
+            description="Of an add-on that reads: the words in the image, those of the largest line first. "
+            "They are no tags, unless the operator wants them to be."
+        ),
+    ] = None
 
 
 class Info(msgspec.Struct, frozen=True):

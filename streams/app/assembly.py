@@ -12,6 +12,8 @@ from pathlib import Path
 from model import DEFAULT_ARTIFACT, CombinedTagger, ObjectTagger, SceneTagger, Tagger
 from model.objects.objects import DETECTOR
 from model.parts.combined import Part
+from model.text.folder import is_text_folder
+from model.text.text_tagger import MEMORY, MILLISECONDS, TextTagger
 from schemas.results import ModelInfo
 from schemas.topics import TopicNames
 from streams.app.settings import Settings
@@ -33,7 +35,7 @@ from streams.tag import stub as stub_tagger
 from streams.tag.categorizer import Categorizer, Offer
 from streams.tag.looking import Looker
 from streams.tag.meter import InferenceMeter
-from streams.tag.pool import TaggerPool
+from streams.tag.pool import Price, TaggerPool
 from streams.tag.remote.client import RemoteAddOn
 from streams.tag.remote.description import is_remote
 from streams.tag.remote.pool import RemotePool
@@ -46,6 +48,9 @@ from streams.units.work import Pace, Work
 SCENES = "scene_tagging"  # the add-on whose tags are scenes, where it names no model of its own
 OBJECTS = "object_tagging"  # likewise, whose tags are persons and vehicles
 DETECTED_AT_ONCE = 1  # images: in a batch each would keep 22 MB, and none would be faster
+
+_READING = Price(MILLISECONDS, MEMORY)
+_AddOn = Tagger | SceneTagger | ObjectTagger | CombinedTagger | TextTagger
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +114,8 @@ async def open_taggers(
         stack.push_async_callback(pool.aclose)
     watch = await asyncio.to_thread(RulesWatch, settings.rules, settings.auto_tagging, pool.tag_names)
     rules = stack.enter_context(watch)
-    return Taggers(pool, Offer(models, settings.default_add_ons), rules)
+    readers = frozenset(name for name, folder in settings.model_folders.items() if is_text_folder(folder))
+    return Taggers(pool, Offer(models, settings.default_add_ons, readers, settings.text_tags), rules)
 
 
 def fetch_limits(settings: Settings) -> FetchLimits:
@@ -168,14 +174,7 @@ def build_tagger(
         log.warning("tags come from the stub tagger: this worker is for load and chaos tests only")
         stub = ModelInfo(stub_tagger.NAME, stub_tagger.VERSION)
         return StubTagger(), dict.fromkeys(settings.model_folders, stub)
-    places = {name: place for name, place in settings.model_folders.items() if not is_remote(place)}
-    folders = list(dict.fromkeys(places.values()))
-    loaded = dict(zip(folders, _load(folders, settings), strict=True))
-    built_in = _BuiltIn(loaded[None], settings) if None in loaded else None
-    add_ons = {
-        name: built_in.add_on(name) if built_in and folder is None else loaded[folder]
-        for name, folder in places.items()
-    }
+    add_ons = _load_here(settings)
     remotes = {
         name: RemoteAddOn.load(place, os.environ)
         for name, place in settings.model_folders.items()
@@ -195,8 +194,23 @@ def build_tagger(
         room=settings.max_bytes_in_flight // 4,  # less than a host may hold: fetches go on
         meter=meter,
         formats=settings.decoded_formats,
+        prices={name: _READING for name, add_on in add_ons.items() if isinstance(add_on, TextTagger)},
     )
     return pool, models
+
+
+def _load_here(settings: Settings) -> dict[str, _AddOn]:
+    """Each add-on of this machine."""
+    places = {name: place for name, place in settings.model_folders.items() if not is_remote(place)}
+    classifying = [place for place in dict.fromkeys(places.values()) if not is_text_folder(place)]
+    models = dict(zip(classifying, _load(classifying, settings), strict=True))
+    readers = {place: TextTagger.load(place) for place in places.values() if place and place not in models}
+    built_in = _BuiltIn(models[None], settings) if None in models else None
+    loaded: dict[Path | None, _AddOn] = {**models, **readers}
+    return {
+        name: built_in.add_on(name) if built_in and place is None else loaded[place]
+        for name, place in places.items()
+    }
 
 
 def _tell_offer(models: Mapping[str, ModelInfo], remotes: Mapping[str, RemoteAddOn]) -> None:

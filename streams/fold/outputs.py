@@ -110,7 +110,7 @@ def _add_on_result(tagged: Tagged, name: str, languages: list[str]) -> AddOnResu
         reported_tag(score, tagged.probabilities.get(name, {}).get(score.tag), languages)
         for score in tagged.scores[name]
     ]
-    return AddOnResult("complete", reported, model)
+    return AddOnResult("complete", reported, model, words=tagged.words.get(name))
 
 
 def tag_update_output(

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from model import FORMATS, SEEN, OpenedImage, View, open_image, perceptual_hash
 from model.decoding.limits import MAX_DECODING_BYTES
@@ -40,6 +41,13 @@ _INFERRING = 10.0  # milliseconds: what an image costs besides its decoding, abo
 _PER_BYTE = 2e-5  # milliseconds of decoding, before the header was read
 
 
+class Price(NamedTuple):
+    """What an add-on costs: milliseconds of CPU time, and bytes of the memory that images in work share."""
+
+    milliseconds: float
+    memory: int
+
+
 def nothing() -> None:
     """Nobody waits."""
 
@@ -57,6 +65,7 @@ class TaggerPool:
         room: int = ROOM,
         meter: InferenceMeter | None = None,
         formats: Collection[str] = FORMATS,
+        prices: Mapping[str, Price] | None = None,
     ) -> None:
         """Prepare.
 
@@ -68,6 +77,7 @@ class TaggerPool:
             room: Bytes of files that may wait for a lane of dear images.
             meter: Is told of batches.
             formats: Those of images that may be decoded.
+            prices: Of add-ons that cost much more than others.
         """
         self.add_ons = add_ons
         self._max_batch = max_batch
@@ -83,6 +93,7 @@ class TaggerPool:
         self._stopped = False
         self.meter = meter
         self._formats = formats
+        self._prices = prices or {}
 
     @property
     def tag_names(self) -> dict[str, tuple[str, ...]]:
@@ -178,11 +189,10 @@ class TaggerPool:
 
     def _serve_dear(self, job: Job) -> None:
         try:
-            is_decoded = not job.answer.cancelled() and self._decode(job)
+            if not job.answer.cancelled() and self._decode(job):
+                self._tag_decoded([job])
         finally:
             self._jobs.finish_dear(job.memory)
-        if is_decoded:
-            self._tag_decoded([job])
 
     def _gather(self, job: Job) -> None:
         """Decode what waits and tag it as one batch.
@@ -211,14 +221,21 @@ class TaggerPool:
         if opened is None:
             self._jobs.charge(job.share, _ms((started, time.perf_counter())) - job.estimate)
             return False
-        job.memory = opened.memory if opened.memory > _SMALL else 0
-        if opened.milliseconds > DEAR or not self._jobs.take_memory(job.memory):
-            self._set_aside(job, opened.milliseconds + _ms((started, time.perf_counter())))
+        price = self._price(job)
+        job.memory = price.memory + (opened.memory if opened.memory > _SMALL else 0)
+        cost = opened.milliseconds + price.milliseconds
+        if cost > DEAR or not self._jobs.take_memory(job.memory):
+            self._set_aside(job, cost + _ms((started, time.perf_counter())))
             return False
         try:
             return self._decode(job, opened)
         finally:
             self._jobs.free_memory(job.memory)
+
+    def _price(self, job: Job) -> Price:
+        """What an image costs beside its decoding and the usual networks."""
+        asked = [self._prices[name] for name in set(job.add_ons) if name in self._prices]
+        return Price(sum(each.milliseconds for each in asked), sum(each.memory for each in asked))
 
     def _set_aside(self, job: Job, cost: float) -> None:
         job.is_dear = True
@@ -308,7 +325,8 @@ class TaggerPool:
         finally:
             job.decoding = (started, time.perf_counter())
             squares = max(map(len, job.views.squares.values()), default=1)
-            self._jobs.charge(job.share, squares * _INFERRING + _ms(job.decoding) - job.estimate)
+            inferring = squares * _INFERRING + self._price(job).milliseconds
+            self._jobs.charge(job.share, inferring + _ms(job.decoding) - job.estimate)
         job.data = b""  # a thread that waits for its next job still knows its last one
         job.answer.get_loop().call_soon_threadsafe(job.decoded)
         return True

@@ -54,6 +54,7 @@ from schemas.results import (
     ChangedResource,
     Info,
     ModelInfo,
+    ReadWord,
     ReportedTag,
     ScoredTag,
     TagUpdate,
@@ -110,6 +111,7 @@ WHOLE: dict[str, msgspec.Struct] = {
                     [ReportedTag("koala", 0.951, 0.96, {"de": "Koala"}, ["de"])],
                     ModelInfo("lite2", "1"),
                     "no",
+                    [ReadWord("SALE", 0.988)],
                 )
             }
         ),
@@ -220,6 +222,7 @@ WHOLE: dict[str, msgspec.Struct] = {
         model=ModelInfo("lite2", "1"),
         rules=RULES,
         failed={"scene_tagging": "RuntimeError: out of memory"},
+        words={"text_tagging": [ReadWord("SALE", 0.988)]},
         cause=CAUSE,
         partition=0,
         history=[TagChange(NOON, CAUSE, ModelInfo("lite2", "1"), added=["koala"], removed=[], rules=RULES)],

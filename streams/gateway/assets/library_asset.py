@@ -23,6 +23,7 @@ class LibraryAsset(msgspec.Struct, frozen=True, gc=False):
         failed: Why each of the other add-ons failed at the last look.
         asked: The threshold that its event named.
         edited_at: Time of people's last edit of its tags, milliseconds since the epoch; 0: there is none.
+        words: What each add-on that reads found in it.
         phash: The perceptual hash of its bytes; None: it has none, or nobody looked at them.
     """
 
@@ -39,6 +40,7 @@ class LibraryAsset(msgspec.Struct, frozen=True, gc=False):
     asked: float | None
     edited_at: int = 0
     phash: str | None = None
+    words: dict[str, list[tuple[str, float]]] = {}
 
     @property
     def own_tags(self) -> list[str]:
@@ -68,6 +70,7 @@ class _Row(msgspec.Struct, gc=False):
     asset: Asset | None = None
     people: "_People | None" = None
     phash: str | None = None
+    words: dict[str, list[tuple[str, float]]] = {}
 
 
 class _People(msgspec.Struct, gc=False):
@@ -142,6 +145,7 @@ def library_asset(key: str, row: bytes) -> LibraryAsset:
         asked=found.asked,
         edited_at=found.people.edited_at if found.people else 0,
         phash=found.phash,
+        words=found.words,
     )
 
 
