@@ -206,11 +206,13 @@ def _load_here(settings: Settings) -> dict[str, _AddOn]:
     models = dict(zip(classifying, _load(classifying, settings), strict=True))
     readers = {place: TextTagger.load(place) for place in places.values() if place and place not in models}
     built_in = _BuiltIn(models[None], settings) if None in models else None
-    loaded: dict[Path | None, _AddOn] = {**models, **readers}
-    return {
-        name: built_in.add_on(name) if built_in and place is None else loaded[place]
-        for name, place in places.items()
-    }
+
+    def add_on(name: str, place: Path | None) -> _AddOn:
+        if built_in and place is None:
+            return built_in.add_on(name)
+        return readers[place] if place in readers else models[place]
+
+    return {name: add_on(name, place) for name, place in places.items()}
 
 
 def _tell_offer(models: Mapping[str, ModelInfo], remotes: Mapping[str, RemoteAddOn]) -> None:
