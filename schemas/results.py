@@ -136,6 +136,14 @@ class Categorization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
             "differ. Left out for an image of one colour."
         ),
     ] = None
+    embedding: Annotated[
+        Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9+/]{44}$")] | None,
+        msgspec.Meta(
+            description="What the default classifier sees in it, 33 bytes as base64: a version, then 64 "
+            "numbers of 4 bits, 8 for zero. The smaller the angle between two, the more alike is what the "
+            "images show."
+        ),
+    ] = None
     url: Annotated[
         str | None, msgspec.Meta(description="Where the image was fetched from; left out for a data URL.")
     ] = None

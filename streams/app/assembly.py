@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model import DEFAULT_ARTIFACT, CombinedTagger, ObjectTagger, SceneTagger, Tagger
+from model.embedding.embedder import Embedder
+from model.embedding.embedding import Embedding
 from model.objects.objects import DETECTOR
 from model.parts.combined import Part
 from model.text.folder import is_text_folder
@@ -174,7 +176,7 @@ def build_tagger(
         log.warning("tags come from the stub tagger: this worker is for load and chaos tests only")
         stub = ModelInfo(stub_tagger.NAME, stub_tagger.VERSION)
         return StubTagger(), dict.fromkeys(settings.model_folders, stub)
-    add_ons = _load_here(settings)
+    add_ons, embeds = _load_here(settings)
     remotes = {
         name: RemoteAddOn.load(place, os.environ)
         for name, place in settings.model_folders.items()
@@ -195,15 +197,17 @@ def build_tagger(
         meter=meter,
         formats=settings.decoded_formats,
         prices={name: _READING for name, add_on in add_ons.items() if isinstance(add_on, TextTagger)},
+        embeds=embeds,
     )
     return pool, models
 
 
-def _load_here(settings: Settings) -> dict[str, _AddOn]:
-    """Each add-on of this machine."""
+def _load_here(settings: Settings) -> tuple[dict[str, _AddOn], Embedding | None]:
+    """Each add-on of this machine, and what makes embeddings."""
+    embedder = Embedder() if settings.embeddings else None
     places = {name: place for name, place in settings.model_folders.items() if not is_remote(place)}
     classifying = [place for place in dict.fromkeys(places.values()) if not is_text_folder(place)]
-    models = dict(zip(classifying, _load(classifying, settings), strict=True))
+    models = dict(zip(classifying, _load(classifying, settings, embedder), strict=True))
     readers = {place: TextTagger.load(place) for place in places.values() if place and place not in models}
     built_in = _BuiltIn(models[None], settings) if None in models else None
 
@@ -212,7 +216,8 @@ def _load_here(settings: Settings) -> dict[str, _AddOn]:
             return built_in.add_on(name)
         return readers[place] if place in readers else models[place]
 
-    return {name: add_on(name, place) for name, place in places.items()}
+    embeds = Embedding(models[None], embedder) if embedder and None in models else None
+    return {name: add_on(name, place) for name, place in places.items()}, embeds
 
 
 def _tell_offer(models: Mapping[str, ModelInfo], remotes: Mapping[str, RemoteAddOn]) -> None:
@@ -265,11 +270,12 @@ class _BuiltIn:
         )
 
 
-def _load(folders: Sequence[Path | None], settings: Settings) -> list[Tagger]:
+def _load(folders: Sequence[Path | None], settings: Settings, embedder: Embedder | None) -> list[Tagger]:
     return Tagger.load_all(
         [folder or DEFAULT_ARTIFACT for folder in folders],
         decrease_parents=settings.decrease_parents,
         intra_op_threads=settings.intra_op_threads,
         providers=settings.execution_providers,
         warm_up=(1, settings.max_batch),
+        inner={DEFAULT_ARTIFACT: embedder.width} if embedder else None,
     )

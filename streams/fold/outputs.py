@@ -84,6 +84,7 @@ def categorization_output(
         format=tagged.format,
         etag=tagged.etag,
         phash=tagged.phash,
+        embedding=tagged.embedding,
         tags=row["tags"],
         info=Info(add_ons),
         model=tagged.model,

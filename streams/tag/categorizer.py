@@ -294,6 +294,7 @@ class Categorizer:
             timings=Timings(*(round(milliseconds, 1) for milliseconds in times)),
             failed=image.failed,
             phash=image.phash,
+            embedding=image.embedding,
             probabilities=probabilities(image),
             words=words,
             basis=target.basis,

@@ -23,10 +23,10 @@ from model.decoding.limits import MAX_DECODING_BYTES
 from streams.fetch.errors import SourceBusyError
 from streams.tag.failure_log import FailureLog
 from streams.tag.fair_queue import NOBODY, FairQueue, Share
-from streams.tag.inference import AddOn, Found, Request, infer, views
+from streams.tag.inference import AddOn, Besides, Embeds, Found, Request, infer, views
 from streams.tag.jobs import Job, StoppedError, TaggedImage, answer_all
 from streams.tag.known_images import KnownImages, digest_of
-from streams.tag.meter import InferenceMeter, Spent
+from streams.tag.meter import InferenceMeter
 from streams.telemetry.tracing import Interval
 
 DEAR = 250.0  # milliseconds of decoding: some ten photos' worth
@@ -66,6 +66,7 @@ class TaggerPool:
         meter: InferenceMeter | None = None,
         formats: Collection[str] = FORMATS,
         prices: Mapping[str, Price] | None = None,
+        embeds: Embeds | None = None,
     ) -> None:
         """Prepare.
 
@@ -78,6 +79,7 @@ class TaggerPool:
             meter: Is told of batches.
             formats: Those of images that may be decoded.
             prices: Of add-ons that cost much more than others.
+            embeds: Makes embeddings; None: there are none.
         """
         self.add_ons = add_ons
         self._max_batch = max_batch
@@ -94,6 +96,7 @@ class TaggerPool:
         self.meter = meter
         self._formats = formats
         self._prices = prices or {}
+        self._embeds = embeds
 
     @property
     def tag_names(self) -> dict[str, tuple[str, ...]]:
@@ -251,26 +254,34 @@ class TaggerPool:
         answer_all([(job, fault)])
 
     def _tag_decoded(self, decoded: list[Job]) -> None:
-        started, spent = time.perf_counter(), list[Spent]()
+        started, besides = time.perf_counter(), Besides(self._embeds)
         try:
-            found = infer(self.add_ons, [Request(job.add_ons, job.views.squares) for job in decoded], spent)
+            found = infer(self.add_ons, [Request(job.add_ons, job.views.squares) for job in decoded], besides)
         except Exception as error:  # noqa: BLE001 - the waiting tasks decide what a fault of ours means
             answer_all([(job, error) for job in decoded])
             return
         inferring = (started, time.perf_counter())
         share = _ms(inferring) / len(decoded)
         answers = [
-            (job, self._tagged(job, tags, inferring, share)) for job, tags in zip(decoded, found, strict=True)
+            (job, self._tagged(job, tags, inferring, share, besides.embeddings.get(place)))
+            for place, (job, tags) in enumerate(zip(decoded, found, strict=True))
         ]
         for job, answer in answers:
             if isinstance(answer, TaggedImage) and not answer.failed and not job.keep:
                 self._known.put(_known_as(job), answer)
         if self.meter is not None:
-            decoded[0].answer.get_loop().call_soon_threadsafe(self.meter.note_batch, len(decoded), spent)
+            decoded[0].answer.get_loop().call_soon_threadsafe(
+                self.meter.note_batch, len(decoded), besides.spent
+            )
         answer_all(answers)
 
     def _tagged(
-        self, job: Job, found: dict[str, Found], inferring: Interval, share_ms: float
+        self,
+        job: Job,
+        found: dict[str, Found],
+        inferring: Interval,
+        share_ms: float,
+        embedding: str | None,
     ) -> TaggedImage | Exception:
         """What the add-ons found; where all of them failed, why the first one did."""
         errors = {name: error for name in job.add_ons if isinstance(error := found[name], Exception)}
@@ -290,6 +301,7 @@ class TaggerPool:
             failed={name: told(error) for name, error in errors.items()},
             kept={view: job.views.squares[view] for view in job.keep},
             phash=perceptual_hash(job.views.squares[SEEN][0]),
+            embedding=embedding,
         )
 
     def _is_known(self, job: Job) -> bool:

@@ -16,7 +16,15 @@ from jsonschema import Draft202012Validator, ValidationError
 
 import schemas
 from schemas.__main__ import FOLDER, main
-from schemas.answers.duplicates import AlikeImage, AlikeImages, Duplicate, DuplicateGroup, Duplicates
+from schemas.answers.duplicates import (
+    AlikeImage,
+    AlikeImages,
+    Duplicate,
+    DuplicateGroup,
+    Duplicates,
+    SimilarImage,
+    SimilarImages,
+)
 from schemas.answers.images import (
     AssignedTag,
     FoundImage,
@@ -124,6 +132,7 @@ WHOLE: dict[str, msgspec.Struct] = {
         tenant="t1",
         etag="9e10",
         phash="d5956d148752d4cb",
+        embedding="ARR3alaotYN4pH5reXdpZZg3hVVnWImMuZmYWna5l5aa",
         url="https://example.com/koala.jpg",
         language="en",
         unknown_languages=["xx"],
@@ -191,6 +200,12 @@ WHOLE: dict[str, msgspec.Struct] = {
         phash="d5956d148752d4cb",
         total=1,
         images=[Duplicate("zoo", "https://example.com/koala.jpg", 4)],
+    ),
+    "similar-images": SimilarImages(
+        **COMMON,
+        public_id="koala",
+        embedding="ARR3alaotYN4pH5reXdpZZg3hVVnWImMuZmYWna5l5aa",
+        images=[SimilarImage("panda", "https://example.com/panda.jpg", 0.3331)],
     ),
     "alike-images": AlikeImages(
         **COMMON,
