@@ -100,9 +100,9 @@ def read_fault(headers: Headers) -> Fault:
     """Read back what `dead_letter_headers` wrote."""
     texts = {name: (content or b"").decode(errors="replace") for name, content in headers}
     return Fault(
-        reason=texts.get("tagstream.reason", "unknown"),
-        stage=texts.get(f"{_CONNECT}stage", "unknown"),
+        reason=texts.get("tagstream.reason") or "unknown",
+        stage=texts.get(f"{_CONNECT}stage") or "unknown",
         retryable=texts.get("tagstream.retryable") == "true",
-        error=texts.get(f"{_CONNECT}exception.class.name", "unknown"),
+        error=texts.get(f"{_CONNECT}exception.class.name") or "unknown",
         message=texts.get(f"{_CONNECT}exception.message", ""),
     )

@@ -30,6 +30,7 @@ _FORMS = (
     "a folder, file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or https://HOST"
 )
 _SCHEMES = frozenset({"file", "s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "http", "https"})
+_FORBIDDEN = 403
 _MAX_KEY = 512
 _NAME = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
 _KEY = re.compile(rf"{_NAME}(?:/{_NAME})*")
@@ -288,6 +289,6 @@ def _fault(error: Exception, url: str) -> SourceError:
     told = str(error).partition("\n")[0]
     if isinstance(error, PermissionDeniedError | UnauthenticatedError):
         return SourceGoneError(
-            "http_403", f"{shown(url)}: the bucket lets nobody with these credentials read it"
+            f"http_{_FORBIDDEN}", f"{shown(url)}: the bucket lets nobody with these credentials read it"
         )
     return SourceBusyError("connection_failed", f"{shown(url)}: {told:.200}")

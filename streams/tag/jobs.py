@@ -33,6 +33,7 @@ class TaggedImage:
         stages: When it was decoded, and when its batch was inferred; empty for a copy.
         kept: What of the image was to be kept: see :class:`Job`.
         phash: Its perceptual hash; None: it has none.
+        embedding: Its embedding; None: likewise.
     """
 
     digest: str
@@ -46,6 +47,7 @@ class TaggedImage:
     stages: dict[str, Interval] = field(default_factory=dict)
     kept: Mapping[View, NDArray[np.uint8]] = field(default_factory=dict)
     phash: str | None = None
+    embedding: str | None = None
 
 
 @dataclass

@@ -23,6 +23,8 @@ class LibraryAsset(msgspec.Struct, frozen=True, gc=False):
         failed: Why each of the other add-ons failed at the last look.
         asked: The threshold that its event named.
         edited_at: Time of people's last edit of its tags, milliseconds since the epoch; 0: there is none.
+        words: What each add-on that reads found in it.
+        phash: The perceptual hash of its bytes; None: it has none, or nobody looked at them.
     """
 
     cloud: str
@@ -37,6 +39,8 @@ class LibraryAsset(msgspec.Struct, frozen=True, gc=False):
     failed: dict[str, str]
     asked: float | None
     edited_at: int = 0
+    phash: str | None = None
+    words: dict[str, list[tuple[str, float]]] = {}
 
     @property
     def own_tags(self) -> list[str]:
@@ -65,6 +69,8 @@ class _Row(msgspec.Struct, gc=False):
     asked: float | None = None
     asset: Asset | None = None
     people: "_People | None" = None
+    phash: str | None = None
+    words: dict[str, list[tuple[str, float]]] = {}
 
 
 class _People(msgspec.Struct, gc=False):
@@ -138,6 +144,8 @@ def library_asset(key: str, row: bytes) -> LibraryAsset:
         failed=found.failed,
         asked=found.asked,
         edited_at=found.people.edited_at if found.people else 0,
+        phash=found.phash,
+        words=found.words,
     )
 
 

@@ -98,7 +98,7 @@ UPLOAD: dict[str, Parameter] = {
     "media_metadata": Parameter(_I, _NOT_LOOKED_AT),
     "metadata": Parameter(_I, _NO_METADATA, unsigned=True),
     "on_success": Parameter(_I, "No program of a caller's runs here."),
-    "phash": Parameter(_I, _NOT_LOOKED_AT),
+    "phash": Parameter(_H, "The answer tells the perceptual hash, if an add-on has looked at the image."),
     "proxy": Parameter(_I, "Remote files are fetched as those of events are."),
     "quality_analysis": Parameter(_I, _NOT_LOOKED_AT),
     "quality_override": Parameter(_I, _NO_TRANSFORMATIONS),
@@ -108,7 +108,7 @@ UPLOAD: dict[str, Parameter] = {
     "source": Parameter(_I, "Where a browser's widget had the file from.", unsigned=True),
     "transformation": Parameter(_I, f"{_NO_TRANSFORMATIONS} The file is kept as it came."),
     "unique_display_name": Parameter(_I, "Display names need not be unique."),
-    "visual_search": Parameter(_I, "There is no search by likeness."),
+    "visual_search": Parameter(_I, "Query workers answer `/images/{public_id}/similar` of any image."),
 }
 """By name. Names that are not here are accepted and ignored as well, as the vendor does."""
 
@@ -163,7 +163,7 @@ ADMIN: dict[str, Parameter] = {
     "max_derived": Parameter(_I, _NO_TRANSFORMATIONS),
     "moderation_status": Parameter(_I, "Nobody moderates here."),
     "pages": Parameter(_I, _NOT_LOOKED_AT),
-    "phash": Parameter(_I, _NOT_LOOKED_AT),
+    "phash": Parameter(_H, "Of an asset or an update: as on upload."),
     "quality_analysis": Parameter(_I, _NOT_LOOKED_AT),
     "quality_override": UPLOAD["quality_override"],
 }

@@ -46,7 +46,9 @@ class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
     people: People = People()
     rules: str | None = None
     phash: str | None = None
+    embedding: str | None = None
     failed: dict[str, str] = {}
+    words: dict[str, list[tuple[str, float]]] = {}
     history: list[Change] = []
     deleted: bool = False
 
