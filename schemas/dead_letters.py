@@ -98,11 +98,11 @@ def _trace_headers(record: Record) -> Headers:
 
 def read_fault(headers: Headers) -> Fault:
     """Read back what `dead_letter_headers` wrote."""
-    texts = {name: (content or b"").decode(errors="replace") for name, content in headers}
+    texts = {name: content.decode(errors="replace") for name, content in headers if content is not None}
     return Fault(
-        reason=texts.get("tagstream.reason") or "unknown",
-        stage=texts.get(f"{_CONNECT}stage") or "unknown",
+        reason=texts.get("tagstream.reason", "unknown"),
+        stage=texts.get(f"{_CONNECT}stage", "unknown"),
         retryable=texts.get("tagstream.retryable") == "true",
-        error=texts.get(f"{_CONNECT}exception.class.name") or "unknown",
+        error=texts.get(f"{_CONNECT}exception.class.name", "unknown"),
         message=texts.get(f"{_CONNECT}exception.message", ""),
     )
