@@ -46,12 +46,29 @@ from schemas.answers.trends import (
     RisingTag,
     RisingTags,
     TagCount,
+    TagLine,
+    TagLines,
     TagList,
     TagSeries,
     TopTags,
     Window,
 )
-from schemas.answers.users import FeedImage, Interest, SimilarUser, SimilarUsers, UserFeed, UserInterests
+from schemas.answers.users import (
+    FeedImage,
+    Interest,
+    ListedTenant,
+    ListedUser,
+    SimilarUser,
+    SimilarUsers,
+    TagUser,
+    TagUsers,
+    TenantList,
+    UserFeed,
+    UserInterests,
+    UserList,
+    UserTag,
+    UserTags,
+)
 from schemas.assets import Asset
 from schemas.errors import BadEventError
 from schemas.json_schemas import DIALECT, PUBLISHED, file_name, rendered
@@ -251,6 +268,11 @@ WHOLE: dict[str, msgspec.Struct] = {
         total_tags=1,
         interests=[Interest("koala", weight=1.5, share=1.0, images=2)],
     ),
+    "tag-lines": TagLines(**COMMON, step="hour", starts=[NOON], tags=[TagLine("koala", 3, [3])]),
+    "tag-users": TagUsers(**COMMON, tag="koala", by="interest", users=[TagUser("u1", 2, 0.5)]),
+    "user-tags": UserTags(**COMMON, user_id="u1", images=3, tags=[UserTag("koala", 2)]),
+    "user-list": UserList(**COMMON, users=[ListedUser("u1", 3)], cursor="WyJ1MSJd"),
+    "tenant-list": TenantList(**COMMON, tenants=[ListedTenant("", 3, 1)]),
     "similar-users": SimilarUsers(
         **COMMON,
         user_id="u1",
