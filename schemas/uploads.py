@@ -53,6 +53,7 @@ class UploadType(StrEnum):
     DELETED = "image.deleted"
     EDITED = "image.tags-edited"
     RETAGGED = "image.retag"
+    FORGOTTEN = "user.forgotten"
 
 
 class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -137,7 +138,8 @@ class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
         msgspec.Meta(description="image.tags-edited: tags that a person took away, or does not want on it."),
     ] = None
     by: Annotated[
-        Name | None, msgspec.Meta(description="image.tags-edited: who edited; absent: `user_id`.")
+        Name | None,
+        msgspec.Meta(description="image.tags-edited and user.forgotten: who says so; absent: `user_id`."),
     ] = None
     keep_edits: Annotated[
         bool | None,
@@ -294,13 +296,15 @@ def parse_upload(record: Record, now: int | None = None) -> Upload:
     upload_type = _type_of(envelope, data)
     _check_url(upload_type, data)
     _check_edit(upload_type, data)
+    if upload_type is UploadType.FORGOTTEN and data.user_id is None:
+        raise BadEventError("invalid_event", "field `user_id` is missing: a user.forgotten event needs it")
     origin = _origin(record)
     source, event_id = _identity(envelope, data, origin.place)
     return Upload(
         source=source,
         id=event_id,
         type=upload_type,
-        public_id=_public_id(data, record.key),
+        public_id="" if upload_type is UploadType.FORGOTTEN else _public_id(data, record.key),
         at=_event_time(data.uploaded_at or envelope.time, origin.at, record.timestamp, now),
         data=data,
         add_ons=_add_ons(data.categorization),

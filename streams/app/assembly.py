@@ -84,6 +84,7 @@ async def open_categorizer(
         taggers.rules_now,
         partition_of,
         missing_for=settings.fetch_missing_for,
+        partitions=settings.partitions,
     )
     return categorizer, taggers
 

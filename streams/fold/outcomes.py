@@ -110,6 +110,22 @@ class Ignored:
 
 
 @dataclass(frozen=True)
+class ForgottenUser:
+    """All that was published of a user before the event is to be forgotten.
+
+    Attributes:
+        others: The other partitions, which are to know of it.
+        keys: Of the rows of images, of retries and of interests that are to go now.
+        more: Whether other images are left.
+    """
+
+    upload: Upload
+    others: tuple[int, ...] = ()
+    keys: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]] = ((), (), ())
+    more: bool = False
+
+
+@dataclass(frozen=True)
 class Forwarded:
     """The event is about an image of another partition: it came by another partitioner, or under another key.
 
@@ -162,7 +178,19 @@ class Rejected:
     upload: Upload | None = None
 
 
-Outcome = Tagged | Rederived | Stored | Deleted | Edited | Ignored | Forwarded | Deferred | Parked | Rejected
+Outcome = (
+    Tagged
+    | Rederived
+    | Stored
+    | Deleted
+    | Edited
+    | Ignored
+    | ForgottenUser
+    | Forwarded
+    | Deferred
+    | Parked
+    | Rejected
+)
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,13 @@ from schemas.uploads import Record, Upload, UploadType, parse_upload
 from streams.fetch.errors import SourceBusyError, SourceGoneError
 from streams.fetch.fetcher import Fetched
 from streams.fold.changes import PartitionRows
+from streams.fold.erasure.finding import find_rows
+from streams.fold.erasure.marks import Step, step_of
 from streams.fold.outcomes import (
     Deferred,
     Deleted,
     Edited,
+    ForgottenUser,
     Forwarded,
     Ignored,
     Outcome,
@@ -132,6 +135,7 @@ class Categorizer:
         partition_of: Callable[[str], int] | None = None,
         *,
         missing_for: float = 0.0,
+        partitions: int = 1,
     ) -> None:
         """Prepare.
 
@@ -141,6 +145,7 @@ class Categorizer:
             offer: What may be asked for.
             rules: Gives the rules that hold now; they are asked for once per image.
             partition_of: The partition of an image by its public id; None: the one that its events lie in.
+            partitions: How many the log has.
             missing_for: Seconds from its publication in which an upload may be ahead of its image.
         """
         self._fetcher = fetcher
@@ -149,6 +154,7 @@ class Categorizer:
         self._rules = rules
         self._partition_of = partition_of
         self._missing_for = missing_for
+        self._partitions = partitions
 
     def is_overloaded(self) -> bool:
         """Whether images wait for this worker's own slots or memory, and not for their sources."""
@@ -173,6 +179,8 @@ class Categorizer:
         upload: Upload | None = None
         try:
             upload = parse_upload(record, int(steady_time() * 1000))
+            if upload.type is UploadType.FORGOTTEN:
+                return await self._forgotten(upload, record, rows)
             owner = self._partition_of(upload.public_id) if self._partition_of else record.partition
             if owner != record.partition:
                 return Forwarded(upload, owner)
@@ -203,6 +211,14 @@ class Categorizer:
                 return _rejected(error, "internal_error", stage, upload, retryable=True)
             fault = _fault(error, "internal_error", stage, retryable=True)
             return Deferred(fault, int(steady_time() * 1000), None, _awaited(upload))
+
+    async def _forgotten(self, upload: Upload, record: Record, rows: PartitionRows) -> ForgottenUser:
+        if step_of(record.headers) is not Step.SWEEP:
+            others = (each for each in range(self._partitions) if each != record.partition)
+            return ForgottenUser(upload, tuple(others))
+        tenant, user = upload.data.tenant or "", upload.data.user_id or ""
+        found = await asyncio.to_thread(find_rows, rows, tenant, user)
+        return ForgottenUser(upload, keys=(found.images, found.retries, found.interests), more=found.more)
 
     def _with_add_ons(self, upload: Upload) -> Upload:
         if upload.asks_for_no_add_on:

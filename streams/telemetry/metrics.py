@@ -76,6 +76,7 @@ OUTCOMES = (
     "deleted",
     "edited",
     "ignored",
+    "forgotten",
     "forwarded",
     "rejected",
     "deferred",

@@ -20,7 +20,8 @@ from streams.kafka.output_follower import OutputRecord
 from streams.kafka.publishing import event_id_of, publish_one
 
 
-def _me() -> str:
+def my_name() -> str:
+    """The name of whoever is at the keyboard."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user without a name
@@ -32,7 +33,7 @@ def _me() -> str:
 @kafka_options
 @click.option("--add", "added", multiple=True, metavar="TAG", help="A tag that belongs on the image.")
 @click.option("--remove", "removed", multiple=True, metavar="TAG", help="A tag that does not.")
-@click.option("--by", default=_me, show_default="your user name", help="Who says so.")
+@click.option("--by", default=my_name, show_default="your user name", help="Who says so.")
 @click.option("--tenant", help="Whose image it is.")
 @click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait for what comes of it.")
 @click.option("--json", "as_json", is_flag=True, help="The tag-update or dead letter as one line of JSON.")

@@ -4,6 +4,7 @@ import click
 
 from schemas.answers.users import SimilarUsers, UserFeed, UserInterests
 from streams.cli.ask.asking import Asking, DefaultGroup, asks
+from streams.cli.ask.forgetting import forget
 from streams.cli.ask.user_views import feed_view, interests_view, similar_view
 from streams.web.api.users import FeedQuestion, InterestsQuestion, SimilarQuestion
 
@@ -42,3 +43,6 @@ def similar(asking: Asking) -> None:
 def feed(asking: Asking) -> None:
     """Show images of others that match a user's interests."""
     asking.show(asking.get("/users/{user_id}/feed", UserFeed), feed_view)
+
+
+users.add_command(forget)
