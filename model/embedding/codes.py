@@ -51,9 +51,9 @@ def decode(text: str) -> bytes | None:
 def likeness(packed: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The cosines between packed embeddings, shape (images, 32), and one; 0 for one of zero bytes alone."""
     numbers, one = _unpacked(packed), _unpacked(other[None])[0]
-    lengths = np.sqrt(np.einsum("ij,ij->i", numbers, numbers)) * np.sqrt(one @ one)
-    lengths[~packed.any(axis=1)] = np.inf
-    found: NDArray[np.float32] = (numbers @ one) / np.maximum(lengths, 1)
+    squares = np.einsum("ij,ij->i", numbers, numbers) * np.einsum("i,i", one, one)  # without BLAS's threads
+    squares[~packed.any(axis=1)] = np.inf
+    found: NDArray[np.float32] = np.einsum("ij,j->i", numbers, one) / np.sqrt(np.maximum(squares, 1))
     return found
 
 

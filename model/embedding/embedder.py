@@ -30,8 +30,8 @@ class Embedder:
     """
 
     def __init__(self) -> None:
-        self._projection = np.load(PROJECTION).astype(np.float32)
-        self.width = int(self._projection.shape[0])
+        self._directions = np.ascontiguousarray(np.load(PROJECTION).T.astype(np.float32))
+        self.width = int(self._directions.shape[1])
 
     def embed(self, features: NDArray[np.float32]) -> list[str | None]:
         """Embeddings of images; None for one without a picture.
@@ -39,4 +39,5 @@ class Embedder:
         Args:
             features: float32, shape (images, width).
         """
-        return encode(features @ self._projection)
+        # Not `@`: threads of BLAS would take the cores that other images are decoded on.
+        return encode(np.einsum("ij,kj->ik", features, self._directions))

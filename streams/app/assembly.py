@@ -92,7 +92,8 @@ class Taggers:
     @property
     def looker(self) -> Looker:
         """Looks at images that are no event, by the same rules."""
-        return Looker(self.pool, self.offer, self.rules_now, dict(self.pool.tag_names))
+        known = {name: tags for name, tags in self.pool.tag_names.items() if tags}
+        return Looker(self.pool, self.offer, self.rules_now, known)
 
 
 async def open_taggers(
@@ -115,8 +116,13 @@ async def open_taggers(
         stack.push_async_callback(pool.aclose)
     watch = await asyncio.to_thread(RulesWatch, settings.rules, settings.auto_tagging, pool.tag_names)
     rules = stack.enter_context(watch)
-    readers = frozenset(name for name, folder in settings.model_folders.items() if is_text_folder(folder))
-    return Taggers(pool, Offer(models, settings.default_add_ons, readers, settings.text_tags), rules)
+    offer = Offer(models, settings.default_add_ons, readers_of(settings), settings.text_tags)
+    return Taggers(pool, offer, rules)
+
+
+def readers_of(settings: Settings) -> frozenset[str]:
+    """The add-ons that read words."""
+    return frozenset(name for name, folder in settings.model_folders.items() if is_text_folder(folder))
 
 
 def fetch_limits(settings: Settings) -> FetchLimits:

@@ -100,7 +100,7 @@ class TaggerPool:
 
     @property
     def tag_names(self) -> dict[str, tuple[str, ...]]:
-        """For each add-on the tags that it can give."""
+        """For each add-on the tags that it can give; none where nobody knows them."""
         return {name: add_on.tag_names for name, add_on in self.add_ons.items()}
 
     @property

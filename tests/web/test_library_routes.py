@@ -1,6 +1,7 @@
 """Images, related tags and users over HTTP: whole answers, paging, and what is refused with which words."""
 
 import base64
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from support.web_client import client_of, query_app
 from model.embedding.codes import encode
 from schemas.answers import trends as answers
 from streams.fold.rows import DAY_MS, ImageKey, InterestKey
-from streams.state.images.hashes import HashIndex
+from streams.state.images.hashes import Hashes, HashIndex, Place
 from streams.state.images.index import ImageIndex
 from streams.state.partition import PartitionState
 from streams.state.users.index import UserIndex
@@ -534,8 +535,15 @@ async def test_images_that_show_something_similar(library: Library) -> None:
     assert (await library.refused("/images/same/similar", 404))["error"] == "unknown_image"
 
 
-async def test_groups_of_images_that_look_alike(library: Library) -> None:
-    """The largest first; an image that is like no other is in none."""
+async def test_groups_of_images_that_look_alike(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest first; an image that is like no other is in none. All of it is done off the event loop."""
+    looked, place = set[threading.Thread](), Hashes.place
+
+    def noted(self: Hashes, slot: int, number: int) -> Place | None:
+        looked.add(threading.current_thread())
+        return place(self, slot, number)
+
+    monkeypatch.setattr(Hashes, "place", noted)
     for name, number in {"a": 0, "b": 1, "c": 3, "x": 15 << 60, "y": 15 << 60, "alone": 2**40 - 1}.items():
         library.put(name, image_row(phash=f"{number:016x}"))
     found = await library.get("/duplicates")
@@ -544,6 +552,7 @@ async def test_groups_of_images_that_look_alike(library: Library) -> None:
         (3, ["a", "b", "c"]),
         (2, ["x", "y"]),
     ]
+    assert threading.main_thread() not in looked
     exact = await library.get("/duplicates", distance=0)
     assert [ids(group) for group in exact["groups"]] == [["x", "y"]]
     assert len((await library.get("/duplicates", limit=1))["groups"]) == 1
