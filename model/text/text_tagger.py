@@ -33,7 +33,7 @@ SEEN = View(736, fitted=True)
 MILLISECONDS = 800.0
 """CPU time of an image with text, about."""
 MEMORY = 120_000_000
-"""Bytes, of those that images in work share: two are read at once at most, each with some 200 MB."""
+"""Bytes, of those that images in work share: two are read at once at most, each with some 160 MB."""
 MOST_LINES = 16
 MOST_SECONDS = 2.0  # CPU time, after which no other line is begun
 _LINE_HEIGHT, _SHORTEST, _LONGEST = 48, 48, 960  # pixels of a line, as it is read
