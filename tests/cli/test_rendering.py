@@ -5,6 +5,7 @@ from rich.console import Console, RenderableType
 
 from schemas.dead_letters import Fault
 from schemas.results import ScoredTag
+from streams.cli.ask.image_edits import without_effect
 from streams.cli.ask.image_views import scored_text
 from streams.cli.flow import Flow
 from streams.cli.rendering import IMAGGA, KNOWN, fault_text, first_notes, line, results_table, tags_text
