@@ -110,7 +110,7 @@ def _show(public_id: str, found: OutputRecord | None, removed: tuple[str, ...], 
 
 
 def without_effect(found: OutputRecord, removed: tuple[str, ...]) -> list[str]:
-    """Say which tags were to be removed that the image did not have, and what it has that is spelled alike."""
+    """Say which tags were to go that the image did not have, and what it has that is spelled alike."""
     if found.kind != "tag-update":
         return []
     changed = found.value["resources"][0]
