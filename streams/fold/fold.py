@@ -16,7 +16,7 @@ from streams.fold.budgets.usage import forget_image, note_row
 from streams.fold.changes import Changes, Row
 from streams.fold.counts import count, count_interests
 from streams.fold.edits import checked_edit, checked_update, edited_row
-from streams.fold.erasure.marks import Step, mark, marked_at, step_of
+from streams.fold.erasure.marks import Step, forgetting_output, mark, marked_at, step_of
 from streams.fold.images import (
     changed_history,
     deleted_row,
@@ -45,7 +45,6 @@ from streams.fold.outcomes import (
 from streams.fold.outputs import (
     categorization_output,
     dead_letter_output,
-    forgetting_output,
     forwarded_output,
     tag_update_output,
     tags_of,

@@ -26,7 +26,6 @@ from schemas.results import (
 )
 from schemas.topics import TopicNames
 from schemas.uploads import Record, Upload, UploadType
-from streams.fold.erasure.marks import Step, marked
 from streams.fold.history import ChangedTags
 from streams.fold.outcomes import Forwarded, Output, Tagged
 
@@ -63,12 +62,6 @@ def forwarded_output(record: Record, forwarded: Forwarded, names: TopicNames) ->
     return Output(
         names.upload_log, forwarded.upload.public_id.encode(), record.value, headers, forwarded.partition
     )
-
-
-def forgetting_output(record: Record, step: Step, names: TopicNames, partition: int | None = None) -> Output:
-    """The next step of forgetting a user, in this partition or another."""
-    headers = routed_headers(marked(record.headers, step), Origin(record.place, record.timestamp))
-    return Output(names.upload_log, record.key, record.value, headers, partition)
 
 
 def categorization_output(

@@ -5,8 +5,11 @@ from enum import StrEnum
 from typing import Any
 
 from schemas.cloudevents import Headers
-from schemas.uploads import Upload
+from schemas.origins import Origin, routed_headers
+from schemas.topics import TopicNames
+from schemas.uploads import Record, Upload
 from streams.fold.changes import Changes
+from streams.fold.outcomes import Output
 from streams.fold.precedence.repeats import event_key
 
 MARK = "@forgotten:"  # and a hash of tenant and user
@@ -54,3 +57,9 @@ def marked_at(changes: Changes, tenant: str | None, user: str | None) -> int:
     """The offset before which all of a user is forgotten; -1: nothing is."""
     row = None if user is None else changes.get("meta", key_of(tenant, user))
     return -1 if row is None else int(row["o"])
+
+
+def forgetting_output(record: Record, step: Step, names: TopicNames, partition: int | None = None) -> Output:
+    """The next step of forgetting a user, in this partition or another."""
+    headers = routed_headers(marked(record.headers, step), Origin(record.place, record.timestamp))
+    return Output(names.upload_log, record.key, record.value, headers, partition)
