@@ -30,7 +30,6 @@ _FORMS = (
     "a folder, file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or https://HOST"
 )
 _SCHEMES = frozenset({"file", "s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "http", "https"})
-_FORBIDDEN = 403
 _MAX_KEY = 512
 _NAME = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
 _KEY = re.compile(rf"{_NAME}(?:/{_NAME})*")
@@ -288,7 +287,6 @@ def _fault(error: Exception, url: str) -> SourceError:
         return SourceGoneError("object_missing", f"{shown(url)} is not in the object store")
     told = str(error).partition("\n")[0]
     if isinstance(error, PermissionDeniedError | UnauthenticatedError):
-        return SourceGoneError(
-            f"http_{_FORBIDDEN}", f"{shown(url)}: the bucket lets nobody with these credentials read it"
-        )
+        status, rule = 403, "the bucket lets nobody with these credentials read it"
+        return SourceGoneError(f"http_{status}", f"{shown(url)}: {rule}")
     return SourceBusyError("connection_failed", f"{shown(url)}: {told:.200}")

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.photo_server import PhotoServer, says, writes
 
@@ -90,6 +90,7 @@ async def test_the_limit_of_redirects_is_a_setting(server: PhotoServer) -> None:
                 await fetcher.fetch(server.url(f"/r{start}"))
 
 
+@example([1] * 300)
 @given(st.lists(st.integers(1, 40)))
 def test_heads_pass_whole_however_they_are_cut(cuts: list[int]) -> None:
     """Whatever pieces it comes in, a head has each length once, and loses nothing else."""

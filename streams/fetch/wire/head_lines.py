@@ -23,10 +23,8 @@ class HeadLines:
         """What the parser is to have of some bytes: a length once. What is behind the head goes as it is."""
         if self._ended or not data:
             return data
-        lines, rest = (self._held + data).splitlines(keepends=True), b""
-        self._held = b""
-        if lines and not lines[-1].endswith(b"\n"):
-            rest = lines.pop()
+        *whole, rest = (self._held + data).split(b"\n")
+        lines, self._held = [line + b"\n" for line in whole], b""
         found: list[bytes] = []
         for number, line in enumerate(lines):
             if not self._within and not line.strip():
@@ -40,7 +38,8 @@ class HeadLines:
         """What goes on of a line that has no end yet."""
         if not rest or self._within:
             return rest
-        if len(rest) < _LONGEST and rest[: len(_NAME)].lower() == _NAME[: len(rest)]:
+        # What may become the end of the head, or a length, is kept until that is clear.
+        if rest == b"\r" or (len(rest) < _LONGEST and rest[: len(_NAME)].lower() == _NAME[: len(rest)]):
             self._held = rest
             return b""
         self._within = True

@@ -22,11 +22,12 @@ from streams.state.images.index import ImageIndex
 from streams.state.images.library import NOBODY
 from streams.state.images.view import Slots, View
 from streams.state.users.similar import AllNeighbours
+from streams.web.access.callers import EVERY_TENANT
 from streams.web.access.pricing import off_loop
 from streams.web.api.freshness import Freshness, not_found, provenance
 from streams.web.api.kinds.cursors import CursorPart, cursor, encode_cursor
 from streams.web.api.parameters import NAME, PREFIX, Limit, Parameter, Tenant, one_of
-from streams.web.api.routes import NoParameters, Route
+from streams.web.api.routes import Route
 from streams.web.api.trend_questions import AnyWindow, From, Since, To
 from streams.web.api.windows import Span, asked_span
 
@@ -74,6 +75,13 @@ class UsersQuestion:
     tenant: Tenant
 
 
+@dataclass(frozen=True, kw_only=True)
+class TenantsQuestion:
+    """Parameters of `GET /tenants`."""
+
+    tenant: Annotated[str, Parameter(PREFIX, "Which one; `*`: all.", default=EVERY_TENANT)]
+
+
 class PeopleRoutes:
     """Answers from the library of images, and from everybody's profiles."""
 
@@ -91,7 +99,7 @@ class PeopleRoutes:
             Route("/tags/{tag}/users", TagUsersQuestion, TagUsers, self.tag_users),
             Route("/users/{user_id}/tags", UserTagsQuestion, UserTags, self.user_tags),
             Route("/users", UsersQuestion, UserList, self.users),
-            Route("/tenants", NoParameters, TenantList, self.tenants),
+            Route("/tenants", TenantsQuestion, TenantList, self.tenants, every_tenant=True),
         ]
 
     async def tag_users(self, question: TagUsersQuestion) -> TagUsers:
@@ -142,9 +150,11 @@ class PeopleRoutes:
         last = encode_cursor([page[-1].user_id]) if more else None
         return UserList(**provenance(self._freshness), users=page, cursor=last)
 
-    async def tenants(self, _: NoParameters) -> TenantList:
-        """List the tenants who have images, by name, for callers who may ask about each."""
-        views = {name: self._images.view(name) for name in sorted(self._images.libraries)}
+    async def tenants(self, question: TenantsQuestion) -> TenantList:
+        """List the tenants who have images, by name; all of them for callers who may ask about each."""
+        known = sorted(self._images.libraries)
+        names = known if question.tenant == EVERY_TENANT else [question.tenant]
+        views = {name: self._images.view(name) for name in names}
         found = [
             ListedTenant(name, view.live, len(await off_loop(_all_owners, view)))
             for name, view in views.items()
