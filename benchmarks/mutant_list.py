@@ -39,7 +39,7 @@ MUTANTS = (
         _FOLD,
         "    if placed(old) >= limit:\n        return False\n",
         "",
-        (f"{_FORGOTTEN}::test_what_comes_after_the_event_is_new",),
+        (f"{_FORGOTTEN}::test_what_comes_before_the_sweep_is_new_as_well",),
     ),
     Mutant(
         "a vendor's event has no identity of its own",

@@ -106,6 +106,18 @@ def test_what_comes_after_the_event_is_new() -> None:
     assert state.rows["images"] == {}
 
 
+def test_what_comes_before_the_sweep_is_new_as_well() -> None:
+    """The event's place in the log divides, whenever its sweep has its turn."""
+    state = PartitionState(0)
+    apply(state, done(1, upload("old", "e1", user_id="ann"), koala=0.9))
+    outputs = apply(state, Done(record(9), asked()))
+    apply(state, done(10, upload("new", "e2", user_id="ann"), koala=0.9))
+    swept(state, outputs)
+    assert set(state.rows["images"]) == {"new"}
+    (interests,) = (orjson.loads(row)["t"] for row in state.rows["interests"].values())
+    assert interests == {"koala": 1}
+
+
 def test_other_tenants_users_of_that_name_stay() -> None:
     """A user is one of a tenant."""
     state = PartitionState(0)
