@@ -17,10 +17,13 @@ from schemas.origins import (
 )
 from schemas.sources.changes import Skipped
 from schemas.sources.translate import Translated, Translator
+from schemas.topics import MAX_FORWARDED_BYTES
 from schemas.uploads import Record, parse_upload
 from streams.kafka.partitioning import partition_for
 
 log = logging.getLogger(__name__)
+
+MAX_UNTRANSLATED_BYTES = MAX_FORWARDED_BYTES - 65_536  # of a message; what is said of it comes on top
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,19 @@ def route_translated(
                 )
                 found.append(_routed(event, partition_for(made.public_id, partitions), now))
             else:
-                headers = [*record.headers, untranslated_header(made.code, str(made))]
-                bad = msgspec.structs.replace(record, headers=headers)
-                found.append(_routed(bad, record.partition % partitions, now))
+                found.append(_routed(_untranslated(record, made), record.partition % partitions, now))
     return found
+
+
+def _untranslated(record: Record, error: BadEventError) -> Record:
+    """A message that could not be read, and why; one that the log has no room for is left out."""
+    size = record.bytes_besides + len(record.value or b"")
+    if size <= MAX_UNTRANSLATED_BYTES:
+        headers = [*record.headers, untranslated_header(error.code, str(error))]
+        return msgspec.structs.replace(record, headers=headers)
+    message = f"{size} bytes, of which none are kept; {error}"
+    headers = [untranslated_header("event_too_large", message)]
+    return msgspec.structs.replace(record, key=None, value=b"", headers=headers)
 
 
 def _routed(record: Record, partition: int, now: int) -> RoutedRecord:

@@ -69,6 +69,15 @@ def test_what_cannot_be_read_goes_as_it_is_and_says_why() -> None:
     assert original_headers(found.headers) == [("x", b"y")]
 
 
+def test_a_message_that_the_log_has_no_room_for_is_left_out() -> None:
+    """Else the partition would stand still before it: the dead letter tells how large it was."""
+    (found,) = routed(SEVERAL.record(value=b"<" * 3_000_000))
+    assert (found.key, found.value) == (None, b"")
+    with pytest.raises(BadEventError, match="3000000 bytes, of which none are kept") as caught:
+        parse_upload(as_record(found))
+    assert caught.value.code == "event_too_large"
+
+
 def test_nothing_comes_of_what_is_passed_over() -> None:
     """How far the topic was read moves on all the same."""
     test = orjson.dumps({"Event": "s3:TestEvent"})

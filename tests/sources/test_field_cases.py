@@ -2,6 +2,7 @@
 
 import orjson
 import pytest
+from support.sources.samples import SAMPLES, Sample
 
 from schemas.cloudevents import Headers
 from schemas.errors import BadEventError
@@ -71,3 +72,20 @@ def test_numbers_as_text_are_taken_everywhere() -> None:
 def test_a_null_key_names_no_other_image() -> None:
     """The image is that of `public_id`, wherever the record lies."""
     assert read(EVENT | {"public_id": "nokey"}, None).public_id == "nokey"
+
+
+@pytest.mark.parametrize(
+    "sample", [each for each in SAMPLES if each.name.startswith(("sdk-", "spring-"))], ids=str
+)
+def test_what_sdks_send_is_read_on_the_upload_topic(sample: Sample) -> None:
+    """Upload and deletion, their tenant, and the same identity each time."""
+    first, second = parse_upload(sample.record()), parse_upload(sample.record(offset=99))
+    (wanted,) = sample.becomes
+    assert (first.type, first.public_id, first.source, first.id) == (
+        wanted["type"],
+        wanted["public_id"],
+        wanted["source"],
+        wanted["id"],
+    )
+    assert first.data.tenant == wanted.get("tenant")
+    assert (first.source, first.id) == (second.source, second.id)
