@@ -10,6 +10,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 from support.cluster import Cluster
+from support.examples import Programs
 from support.fault_cases import STUB
 from support.sources.bucket import Bucket
 from support.sources.samples import SAMPLES, Sample
@@ -206,3 +207,24 @@ async def test_kills_neither_lose_nor_double_what_is_translated(cluster: Cluster
     ids = [result["public_id"] for result in await cluster.results()]
     assert sorted(ids) == sorted(f"pictures/{number}.jpg" for number in range(total))
     assert await cluster.read(cluster.names.dead_letters) == []
+
+
+async def test_dead_letters_of_sources_are_published_again(cluster: Cluster, bucket: Bucket) -> None:
+    """What could not be read goes to its topic, an event that was made of a message to the upload topic."""
+    await cluster.start(0)
+    await cluster.until_ready([0])
+    bucket.missing.add("/pictures/late.jpg")
+    await send(cluster, "s3", (None, notification(created("late.jpg", "1"))), (None, b"<html>"))
+    found = await letters(cluster, 2)
+    assert {read_fault(letter.headers).reason for letter in found} == {"http_404", "invalid_json"}
+    bucket.missing.clear()
+    told = {
+        **cluster.environment,
+        "TAGSTREAM_APP_ID": cluster.name,
+        "TAGSTREAM_TOPIC_PREFIX": f"{cluster.name}.",
+        "KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrap,
+    }
+    printed = await Programs(told).output("-m", "streams.cli", "dead-letters", "replay", "--yes")
+    assert "2 of 2 events were published" in printed
+    await until_counted(cluster, "koala", 1)
+    assert [read_fault(each.headers).reason for each in await letters(cluster, 3)].count("invalid_json") == 2

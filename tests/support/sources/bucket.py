@@ -13,10 +13,12 @@ class Bucket:
 
     Attributes:
         asked: How often each path was asked for.
+        missing: Paths that are not there.
     """
 
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
+        self.missing: set[str] = set()
         self.port = 0
         app = web.Application()
         app.router.add_get("/{path:.*}", self._object)
@@ -37,4 +39,6 @@ class Bucket:
 
     async def _object(self, request: web.Request) -> web.Response:
         self.asked[request.raw_path] += 1
+        if request.path in self.missing:
+            raise web.HTTPNotFound
         return web.Response(body=CONTENT)
