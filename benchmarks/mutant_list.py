@@ -30,7 +30,7 @@ MUTANTS = (
     Mutant(
         "late events of a forgotten user come in",
         _FOLD,
-        "    return done.record.offset < marked_at(changes, upload.data.tenant, upload.data.user_id)\n",
+        "    return is_forgotten(changes, upload, done.record)\n",
         "    return False\n",
         (f"{_FORGOTTEN}::test_nothing_of_a_user_is_left",),
     ),

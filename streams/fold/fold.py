@@ -16,7 +16,7 @@ from streams.fold.budgets.usage import forget_image, note_row
 from streams.fold.changes import Changes, Row
 from streams.fold.counts import count, count_interests
 from streams.fold.edits import checked_edit, checked_update, edited_row
-from streams.fold.erasure.marks import Step, forgetting_output, mark, marked_at, step_of
+from streams.fold.erasure.marks import Step, forgetting_output, is_forgotten, mark, marked_at, step_of
 from streams.fold.images import (
     changed_history,
     deleted_row,
@@ -129,14 +129,14 @@ def _is_forgotten(changes: Changes, done: Done) -> bool:
     upload = done.outcome.upload
     if upload is None or upload.type is UploadType.FORGOTTEN:
         return False
-    return done.record.offset < marked_at(changes, upload.data.tenant, upload.data.user_id)
+    return is_forgotten(changes, upload, done.record)
 
 
 def _forget_user(changes: Changes, outcome: ForgottenUser, record: Record, rules: FoldRules) -> None:
     """Take a step: mark the user here and have it told to others, or forget some images, and go on."""
     upload, step = outcome.upload, step_of(record.headers)
     if step is not Step.SWEEP:
-        if not mark(changes, upload, record.offset):
+        if not mark(changes, upload, record):
             return
         for partition in outcome.others if step is Step.ASKED else ():
             changes.emit(forgetting_output(record, Step.SPREAD, rules.names, partition))

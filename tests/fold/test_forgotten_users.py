@@ -5,9 +5,10 @@ from collections.abc import Iterable
 import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.fakes import NAMES, apply, done, record, upload
+from support.fakes import NAMES, apply, done, record, tagged, upload
 
 from schemas.dead_letters import Fault
+from schemas.origins import Origin, TopicPartitionOffset, origin_headers
 from schemas.topics import OFFSET_KEY
 from schemas.uploads import UploadType
 from streams.fold.erasure.finding import AT_ONCE, find_rows
@@ -116,6 +117,17 @@ def test_what_comes_before_the_sweep_is_new_as_well() -> None:
     assert set(state.rows["images"]) == {"new"}
     (interests,) = (orjson.loads(row)["t"] for row in state.rows["interests"].values())
     assert interests == {"koala": 1}
+
+
+def test_what_was_sent_on_late_was_published_before() -> None:
+    """A copy from another partition has a later place here: when it was published decides."""
+    state = PartitionState(0)
+    apply(state, Done(record(9, timestamp=5_000), asked()))
+    for published, images in ((4_999, 0), (5_001, 1)):
+        origin = Origin(TopicPartitionOffset("image.uploads", 3, 2), published)
+        copy = record(20 + published, headers=origin_headers(origin))
+        apply(state, Done(copy, tagged(upload("a", f"e{published}", user_id="ann"), koala=0.9)))
+        assert len(state.rows["images"]) == images
 
 
 def test_other_tenants_users_of_that_name_stay() -> None:

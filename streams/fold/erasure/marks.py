@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from schemas.cloudevents import Headers
-from schemas.origins import Origin, routed_headers
+from schemas.origins import Origin, read_origin, routed_headers
 from schemas.topics import TopicNames
 from schemas.uploads import Record, Upload
 from streams.fold.changes import Changes
@@ -41,7 +41,7 @@ def key_of(tenant: str | None, user: str) -> str:
     return MARK + hashlib.sha256(f"{tenant or ''}\x1f{user}".encode()).hexdigest()[:32]
 
 
-def mark(changes: Changes, upload: Upload, offset: int) -> bool:
+def mark(changes: Changes, upload: Upload, record: Record) -> bool:
     """Mark the user of an event; whether this is its first delivery."""
     key = key_of(upload.data.tenant, upload.data.user_id or "")
     row: dict[str, Any] = changes.get("meta", key) or {"o": -1, "events": []}
@@ -49,8 +49,28 @@ def mark(changes: Changes, upload: Upload, offset: int) -> bool:
     if event in row["events"]:
         return False
     events = [*row["events"], event][-_EVENTS:]
-    changes.put("meta", key, {"o": offset, "at": upload.at, "by": upload.data.by, "events": events})
+    place = {"o": record.offset, "published": _published(record)}
+    changes.put("meta", key, place | {"at": upload.at, "by": upload.data.by, "events": events})
     return True
+
+
+def is_forgotten(changes: Changes, upload: Upload, record: Record) -> bool:
+    """Whether an event is of a user who asked, behind it, to be forgotten.
+
+    What was published to this partition is told by its place. What was sent on from elsewhere, or is published
+    again, comes in later than it was published: that is told by when it first was.
+    """
+    user = upload.data.user_id
+    row = None if user is None else changes.get("meta", key_of(upload.data.tenant, user))
+    if row is None:
+        return False
+    sent_on = read_origin(record.headers) is not None
+    return record.offset < row["o"] or (sent_on and _published(record) <= row["published"])
+
+
+def _published(record: Record) -> int:
+    origin = read_origin(record.headers)
+    return record.timestamp if origin is None else origin.at
 
 
 def marked_at(changes: Changes, tenant: str | None, user: str | None) -> int:
