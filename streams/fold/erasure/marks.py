@@ -57,8 +57,8 @@ def mark(changes: Changes, upload: Upload, record: Record) -> bool:
 def is_forgotten(changes: Changes, upload: Upload, record: Record) -> bool:
     """Whether an event is of a user who asked, behind it, to be forgotten.
 
-    What was published to this partition is told by its place. What was sent on from elsewhere, or is published
-    again, comes in later than it was published: that is told by when it first was.
+    What was published to this partition is told by its place. What was sent on from elsewhere, or is
+    published again, comes in later than it was published: that is told by when it first was.
     """
     user = upload.data.user_id
     row = None if user is None else changes.get("meta", key_of(upload.data.tenant, user))
