@@ -313,6 +313,7 @@ async def cluster(kafka: str, unique: str, tmp_path: Path, photos: Photos) -> As
         "TAGSTREAM_ALLOW_SOURCES": f"127.0.0.1:{photos.port}",
         "TAGSTREAM_TAGGER": "stub",
         "TAGSTREAM_AUTO_TAGGING": "0.4",
+        "TAGSTREAM_FETCH_MISSING_FOR": "0",
     }
     cluster = Cluster(kafka, unique, tmp_path, partitions=2, environment=environment)
     try:
