@@ -65,7 +65,10 @@ def feed(asking: Asking) -> None:
 @users.command("of")
 @asks(TagUsersQuestion)
 def users_of(asking: Asking) -> None:
-    """Show the users of a tag: by how much of their interests it is, or by uploads."""
+    """Show the users of a tag.
+
+    They are in the order of how much of their interests it is, or of uploads.
+    """
     asking.show(asking.get("/tags/{tag}/users", TagUsers), tag_users_view)
 
 
