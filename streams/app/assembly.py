@@ -39,6 +39,7 @@ from streams.tag.remote.description import is_remote
 from streams.tag.remote.pool import RemotePool
 from streams.tag.rules_watch import RulesWatch
 from streams.tag.stub import StubTagger
+from streams.tag.thumbnails.keeper import ThumbnailKeeper
 from streams.units.ledger import Ledger
 from streams.units.unit import Unit
 from streams.units.work import Pace, Work
@@ -68,7 +69,8 @@ async def open_categorizer(
         telemetry.read_fetcher(fetcher)
     taggers = await open_taggers(settings, stack, telemetry)
     partition_of = functools.partial(partition_for, partitions=settings.partitions)
-    return Categorizer(fetcher, taggers.pool, taggers.offer, taggers.rules_now, partition_of), taggers
+    tags = ThumbnailKeeper(taggers.pool, objects) if settings.thumbnails else taggers.pool
+    return Categorizer(fetcher, tags, taggers.offer, taggers.rules_now, partition_of), taggers
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,7 @@ def build_tagger(
         room=settings.max_bytes_in_flight // 4,  # less than a host may hold: fetches go on
         meter=meter,
         formats=settings.decoded_formats,
+        thumbnails=settings.thumbnails,
     )
     return pool, models
 

@@ -15,6 +15,7 @@ from streams.app.faust.app import Tagstream
 from streams.app.services.answering import Answering
 from streams.app.services.gateway import GatewayService
 from streams.app.services.listening import listen
+from streams.app.services.page import ShowingPage
 from streams.app.services.query_indexes import QueryIndexes
 from streams.app.services.repartitioning import RepartitioningUploads
 from streams.app.services.service import Service
@@ -93,6 +94,9 @@ class Worker:
         if self.settings.tells:
             telling = Telling(self.settings, self._connection, self._telemetry, self._end_process)
             services.append(telling)
+        if self.settings.is_page:
+            indexes = self._query_indexes
+            services.append(ShowingPage(self.settings, self._connection, self._app.names, indexes))
         return services
 
     @property
@@ -172,6 +176,7 @@ class Worker:
             handlers=[handler for part in parts for handler in part.handlers],
             entries={path: entry for part in parts for path, entry in part.entries.items()},
             middleware=[middleware for part in parts for middleware in part.middleware],
+            cookies=any(part.cookies for part in parts),
             meter=self._telemetry.queries,
         )
 

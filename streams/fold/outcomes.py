@@ -23,6 +23,7 @@ class Tagged:
         failed: Why each of the other add-ons failed, in short.
         probabilities: For each add-on, the probability of each tag where it is not the confidence.
         phash: The image's perceptual hash; None: it has none.
+        thumb: The digest that its small picture lies under; None: there is none.
         basis: Of a re-tag: source, id and type of the event whose findings it replaces.
     """
 
@@ -43,6 +44,7 @@ class Tagged:
     basis: list[str] | None = None
     probabilities: dict[str, dict[str, float]] = field(default_factory=dict)
     phash: str | None = None
+    thumb: str | None = None
 
     @property
     def is_from_afar(self) -> bool:

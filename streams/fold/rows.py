@@ -15,6 +15,7 @@
     "failed": {add-on: why it failed at the last look}, where one did; what it said before holds still,
     "asked": threshold that the event named, or null,
     "phash": the perceptual hash of its bytes, where it was looked at and has one,
+    "thumb": the digest of its bytes that its small picture lies under, where one was made,
     "history": the last changes, each {"at", "cause", "rules", "added", "removed",
         "models": {add-on: [name, version]} of those that looked, "from": see `streams.fold.history`},
     "asset": what is known of its bytes, where an event told: see `schemas.assets`,

@@ -288,6 +288,7 @@ class Categorizer:
             timings=Timings(*(round(milliseconds, 1) for milliseconds in times)),
             failed=image.failed,
             phash=image.phash,
+            thumb=image.thumb,
             probabilities=probabilities(image),
             basis=target.basis,
         )

@@ -23,6 +23,7 @@ class LibraryAsset(msgspec.Struct, frozen=True, gc=False):
         failed: Why each of the other add-ons failed at the last look.
         asked: The threshold that its event named.
         edited_at: Time of people's last edit of its tags, milliseconds since the epoch; 0: there is none.
+        thumb: The digest that its small picture lies under; None: there is none.
     """
 
     cloud: str
@@ -37,6 +38,7 @@ class LibraryAsset(msgspec.Struct, frozen=True, gc=False):
     failed: dict[str, str]
     asked: float | None
     edited_at: int = 0
+    thumb: str | None = None
 
     @property
     def own_tags(self) -> list[str]:
@@ -65,6 +67,7 @@ class _Row(msgspec.Struct, gc=False):
     asked: float | None = None
     asset: Asset | None = None
     people: "_People | None" = None
+    thumb: str | None = None
 
 
 class _People(msgspec.Struct, gc=False):
@@ -138,6 +141,7 @@ def library_asset(key: str, row: bytes) -> LibraryAsset:
         failed=found.failed,
         asked=found.asked,
         edited_at=found.people.edited_at if found.people else 0,
+        thumb=found.thumb,
     )
 
 

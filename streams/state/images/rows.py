@@ -46,6 +46,7 @@ class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
     people: People = People()
     rules: str | None = None
     phash: str | None = None
+    thumb: str | None = None
     failed: dict[str, str] = {}
     history: list[Change] = []
     deleted: bool = False

@@ -1,0 +1,51 @@
+"""The role `page`: all of it, for people, in a browser."""
+
+from contextlib import AsyncExitStack
+
+from schemas.topics import TopicNames
+from streams.app.services.query_indexes import QueryIndexes
+from streams.app.services.service import Spawn, WebPart
+from streams.app.settings import Settings
+from streams.fetch.object_store import ObjectStore
+from streams.kafka.connection import KafkaConnection
+from streams.page.page import Page
+from streams.page.requests import Writing
+from streams.page.session import Known
+from streams.state.replica import Replica
+from streams.web.access.hosts import is_loopback
+
+
+class ShowingPage:
+    """Serves the page beside the query API."""
+
+    waits_for: str | None = None
+
+    def __init__(
+        self, settings: Settings, connection: KafkaConnection, names: TopicNames, indexes: QueryIndexes
+    ) -> None:
+        self._page = Page(
+            connection,
+            names,
+            ObjectStore.parse(settings.object_store, settings.data_dir),
+            Known(
+                needs_token=settings.tokens is not None,
+                thumbnails=settings.thumbnails,
+                threshold=settings.auto_tagging,
+                add_ons=list(settings.default_add_ons),
+            ),
+            Writing(local=settings.tokens is None and is_loopback(settings.web_host)),
+            tenants=lambda: indexes.tenants,
+            most=settings.max_image_bytes,
+        )
+        self.web = WebPart(handlers=self._page.handlers(), entries=self._page.entries(), cookies=True)
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Nothing: its files are read already."""
+
+    async def start(self, replica: Replica, _spawn: Spawn) -> None:
+        """Connect to Kafka."""
+        await self._page.open(replica.states)
+
+    async def stop(self) -> None:
+        """Let those who watch go."""
+        await self._page.close()
