@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 NAMES = Path(__file__).with_name("tag_names.json")
 GENERAL = Path(__file__).with_name("general_names.tsv")
@@ -81,6 +81,10 @@ class TagNames:
         if lowered in self._names or lowered in _ENGLISH_TOO:
             return None
         return self._meanings.get(lowered)
+
+    def meant(self, names: Iterable[str], is_tag: Callable[[str], bool]) -> tuple[str, ...]:
+        """Tags by what somebody calls them, each once: that of the name, else that of its meaning."""
+        return tuple(dict.fromkeys(name if is_tag(name) else self.meaning(name) or name for name in names))
 
     def beginning(self, prefix: str) -> list[str]:
         """The tags that go by a name that begins so in some language, sorted."""

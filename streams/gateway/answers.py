@@ -200,6 +200,11 @@ def found_answer(
     return answer | {name: value for name, value in on_request.items() if name in with_field}
 
 
+def phash_of(found: LibraryAsset, *, asked: bool) -> Json:
+    """Give the perceptual hash of an asset, if it is asked for and known."""
+    return {"phash": found.phash} if asked and found.phash else {}
+
+
 def info_of(found: LibraryAsset, add_ons: Collection[str]) -> Json:
     """Give what add-ons said of an asset, and why others said nothing."""
     said = {

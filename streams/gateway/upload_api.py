@@ -8,7 +8,7 @@ from typing import Any
 from litestar.types import ASGIApp
 
 from streams.fetch.object_store import ObjectStore
-from streams.gateway.answers import Addresses, pending_answer, upload_answer
+from streams.gateway.answers import Addresses, pending_answer, phash_of, upload_answer
 from streams.gateway.assets.answered import Answered
 from streams.gateway.assets.changing import Change
 from streams.gateway.assets.events import LONGEST_WAIT
@@ -110,7 +110,8 @@ class UploadApi:
                 return Answer(taken)
             done = taken
         call.writes(caller, "upload", [done.asset.public_id])
-        return self.answer(done, caller, {"done": True} if _upload_id(call) else None)
+        more = {"done": True} if _upload_id(call) else {}
+        return self.answer(done, caller, more | phash_of(done.asset, asked=options.phash))
 
     async def explicit(self, call: Call) -> ASGIApp:
         """Change what is known of an asset, or let add-ons look at it again."""
@@ -120,7 +121,7 @@ class UploadApi:
         public_id = options.public_id or ""
         call.writes(caller, "explicit", [public_id])
         done = await self._do.updates.update(change, _resource_type(call), public_id, options)
-        return self.answer(done, caller)
+        return self.answer(done, caller, phash_of(done.asset, asked=options.phash))
 
     async def destroy(self, call: Call) -> ASGIApp:
         """End an asset."""

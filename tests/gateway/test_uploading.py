@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.gateway.gateways import CLOUD, GatewayClient, GatewayCluster, signed
+from support.gateway.gateways import CLOUD, KEY, SECRET, GatewayClient, GatewayCluster, signed
+
+from model import SEEN, decode_views, perceptual_hash
 
 pytestmark = pytest.mark.kafka
 
@@ -42,6 +44,25 @@ async def test_an_upload_is_answered_with_its_tags(cluster: GatewayCluster) -> N
         assert (told["width"], told["height"], told["original_filename"]) == (600, 800, "koala")
     assert len(cluster.stored()) == 1
     assert cluster.stored()[0].startswith(f"{CLOUD}/")
+
+
+async def test_the_perceptual_hash_is_told_where_it_is_asked_for(cluster: GatewayCluster) -> None:
+    """By uploads, updates and questions about one asset; nobody knows it before an add-on has looked."""
+    expected = perceptual_hash(decode_views(KOALA, [SEEN]).squares[SEEN][0])
+    name = {"public_id": "koala"}
+    async with GatewayClient(cluster.url(0)) as client:
+        stored = await client.upload(KOALA, **name, phash="true")
+        assert (stored.status_code, "phash" in stored.json()) == (200, False)
+        looked = await client.post("image/explicit", signed({**name, "categorization": "imagga_tagging"}))
+        assert (looked.status_code, "phash" in looked.json()) == (200, False)
+        asked = await client.post("image/explicit", signed({**name, "phash": "true"}))
+        assert asked.json()["phash"] == expected
+        uploaded = await client.upload(KOALA, categorization="imagga_tagging", phash="true")
+        assert uploaded.json()["phash"] == expected
+        told = await client.get(
+            f"/v1_1/{CLOUD}/resources/image/upload/koala", params={"phash": "true"}, auth=(KEY, SECRET)
+        )
+        assert told.json()["phash"] == expected
 
 
 async def test_a_call_that_is_sent_again_is_the_same_asset(cluster: GatewayCluster) -> None:

@@ -354,6 +354,7 @@ async def test_related_tags(library: Library) -> None:
     assert [it["tag"] for it in (await library.get("/trends/tags/sea/related"))["related"]] == ["sky"]
     by_both = await library.get("/trends/tags/sea/related", min_both=1, order="both", limit=1)
     assert [it["tag"] for it in by_both["related"]] == ["sky"]
+    assert (await library.get("/trends/tags/Himmel/related"))["tag"] == "sky"
     assert (await library.refused("/trends/tags/cat/related", 404))["error"] == "unknown_tag"
 
 

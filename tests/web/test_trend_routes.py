@@ -220,6 +220,18 @@ async def test_a_tag_with_a_slash(client: ClientSession) -> None:
     assert answer["total"] == 4
 
 
+async def test_a_series_by_a_name_in_any_language(client: ClientSession, trends: TrendRows) -> None:
+    """A tag is known by its name in each language it has; a tag of that very name comes first."""
+    upload(trends, "dog", NOW - HOUR, people(2))
+    answer = await get(client, f"/trends/tags/{quote('Hund')}?window=7d")
+    assert (answer["tag"], answer["total"]) == ("dog", 2)
+    assert sum(point["count"] for point in answer["points"]) == 2
+    compared = await get(client, "/trends/compare?a=24h&tag=chien&tag=koala&tag=dog")
+    assert [(row["tag"], row["a"]) for row in compared["tags"]] == [("dog", 2), ("koala", 6)]
+    upload(trends, "Hund", NOW - HOUR, people(1))
+    assert (await get(client, "/trends/tags/Hund"))["tag"] == "Hund"
+
+
 async def test_unknown_tag(client: ClientSession) -> None:
     """404, with where to look."""
     answer = await get(client, "/trends/tags/unicorn", 404)

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import click
 
-from model import ManifestError
 from model.moderation import write_moderation
 from model.tagger.writing import check_free
-from streams.cli.options import give_up
+from streams.cli.models.faults import faults_told
 
 _COMMAND = "model moderation"
 
@@ -21,11 +20,9 @@ def moderation(out: Path) -> None:
 
     Exit codes: 0 done; 78 the package is missing, or the folder cannot be written.
     """
-    try:
+    with faults_told(_COMMAND, out):
         check_free(out)
         write_moderation(out)
-    except (ManifestError, OSError) as error:
-        give_up(_COMMAND, error)
     click.echo(
         f"{out} is a model folder; offer it: TAGSTREAM_ADD_ONS=imagga_tagging,moderation_tagging={out}"
     )

@@ -9,17 +9,17 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from model import DEFAULT_ARTIFACT, ManifestError
-from model.evaluation.labels import LabelsError, check_files, counted, read_rows
+from model import DEFAULT_ARTIFACT
+from model.evaluation.labels import check_files, counted, read_rows
 from model.tagger.writing import About, check_free
 from model.training.features import FeatureNetwork
 from model.training.heads import Plan
 from model.training.report import TrainingReport
 from model.training.training import REPORT, Labelled, look, report_of, trainable, write
 from model.training.training import train as train_heads
-from streams.cli.options import give_up
+from streams.cli.models.faults import faults_told
 
-EXIT_UNREADABLE, EXIT_LABELS = 1, 2
+EXIT_UNREADABLE = 1
 _COMMAND = "model train"
 _PATH = click.Path(path_type=Path)
 
@@ -71,7 +71,7 @@ def train(  # noqa: PLR0917 - click passes each option by name
     are wrong or too few, 78 when the model or the folder cannot be used.
     """
     plan = Plan(folds, precision, seed)
-    try:
+    with faults_told(_COMMAND, out):
         check_free(out)
         rows = read_rows(labels)
         check_files(rows, folder)
@@ -83,13 +83,6 @@ def train(  # noqa: PLR0917 - click passes each option by name
             f"of the network: {network.licence}",
         )
         report = _train(network, folder, rows, out=out, about=about, plan=plan, least=max(min_photos, folds))
-    except LabelsError as error:
-        click.echo(f"tagstream {_COMMAND}: {error}", err=True)
-        sys.exit(EXIT_LABELS)
-    except ManifestError as error:
-        give_up(_COMMAND, error)
-    except OSError as error:
-        give_up(_COMMAND, f"cannot write {out} ({error.strerror}): name a folder that can be written")
     _tell(report, out, as_json=as_json)
     sys.exit(EXIT_UNREADABLE if report.unreadable else 0)
 

@@ -1,6 +1,5 @@
 """`tagstream model zero-shot`: words as tags, by an image encoder and its text encoder."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,9 +15,8 @@ from model.zero_shot.building import ImageEncoder, Scoring, calibrated, check_wi
 from model.zero_shot.encoder_files import Pixels
 from model.zero_shot.text import TextEncoder
 from model.zero_shot.words import DEFAULT_PROMPTS, PHOTO_WORDS, Word, check_templates, read_words
-from streams.cli.options import give_up
+from streams.cli.models.faults import faults_told
 
-EXIT_LABELS = 2
 _COMMAND = "model zero-shot"
 _PATH = click.Path(path_type=Path)
 _SHARPNESS = 100.0  # CLIP's, at the end of its training
@@ -116,7 +114,7 @@ def zero_shot(  # noqa: PLR0917 - click passes each option by name
     """
     about = About(name or out.resolve().name, version, f"{encoder.name} and {text_graph.name}", licence)
     wanted = _Wanted(activation, scale, bias, photos, precision)
-    try:
+    with faults_told(_COMMAND, out):
         check_free(out)
         _check(wanted)
         check_templates(templates)
@@ -124,13 +122,6 @@ def zero_shot(  # noqa: PLR0917 - click passes each option by name
         image = ImageEncoder(encoder, Pixels(size, mean, std), image_output)
         text = TextEncoder(text_graph, tokenizer, output=text_output, length=text_length)
         scoring = _build(out, about, image, text, words=words, templates=templates, wanted=wanted)
-    except LabelsError as error:
-        click.echo(f"tagstream {_COMMAND}: {error}", err=True)
-        sys.exit(EXIT_LABELS)
-    except ManifestError as error:
-        give_up(_COMMAND, error)
-    except OSError as error:
-        give_up(_COMMAND, f"cannot write {out} ({error.strerror}): name a folder that can be written")
     click.echo(f"{out} is ready: offer it with TAGSTREAM_ADD_ONS=...,{about.name}={out}")
     told = f"scale={scoring.scale:.4g} bias={scoring.bias:.4g} thresholds={len(scoring.thresholds)}"
     click.echo(f"labels={len(words)} activation={scoring.activation} {told}")

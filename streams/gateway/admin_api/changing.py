@@ -10,7 +10,7 @@ from litestar.types import ASGIApp
 from streams.gateway.admin_api.finding import Finder
 from streams.gateway.admin_api.listing import Chosen, of_prefix, of_tag, of_type
 from streams.gateway.admin_api.routes import ASSET, CLOUD, OF_KIND, OF_TYPE
-from streams.gateway.answers import Addresses, Json, admin_answer
+from streams.gateway.answers import Addresses, Json, admin_answer, phash_of
 from streams.gateway.assets.answered import Answered
 from streams.gateway.assets.changing import Change
 from streams.gateway.assets.events import LONGEST_WAIT
@@ -69,7 +69,8 @@ class Changing:
         call.writes(caller, "update", [public_id])
         change = _change(caller, "update", options.notification_url)
         done = await self.updates.update(change, call.parts["resource_type"], public_id, options)
-        return Answer(admin_answer(done.asset, self.at) | _pending(done))
+        more = phash_of(done.asset, asked=options.phash) | _pending(done)
+        return Answer(admin_answer(done.asset, self.at) | more)
 
     async def delete(self, call: Call) -> ASGIApp:
         """Delete the assets of some names, of a prefix, or all of a type."""

@@ -29,7 +29,7 @@ from streams.gateway.admin_api.listing import (
     of_type,
 )
 from streams.gateway.admin_api.tags import DEFAULT_RESULTS, MAX_RESULTS, TagPage, tags_of_page
-from streams.gateway.answers import Addresses, Json, admin_answer
+from streams.gateway.answers import Addresses, Json, admin_answer, phash_of
 from streams.gateway.assets.library_asset import LibraryAsset
 from streams.gateway.assets.uploads import up_to_date
 from streams.gateway.calls import Answer, Call
@@ -212,6 +212,7 @@ class Reading:
         if found is None:
             raise UnknownAssetError(f"Resource not found - {name}")
         asked: Json = {told: [] for flag, told in NOT_KEPT.items() if given.flag(flag)}
+        asked |= phash_of(found, asked=given.flag("phash"))
         return Answer(admin_answer(found, self.at) | asked)
 
     async def _is_folder(self, cloud: str, name: str) -> bool:

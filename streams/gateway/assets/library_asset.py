@@ -24,6 +24,7 @@ class LibraryAsset(msgspec.Struct, frozen=True, gc=False):
         asked: The threshold that its event named.
         edited_at: Time of people's last edit of its tags, milliseconds since the epoch; 0: there is none.
         thumb: The digest that its small picture lies under; None: there is none.
+        phash: The perceptual hash of its bytes; None: it has none, or nobody looked at them.
     """
 
     cloud: str
@@ -39,6 +40,7 @@ class LibraryAsset(msgspec.Struct, frozen=True, gc=False):
     asked: float | None
     edited_at: int = 0
     thumb: str | None = None
+    phash: str | None = None
 
     @property
     def own_tags(self) -> list[str]:
@@ -68,6 +70,7 @@ class _Row(msgspec.Struct, gc=False):
     asset: Asset | None = None
     people: "_People | None" = None
     thumb: str | None = None
+    phash: str | None = None
 
 
 class _People(msgspec.Struct, gc=False):
@@ -142,6 +145,7 @@ def library_asset(key: str, row: bytes) -> LibraryAsset:
         asked=found.asked,
         edited_at=found.people.edited_at if found.people else 0,
         thumb=found.thumb,
+        phash=found.phash,
     )
 
 

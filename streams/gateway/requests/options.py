@@ -35,6 +35,7 @@ class UploadOptions:
         prefix: What goes before a public id that is made here, with its slash; empty: nothing.
         categorization: Add-ons; None: none is asked for.
         auto_tagging: Tags above it are assigned; None: none are.
+        phash: Whether the answer is to tell the perceptual hash.
     """
 
     resource_type: ResourceType = "image"
@@ -56,6 +57,7 @@ class UploadOptions:
     auto_tagging: float | None = None
     is_async: bool = False
     notification_url: str | None = None
+    phash: bool = False
 
 
 def read_options(
@@ -109,6 +111,7 @@ def read_options(
         auto_tagging=auto_tagging_of(fields),
         is_async=fields.flag("async"),
         notification_url=url_of(fields, "notification_url"),
+        phash=fields.flag("phash"),
     )
 
 

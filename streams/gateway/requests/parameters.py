@@ -98,7 +98,7 @@ UPLOAD: dict[str, Parameter] = {
     "media_metadata": Parameter(_I, _NOT_LOOKED_AT),
     "metadata": Parameter(_I, _NO_METADATA, unsigned=True),
     "on_success": Parameter(_I, "No program of a caller's runs here."),
-    "phash": Parameter(_I, _NOT_LOOKED_AT),
+    "phash": Parameter(_H, "The answer tells the perceptual hash, if an add-on has looked at the image."),
     "proxy": Parameter(_I, "Remote files are fetched as those of events are."),
     "quality_analysis": Parameter(_I, _NOT_LOOKED_AT),
     "quality_override": Parameter(_I, _NO_TRANSFORMATIONS),
@@ -163,7 +163,7 @@ ADMIN: dict[str, Parameter] = {
     "max_derived": Parameter(_I, _NO_TRANSFORMATIONS),
     "moderation_status": Parameter(_I, "Nobody moderates here."),
     "pages": Parameter(_I, _NOT_LOOKED_AT),
-    "phash": Parameter(_I, _NOT_LOOKED_AT),
+    "phash": Parameter(_H, "Of an asset or an update: as on upload."),
     "quality_analysis": Parameter(_I, _NOT_LOOKED_AT),
     "quality_override": UPLOAD["quality_override"],
 }

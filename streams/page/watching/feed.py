@@ -13,11 +13,13 @@ from schemas.topics import TopicNames
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.output_follower import OutputFollower, OutputRecord
 from streams.page.watching.telling import Told, told_of
+from streams.web.access.errors import UnavailableError
 
 log = logging.getLogger(__name__)
 
 ROOM = 100  # outputs that wait for one who watches
 _LINGER = 30.0  # seconds that the consumer stays when nobody watches
+_PATIENCE = 15.0  # seconds until somebody who wants to watch is told that Kafka does not answer
 _COME_BACK_AFTER = 1.0  # seconds, where Kafka is away
 Wants = Callable[[Told], bool]
 
@@ -93,6 +95,9 @@ class Feed:
         Args:
             wants: Which outputs are wanted.
             room: How many may wait.
+
+        Raises:
+            UnavailableError: Kafka does not answer.
         """
         watcher = Watcher(wants, room)
         self._watchers.add(watcher)
@@ -103,12 +108,19 @@ class Feed:
         try:
             if self._closed:
                 watcher.close()
-            await self._listens.wait()
+            await self._until_it_listens()
             yield watcher
         finally:
             self._watchers.discard(watcher)
             if not self._watchers:
                 self._ending = asyncio.get_running_loop().call_later(_LINGER, self._end)
+
+    async def _until_it_listens(self) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._listens.wait()
+        except TimeoutError:
+            raise UnavailableError("kafka_away", "Kafka does not answer; try again in a moment") from None
 
     async def close(self) -> None:
         """Let those who watch go, and follow no longer."""

@@ -65,9 +65,9 @@ class Hashes:
             self._free.append(slot)
         if number is not None:
             slot = self._slot()
+            self.numbers[slot] = number  # first: who sees whose place it is, sees this hash
             self._places[slot] = place
             self._slots[place] = slot
-            self.numbers[slot] = number
 
     def _slot(self) -> int:
         if self._free:
@@ -87,8 +87,9 @@ class Hashes:
         return self.numbers[: self.count]
 
     def place(self, slot: int, number: int) -> Place | None:
-        """Whose slot it is, if it has this hash still; in the event loop's thread."""
-        return self._places[slot] if int(self.numbers[slot]) == number else None
+        """Whose slot it is, if it has this hash still. For any thread."""
+        place = self._places[slot]
+        return place if int(self.numbers[slot]) == number else None
 
     def told(self, slots: NDArray[np.intp], number: int, distance: int) -> list[Alike]:
         """What is at these slots now, nearest first; in the event loop's thread."""

@@ -7,7 +7,7 @@ from typing import Annotated
 from schemas.answers.duplicates import AlikeImage, AlikeImages, Duplicate, DuplicateGroup, Duplicates
 from streams.fold.rows import ImageKey, State
 from streams.state.images.alike import MOST_BITS, TooManyAlikeError, groups
-from streams.state.images.hashes import HashIndex, Place
+from streams.state.images.hashes import Hashes, HashIndex, Place
 from streams.state.images.rows import find_image, find_url
 from streams.web.access.errors import BadQuestionError
 from streams.web.access.pricing import off_loop
@@ -101,23 +101,23 @@ class DuplicateRoutes:
         """
         common = provenance(self._freshness)
         hashes = self._index.of(question.tenant)
-        numbers = hashes.known().copy()
         try:
-            found = await off_loop(groups, numbers, question.distance)
+            total, found = await off_loop(self._groups, hashes, question.distance, question.limit)
         except TooManyAlikeError:
             message = "too many images are nearly alike for groups by similarity; say distance=0"
             raise BadQuestionError("too_many_alike", message) from None
+        return AlikeImages(**common, total=total, groups=found)
+
+    def _groups(self, hashes: Hashes, distance: int, limit: int) -> tuple[int, list[DuplicateGroup]]:
+        """How many groups there are, and what is told of the first. For any thread."""
+        numbers = hashes.known().copy()
         named = []
-        for slots in found:
+        for slots in groups(numbers, distance):
             places = [hashes.place(slot, int(numbers[slot])) for slot in slots.tolist()]
             if len(alive := [place for place in places if place is not None]) > 1:
                 named.append(alive)
         named.sort(key=lambda places: (-len(places), min(key for _, key in places)))
-        return AlikeImages(
-            **common,
-            total=len(named),
-            groups=[self._group(places) for places in named[: question.limit]],
-        )
+        return len(named), [self._group(places) for places in named[:limit]]
 
     def _group(self, places: list[Place]) -> DuplicateGroup:
         first = sorted(places, key=lambda place: place[1])[:MOST_TOLD]

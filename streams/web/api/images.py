@@ -115,8 +115,9 @@ class ImageRoutes:
         where the tags know nothing of each other. Pairs below `min_both` images are left out, since lift
         overrates what is rare.
         """
-        view, tag = self._index.view(question.tenant), question.tag
+        view = self._index.view(question.tenant)
         common = provenance(self._freshness)
+        (tag,) = await off_loop(_names_meant, view, (question.tag,))
         found = await off_loop(
             related_tags, view, tag, limit=question.limit, min_both=question.min_both, order=question.order
         )
@@ -150,14 +151,14 @@ def scored(tags: Iterable[tuple[str, float]]) -> list[ScoredTag]:
 
 def _meant(view: View, query: ImageQuery) -> ImageQuery:
     """The query, with tags that no image ever had taken for their names in another language."""
-
-    def meant(tags: tuple[str, ...]) -> tuple[str, ...]:
-        names = (tag if view.tag(tag) is not None else TagNames.load().meaning(tag) or tag for tag in tags)
-        return tuple(dict.fromkeys(names))
-
-    return replace(
-        query, all_of=meant(query.all_of), any_of=meant(query.any_of), none_of=meant(query.none_of)
+    all_of, any_of, none_of = (
+        _names_meant(view, tags) for tags in (query.all_of, query.any_of, query.none_of)
     )
+    return replace(query, all_of=all_of, any_of=any_of, none_of=none_of)
+
+
+def _names_meant(view: View, names: tuple[str, ...]) -> tuple[str, ...]:
+    return TagNames.load().meant(names, lambda name: view.tag(name) is not None)
 
 
 def _model(model: tuple[str, str] | None) -> ModelInfo | None:

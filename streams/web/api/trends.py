@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Callable
+from dataclasses import replace
 
 from model.tagger.languages import TagNames
 from schemas.answers.trends import (
@@ -138,9 +139,12 @@ class TrendRoutes:
         Points come for every step, also where nothing was counted. The window's edges may cut the first and
         the last point. Where no step is asked for, it is the finest that is still kept. `window=all` has the
         steps that are kept, the newest 1,500 at most; its totals hold everything. `uploaders` are those of
-        the whole window, estimated with the error that is stated.
+        the whole window, estimated with the error that is stated. A tag that no image has is taken for a
+        name in another language; the answer has the tag.
         """
-        trends, tag = self._index.tenant(question.tenant), question.tag
+        trends = self._index.tenant(question.tenant)
+        (tag,) = await _meant(trends, (question.tag,))
+        question = replace(question, tag=tag)
         span = question.window.span(self._clock())
         common = provenance(self._freshness, span.as_answered())
         if not trends.knows(tag):
@@ -193,7 +197,8 @@ class TrendRoutes:
         counts_a, counts_b = trends.counts(buckets_a), trends.counts(buckets_b)
         scale = b.until(now).seconds / a.until(now).seconds
         if question.tag:
-            rows = [(tag, trends.count(tag, buckets_a), trends.count(tag, buckets_b)) for tag in question.tag]
+            tags = await _meant(trends, question.tag)
+            rows = [(tag, trends.count(tag, buckets_a), trends.count(tag, buckets_b)) for tag in tags]
         else:
             with trends.reading():
                 places = await off_loop(trends.best, counts_a + counts_b, question.limit)
@@ -259,6 +264,14 @@ class TrendRoutes:
         starts = range(start, end + 1, length)
         place = bisect_left(starts, True, key=lambda start: self._retained.has(Bucket(step, start)))
         return Span(ALL, starts[min(place, len(starts) - 1)], end, step)
+
+
+async def _meant(trends: TenantTrends, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Tags by their names in any language; what no image has, and no tag is called, stays as it is."""
+    strange = {name for name in names if not trends.knows(name)}
+    if not strange:
+        return names
+    return await off_loop(lambda: TagNames.load().meant(names, lambda name: name not in strange))
 
 
 def _within(span: Span, step: str) -> Span:
