@@ -6,7 +6,7 @@ import functools
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from model import DEFAULT_ARTIFACT, CombinedTagger, ObjectTagger, SceneTagger, Tagger
@@ -17,6 +17,7 @@ from schemas.topics import TopicNames
 from streams.app.settings import Settings
 from streams.app.telemetry import WorkerTelemetry
 from streams.fetch.addresses import AddressPolicy
+from streams.fetch.circuit_breakers import CircuitBreakers
 from streams.fetch.fetcher import Fetcher, FetchLimits
 from streams.fetch.object_store import ObjectStore
 from streams.fetch.roots import SourceRoots
@@ -70,16 +71,23 @@ async def open_categorizer(
     taggers = await open_taggers(settings, stack, telemetry)
     partition_of = functools.partial(partition_for, partitions=settings.partitions)
     tags = ThumbnailKeeper(taggers.pool, objects) if settings.thumbnails else taggers.pool
-    return Categorizer(fetcher, tags, taggers.offer, taggers.rules_now, partition_of), taggers
+    return Categorizer(fetcher, tags, taggers.offer, taggers.rules_now, partition_of), replace(
+        taggers, circuits=fetcher.circuit_breakers
+    )
 
 
 @dataclass(frozen=True)
 class Taggers:
-    """What looks at images, and what is made of what it says."""
+    """What looks at images, and what is made of what it says.
+
+    Attributes:
+        circuits: Those of the hosts that images are fetched from; None: none are.
+    """
 
     pool: TaggerPool | StubTagger
     offer: Offer
     rules: RulesWatch
+    circuits: CircuitBreakers | None = None
 
     def rules_now(self) -> Rules:
         """The rules that hold now."""

@@ -7,7 +7,9 @@ from litestar.handlers import HTTPRouteHandler
 from schemas.topics import TopicNames
 from streams.fetch.object_store import ObjectStore
 from streams.kafka.connection import KafkaConnection
+from streams.page.dead_letters import DeadLetters
 from streams.page.files import page_files
+from streams.page.operations import Operations
 from streams.page.pictures import Pictures
 from streams.page.publishing.editing import Editing
 from streams.page.publishing.events import Events, FoldedState
@@ -28,9 +30,10 @@ class Page:
         connection: KafkaConnection,
         names: TopicNames,
         objects: ObjectStore,
+        *,
         known: Known,
         writing: Writing,
-        *,
+        operations: Operations,
         tenants: Callable[[], Iterable[str]],
         most: int,
     ) -> None:
@@ -42,6 +45,7 @@ class Page:
             objects: Where pictures are.
             known: What all pages are told.
             writing: Who may change something.
+            operations: What operators are told.
             tenants: Those with images.
             most: Bytes that a photo may have.
         """
@@ -51,6 +55,8 @@ class Page:
         self._pictures = Pictures(objects)
         self._sessions = Sessions(known, writing, tenants)
         self._live = Live(self._feed)
+        self._letters = DeadLetters(connection, names, writing)
+        self._operations = operations
         self._editing = Editing(self._events, writing)
         self._uploading = Uploading(self._events, self._feed, objects, writing, most)
 
@@ -64,6 +70,10 @@ class Page:
             handler("GET", "/page/thumbnails/{public_id:str}", self._pictures.thumbnail),
             handler("GET", "/page/pictures/{public_id:str}", self._pictures.picture),
             handler("GET", "/page/live", self._live.stream),
+            handler("GET", "/page/dead-letters", self._letters.show),
+            handler("POST", "/page/dead-letters/replay", self._letters.replay),
+            handler("GET", "/page/health", self._operations.health),
+            handler("GET", "/page/settings", self._operations.settings),
             handler("POST", "/page/edits", self._editing.edit),
             handler("POST", "/page/uploads", self._uploading.upload),
         ]
@@ -74,7 +84,8 @@ class Page:
 
     async def open(self, states: Mapping[int, FoldedState]) -> None:
         """Connect, and show these states."""
-        self._pictures.states.update(states)
+        for part in (self._pictures, self._operations):
+            part.states.update(states)
         self._events.states = states
         await self._events.open()
 

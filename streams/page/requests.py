@@ -34,7 +34,9 @@ def handler(method: Method, path: str, answer: Answer) -> HTTPRouteHandler:
     async def respond(request: AnyRequest) -> ASGIResponse:
         return await answer(request)
 
-    return route(path, http_method=method, include_in_schema=False, request_max_body_size=None)(respond)
+    return route(
+        path, http_method=method, status_code=200, include_in_schema=False, request_max_body_size=None
+    )(respond)
 
 
 def caller_of(request: AnyRequest) -> Caller:

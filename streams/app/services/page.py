@@ -1,13 +1,16 @@
 """The role `page`: all of it, for people, in a browser."""
 
 from contextlib import AsyncExitStack
+from dataclasses import fields
 
 from schemas.topics import TopicNames
 from streams.app.services.query_indexes import QueryIndexes
 from streams.app.services.service import Spawn, WebPart
-from streams.app.settings import Settings
+from streams.app.settings import Settings, variable
 from streams.fetch.object_store import ObjectStore
+from streams.fetch.urls import shown
 from streams.kafka.connection import KafkaConnection
+from streams.page.operations import Operations, Setting, Worker
 from streams.page.page import Page
 from streams.page.requests import Writing
 from streams.page.session import Known
@@ -21,19 +24,27 @@ class ShowingPage:
     waits_for: str | None = None
 
     def __init__(
-        self, settings: Settings, connection: KafkaConnection, names: TopicNames, indexes: QueryIndexes
+        self,
+        settings: Settings,
+        connection: KafkaConnection,
+        names: TopicNames,
+        indexes: QueryIndexes,
+        worker: Worker,
     ) -> None:
         self._page = Page(
             connection,
             names,
             ObjectStore.parse(settings.object_store, settings.data_dir),
-            Known(
+            known=Known(
                 needs_token=settings.tokens is not None,
                 thumbnails=settings.thumbnails,
                 threshold=settings.auto_tagging,
                 add_ons=list(settings.default_add_ons),
             ),
-            Writing(local=settings.tokens is None and is_loopback(settings.web_host)),
+            writing=Writing(local=settings.tokens is None and is_loopback(settings.web_host)),
+            operations=Operations(
+                worker, sorted(settings.chosen_roles), _in_force(settings), indexes.freshness.as_of
+            ),
             tenants=lambda: indexes.tenants,
             most=settings.max_image_bytes,
         )
@@ -49,3 +60,13 @@ class ShowingPage:
     async def stop(self) -> None:
         """Let those who watch go."""
         await self._page.close()
+
+
+def _in_force(settings: Settings) -> list[Setting]:
+    """The settings as pages show them. None of them is a secret; a store's address may hold one."""
+    told = []
+    for each in fields(settings):
+        value = getattr(settings, each.name)
+        text = "" if value is None else shown(str(value)) if each.name == "object_store" else str(value)
+        told.append(Setting(variable(each.name), text, each.metadata["help"], value != each.default))
+    return told

@@ -4,6 +4,8 @@ from typing import Any
 
 import msgspec
 
+from schemas.cloudevents import open_envelope
+from schemas.errors import BadEventError
 from schemas.uploads import UploadData
 from streams.kafka.output_follower import OutputRecord
 from streams.kafka.publishing import event_id_of
@@ -71,8 +73,8 @@ def _categorized(value: dict[str, Any]) -> dict[str, Any]:
 
 def _event_of(record: OutputRecord) -> UploadData | None:
     try:
-        return msgspec.json.decode(record.value or b"", type=UploadData)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(open_envelope(record.value or b"", record.headers).data, type=UploadData)
+    except (BadEventError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None  # that may be why it is a dead letter
 
 

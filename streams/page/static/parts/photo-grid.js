@@ -40,9 +40,12 @@ class PhotoGrid extends HTMLElement {
     return this.load()
   }
 
-  async load() {
-    if (this.loading || this.done) return
-    this.loading = true
+  load() {
+    if (this.done || !this.more) return null
+    return (this.loading ??= this.fetch().finally(() => { this.loading = null }).then(() => this.paint()))
+  }
+
+  async fetch() {
     this.setAttribute('aria-busy', 'true')
     try {
       const { photos, total, last } = await this.more()
@@ -53,10 +56,8 @@ class PhotoGrid extends HTMLElement {
       this.done = true
       throw error
     } finally {
-      this.loading = false
       this.removeAttribute('aria-busy')
     }
-    this.paint()
   }
 
   measure() {

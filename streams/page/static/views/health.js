@@ -13,7 +13,7 @@ export async function view(root, { signal }) {
   root.append(h('h1', {}, t('title.health')), h('p', {}, h('span', { class: `state ${good ? 'ok' : 'fault'}` }, health.status), ' · ', t('health.roles', { roles: health.roles.join(', ') })),
     h('section', {}, h('h2', {}, t('health.partitions')), table([t('health.partition'), t('health.loaded'), t('health.offset'), t('health.lag'), t('health.retries'), t('health.owned')],
       health.partitions.map((each) => [each.partition, each.ready ? '✓' : '…', number(each.next_offset), each.lag === null ? '?' : number(each.lag), number(each.retries), each.owned ? '✓' : '']))),
-    h('section', {}, h('h2', {}, t('health.models')), health.models.length ? table([t('health.add_on'), t('health.model')], health.models.map(({ add_on: name, model }) => [name, model])) : empty('health.untagging'),
+    h('section', {}, h('h2', {}, t('health.models')), health.models.length ? h('ul', { class: 'origins' }, health.models.map(({ add_on: name, model }) => h('li', {}, h('strong', {}, name), ' ', h('span', { class: 'fine' }, model)))) : empty('health.untagging'),
       h('p', {}, t('rules'), ' ', health.rules ?? '–', health.rules_error && h('span', { class: 'problem' }, health.rules_error))),
     h('section', {}, h('h2', {}, t('health.circuits')), health.circuits === null ? empty('health.untagging') : health.circuits.length
       ? h('ul', {}, health.circuits.map((host) => h('li', {}, host))) : h('p', {}, t('health.closed'))),
