@@ -1,25 +1,19 @@
 """The page in a real browser, of a real worker and a real broker: what people see and do."""
 
-import base64
 import re
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect
-from support.page.browsing import Run, Visit, in_thread
+from support.page.browsing import PHOTOS, Run, Visit, data_url, publish
 
-from schemas.topics import TopicNames
 from schemas.uploads import UploadData
-from streams.kafka.connection import KafkaConnection
-from streams.kafka.publishing import publish_and_wait
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 Look = Callable[..., Visit]
-PHOTOS = Path(__file__).parents[2] / "streams" / "photos"
 HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script>&amp;\'"'
 VIEWS = {
     "try": "/",
@@ -38,19 +32,6 @@ VIEWS = {
     "settings": "/settings",
     "missing": "/nowhere",
 }
-
-
-def publish(run: Run, *events: UploadData) -> None:
-    """Publish events, and wait until each has its outcome."""
-    names = TopicNames(run.environment["TAGSTREAM_APP_ID"], run.environment["TAGSTREAM_TOPIC_PREFIX"])
-    connection = KafkaConnection(run.environment["KAFKA_BOOTSTRAP_SERVERS"])
-    publication = in_thread(publish_and_wait(connection, names, list(events), timeout=60))
-    assert not publication.waiting
-
-
-def data_url(photo: str) -> str:
-    """A sample photo as an address of its own."""
-    return "data:image/jpeg;base64," + base64.b64encode((PHOTOS / photo).read_bytes()).decode()
 
 
 def tag_with_keys(page: Page, tag: str) -> None:

@@ -74,7 +74,8 @@ async function show() {
   const main = document.getElementById('main')
   const [name] = session.reads ? VIEWS[path] ?? ['missing'] : ['sign']
   main.dataset.view = name
-  fill(main, h('p', { class: 'loading' }, t('loading')))
+  fill(main, h('p', { class: 'unseen' }, t('loading')))
+  main.setAttribute('aria-busy', 'true')
   scrollTo(0, 0)
   try {
     const { view } = await import(`./views/${name}.js`)
@@ -88,6 +89,8 @@ async function show() {
     if (error instanceof Refusal && error.status === 401) return refresh().then(show)
     if (!(error instanceof Refusal)) console.error(error)
     fill(main, h('h1', {}, t(`title.${name}`)), explain(error, show))
+  } finally {
+    if (!signal.aborted) main.removeAttribute('aria-busy')
   }
 }
 

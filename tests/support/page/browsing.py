@@ -1,6 +1,7 @@
 """A browser that looks at the page of a real run: Debian's Chromium, and axe-core as a judge."""
 
 import asyncio
+import base64
 import os
 import shutil
 import subprocess
@@ -15,9 +16,15 @@ from typing import Any, TypeVar
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 from support.cluster import free_port
 
+from schemas.topics import TopicNames
+from schemas.uploads import UploadData
+from streams.kafka.connection import KafkaConnection
+from streams.kafka.publishing import publish_and_wait
+
 Result = TypeVar("Result")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 INSTALLED = Path(__file__).parents[2] / "page" / "installed"
+PHOTOS = Path(__file__).parents[3] / "streams" / "photos"
 _WATCH = """
 window.seen = [];
 document.addEventListener('securitypolicyviolation', (event) => {
@@ -139,6 +146,19 @@ def in_thread(work: Coroutine[Any, Any, Result]) -> Result:
     """Run a coroutine, where Playwright has this thread's event loop."""
     with ThreadPoolExecutor(1) as executor:
         return executor.submit(asyncio.run, work).result()
+
+
+def publish(run: Run, *events: UploadData) -> None:
+    """Publish events, and wait until each has its outcome."""
+    names = TopicNames(run.environment["TAGSTREAM_APP_ID"], run.environment["TAGSTREAM_TOPIC_PREFIX"])
+    connection = KafkaConnection(run.environment["KAFKA_BOOTSTRAP_SERVERS"])
+    publication = in_thread(publish_and_wait(connection, names, list(events), timeout=60))
+    assert not publication.waiting
+
+
+def data_url(photo: str) -> str:
+    """A sample photo as an address of its own."""
+    return "data:image/jpeg;base64," + base64.b64encode((PHOTOS / photo).read_bytes()).decode()
 
 
 def install_axe(folder: Path) -> str:
