@@ -7,9 +7,10 @@ from importlib.metadata import version
 import msgspec
 
 from streams.page.replies import Bytes
-from streams.page.requests import AnyRequest, Writing, caller_of, require_own_page
+from streams.page.requests import AnyRequest, Writing, require_own_page
 from streams.web.access.callers import Caller, Scope
 from streams.web.access.cookies import forgotten, kept
+from streams.web.access.refusals import UnknownCallerError
 from streams.web.replies import Json
 
 MAX_TENANTS = 1000  # that are listed for who may ask about all
@@ -69,9 +70,16 @@ class Sessions:
         return self._told(request.scope["user"])
 
     async def sign_in(self, request: AnyRequest) -> Json:
-        """Keep the token of this request in a cookie, if it is known."""
+        """Keep the token of this request in a cookie.
+
+        Raises:
+            UnknownCallerError: It is not known.
+        """
         require_own_page(request)
-        caller = caller_of(request)
+        caller: Caller | None = request.scope["user"]
+        if caller is None:
+            rule = "this token is not known here, or no longer; ask whoever runs this for another one"
+            raise UnknownCallerError("invalid_token", rule)
         token = request.headers.get("authorization", "").partition(" ")[2].strip()
         answer = self._told(caller)
         if not caller.name:

@@ -1,4 +1,4 @@
-"""Pictures of the page, of a real run: `PICTURES=docs/pictures/page` takes those of the documentation anew."""
+"""Pictures of the page, of a real run: `PICTURES=docs/pictures/page` takes those of the docs anew."""
 
 import io
 import os

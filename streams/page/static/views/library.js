@@ -9,6 +9,7 @@ import { tagInput } from '../parts/tag-input.js'
 import { go, link, state } from '../router.js'
 import { t } from '../texts.js'
 
+const FIRST = 80
 const PAGE = 200
 const MEANINGS = ['tag', 'any', 'none']
 
@@ -47,7 +48,7 @@ export async function view(root, { params, signal }) {
 function question(asked, cursor) {
   const { tag, any, none, user, until, min_confidence } = asked
   const wanted = tag.length + any.length
-  return { tag, any: any.join(','), none: none.join(','), user, until, min_confidence: wanted ? min_confidence : '', limit: PAGE, cursor, tenant: state.tenant }
+  return { tag, any: any.join(','), none: none.join(','), user, until, min_confidence: wanted ? min_confidence : '', limit: cursor ? PAGE : FIRST, cursor, tenant: state.tenant }
 }
 
 function nothing(asked) {
