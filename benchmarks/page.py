@@ -62,7 +62,7 @@ _SCROLL = """async (seconds) => {
   return { gap: worst, frames: frames / seconds, tiles: document.querySelectorAll('.tile').length,
     scrolled: scrollY, longest: Math.max(0, ...(window.tasks ?? [])) }
 }"""
-_TASKS = """new PerformanceObserver((list) => {
+TASKS = """new PerformanceObserver((list) => {
   for (const { duration } of list.getEntries()) (window.tasks ??= []).push(duration)
 }).observe({ type: 'longtask', buffered: true })"""
 _PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
@@ -103,7 +103,7 @@ async def serve(images: int, port: int) -> None:
 
 def look(tab: Tab, url: str, options: argparse.Namespace) -> dict[str, object]:
     """Look at the library, and tell how it felt."""
-    tab.add_init_script(_TASKS)
+    tab.add_init_script(TASKS)
     tab.goto(f"{url}#/library")
     tiles = tab.wait_for_function(_TILES).json_value()
     first = {"first_paint_ms": round(tab.evaluate(_PAINT)), "first_tiles_ms": round(float(tiles))}
