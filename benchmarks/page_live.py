@@ -2,9 +2,10 @@
 
     python -m benchmarks.page_live [--rate 200] [--seconds 60]
 
-A real broker and a real worker, whose tagger is the stub; uploads are published at the rate. Memory is read a
-third into the time, once all is warm, and at its end: the page's after its garbage was collected, the worker's
-with the state of all images by then. `longest_ms` is the page's longest task, as Chromium tells it from 50 ms on.
+A real broker and a real worker, whose tagger is the stub; uploads are published at the rate. Memory is read
+a third into the time, once all is warm, and at its end: the page's after its garbage was collected, the
+worker's with the state of all images by then. `longest_ms` is the page's longest task, as Chromium tells it
+from 50 ms on.
 """
 
 import argparse

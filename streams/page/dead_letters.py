@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -27,6 +27,7 @@ LOOKED_AT = 2000  # letters, the newest of all partitions together, about
 SHOWN = 100
 MOST_REPLAYED = 100
 _LONGEST = 4000  # characters of an event
+_SMALL = 65_536  # bytes of an event that is read in no time
 _PATIENCE = 20.0  # seconds that reading them may take
 
 
@@ -100,21 +101,19 @@ class DeadLetters:
             QuestionError: The question is none, or Kafka does not answer.
         """
         question, caller = question_of(request, LettersQuestion), caller_of(request)
-        reasons, newest = Counter[str](), deque[Letter](maxlen=SHOWN)
+        reasons, newest = Counter[str](), deque[ToldLetter](maxlen=SHOWN)
         async with self._reading():
             box = await self._newest()
             async for letter in box.letters(Selection()):
-                if not _is_for(letter, question.tenant, caller):
+                told = await _read(letter, question.tenant, caller)
+                if told is None:
                     continue
-                reasons[letter.fault.reason] += 1
-                if question.reason in {"", letter.fault.reason}:
-                    newest.append(letter)
-        told = Letters(
-            reasons.total(),
-            [_reason(code, count) for code, count in reasons.most_common()],
-            [_told(letter) for letter in sorted(newest, key=lambda each: -each.record.timestamp)],
-        )
-        return Json(msgspec.json.encode(told))
+                reasons[told.reason] += 1
+                if question.reason in {"", told.reason}:
+                    newest.append(told)
+        told_reasons = [_reason(code, count) for code, count in reasons.most_common()]
+        letters = sorted(newest, key=lambda each: each.at, reverse=True)
+        return Json(msgspec.json.encode(Letters(reasons.total(), told_reasons, letters)))
 
     async def replay(self, request: AnyRequest) -> Json:
         """Publish letters again.
@@ -129,11 +128,11 @@ class DeadLetters:
             raise BadQuestionError("invalid_places", message)
         async with self._reading():
             box = await DeadLetterBox.open(self._connection, self._names)
-            letters = [
-                await _letter(box, place, asked.tenant, caller) for place in dict.fromkeys(asked.places)
-            ]
+            places = list(dict.fromkeys(asked.places))
+            for place in places:  # all of them before any is published
+                await _check(box, place, asked.tenant, caller)
             async with Replayer(self._connection, self._names.uploads) as replayer:
-                await replayer.replay(_each(letters))
+                await replayer.replay(_each(box, places))
         return Json(msgspec.json.encode(Replayed(replayer.sent, replayer.foreign)))
 
     async def _newest(self) -> DeadLetterBox:
@@ -153,27 +152,33 @@ class DeadLetters:
             raise UnavailableError("kafka_away", reason) from error
 
 
-def _is_for(letter: Letter, tenant: str, caller: Caller) -> bool:
-    """Whether a letter is shown: of what cannot be read nobody knows whose it is: operators alone see it."""
-    return caller.tenants is None if letter.tenant is None else letter.tenant == tenant
+async def _read(letter: Letter, tenant: str, caller: Caller) -> ToldLetter | None:
+    """A letter as it is shown, or None where it is not for the caller.
+
+    Of what cannot be read nobody knows whose it is: operators alone see it.
+    """
+
+    def read() -> ToldLetter | None:
+        is_for = caller.tenants is None if letter.tenant is None else letter.tenant == tenant
+        return _told(letter) if is_for else None
+
+    small = len(letter.record.value or b"") <= _SMALL
+    return read() if small else await asyncio.to_thread(read)
 
 
-async def _letter(box: DeadLetterBox, place: tuple[int, int], tenant: str, caller: Caller) -> Letter:
-    unknown = BadQuestionError(
-        "invalid_places", f"there is no dead letter {place[0]}/{place[1]} of this tenant"
-    )
+async def _check(box: DeadLetterBox, place: tuple[int, int], tenant: str, caller: Caller) -> None:
     try:
-        letter = await box.letter_at(*place)
+        told = await _read(await box.letter_at(*place), tenant, caller)
     except ValueError:
-        raise unknown from None
-    if not _is_for(letter, tenant, caller):
-        raise unknown
-    return letter
+        told = None
+    if told is None:
+        rule = f"there is no dead letter {place[0]}/{place[1]} of this tenant; look at the list anew"
+        raise BadQuestionError("invalid_places", rule)
 
 
-async def _each(letters: list[Letter]) -> AsyncIterator[Letter]:
-    for letter in letters:
-        yield letter
+async def _each(box: DeadLetterBox, places: Sequence[tuple[int, int]]) -> AsyncIterator[Letter]:
+    for place in places:
+        yield await box.letter_at(*place)
 
 
 def _reason(code: str, count: int) -> ToldReason:

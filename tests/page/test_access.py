@@ -260,6 +260,7 @@ BAD_BODIES: list[tuple[str, dict[str, Any], int, str]] = [
     ("/page/edits", {"json": {"public_ids": []}}, 400, "invalid_public_ids"),
     ("/page/edits", {"json": {"public_ids": ["a"] * 501}}, 400, "invalid_public_ids"),
     ("/page/edits", {"json": {"public_ids": ["a"]}}, 400, "invalid_event"),
+    ("/page/edits", {"json": {"public_ids": ["a"], "added": ["x"] * 21}}, 400, "invalid_tags"),
     ("/page/edits", {"json": {"public_ids": [1]}}, 400, "invalid_body"),
     ("/page/edits", {"data": b"{"}, 400, "invalid_body"),
     ("/page/edits", {"data": b" " * 300_000}, 400, "invalid_body"),

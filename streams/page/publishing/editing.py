@@ -1,5 +1,7 @@
 """What people say of images' tags by the page."""
 
+import asyncio
+
 import msgspec
 
 from schemas.names import MAX_NAME
@@ -10,6 +12,7 @@ from streams.web.access.errors import BadQuestionError
 from streams.web.replies import Json
 
 MOST = 500  # images of one edit
+MOST_TAGS = 20
 _PATIENCE = 10.0  # seconds in which edits are usually folded
 
 
@@ -52,10 +55,17 @@ class Editing:
         if not 1 <= len(edit.public_ids) <= MOST:
             message = f"public_ids names {len(edit.public_ids)} images; name 1 to {MOST}"
             raise BadQuestionError("invalid_public_ids", message)
-        events = [checked(_event(edit, public_id, caller.name)) for public_id in edit.public_ids]
+        if (tags := len(edit.added) + len(edit.removed)) > MOST_TAGS:
+            message = f"added and removed name {tags} tags; name {MOST_TAGS} at most"
+            raise BadQuestionError("invalid_tags", message)
+        events = await asyncio.to_thread(_events, edit, caller.name)
         places = await self._events.publish(events)
         folded = await self._events.until_folded(places, _PATIENCE)
         return Json(msgspec.json.encode(Edited(len(events), folded)))
+
+
+def _events(edit: Edit, by: str) -> list[UploadData]:
+    return [checked(_event(edit, public_id, by)) for public_id in edit.public_ids]
 
 
 def _event(edit: Edit, public_id: str, by: str) -> UploadData:

@@ -8,10 +8,10 @@ from schemas.cloudevents import open_envelope
 from schemas.errors import BadEventError
 from schemas.uploads import UploadData
 from streams.kafka.output_follower import OutputRecord
-from streams.kafka.publishing import event_id_of
 
 _SHOWN = 8  # tags of an image
 _LONGEST = 300  # characters of a message
+_LARGE = 262_144  # bytes of an event that nobody waits for to be read: it is told of as one that cannot be
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -45,7 +45,7 @@ def told_of(record: OutputRecord) -> Told:
         return Told(
             kind=record.kind,
             public_id=(event.public_id if event else None) or record.key,
-            event_id=event_id_of(record),
+            event_id=(event.event_id if event else None) or "",
             tenant=None if event is None else event.tenant or "",
             reason=record.fault.reason,
             message=record.fault.message[:_LONGEST],
@@ -72,6 +72,8 @@ def _categorized(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _event_of(record: OutputRecord) -> UploadData | None:
+    if len(record.value or b"") > _LARGE:
+        return None
     try:
         return msgspec.json.decode(open_envelope(record.value or b"", record.headers).data, type=UploadData)
     except (BadEventError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
