@@ -1,4 +1,4 @@
-"""What the page asks of a real worker with a real broker: live events, edits, dead letters, health, its end."""
+"""What the page asks of a real worker with a real broker: live events, edits, letters, health, its end."""
 
 import asyncio
 import json
