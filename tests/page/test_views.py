@@ -19,6 +19,7 @@ VIEWS = {
     "try": "/",
     "library": "/library",
     "filtered": "/library?tag=mammal&none=pet",
+    "untagged": "/library?untagged=true",
     "empty": "/library?tag=nobody-has-this",
     "image": "/image?id=koala",
     "unknown": "/image?id=nothing",

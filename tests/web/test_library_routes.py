@@ -174,6 +174,16 @@ async def test_expressions(beach: Library, question: str, expected: list[str]) -
     assert ids(await beach.get(f"/images?{question}")) == expected
 
 
+async def test_images_without_a_tag_are_found(beach: Library) -> None:
+    """Those to which nothing was assigned; not those whose last tag went with them."""
+    assert ids(await beach.get("/images", untagged="true")) == []
+    beach.put("bare", image_row({}, at=9_000, user="ann"))
+    beach.put("gone", deleted_row())
+    assert ids(await beach.get("/images", untagged="true")) == ["bare"]
+    assert ids(await beach.get("/images", untagged="true", user="bob")) == []
+    assert ids(await beach.get("/images", untagged="true", tag="sea")) == []
+
+
 async def test_pages(library: Library) -> None:
     """Cursors lead through all images in order, though others come and go; a tenant's too."""
     for number in range(10):
@@ -277,6 +287,7 @@ async def test_forged_cursors_are_refused(beach: Library, rank: int) -> None:
         ("any=" + ",".join("abcdefghijklmnopqrstu"), "invalid_any", "at most 20 names"),
         ("cursor=!", "invalid_cursor", "`cursor` of the previous answer"),
         ("tags=sea", "unknown_parameter", "known: tag, all, any, none"),
+        ("untagged=yes", "invalid_untagged", "one of false, true"),
         ("limit=0", "invalid_limit", "from 1 to 1000"),
     ],
 )

@@ -43,6 +43,7 @@ class ImageQuery:
         until: First event time that is too late.
         min_confidence: 0 to 1.
         user: Whose images.
+        untagged: Only images without any tag.
         order: `newest`, or `confidence`: that of the wanted tags, the weakest of `all_of` and the best of
             `any_of`.
     """
@@ -54,6 +55,7 @@ class ImageQuery:
     until: int | None = None
     min_confidence: float = 0.0
     user: str | None = None
+    untagged: bool = False
     order: str = NEWEST
 
     @property
@@ -167,6 +169,8 @@ def _matching(view: View, query: ImageQuery) -> tuple[Slots, Confidences]:
         tag = view.tag(name)
         if tag is not None:
             keep &= ~_spread(view, [tag], 0)[slots].astype(bool)
+    if query.untagged:
+        keep &= view.untagged(slots)
     if query.user is not None:
         user = view.user(query.user)
         keep &= view.owner.take(slots) == (-2 if user is None else user)

@@ -48,6 +48,11 @@ class View:
         alive: Mask = self._death.take(slots) >= self.tick
         return alive
 
+    def untagged(self, slots: Slots) -> Mask:
+        """Which slots have no tag."""
+        untagged: Mask = self._first.take(slots + 1) == self._first.take(slots)
+        return untagged
+
     def died_since(self) -> Slots:
         """The slots of this view that died after it was made. For the library's own thread."""
         death = self.library.death.view()[: self.size]

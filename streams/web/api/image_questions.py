@@ -67,6 +67,9 @@ class ImagesQuestion:
         float | None, Parameter(number(0, 1), "What each wanted tag must have at least.")
     ]
     user: Annotated[str | None, Parameter(NAME, "Whose images.")]
+    untagged: Annotated[
+        str, Parameter(one_of("false", "true"), "Whether only images without any tag.", default="false")
+    ]
     order: Annotated[
         str, Parameter(one_of(NEWEST, CONFIDENT), "Newest or most confident first.", default=NEWEST)
     ]
@@ -90,6 +93,7 @@ class ImagesQuestion:
             until=self.until,
             min_confidence=self.min_confidence or 0.0,
             user=self.user,
+            untagged=self.untagged == "true",
             order=self.order,
         )
         if not query.wants_tags and (self.min_confidence is not None or self.order == CONFIDENT):

@@ -16,7 +16,7 @@ const MEANINGS = ['tag', 'any', 'none']
 export async function view(root, { params, signal }) {
   const asked = {
     tag: params.getAll('tag'), any: params.getAll('any'), none: params.getAll('none'),
-    user: params.get('user') ?? '', until: params.get('until') ?? '', min_confidence: params.get('sure') ?? '',
+    untagged: params.get('untagged') ?? '', user: params.get('user') ?? '', until: params.get('until') ?? '', min_confidence: params.get('sure') ?? '',
   }
   const found = h('p', { class: 'count', 'aria-live': 'polite' }, t('loading'))
   const grid = document.createElement('photo-grid')
@@ -46,13 +46,13 @@ export async function view(root, { params, signal }) {
 }
 
 function question(asked, cursor) {
-  const { tag, any, none, user, until, min_confidence } = asked
+  const { tag, any, none, untagged, user, until, min_confidence } = asked
   const wanted = tag.length + any.length
-  return { tag, any: any.join(','), none: none.join(','), user, until, min_confidence: wanted ? min_confidence : '', limit: cursor ? PAGE : FIRST, cursor, tenant: state.tenant }
+  return { tag, any: any.join(','), none: none.join(','), untagged, user, until, min_confidence: wanted ? min_confidence : '', limit: cursor ? PAGE : FIRST, cursor, tenant: state.tenant }
 }
 
 function nothing(asked) {
-  const filtered = asked.tag.length || asked.any.length || asked.none.length || asked.user || asked.until
+  const filtered = asked.tag.length || asked.any.length || asked.none.length || asked.untagged || asked.user || asked.until
   return filtered ? empty('library.none', h('a', { href: link('/library') }, t('library.all')))
     : empty('library.empty', h('a', { href: link('/') }, t('nav.try')))
 }
@@ -74,10 +74,11 @@ function filter(asked) {
     onchange: () => change({ user: user.value.trim() }) })
   const until = h('input', { type: 'date', value: asked.until.slice(0, 10), 'aria-label': t('filter.until'), title: t('filter.until'),
     onchange: () => change({ until: until.value }) })
+  const bare = h('label', {}, h('input', { type: 'checkbox', checked: asked.untagged === 'true', onchange: (event) => change({ untagged: event.target.checked ? 'true' : '' }) }), ' ', t('filter.untagged'))
   const sure = asked.tag.length + asked.any.length > 0 && h('label', { class: 'slider' }, t('filter.sure'),
     h('input', { type: 'range', min: 0, max: 0.95, step: 0.05, value: asked.min_confidence || 0, onchange: (event) => change({ min_confidence: Number(event.target.value) || '' }) }))
   return h('div', { class: 'filter', role: 'search' }, tagInput(t('filter.tag'), (tag) => change({ tag: [...new Set([...asked.tag, tag])] })),
-    chips.length > 0 && h('ul', { class: 'chips' }, chips), user, until, sure, h('a', { href: link('/duplicates') }, t('title.duplicates')))
+    chips.length > 0 && h('ul', { class: 'chips' }, chips), bare, user, until, sure, h('a', { href: link('/duplicates') }, t('title.duplicates')))
 }
 
 function chosen(grid) {
