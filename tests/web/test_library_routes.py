@@ -318,10 +318,20 @@ async def test_image_state(beach: Library) -> None:
     ]
     assert answer["edits"] == []
     assert answer["scores"] == {"imagga_tagging": [{"tag": "sea", "confidence": 0.7}]}
+    assert answer["before_rules"] == {}
     assert (answer["model"], answer["rules"], answer["cause"]) == (model, RULES, cause)
     change = {"at": "1970-01-01T00:00:02Z", "cause": cause, "model": model, "rules": RULES}
     change |= {"taggers": {"imagga_tagging": model}, "added_by": {"own": ["dog"], "imagga_tagging": ["sea"]}}
     assert answer["history"] == [{**change, "added": ["dog", "sea"], "removed": [], "by": None}]
+
+
+async def test_what_a_tagger_said_before_rules_is_told(beach: Library) -> None:
+    """Of add-ons of which rules made something else."""
+    row = orjson.loads(image_row({"ocean": 0.7}, at=1)) | {"raw": {"imagga_tagging": [["sea", 0.7]]}}
+    beach.put("ruled", orjson.dumps(row))
+    answer = await beach.get("/images/ruled")
+    assert answer["scores"] == {"imagga_tagging": [{"tag": "ocean", "confidence": 0.7}]}
+    assert answer["before_rules"] == {"imagga_tagging": [{"tag": "sea", "confidence": 0.7}]}
 
 
 async def test_image_names_of_all_kinds(beach: Library) -> None:

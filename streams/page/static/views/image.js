@@ -61,7 +61,19 @@ function scores(image) {
   limit.addEventListener('input', tell)
   tell()
   return h('section', { 'aria-label': t('image.scores') }, h('h2', {}, t('image.scores')), h('p', { class: 'slider' }, h('label', { htmlFor: 'limit' }, t('threshold')), limit, told),
-    shown.map(([name, element]) => [shown.length > 1 && h('h3', {}, name), element]))
+    shown.map(([name, element]) => [shown.length > 1 && h('h3', {}, name), element, ruled(image.before_rules[name], image.scores[name])]))
+}
+
+// What rules made of what a tagger said: what went, and what came instead.
+function ruled(before, after) {
+  if (!before) return null
+  const names = (scores) => new Map(scores.map(({ tag, confidence }) => [tag, confidence]))
+  const [old, now] = [names(before), names(after)]
+  const went = before.filter(({ tag }) => !now.has(tag))
+  const came = after.filter(({ tag }) => !old.has(tag))
+  const moved = after.filter(({ tag, confidence }) => old.has(tag) && old.get(tag) !== confidence)
+  return h('p', { class: 'fine' }, t('image.ruled'), ' ', went.map(({ tag, confidence }) => h('del', {}, `−${tag} ${percent(confidence)}`)),
+    came.map(({ tag, confidence }) => h('ins', {}, `+${tag} ${percent(confidence)}`)), moved.map(({ tag, confidence }) => `${tag} ${percent(old.get(tag))} → ${percent(confidence)} `))
 }
 
 function history(image) {
