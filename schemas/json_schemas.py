@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.answers.duplicates import AlikeImages, Duplicates
+from schemas.answers.duplicates import AlikeImages, Duplicates, SimilarImages
 from schemas.answers.images import FoundImages, ImageState, RelatedTags
 from schemas.answers.trends import ComparedTags, Health, Problem, RisingTags, TagList, TagSeries, TopTags
 from schemas.answers.users import SimilarUsers, UserFeed, UserInterests
@@ -28,6 +28,7 @@ PUBLISHED: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "related-tags": ("Answer of GET /trends/tags/{tag}/related", RelatedTags),
     "found-images": ("Answer of GET /images", FoundImages),
     "duplicates": ("Answer of GET /images/{public_id}/duplicates", Duplicates),
+    "similar-images": ("Answer of GET /images/{public_id}/similar", SimilarImages),
     "alike-images": ("Answer of GET /duplicates", AlikeImages),
     "image-state": ("Answer of GET /images/{public_id}", ImageState),
     "user-interests": ("Answer of GET /users/{user_id}/interests", UserInterests),

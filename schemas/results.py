@@ -43,6 +43,13 @@ class ReportedTag(ScoredTag, frozen=True, omit_defaults=True):
     ] = None
 
 
+class ReadWord(msgspec.Struct, frozen=True):
+    """A word that stands in an image."""
+
+    word: Annotated[str, msgspec.Meta(max_length=32, description="As it is written there.")]
+    confidence: Annotated[float, msgspec.Meta(ge=0, le=1, description="0 to 1, four decimals.")]
+
+
 class ModelInfo(msgspec.Struct, frozen=True):
     """The model that made a result."""
 
@@ -60,6 +67,13 @@ class AddOnResult(msgspec.Struct, frozen=True, omit_defaults=True):
     data: Annotated[list[ReportedTag], msgspec.Meta(description="Best tag first; empty if it failed.")]
     model: Annotated[ModelInfo | None, msgspec.Meta(description="The model behind it.")] = None
     error: Annotated[str | None, msgspec.Meta(description="Why it failed, in short.")] = None
+    words: Annotated[
+        Annotated[list[ReadWord], msgspec.Meta(max_length=32)] | None,
+        msgspec.Meta(
+            description="Of an add-on that reads: the words in the image, those of the largest line first. "
+            "They are no tags, unless the operator wants them to be."
+        ),
+    ] = None
 
 
 class Info(msgspec.Struct, frozen=True):
@@ -120,6 +134,14 @@ class Categorization(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         msgspec.Meta(
             description="Perceptual hash, 64 bits as hexadecimal digits: in images that look alike few bits "
             "differ. Left out for an image of one colour."
+        ),
+    ] = None
+    embedding: Annotated[
+        Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9+/]{44}$")] | None,
+        msgspec.Meta(
+            description="What the default classifier sees in it, 33 bytes as base64: a version, then 64 "
+            "numbers of 4 bits, 8 for zero. The smaller the angle between two, the more alike is what the "
+            "images show."
         ),
     ] = None
     url: Annotated[

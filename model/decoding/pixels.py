@@ -23,6 +23,7 @@ _VERY_LONG, _ALONG = 2, 3  # how long that is, and how many squares are seen the
 _NEARLY_SQUARE = 1.25  # longer side over shorter; squashing distorts no more than that
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
+Size = tuple[int, int]  # width, height
 
 
 class View(NamedTuple):
@@ -34,16 +35,21 @@ class View(NamedTuple):
             the middle and the last square along its longer side.
         wide: Whether an image that is seen as one square otherwise is seen as that and as those three where
             it is very long: what is squashed to less than half cannot be told any more.
+        fitted: Whether the image keeps its proportions instead: it fills one square as far as it goes, and
+            what is left is black.
     """
 
     size: int
     crops: int = 1
     wide: bool = False
+    fitted: bool = False
 
 
 def squares(image: Image.Image, view: View) -> list[Image.Image]:
     """What a model sees of an image: RGB, transparency on white, wide numbers as 8 bits."""
-    return [_square(image, box, view.size) for box in _boxes(image.size, view)]
+    if view.fitted:
+        return [_fitted(image, view.size)]
+    return [_resized(image, box, (view.size, view.size)) for box in _boxes(image.size, view)]
 
 
 def _boxes(size: tuple[int, int], view: View) -> list[Box]:
@@ -64,17 +70,26 @@ def _along(size: tuple[int, int], crops: int) -> list[Box]:
     return [(0, start, width, start + side) for start in starts]
 
 
-def _square(image: Image.Image, box: Box, size: int) -> Image.Image:
+def _fitted(image: Image.Image, side: int) -> Image.Image:
+    width, height = image.size
+    longer = max(width, height)
+    size = (max(round(width * side / longer), 1), max(round(height * side / longer), 1))
+    square = Image.new("RGB", (side, side))
+    square.paste(_resized(image, (0, 0, width, height), size))
+    return square
+
+
+def _resized(image: Image.Image, box: Box, size: Size) -> Image.Image:
     if image.mode in {"I", "F"} or image.mode.startswith("I;16"):
         return _eight_bits(image, box, size).convert("RGB")
     if image.has_transparency_data:
         return _on_white(image, box, size)
     if image.mode == "RGB":
-        return image.resize((size, size), Image.Resampling.BICUBIC, box, reducing_gap=_REDUCING_GAP)
+        return image.resize(size, Image.Resampling.BICUBIC, box, reducing_gap=_REDUCING_GAP)
     return _squash(image, box, size, lambda band: band.convert("RGB"))
 
 
-def _eight_bits(image: Image.Image, box: Box, size: int) -> Image.Image:
+def _eight_bits(image: Image.Image, box: Box, size: Size) -> Image.Image:
     """Scale 16-bit grey by its type's range, 32-bit and floating-point grey by the image's own."""
     levels = levels_of(image)
     convert = _unsigned if levels.unsigned else _floats
@@ -106,7 +121,7 @@ def _extrema(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) 
     return min(low for low, _ in pairs), max(high for _, high in pairs)
 
 
-def _on_white(image: Image.Image, box: Box, size: int) -> Image.Image:
+def _on_white(image: Image.Image, box: Box, size: Size) -> Image.Image:
     """Squash with the colours multiplied by their alpha, so that hidden ones do not bleed."""
     small = _squash(image, box, size, _multiplied).convert("RGBA")
     paper = Image.new("RGBA", small.size, "white")
@@ -119,11 +134,13 @@ def _multiplied(band: Image.Image) -> Image.Image:
 
 
 def _squash(
-    image: Image.Image, box: Box, size: int, convert: Callable[[Image.Image], Image.Image]
+    image: Image.Image, box: Box, size: Size, convert: Callable[[Image.Image], Image.Image]
 ) -> Image.Image:
     """Convert and resize as `Image.resize` with a reducing gap does, but with a band in memory, not all."""
     width, height = box[2] - box[0], box[3] - box[1]
-    across, down = (max(side // (size * _REDUCING_GAP), 1) for side in (width, height))
+    across, down = (
+        max(side // (wanted * _REDUCING_GAP), 1) for side, wanted in zip((width, height), size, strict=True)
+    )
     rows = max(_BAND_PIXELS // (width * down), 1) * down
     if rows >= height:
         part = image if (width, height) == image.size else image.crop(box)
@@ -131,7 +148,7 @@ def _squash(
     else:
         reduced = _reduced(image, box, (across, down), rows, convert)
     whole = (0.0, 0.0, width / across, height / down)
-    return reduced.resize((size, size), Image.Resampling.BICUBIC, whole)
+    return reduced.resize(size, Image.Resampling.BICUBIC, whole)
 
 
 def _reduced(

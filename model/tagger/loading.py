@@ -29,13 +29,18 @@ class _Graph(NamedTuple):
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """A model folder that was read and checked, but for its graph."""
+    """A model folder that was read and checked, but for its graph.
+
+    Attributes:
+        inner: What of the network's inside is wanted besides its output.
+    """
 
     folder: Path
     manifest: Manifest
     labels: list[str]
     entries: list[Entry]
     head: LinearHead | None
+    inner: Output | None = None
 
     @property
     def graph(self) -> _Graph:
@@ -60,6 +65,21 @@ class ModelFiles:
         )
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A model's network.
+
+    Attributes:
+        source: What runs it, maybe for others as well.
+        columns: The model's part of what that gives.
+        inner: The part that is what was wanted of its inside; None: nothing was.
+    """
+
+    source: Pass
+    columns: slice
+    inner: slice | None
+
+
 def read_files(folder: Path, decrease_parents: float | None) -> ModelFiles:
     """Read a model folder.
 
@@ -81,26 +101,33 @@ def open_passes(
     providers: Sequence[str],
     at_once: int | None,
     late: bool,
-) -> list[tuple[Pass, slice]]:
+) -> list[Opened]:
     """Load each graph once, or when it is first run if that is late enough.
-
-    Returns:
-        For each model what runs it, and its part of what that gives.
 
     Raises:
         ManifestError: A graph cannot be loaded, or is not what a manifest says.
     """
     wanted: dict[_Graph, dict[Output, None]] = {}
     for model in models:
-        wanted.setdefault(model.graph, {})[model.output] = None
+        outputs = wanted.setdefault(model.graph, {})
+        outputs[model.output] = None
+        if model.inner is not None:
+            outputs[model.inner] = None
     places = {model.graph: model.folder / model.manifest.graph for model in reversed(models)}
     passes = {}
-    for graph, outputs in wanted.items():
+    for graph, of_graph in wanted.items():
         load = functools.partial(
-            Network, places[graph], graph.input, list(outputs), intra_op_threads, providers, at_once=at_once
+            Network, places[graph], graph.input, list(of_graph), intra_op_threads, providers, at_once=at_once
         )
         passes[graph] = Pass(LateNetwork(load) if late else load(), graph.input)
-    return [(passes[model.graph], _columns(wanted[model.graph], model.output)) for model in models]
+    return [
+        Opened(
+            passes[model.graph],
+            _columns(wanted[model.graph], model.output),
+            None if model.inner is None else _columns(wanted[model.graph], model.inner),
+        )
+        for model in models
+    ]
 
 
 def _columns(outputs: Mapping[Output, None], mine: Output) -> slice:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model.decoding.decode import decode_views
 from model.tagger.activation import activate
 from model.tagger.loading import open_passes, read_files
+from model.tagger.network import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from model.decoding.pixels import View
-    from model.tagger.loading import ModelFiles
-    from model.tagger.passes import Pass
+    from model.tagger.loading import ModelFiles, Opened
     from model.tagger.vocabulary import Tag
 
 DEFAULT_ARTIFACT = Path(__file__).parents[1] / "efficientnet_lite2_int8"
@@ -41,10 +42,11 @@ class Tagger:
         features: A tensor of the graph that says what the network sees; None: its output.
         source: Runs the network, maybe for others as well.
         columns: Where this model's outputs stand in what that gives.
+        inner: Where its features stand there; None: they are not given.
     """
 
-    def __init__(self, files: ModelFiles, source: Pass, columns: slice) -> None:
-        manifest = files.manifest
+    def __init__(self, files: ModelFiles, opened: Opened) -> None:
+        manifest, source = files.manifest, opened.source
         self.name = manifest.name
         self.version = manifest.version
         self.threshold = manifest.threshold
@@ -54,7 +56,8 @@ class Tagger:
         self.input_size = source.view.size
         self.glance: View | None = None
         self.source = source
-        self.columns = columns
+        self.columns = opened.columns
+        self.inner = opened.inner
         self.vocabulary = files.vocabulary()
         self.tag_names = tuple(self.vocabulary.names)
         self.labels = tuple(files.labels)
@@ -111,15 +114,27 @@ class Tagger:
         warm_up: Sequence[int] = (1,),
         at_once: int | None = None,
         late: bool = False,
+        inner: Mapping[Path, int] | None = None,
     ) -> list[Tagger]:
-        """Load several model folders as :meth:`load` does; those of one graph share one run of it."""
-        files = [read_files(folder, decrease_parents) for folder in folders]
-        passes = open_passes(
+        """Load several model folders as :meth:`load` does; those of one graph share one run of it.
+
+        Args:
+            folders: The folders.
+            decrease_parents: As in :meth:`load`, as are the others.
+            intra_op_threads: Likewise.
+            providers: Likewise.
+            warm_up: Likewise.
+            at_once: Likewise.
+            late: Likewise.
+            inner: For folders whose features are given, too, how many there are.
+        """
+        files = [_with_inner(read_files(folder, decrease_parents), inner or {}) for folder in folders]
+        opened = open_passes(
             files, intra_op_threads=intra_op_threads, providers=providers, at_once=at_once, late=late
         )
-        for source in {source for source, _ in passes}:
+        for source in {each.source for each in opened}:
             source.warm_up(() if late else warm_up)
-        return [cls(model, *of_model) for model, of_model in zip(files, passes, strict=True)]
+        return [cls(model, of_model) for model, of_model in zip(files, opened, strict=True)]
 
     @property
     def networks(self) -> tuple[Tagger]:
@@ -198,3 +213,8 @@ class Tagger:
     def probabilities(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Each class's probability in decoded images, as `tag_pixels` takes them."""
         return self.activated(self.outputs([image[None] for image in batch]))
+
+
+def _with_inner(files: ModelFiles, widths: Mapping[Path, int]) -> ModelFiles:
+    width = widths.get(files.folder)
+    return files if width is None else replace(files, inner=Output(files.manifest.features, width))

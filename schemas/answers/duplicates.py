@@ -29,6 +29,25 @@ class Duplicates(Answer, frozen=True, kw_only=True):
     images: Annotated[list[Duplicate], Meta(description="Nearest first, equal ones by public id.")]
 
 
+class SimilarImage(msgspec.Struct, frozen=True):
+    """An image that shows something similar to the one that was asked about."""
+
+    public_id: Annotated[str, Meta(description="Identity of the image.")]
+    url: Annotated[str | None, Meta(description="Where it was fetched; null where that is not kept.")]
+    similarity: Annotated[float, Meta(description="Of the embeddings, up to 1: the cosine between them.")]
+
+
+class SimilarImages(Answer, frozen=True, kw_only=True):
+    """Images that show something similar to one."""
+
+    public_id: Annotated[str, Meta(description="As it was asked for.")]
+    embedding: Annotated[
+        str | None,
+        Meta(description="Its embedding; null: it has none, and so nothing is similar to it."),
+    ]
+    images: Annotated[list[SimilarImage], Meta(description="The most similar first.")]
+
+
 class AlikeImage(msgspec.Struct, frozen=True):
     """An image of a group."""
 

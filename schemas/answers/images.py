@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 
 from schemas.answers.trends import Answer, UtcDatetime
-from schemas.results import Cause, ModelInfo, ScoredTag
+from schemas.results import Cause, ModelInfo, ReadWord, ScoredTag
 
 Meta = msgspec.Meta
 
@@ -135,6 +135,10 @@ class ImageState(Answer, frozen=True, kw_only=True):
         Meta(
             description="Add-ons that failed when it was last looked at, and why; their last `scores` hold."
         ),
+    ]
+    words: Annotated[
+        dict[str, list[ReadWord]],
+        Meta(description="What each add-on that reads found in it; those that found nothing are left out."),
     ]
     cause: Annotated[
         Cause, Meta(description="The upload, deletion or re-tag that made this state, but for the `edits`.")

@@ -10,8 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from model import DEFAULT_ARTIFACT, CombinedTagger, ObjectTagger, SceneTagger, Tagger
+from model.embedding.embedder import Embedder
+from model.embedding.embedding import Embedding
 from model.objects.objects import DETECTOR
 from model.parts.combined import Part
+from model.text.folder import is_text_folder
+from model.text.text_tagger import MEMORY, MILLISECONDS, TextTagger
 from schemas.results import ModelInfo
 from schemas.topics import TopicNames
 from streams.app.settings import Settings
@@ -34,7 +38,7 @@ from streams.tag import stub as stub_tagger
 from streams.tag.categorizer import Categorizer, Offer
 from streams.tag.looking import Looker
 from streams.tag.meter import InferenceMeter
-from streams.tag.pool import TaggerPool
+from streams.tag.pool import Price, TaggerPool
 from streams.tag.remote.client import RemoteAddOn
 from streams.tag.remote.description import is_remote
 from streams.tag.remote.pool import RemotePool
@@ -48,6 +52,9 @@ from streams.units.work import Pace, Work
 SCENES = "scene_tagging"  # the add-on whose tags are scenes, where it names no model of its own
 OBJECTS = "object_tagging"  # likewise, whose tags are persons and vehicles
 DETECTED_AT_ONCE = 1  # images: in a batch each would keep 22 MB, and none would be faster
+
+_READING = Price(MILLISECONDS, MEMORY)
+_AddOn = Tagger | SceneTagger | ObjectTagger | CombinedTagger | TextTagger
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +103,8 @@ class Taggers:
     @property
     def looker(self) -> Looker:
         """Looks at images that are no event, by the same rules."""
-        return Looker(self.pool, self.offer, self.rules_now, dict(self.pool.tag_names))
+        known = {name: tags for name, tags in self.pool.tag_names.items() if tags}
+        return Looker(self.pool, self.offer, self.rules_now, known)
 
 
 async def open_taggers(
@@ -119,7 +127,13 @@ async def open_taggers(
         stack.push_async_callback(pool.aclose)
     watch = await asyncio.to_thread(RulesWatch, settings.rules, settings.auto_tagging, pool.tag_names)
     rules = stack.enter_context(watch)
-    return Taggers(pool, Offer(models, settings.default_add_ons), rules)
+    offer = Offer(models, settings.default_add_ons, readers_of(settings), settings.text_tags)
+    return Taggers(pool, offer, rules)
+
+
+def readers_of(settings: Settings) -> frozenset[str]:
+    """The add-ons that read words."""
+    return frozenset(name for name, folder in settings.model_folders.items() if is_text_folder(folder))
 
 
 def fetch_limits(settings: Settings) -> FetchLimits:
@@ -178,14 +192,7 @@ def build_tagger(
         log.warning("tags come from the stub tagger: this worker is for load and chaos tests only")
         stub = ModelInfo(stub_tagger.NAME, stub_tagger.VERSION)
         return StubTagger(), dict.fromkeys(settings.model_folders, stub)
-    places = {name: place for name, place in settings.model_folders.items() if not is_remote(place)}
-    folders = list(dict.fromkeys(places.values()))
-    loaded = dict(zip(folders, _load(folders, settings), strict=True))
-    built_in = _BuiltIn(loaded[None], settings) if None in loaded else None
-    add_ons = {
-        name: built_in.add_on(name) if built_in and folder is None else loaded[folder]
-        for name, folder in places.items()
-    }
+    add_ons, embeds = _load_here(settings)
     remotes = {
         name: RemoteAddOn.load(place, os.environ)
         for name, place in settings.model_folders.items()
@@ -206,8 +213,28 @@ def build_tagger(
         meter=meter,
         formats=settings.decoded_formats,
         thumbnails=settings.thumbnails,
+        prices={name: _READING for name, add_on in add_ons.items() if isinstance(add_on, TextTagger)},
+        embeds=embeds,
     )
     return pool, models
+
+
+def _load_here(settings: Settings) -> tuple[dict[str, _AddOn], Embedding | None]:
+    """Each add-on of this machine, and what makes embeddings."""
+    embedder = Embedder() if settings.embeddings else None
+    places = {name: place for name, place in settings.model_folders.items() if not is_remote(place)}
+    classifying = [place for place in dict.fromkeys(places.values()) if not is_text_folder(place)]
+    models = dict(zip(classifying, _load(classifying, settings, embedder), strict=True))
+    readers = {place: TextTagger.load(place) for place in places.values() if place and place not in models}
+    built_in = _BuiltIn(models[None], settings) if None in models else None
+
+    def add_on(name: str, place: Path | None) -> _AddOn:
+        if built_in and place is None:
+            return built_in.add_on(name)
+        return readers[place] if place in readers else models[place]
+
+    embeds = Embedding(models[None], embedder) if embedder and None in models else None
+    return {name: add_on(name, place) for name, place in places.items()}, embeds
 
 
 def _tell_offer(models: Mapping[str, ModelInfo], remotes: Mapping[str, RemoteAddOn]) -> None:
@@ -260,11 +287,12 @@ class _BuiltIn:
         )
 
 
-def _load(folders: Sequence[Path | None], settings: Settings) -> list[Tagger]:
+def _load(folders: Sequence[Path | None], settings: Settings, embedder: Embedder | None) -> list[Tagger]:
     return Tagger.load_all(
         [folder or DEFAULT_ARTIFACT for folder in folders],
         decrease_parents=settings.decrease_parents,
         intra_op_threads=settings.intra_op_threads,
         providers=settings.execution_providers,
         warm_up=(1, settings.max_batch),
+        inner={DEFAULT_ARTIFACT: embedder.width} if embedder else None,
     )

@@ -124,6 +124,16 @@ class Settings:
         "persons and vehicles, scenes. What is left out costs nothing.",
         parts_fault,
     )
+    embeddings: bool = _setting(
+        True,
+        "Whether results and rows hold embeddings, and query workers keep them: /images/{public_id}/similar "
+        "answers from them. An image has one where an add-on looks at it that has the default classifier.",
+    )
+    text_tags: bool = _setting(
+        False,
+        "Whether words that an add-on reads in images may become tags, in lower case, by threshold and rules "
+        "as others do. Otherwise results tell them beside the tags.",
+    )
     auto_tagging: float | None = _setting(
         None, "Threshold where neither event nor rules name one. Empty: assign nothing.", _fraction
     )

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from schemas.results import ModelInfo, ScoredTag
+from schemas.results import ModelInfo, ReadWord, ScoredTag
 from schemas.uploads import Upload, UploadType
 from streams.fold.changes import Row
 from streams.fold.history import ChangedTags, encode_sources
@@ -15,7 +15,7 @@ from streams.fold.people import assigned_by_add_ons, forget, weigh
 from streams.fold.precedence.standing import placed, raised_version, state_of, uncovered, versions
 from streams.fold.precedence.tellings import inherit, overhear, tell
 
-_RENEWED = {"raw", "models", "failed", "people", "phash", "thumb"}
+_RENEWED = {"raw", "models", "failed", "people", "phash", "thumb", "embedding", "words"}
 REMEMBERED_CHANGES = 10  # changes of an image's tags that can be looked up
 REMEMBERED_CHARACTERS = 262_144  # in the names of their tags: ten changes of a thousand tags fit no record
 _CHARACTERS_PER_PLACE = 4  # of an added tag, where it is told who gave it
@@ -30,6 +30,8 @@ _FOUND = (
     "asked",
     "phash",
     "thumb",
+    "embedding",
+    "words",
 )  # what a look at an image leaves
 
 Scores = Mapping[str, list[ScoredTag]]
@@ -153,7 +155,11 @@ def rederived_row(old: Row, rederived: Rederived, offset: int) -> Row:
     raw = raw_scores(old)
     ruling = rederived.rules.apply(raw, old["asked"])
     found = _reported(ruling.scores, raw) | {"rules": rederived.rules.hash}
-    found |= {name: old[name] for name in ("models", "failed", "phash", "thumb") if name in old}
+    found |= {
+        name: old[name]
+        for name in ("models", "failed", "phash", "thumb", "embedding", "words")
+        if name in old
+    }
     return _renewed(old, rederived.upload, found, ruling.assigned, offset)
 
 
@@ -166,6 +172,10 @@ def raw_scores(row: Row) -> dict[str, list[ScoredTag]]:
 def models_of(row: Row) -> dict[str, ModelInfo]:
     """The model of each add-on that looked at an image."""
     return {add_on: ModelInfo(*model) for add_on, model in _models_in(row).items()}
+
+
+def _words_in(row: Row) -> dict[str, list[ReadWord]]:
+    return {name: [ReadWord(*word) for word in words] for name, words in row.get("words", {}).items()}
 
 
 def _models_in(row: Row) -> dict[str, list[str]]:
@@ -233,6 +243,7 @@ def _with_last_known(old: Row | None, tagged: Tagged) -> Tagged:
             assigned.setdefault(tag, []).extend(again)
     return dataclasses.replace(
         tagged,
+        words=tagged.words | {name: words for name, words in _words_in(old).items() if name in known},
         raw=tagged.raw | {name: said[name] for name in known},
         scores=tagged.scores | {name: [ScoredTag(*score) for score in old["scores"][name]] for name in known},
         models=tagged.models | {name: models[name] for name in known},
@@ -254,6 +265,9 @@ def _findings(tagged: Tagged) -> Row:
     found |= {"models": others} if others else {}
     found |= {"phash": tagged.phash} if tagged.phash else {}
     found |= {"thumb": tagged.thumb} if tagged.thumb else {}
+    found |= {"embedding": tagged.embedding} if tagged.embedding else {}
+    words = {name: [[each.word, each.confidence] for each in said] for name, said in tagged.words.items()}
+    found |= {"words": words} if any(words.values()) else {}
     return found | ({"failed": tagged.failed} if tagged.failed else {})
 
 

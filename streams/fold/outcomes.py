@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from schemas.cloudevents import Headers
 from schemas.dead_letters import Fault
-from schemas.results import ModelInfo, ScoredTag, Timings
+from schemas.results import ModelInfo, ReadWord, ScoredTag, Timings
 from schemas.uploads import Record, Upload
 from streams.fold.rules.applying import Rules
 
@@ -24,6 +24,8 @@ class Tagged:
         probabilities: For each add-on, the probability of each tag where it is not the confidence.
         phash: The image's perceptual hash; None: it has none.
         thumb: The digest that its small picture lies under; None: there is none.
+        embedding: Its embedding; None: likewise.
+        words: What each add-on that reads found in it.
         basis: Of a re-tag: source, id and type of the event whose findings it replaces.
     """
 
@@ -45,6 +47,8 @@ class Tagged:
     probabilities: dict[str, dict[str, float]] = field(default_factory=dict)
     phash: str | None = None
     thumb: str | None = None
+    embedding: str | None = None
+    words: dict[str, list[ReadWord]] = field(default_factory=dict)
 
     @property
     def is_from_afar(self) -> bool:

@@ -84,6 +84,7 @@ def categorization_output(
         format=tagged.format,
         etag=tagged.etag,
         phash=tagged.phash,
+        embedding=tagged.embedding,
         tags=row["tags"],
         info=Info(add_ons),
         model=tagged.model,
@@ -110,7 +111,7 @@ def _add_on_result(tagged: Tagged, name: str, languages: list[str]) -> AddOnResu
         reported_tag(score, tagged.probabilities.get(name, {}).get(score.tag), languages)
         for score in tagged.scores[name]
     ]
-    return AddOnResult("complete", reported, model)
+    return AddOnResult("complete", reported, model, words=tagged.words.get(name))
 
 
 def tag_update_output(

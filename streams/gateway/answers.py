@@ -1,7 +1,7 @@
 """Assets as the vendor's answers tell them: of uploads, of the Admin API, of searches."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -211,6 +211,7 @@ def info_of(found: LibraryAsset, add_ons: Collection[str]) -> Json:
         name: {
             "status": "complete",
             "data": [{"tag": tag, "confidence": confidence} for tag, confidence in found.scores[name]],
+            **_words(found.words.get(name)),
         }
         for name in add_ons
         if name in found.scores and name not in found.failed
@@ -219,6 +220,10 @@ def info_of(found: LibraryAsset, add_ons: Collection[str]) -> Json:
         name: {"status": "failed", "message": found.failed[name]} for name in add_ons if name in found.failed
     }
     return {"categorization": said | failed} if said or failed else {}
+
+
+def _words(read: Sequence[tuple[str, float]] | None) -> Json:
+    return {"words": [{"word": word, "confidence": sure} for word, sure in read]} if read else {}
 
 
 def folder_of(public_id: str) -> str:

@@ -37,6 +37,7 @@ from streams.fold.rows import ImageKey
 from streams.fold.rules.applying import Rules
 from streams.tag.fair_queue import Share
 from streams.tag.jobs import TaggedImage
+from streams.tag.words import split
 from streams.telemetry.log_context import IN_WORK, place_of
 from streams.telemetry.tracing import UploadSpan
 
@@ -107,10 +108,14 @@ class Offer:
     Attributes:
         models: The model behind each add-on that is offered.
         default_add_ons: The add-ons that run where an event names none.
+        readers: The add-ons that find words, not tags.
+        words_are_tags: Whether what those find may become tags as well.
     """
 
     models: dict[str, ModelInfo]
     default_add_ons: tuple[str, ...]
+    readers: frozenset[str] = frozenset()
+    words_are_tags: bool = False
 
 
 class Categorizer:
@@ -267,7 +272,8 @@ class Categorizer:
 
     def _tagged(self, target: "_Target", fetched: Fetched, image: TaggedImage, started: float) -> Tagged:
         upload = target.upload
-        raw = candidates(image, upload.add_ons)
+        found = candidates(image, upload.add_ons)
+        raw, words = split(found, self._offer.readers, as_tags=self._offer.words_are_tags)
         rules = self._rules()
         ruling = rules.apply(raw, upload.auto_tagging)
         total = (time.perf_counter() - started) * 1000
@@ -289,7 +295,9 @@ class Categorizer:
             failed=image.failed,
             phash=image.phash,
             thumb=image.thumb,
+            embedding=image.embedding,
             probabilities=probabilities(image),
+            words=words,
             basis=target.basis,
         )
 

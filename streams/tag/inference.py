@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -63,6 +63,17 @@ class AddOn(Protocol):
         """One list of tags per image, from each network's outputs for it."""
 
 
+class Embeds(Protocol):
+    """What makes embeddings of a network's features: see `model.embedding.embedding.Embedding`."""
+
+    @property
+    def source(self) -> Source:
+        """What runs the network."""
+
+    def embed(self, outputs: NDArray[np.float32]) -> list[str | None]:
+        """Embeddings by what that gives, one per row; None: that image has none."""
+
+
 @dataclass(frozen=True)
 class Request:
     """A decoded image, and the add-ons that it is for."""
@@ -78,8 +89,23 @@ def views(offered: Mapping[str, AddOn], add_ons: Sequence[str]) -> set[View]:
     return {network.source.view for add_on in asked for network in add_on.networks} | glances
 
 
+@dataclass
+class Besides:
+    """What is learned in a batch beside the tags.
+
+    Attributes:
+        embeds: What makes embeddings; None: nothing does.
+        spent: What each add-on cost.
+        embeddings: Of the images, by their places in the batch.
+    """
+
+    embeds: Embeds | None = None
+    spent: list[Spent] = field(default_factory=list)
+    embeddings: dict[int, str] = field(default_factory=dict)
+
+
 def infer(
-    offered: Mapping[str, AddOn], requests: Sequence[Request], spent: list[Spent] | None = None
+    offered: Mapping[str, AddOn], requests: Sequence[Request], besides: Besides | None = None
 ) -> list[dict[str, Found]]:
     """What each add-on finds in each image, or why it failed there.
 
@@ -88,8 +114,9 @@ def infer(
     Args:
         offered: The add-ons.
         requests: The images.
-        spent: Takes what each add-on cost.
+        besides: Takes what else is learned.
     """
+    besides = besides or Besides()
     outputs, seconds = _run_networks(offered, requests)
     found: list[dict[str, Found]] = [{} for _ in requests]
     for name in sorted({name for request in requests for name in request.add_ons}):
@@ -97,11 +124,21 @@ def infer(
         mine = [index for index, request in enumerate(requests) if name in request.add_ons]
         for index, tags in _named(add_on, mine, outputs, requests):
             found[index][name] = tags
-        if spent is not None:
-            own = (time.perf_counter() - started) / len(mine)
-            ran = sum(seconds[source] for source in {network.source for network in add_on.networks})
-            spent.append(Spent(name, own + ran, len(mine)))
+        own = (time.perf_counter() - started) / len(mine)
+        ran = sum(seconds[source] for source in {network.source for network in add_on.networks})
+        besides.spent.append(Spent(name, own + ran, len(mine)))
+    _embed(besides, outputs)
     return found
+
+
+def _embed(besides: Besides, outputs: Mapping[Source, Mapping[int, Row | Exception]]) -> None:
+    if besides.embeds is None:
+        return
+    rows = outputs.get(besides.embeds.source, {})
+    good = {index: row for index, row in rows.items() if not isinstance(row, Exception)}
+    if good:
+        made = zip(good, besides.embeds.embed(np.stack([*good.values()])), strict=True)
+        besides.embeddings |= {index: text for index, text in made if text is not None}
 
 
 def _run_networks(

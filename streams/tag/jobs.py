@@ -35,6 +35,7 @@ class TaggedImage:
         phash: Its perceptual hash; None: it has none.
         thumbnail: A small picture of it, to be kept; None: none was made, or it is a copy.
         thumb: The digest that this is kept under; None: it is not.
+        embedding: Its embedding; None: likewise.
     """
 
     digest: str
@@ -50,6 +51,7 @@ class TaggedImage:
     phash: str | None = None
     thumbnail: bytes | None = None
     thumb: str | None = None
+    embedding: str | None = None
 
 
 @dataclass

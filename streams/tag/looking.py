@@ -8,6 +8,7 @@ from schemas.results import ModelInfo, ScoredTag
 from streams.fold.rules.applying import Rules
 from streams.tag.categorizer import Offer, Tags
 from streams.tag.fair_queue import Share
+from streams.tag.words import split
 
 _ASKED = "asked for"  # the source of images that somebody waits for
 
@@ -44,6 +45,7 @@ class Looker:
         self.models: dict[str, ModelInfo] = offer.models
         self.default_add_ons = offer.default_add_ons
         self.tag_names = tag_names or {}
+        self._offer = offer
         self._tagger = tagger
         self._rules = rules
 
@@ -76,7 +78,8 @@ class Looker:
             for name in add_ons
             if name in image.tags
         }
-        return Look(self._rules().apply(candidates, None).scores, image.failed)
+        tags, _ = split(candidates, self._offer.readers, as_tags=self._offer.words_are_tags)
+        return Look(self._rules().apply(tags, None).scores, image.failed)
 
 
 def _scored(tags: Sequence[Tag], *, decrease_parents: bool) -> list[ScoredTag]:

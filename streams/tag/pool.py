@@ -16,16 +16,17 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from model import FORMATS, SEEN, OpenedImage, View, open_image, perceptual_hash
 from model.decoding.limits import MAX_DECODING_BYTES
 from streams.fetch.errors import SourceBusyError
 from streams.tag.failure_log import FailureLog
 from streams.tag.fair_queue import NOBODY, FairQueue, Share
-from streams.tag.inference import AddOn, Found, Request, infer, views
+from streams.tag.inference import AddOn, Besides, Embeds, Found, Request, infer, views
 from streams.tag.jobs import Job, StoppedError, TaggedImage, answer_all
 from streams.tag.known_images import KnownImages, digest_of
-from streams.tag.meter import InferenceMeter, Spent
+from streams.tag.meter import InferenceMeter
 from streams.tag.thumbnails.pictures import pictured, webp
 from streams.telemetry.tracing import Interval
 
@@ -39,6 +40,13 @@ _LONGEST_ERROR = 200  # characters
 _LONGEST_GATHERING = 0.1  # seconds; decoding a full batch of photos takes a quarter of it
 _INFERRING = 10.0  # milliseconds: what an image costs besides its decoding, about
 _PER_BYTE = 2e-5  # milliseconds of decoding, before the header was read
+
+
+class Price(NamedTuple):
+    """What an add-on costs: milliseconds of CPU time, and bytes of the memory that images in work share."""
+
+    milliseconds: float
+    memory: int
 
 
 def nothing() -> None:
@@ -59,6 +67,8 @@ class TaggerPool:
         meter: InferenceMeter | None = None,
         formats: Collection[str] = FORMATS,
         thumbnails: bool = False,
+        prices: Mapping[str, Price] | None = None,
+        embeds: Embeds | None = None,
     ) -> None:
         """Prepare.
 
@@ -71,6 +81,8 @@ class TaggerPool:
             meter: Is told of batches.
             formats: Those of images that may be decoded.
             thumbnails: Whether a small picture is made of each image.
+            prices: Of add-ons that cost much more than others.
+            embeds: Makes embeddings; None: there are none.
         """
         self.add_ons = add_ons
         self._max_batch = max_batch
@@ -87,10 +99,12 @@ class TaggerPool:
         self.meter = meter
         self._formats = formats
         self._thumbnails = thumbnails
+        self._prices = prices or {}
+        self._embeds = embeds
 
     @property
     def tag_names(self) -> dict[str, tuple[str, ...]]:
-        """For each add-on the tags that it can give."""
+        """For each add-on the tags that it can give; none where nobody knows them."""
         return {name: add_on.tag_names for name, add_on in self.add_ons.items()}
 
     @property
@@ -182,11 +196,10 @@ class TaggerPool:
 
     def _serve_dear(self, job: Job) -> None:
         try:
-            is_decoded = not job.answer.cancelled() and self._decode(job)
+            if not job.answer.cancelled() and self._decode(job):
+                self._tag_decoded([job])
         finally:
             self._jobs.finish_dear(job.memory)
-        if is_decoded:
-            self._tag_decoded([job])
 
     def _gather(self, job: Job) -> None:
         """Decode what waits and tag it as one batch.
@@ -215,14 +228,21 @@ class TaggerPool:
         if opened is None:
             self._jobs.charge(job.share, _ms((started, time.perf_counter())) - job.estimate)
             return False
-        job.memory = opened.memory if opened.memory > _SMALL else 0
-        if opened.milliseconds > DEAR or not self._jobs.take_memory(job.memory):
-            self._set_aside(job, opened.milliseconds + _ms((started, time.perf_counter())))
+        price = self._price(job)
+        job.memory = price.memory + (opened.memory if opened.memory > _SMALL else 0)
+        cost = opened.milliseconds + price.milliseconds
+        if cost > DEAR or not self._jobs.take_memory(job.memory):
+            self._set_aside(job, cost + _ms((started, time.perf_counter())))
             return False
         try:
             return self._decode(job, opened)
         finally:
             self._jobs.free_memory(job.memory)
+
+    def _price(self, job: Job) -> Price:
+        """What an image costs beside its decoding and the usual networks."""
+        asked = [self._prices[name] for name in set(job.add_ons) if name in self._prices]
+        return Price(sum(each.milliseconds for each in asked), sum(each.memory for each in asked))
 
     def _set_aside(self, job: Job, cost: float) -> None:
         job.is_dear = True
@@ -238,26 +258,34 @@ class TaggerPool:
         answer_all([(job, fault)])
 
     def _tag_decoded(self, decoded: list[Job]) -> None:
-        started, spent = time.perf_counter(), list[Spent]()
+        started, besides = time.perf_counter(), Besides(self._embeds)
         try:
-            found = infer(self.add_ons, [Request(job.add_ons, job.views.squares) for job in decoded], spent)
+            found = infer(self.add_ons, [Request(job.add_ons, job.views.squares) for job in decoded], besides)
         except Exception as error:  # noqa: BLE001 - the waiting tasks decide what a fault of ours means
             answer_all([(job, error) for job in decoded])
             return
         inferring = (started, time.perf_counter())
         share = _ms(inferring) / len(decoded)
         answers = [
-            (job, self._tagged(job, tags, inferring, share)) for job, tags in zip(decoded, found, strict=True)
+            (job, self._tagged(job, tags, inferring, share, besides.embeddings.get(place)))
+            for place, (job, tags) in enumerate(zip(decoded, found, strict=True))
         ]
         for job, answer in answers:
             if isinstance(answer, TaggedImage) and not answer.failed and not job.keep:
                 self._known.put(_known_as(job), replace(answer, thumbnail=None))
         if self.meter is not None:
-            decoded[0].answer.get_loop().call_soon_threadsafe(self.meter.note_batch, len(decoded), spent)
+            decoded[0].answer.get_loop().call_soon_threadsafe(
+                self.meter.note_batch, len(decoded), besides.spent
+            )
         answer_all(answers)
 
     def _tagged(
-        self, job: Job, found: dict[str, Found], inferring: Interval, share_ms: float
+        self,
+        job: Job,
+        found: dict[str, Found],
+        inferring: Interval,
+        share_ms: float,
+        embedding: str | None,
     ) -> TaggedImage | Exception:
         """What the add-ons found; where all of them failed, why the first one did."""
         errors = {name: error for name in job.add_ons if isinstance(error := found[name], Exception)}
@@ -279,6 +307,7 @@ class TaggerPool:
             phash=perceptual_hash(job.views.squares[SEEN][0]),
             thumbnail=job.thumbnail,
             thumb=job.digest if job.thumbnail else None,
+            embedding=embedding,
         )
 
     def _is_known(self, job: Job) -> bool:
@@ -319,7 +348,8 @@ class TaggerPool:
         finally:
             job.decoding = (started, time.perf_counter())
             squares = max(map(len, job.views.squares.values()), default=1)
-            self._jobs.charge(job.share, squares * _INFERRING + _ms(job.decoding) - job.estimate)
+            inferring = squares * _INFERRING + self._price(job).milliseconds
+            self._jobs.charge(job.share, inferring + _ms(job.decoding) - job.estimate)
         job.data = b""  # a thread that waits for its next job still knows its last one
         if self._thumbnails:
             small = job.views.squares[pictured(self._wanted(job))]

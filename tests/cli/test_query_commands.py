@@ -11,6 +11,7 @@ from urllib.parse import quote
 import click
 import httpx
 import msgspec
+import numpy as np
 import orjson
 import pytest
 from aiohttp import web
@@ -24,6 +25,7 @@ from rich.console import Console, RenderableType
 from support.fakes import RULES, edit, record, tagged, upload
 from support.web_client import query_app, serving
 
+from model.embedding.codes import encode
 from schemas.answers.images import FoundImages
 from schemas.answers.trends import Answer, PartitionState, Window
 from schemas.topics import TABLES
@@ -107,7 +109,9 @@ class World:
         hours_ago: float,
         found: dict[str, float],
         user: str | None = "ann",
+        *,
         phash: str | None = None,
+        embedding: str | None = None,
         **data: Any,  # noqa: ANN401 - fields of the event
     ) -> None:
         """Fold one event: no tags mean a deletion."""
@@ -115,7 +119,8 @@ class World:
         at = int((NOW - hours_ago * HOUR) * 1000)
         kind = UploadType.UPLOADED if found else UploadType.DELETED
         event = upload(public_id, f"event-{self._events}", at=at, kind=kind, user_id=user, **data)
-        self._fold(dataclasses.replace(tagged(event, **found), phash=phash) if found else Deleted(event))
+        looked = dataclasses.replace(tagged(event, **found), phash=phash, embedding=embedding)
+        self._fold(looked if found else Deleted(event))
 
     def edit(self, public_id: str, **data: Any) -> None:  # noqa: ANN401 - fields of the event
         """Fold a person's edit."""
@@ -215,6 +220,7 @@ ASKED = {
     "/images": "images list",
     "/images/{public_id}": "images show",
     "/images/{public_id}/duplicates": "images duplicates",
+    "/images/{public_id}/similar": "images similar",
     "/duplicates": "images groups",
     "/users/{user_id}/interests": "users interests",
     "/users/{user_id}/similar": "users similar",
@@ -433,6 +439,17 @@ async def test_images_that_look_alike(api: str, world: World) -> None:
     shown = await lines(api, "images", "groups")
     assert shown[0] == "1 group of images that look alike"
     assert shown[3].split()[:2] == ["3", "copy"]
+
+
+async def test_images_that_show_something_similar(api: str, world: World) -> None:
+    """The most similar first; of an image that nobody looked at it is said that it has no embedding."""
+    for place, name in enumerate(("one", "like", "unlike")):
+        (text,) = encode(np.array([[4, 4 - place] * 32], np.float32))
+        world.see(name, 1, {"sea": 0.9}, phash=f"{place:016x}", embedding=text)
+    shown = await lines(api, "images", "similar", "one")
+    assert shown[0] == "one: 2 images most like it"
+    assert [line.split()[0] for line in shown[3:]] == ["like", "unlike"]
+    assert (await lines(api, "images", "similar", "koala-0"))[0].startswith("koala-0: it has no embedding")
 
 
 def test_wanted_tags_come_first() -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from support.images.lettered import lettered
 
+from model.text.folder import write_text_folder
 from streams.cli.main import main
 from streams.fold.rules.applying import Rules
 from streams.fold.rules.content import parse_rules
@@ -119,6 +121,17 @@ def test_what_cannot_be_used_ends_with_78(file: Path, command: list[str]) -> Non
     assert f"{file}: threshold = 2: must be" in result.stderr
     file.unlink()
     assert run(*command, file).exit_code == 78
+
+
+def test_words_that_are_read_are_tags_only_if_they_are_to_be(tmp_path: Path) -> None:
+    """As in a worker."""
+    write_text_folder(tmp_path / "text")
+    (tmp_path / "sale.jpg").write_bytes(lettered("SALE"))
+    command = ("check", "--add-on", "text_tagging", "--auto-tagging", "0.5", "--json", tmp_path / "sale.jpg")
+    offer = {"TAGSTREAM_ADD_ONS": f"imagga_tagging,text_tagging={tmp_path / 'text'}"}
+    assert list(json.loads(run(*command, **offer).stdout)["tags"]) == []
+    wanted = json.loads(run(*command, **offer, TAGSTREAM_TEXT_TAGS="true").stdout)
+    assert list(wanted["tags"]) == ["sale"]
 
 
 def test_an_add_on_that_is_not_offered() -> None:

@@ -259,6 +259,13 @@ def test_unknown_tags_are_advice() -> None:
     ]
 
 
+def test_what_nobody_knows_is_no_slip() -> None:
+    """Where one add-on may give any word, as one that reads does, only sections of others are checked."""
+    text = 'block = ["sale"]\n[add_on.reader]\nallow = ["open"]\n[add_on.a]\nblock = ["koalla"]'
+    found = advice(parse_rules(text.encode(), FILE), {"a": ["koala"], "reader": []})
+    assert found == ["add_on.a.block has 'koalla': no tagger here gives that tag; did you mean 'koala'?"]
+
+
 def example() -> str:
     text, _ = re.findall(r"^```toml\n(.*?)^```", DOCS.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     return str(text)

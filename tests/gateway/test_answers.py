@@ -1,5 +1,6 @@
 from datetime import datetime
 
+import orjson
 import pytest
 from support.gateway.rows import asset_row, library_of
 
@@ -53,6 +54,16 @@ def test_an_upload_that_asked_for_nothing() -> None:
     """What add-ons said once is not told again; context is there if there is any."""
     answer = upload_answer(asset(context={"k": "v"}), CALLER, AT)
     assert ("info" in answer, answer["context"]) == (False, {"custom": {"k": "v"}})
+
+
+def test_words_that_were_read() -> None:
+    """They are told with what the add-on that read them says."""
+    row = orjson.loads(asset_row("sign", scores={"text_tagging": []})) | {
+        "words": {"text_tagging": [["SALE", 0.9]]}
+    }
+    (found,) = library_of({"sign": orjson.dumps(row)}).all("demo")
+    said = info_of(found, ["text_tagging"])["categorization"]["text_tagging"]
+    assert said == {"status": "complete", "data": [], "words": [{"word": "SALE", "confidence": 0.9}]}
 
 
 def test_add_ons_that_failed() -> None:

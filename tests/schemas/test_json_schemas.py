@@ -16,7 +16,15 @@ from jsonschema import Draft202012Validator, ValidationError
 
 import schemas
 from schemas.__main__ import FOLDER, main
-from schemas.answers.duplicates import AlikeImage, AlikeImages, Duplicate, DuplicateGroup, Duplicates
+from schemas.answers.duplicates import (
+    AlikeImage,
+    AlikeImages,
+    Duplicate,
+    DuplicateGroup,
+    Duplicates,
+    SimilarImage,
+    SimilarImages,
+)
 from schemas.answers.images import (
     AssignedTag,
     FoundImage,
@@ -54,6 +62,7 @@ from schemas.results import (
     ChangedResource,
     Info,
     ModelInfo,
+    ReadWord,
     ReportedTag,
     ScoredTag,
     TagUpdate,
@@ -110,6 +119,7 @@ WHOLE: dict[str, msgspec.Struct] = {
                     [ReportedTag("koala", 0.951, 0.96, {"de": "Koala"}, ["de"])],
                     ModelInfo("lite2", "1"),
                     "no",
+                    [ReadWord("SALE", 0.988)],
                 )
             }
         ),
@@ -122,6 +132,7 @@ WHOLE: dict[str, msgspec.Struct] = {
         tenant="t1",
         etag="9e10",
         phash="d5956d148752d4cb",
+        embedding="ARR3alaotYN4pH5reXdpZZg3hVVnWImMuZmYWna5l5aa",
         url="https://example.com/koala.jpg",
         language="en",
         unknown_languages=["xx"],
@@ -190,6 +201,12 @@ WHOLE: dict[str, msgspec.Struct] = {
         total=1,
         images=[Duplicate("zoo", "https://example.com/koala.jpg", 4)],
     ),
+    "similar-images": SimilarImages(
+        **COMMON,
+        public_id="koala",
+        embedding="ARR3alaotYN4pH5reXdpZZg3hVVnWImMuZmYWna5l5aa",
+        images=[SimilarImage("panda", "https://example.com/panda.jpg", 0.3331)],
+    ),
     "alike-images": AlikeImages(
         **COMMON,
         total=1,
@@ -221,6 +238,7 @@ WHOLE: dict[str, msgspec.Struct] = {
         model=ModelInfo("lite2", "1"),
         rules=RULES,
         failed={"scene_tagging": "RuntimeError: out of memory"},
+        words={"text_tagging": [ReadWord("SALE", 0.988)]},
         cause=CAUSE,
         partition=0,
         history=[TagChange(NOON, CAUSE, ModelInfo("lite2", "1"), added=["koala"], removed=[], rules=RULES)],

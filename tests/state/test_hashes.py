@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import binascii
+
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.image_rows import deleted_row, image_row
 
+from model.embedding.codes import VERSION, decode, encode, likeness
 from streams.fold.rows import ImageKey
 from streams.state.images import alike
 from streams.state.images.alike import MOST_BITS, TooManyAlikeError, groups
@@ -80,6 +84,90 @@ def test_rows_without_a_hash() -> None:
     index.changed(0, "images", "a", None, image_row())
     index.changed(0, "trends", "a", None, image_row(phash="0" * 16))
     assert len(index.of("")) == 0
+
+
+vectors = st.lists(st.integers(-7, 7), min_size=64, max_size=64).filter(any)
+
+
+def embedded(numbers: list[int], phash: int = 1) -> bytes:
+    (text,) = encode(np.array([numbers], np.float32))
+    return orjson.dumps(orjson.loads(image_row(phash=f"{phash:016x}")) | {"embedding": text})
+
+
+def packed(numbers: list[int]) -> bytes:
+    (text,) = encode(np.array([numbers], np.float32))
+    return decode(text or "") or b""
+
+
+def similar(index: HashIndex, asked: list[int], most: int, tenant: str = "") -> list[tuple[float, str]]:
+    hashes = index.of(tenant)
+    told = hashes.told_similar(hashes.similar(packed(asked), most), packed(asked))
+    return [(each.likeness, each.place[1]) for each in told]
+
+
+@given(st.lists(vectors, max_size=40), vectors, st.integers(1, 50))
+def test_what_is_similar_is_found(images: list[list[int]], asked: list[int], most: int) -> None:
+    """The most similar of all, by the cosine of what is kept of each; none that points elsewhere."""
+    index = HashIndex()
+    for place, numbers in enumerate(images):
+        index.changed(0, "images", f"i{place:02}", None, embedded(numbers))
+    wanted = sorted((likeness_of(numbers, asked) for numbers in images), reverse=True)[:most]
+    got = [alike for alike, _ in similar(index, asked, most)]
+    assert got == pytest.approx([each for each in wanted if each > 0], abs=1e-5)
+
+
+def likeness_of(first: list[int], second: list[int]) -> float:
+    one, other = (np.frombuffer(packed(each), np.uint8) for each in (first, second))
+    return float(likeness(one[None], other)[0])
+
+
+def test_embeddings_are_followed() -> None:
+    """An image has the one that it had last; without one, of another version or gone, it is not told."""
+    first, second = [1] * 64, [1, -1] * 32
+    index = HashIndex()
+    index.changed(0, "images", "a", None, embedded(first))
+    index.changed(0, "images", "b", None, image_row(phash="0" * 16))
+    assert [name for _, name in similar(index, first, 9)] == ["a"]
+    index.changed(0, "images", "a", None, embedded(second))
+    assert similar(index, first, 9) == []
+    assert [name for _, name in similar(index, second, 9)] == ["a"]
+    row = orjson.loads(embedded(second))
+    foreign = binascii.b2a_base64(bytes([VERSION + 1]) + bytes(32), newline=False).decode()
+    for text in (foreign, "no embedding", "AAAA"):
+        index.changed(0, "images", "c", None, orjson.dumps(row | {"embedding": text}))
+    assert [name for _, name in similar(index, second, 9)] == ["a"]
+    index.changed(0, "images", "a", None, deleted_row())
+    assert similar(index, second, 9) == []
+    assert len(index.of("")) == 2
+
+
+def test_what_is_similar_is_looked_at_again() -> None:
+    """What was found in a thread may have gone, or have become another's place."""
+    numbers, index = [1] * 64, HashIndex()
+    index.changed(0, "images", "a", None, embedded(numbers))
+    hashes = index.of("")
+    slots = hashes.similar(packed(numbers), 5)
+    index.changed(0, "images", "a", None, None)
+    assert hashes.told_similar(slots, packed(numbers)) == []
+    index.changed(0, "images", "b", None, embedded([-1] * 64))
+    assert hashes.told_similar(slots, packed(numbers)) == []
+
+
+def test_similar_images_of_tenants_are_apart() -> None:
+    """Nobody finds another tenant's images."""
+    index = HashIndex()
+    index.changed(0, "images", ImageKey("t", "a").encode(), None, embedded([1] * 64))
+    assert similar(index, [1] * 64, 9) == []
+    assert len(similar(index, [1] * 64, 9, "t")) == 1
+
+
+def test_embeddings_may_be_left_out() -> None:
+    """Then none is kept, and nothing is similar; hashes are kept as ever."""
+    index = HashIndex(embeddings=False)
+    for _ in range(2):
+        index.changed(0, "images", "a", None, embedded([1] * 64, phash=5))
+    assert similar(index, [1] * 64, 9) == []
+    assert found(index, 5, 0) == [(0, "a")]
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), near, max_size=4))

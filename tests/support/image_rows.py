@@ -16,6 +16,7 @@ def image_row(
     url: str | None = "http://h/1.jpg",
     others: dict[str, dict[str, float]] | None = None,
     phash: str | None = None,
+    embedding: str | None = None,
 ) -> bytes:
     """A row whose tags `own` came with the image and whose `tags` an add-on gave."""
     scores = {"imagga_tagging": tags or {}} | (others or {})
@@ -45,6 +46,7 @@ def image_row(
             "rules": RULES,
             "history": [change],
             **({"phash": phash} if phash else {}),
+            **({"embedding": embedding} if embedding else {}),
         }
     )
 

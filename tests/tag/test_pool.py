@@ -25,7 +25,7 @@ from streams.tag.categorizer import Categorizer, Offer
 from streams.tag.fair_queue import Share
 from streams.tag.jobs import StoppedError, TaggedImage
 from streams.tag.meter import InferenceMeter
-from streams.tag.pool import TaggerPool
+from streams.tag.pool import Price, TaggerPool
 from streams.telemetry.recorder import Recorder
 from streams.units.order import Turn
 
@@ -285,6 +285,30 @@ async def test_dear_images_without_room_come_back_later(fussy: FussyTagger) -> N
     fussy.go_on.set()
     assert all(image.tags["a"] for image in await asyncio.gather(*(set(tasks) - set(refused))))
     await asyncio.to_thread(pool.stop)
+
+
+async def test_a_dear_add_on_has_the_lanes_of_dear_images(fussy: FussyTagger) -> None:
+    """Its images are aside while it takes its time, and those of other add-ons go on."""
+    dear, told = FussyTagger(), list[str]()
+    dear.go_on.clear()
+    add_ons = {"a": fussy, "dear": dear}
+    pool = TaggerPool(add_ons, threads=2, max_batch=8, prices={"dear": Price(500.0, 100_000_000)})
+    pool.start()
+    try:
+        slow = [
+            asyncio.create_task(pool.tag(image, ["dear"], aside=lambda: told.append("aside")))
+            for image in GOOD[:3]
+        ]
+        await asyncio.to_thread(dear.entered.wait, 10)
+        tagged = await asyncio.wait_for(asyncio.gather(*(pool.tag(image, ["a"]) for image in GOOD)), 10)
+        assert [list(image.tags) for image in tagged] == [["a"]] * len(GOOD)
+        assert not any(task.done() for task in slow)
+        dear.go_on.set()
+        assert [list(image.tags) for image in await asyncio.gather(*slow)] == [["dear"]] * 3
+        assert (told, dear.batches) == (["aside"] * 3, [1, 1, 1])
+    finally:
+        dear.go_on.set()
+        pool.stop()
 
 
 async def test_a_dear_image_holds_up_nobody_behind_it(fussy: FussyTagger) -> None:

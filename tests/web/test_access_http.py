@@ -39,6 +39,7 @@ from streams.web.connections import Connection
 from streams.web.server import WebServer
 
 TENANTS = ("left", "right", "")
+EMBEDDING = "ARR3alaotYN4pH5reXdpZZg3hVVnWImMuZmYWna5l5aa"
 IMAGES = 20  # of each tenant
 NOW = int(time.time() * 1000)
 AT = PartitionState(0, ready=True, next_offset=7, lag=3, event_time=datetime(2026, 11, 24, 11, tzinfo=UTC))
@@ -74,7 +75,8 @@ async def query_indexes() -> QueryIndexes:
         tags = {"shared": 0.9, "common": 0.8, f"{mark(tenant)}_tag": 0.7, f"{mark(tenant)}_{number % 4}": 0.6}
         changes = Changes(rows.rows)
         url = f"http://{mark(tenant)}/{number}.jpg"
-        outcome = replace(tagged(event, **tags), url=url, phash=f"{number % 4:016x}")
+        looks = {"phash": f"{number % 4:016x}", "embedding": EMBEDDING}
+        outcome = replace(tagged(event, **tags), url=url, **looks)
         fold(changes, Done(record(offset, timestamp=NOW), outcome), RULES)
         for table, key, value in changes.encoded():
             rows.apply(table, key, value)

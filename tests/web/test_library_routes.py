@@ -1,18 +1,21 @@
 """Images, related tags and users over HTTP: whole answers, paging, and what is refused with which words."""
 
 import base64
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import orjson
 import pytest
 from support.image_rows import RULES, deleted_row, image_row
 from support.web_client import client_of, query_app
 
+from model.embedding.codes import encode
 from schemas.answers import trends as answers
 from streams.fold.rows import DAY_MS, ImageKey, InterestKey
-from streams.state.images.hashes import HashIndex
+from streams.state.images.hashes import Hashes, HashIndex, Place
 from streams.state.images.index import ImageIndex
 from streams.state.partition import PartitionState
 from streams.state.users.index import UserIndex
@@ -525,8 +528,43 @@ async def test_images_that_look_alike(library: Library) -> None:
     assert (await library.refused("/images/a/duplicates?distance=33"))["error"] == "invalid_distance"
 
 
-async def test_groups_of_images_that_look_alike(library: Library) -> None:
-    """The largest first; an image that is like no other is in none."""
+async def test_images_that_show_something_similar(library: Library) -> None:
+    """The most similar first, in all partitions, of one tenant; what is deleted is not among them."""
+
+    def row(*numbers: int) -> bytes:
+        (text,) = encode(np.array([numbers * 16], np.float32))
+        return image_row(phash=f"{abs(hash(numbers)):016x}"[-16:], embedding=text)
+
+    library.put("a", row(1, 2, 3, 4))
+    library.put("same", row(1, 2, 3, 4), partition=1)
+    library.put("near", row(1, 2, 3, 3))
+    library.put("far", row(5, 1, 0, 1))
+    library.put("opposite", row(-1, -2, -3, -4))
+    library.put("theirs", row(1, 2, 3, 4), tenant="t")
+    library.put("plain", image_row(phash="0" * 16))
+    found = await library.get("/images/a/similar")
+    assert ids(found) == ["same", "near", "far"]
+    assert found["images"][0] == {"public_id": "same", "url": "http://h/1.jpg", "similarity": 1.0}
+    assert 0.9 < found["images"][1]["similarity"] < 1
+    assert found["embedding"] == (await library.get("/images/same/similar"))["embedding"]
+    assert ids(await library.get("/images/a/similar", limit=1)) == ["same"]
+    library.put("same", deleted_row(), partition=1)
+    assert ids(await library.get("/images/a/similar")) == ["near", "far"]
+    plain = await library.get("/images/plain/similar")
+    assert (plain["embedding"], plain["images"]) == (None, [])
+    assert (await library.refused("/images/nothing/similar", 404))["error"] == "unknown_image"
+    assert (await library.refused("/images/same/similar", 404))["error"] == "unknown_image"
+
+
+async def test_groups_of_images_that_look_alike(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest first; an image that is like no other is in none. All of it is done off the event loop."""
+    looked, place = set[threading.Thread](), Hashes.place
+
+    def noted(self: Hashes, slot: int, number: int) -> Place | None:
+        looked.add(threading.current_thread())
+        return place(self, slot, number)
+
+    monkeypatch.setattr(Hashes, "place", noted)
     for name, number in {"a": 0, "b": 1, "c": 3, "x": 15 << 60, "y": 15 << 60, "alone": 2**40 - 1}.items():
         library.put(name, image_row(phash=f"{number:016x}"))
     found = await library.get("/duplicates")
@@ -535,6 +573,7 @@ async def test_groups_of_images_that_look_alike(library: Library) -> None:
         (3, ["a", "b", "c"]),
         (2, ["x", "y"]),
     ]
+    assert threading.main_thread() not in looked
     exact = await library.get("/duplicates", distance=0)
     assert [ids(group) for group in exact["groups"]] == [["x", "y"]]
     assert len((await library.get("/duplicates", limit=1))["groups"]) == 1

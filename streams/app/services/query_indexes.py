@@ -38,7 +38,7 @@ class QueryIndexes:
         self._trends, self._images, self._users = TrendIndex(self._states), ImageIndex(), UserIndex()
         self._retained = RetainedBuckets(Retention.of(settings), self._states)
         self._neighbours = AllNeighbours(self._users, time.time, settings.half_life)
-        self._hashes = HashIndex()
+        self._hashes = HashIndex(embeddings=settings.embeddings)
         self.indexes = (self._trends, self._images, self._users, self._hashes)
 
     def follow(self, replica: Replica) -> None:

@@ -2,7 +2,7 @@
 
 from rich.console import RenderableType
 
-from schemas.answers.duplicates import AlikeImages, Duplicates
+from schemas.answers.duplicates import AlikeImages, Duplicates, SimilarImages
 from streams.cli.ask.framing import framed
 from streams.cli.charts import counted, name, table
 from streams.cli.flow import Flow
@@ -22,6 +22,21 @@ def duplicates_view(answer: Duplicates) -> RenderableType:
     rows = table("image", "bits that differ", "url", right=("bits that differ",))
     for image in answer.images:
         rows.add_row(name(image.public_id), str(image.distance), name(image.url))
+    return framed(title, rows, answer)
+
+
+def similar_view(answer: SimilarImages) -> RenderableType:
+    """Show the images that show something similar, the most similar first."""
+    title = name(answer.public_id, "bold")
+    if answer.embedding is None:
+        title.append(": it has no embedding: not looked at yet, without a picture, or there are none here")
+        return framed(title, None, answer)
+    title.append(f": {counted(len(answer.images), 'image')} most like it")
+    if not answer.images:
+        return framed(title, None, answer)
+    rows = table("image", "similarity", "url", right=("similarity",))
+    for image in answer.images:
+        rows.add_row(name(image.public_id), f"{image.similarity:.3f}", name(image.url))
     return framed(title, rows, answer)
 
 

@@ -4,13 +4,13 @@ from functools import partial
 
 import click
 
-from schemas.answers.duplicates import AlikeImages, Duplicates
+from schemas.answers.duplicates import AlikeImages, Duplicates, SimilarImages
 from schemas.answers.images import FoundImages, ImageState
 from streams.cli.ask.asking import Asking, DefaultGroup, asks
-from streams.cli.ask.duplicate_views import duplicates_view, groups_view
+from streams.cli.ask.duplicate_views import duplicates_view, groups_view, similar_view
 from streams.cli.ask.image_edits import edit
 from streams.cli.ask.image_views import image_view, images_view
-from streams.web.api.duplicates import DuplicatesQuestion, GroupsQuestion
+from streams.web.api.duplicates import DuplicatesQuestion, GroupsQuestion, SimilarQuestion
 from streams.web.api.image_questions import ImageQuestion, ImagesQuestion
 
 
@@ -51,6 +51,13 @@ def show(asking: Asking) -> None:
 def duplicates(asking: Asking) -> None:
     """List images that look like one: resized, recompressed or edited a little; nearest first."""
     asking.show(asking.get("/images/{public_id}/duplicates", Duplicates), duplicates_view)
+
+
+@images.command(short_help="List images that show something similar.")
+@asks(SimilarQuestion)
+def similar(asking: Asking) -> None:
+    """List images that show what is most like what an image shows, the most similar first."""
+    asking.show(asking.get("/images/{public_id}/similar", SimilarImages), similar_view)
 
 
 @images.command(short_help="List groups of images that look alike.")

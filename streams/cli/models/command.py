@@ -3,6 +3,7 @@
 import click
 
 from streams.cli.models.moderation import moderation
+from streams.cli.models.text import text
 from streams.cli.models.train import train
 from streams.cli.models.zero_shot import zero_shot
 
@@ -16,5 +17,6 @@ def model() -> None:
 
 
 model.add_command(moderation)
+model.add_command(text)
 model.add_command(train)
 model.add_command(zero_shot)

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from model import BadImageError, ManifestError
 from schemas.errors import SettingsError
-from streams.app.assembly import build_tagger
+from streams.app.assembly import build_tagger, readers_of
 from streams.app.settings import Settings
 from streams.cli.charts import counted
 from streams.cli.options import give_up
@@ -26,6 +26,7 @@ from streams.tag.jobs import TaggedImage
 from streams.tag.pool import TaggerPool
 from streams.tag.remote.pool import RemotePool
 from streams.tag.stub import StubTagger
+from streams.tag.words import split
 
 Pool = TaggerPool | StubTagger
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -97,7 +98,8 @@ def check(
     out = console()
 
     def show(photo: Path, image: TaggedImage) -> None:
-        ruling = held.apply(candidates(image, wanted), auto_tagging)
+        tags, _ = split(candidates(image, wanted), readers_of(settings), as_tags=settings.text_tags)
+        ruling = held.apply(tags, auto_tagging)
         _show(out, photo, held, ruling, image.failed, wants_json=wants_json)
 
     sys.exit(0 if asyncio.run(_check_all(pool, photos, wanted, show)) else 1)

@@ -13,14 +13,16 @@ def advice(rules: RulesFile, known: Mapping[str, Collection[str]]) -> list[str]:
 
     Args:
         rules: The rules.
-        known: For each add-on the tags that it can give.
+        known: For each add-on the tags that it can give; none where nobody knows them: any may come then.
     """
     everything = {tag for tags in known.values() for tag in tags}
-    found = list(_unknown_tags(rules, everything | _own_names(rules), ""))
+    found = list(_unknown_tags(rules, everything | _own_names(rules), "")) if all(known.values()) else []
     for add_on, own in rules.add_on.items():
         if add_on not in known:
             hint = _hint(add_on, known, "TAGSTREAM_ADD_ONS does not offer it")
             found.append(f"add_on.{quoted(add_on)}: no such add-on; {hint}")
+            continue
+        if not known[add_on]:
             continue
         names = set(known[add_on]) | _own_names(rules) | _own_names(own)
         found += _unknown_tags(own, names, f"add_on.{quoted(add_on)}.")

@@ -24,6 +24,7 @@ class LibraryAsset(msgspec.Struct, frozen=True, gc=False):
         asked: The threshold that its event named.
         edited_at: Time of people's last edit of its tags, milliseconds since the epoch; 0: there is none.
         thumb: The digest that its small picture lies under; None: there is none.
+        words: What each add-on that reads found in it.
         phash: The perceptual hash of its bytes; None: it has none, or nobody looked at them.
     """
 
@@ -41,6 +42,7 @@ class LibraryAsset(msgspec.Struct, frozen=True, gc=False):
     edited_at: int = 0
     thumb: str | None = None
     phash: str | None = None
+    words: dict[str, list[tuple[str, float]]] = {}
 
     @property
     def own_tags(self) -> list[str]:
@@ -71,6 +73,7 @@ class _Row(msgspec.Struct, gc=False):
     people: "_People | None" = None
     thumb: str | None = None
     phash: str | None = None
+    words: dict[str, list[tuple[str, float]]] = {}
 
 
 class _People(msgspec.Struct, gc=False):
@@ -146,6 +149,7 @@ def library_asset(key: str, row: bytes) -> LibraryAsset:
         edited_at=found.people.edited_at if found.people else 0,
         thumb=found.thumb,
         phash=found.phash,
+        words=found.words,
     )
 
 

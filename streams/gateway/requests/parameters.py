@@ -108,7 +108,7 @@ UPLOAD: dict[str, Parameter] = {
     "source": Parameter(_I, "Where a browser's widget had the file from.", unsigned=True),
     "transformation": Parameter(_I, f"{_NO_TRANSFORMATIONS} The file is kept as it came."),
     "unique_display_name": Parameter(_I, "Display names need not be unique."),
-    "visual_search": Parameter(_I, "There is no search by likeness."),
+    "visual_search": Parameter(_I, "Query workers answer `/images/{public_id}/similar` of any image."),
 }
 """By name. Names that are not here are accepted and ignored as well, as the vendor does."""
 

@@ -48,7 +48,9 @@ class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
     rules: str | None = None
     phash: str | None = None
     thumb: str | None = None
+    embedding: str | None = None
     failed: dict[str, str] = {}
+    words: dict[str, list[tuple[str, float]]] = {}
     history: list[Change] = []
     deleted: bool = False
 

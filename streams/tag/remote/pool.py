@@ -48,9 +48,8 @@ class RemotePool(TaggerPool):
 
     @property
     def tag_names(self) -> dict[str, tuple[str, ...]]:
-        """For each add-on the tags that it can give; those of which nobody knows are left out."""
-        known = {name: remote.dialect.tag_names for name, remote in self._remotes.items()}
-        return super().tag_names | {name: tags for name, tags in known.items() if tags}
+        """For each add-on the tags that it can give; none where nobody knows them."""
+        return super().tag_names | {name: remote.dialect.tag_names for name, remote in self._remotes.items()}
 
     async def aclose(self) -> None:
         """Close the connections."""

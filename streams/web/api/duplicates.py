@@ -4,14 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from schemas.answers.duplicates import AlikeImage, AlikeImages, Duplicate, DuplicateGroup, Duplicates
+from model.embedding.codes import decode
+from schemas.answers.duplicates import (
+    AlikeImage,
+    AlikeImages,
+    Duplicate,
+    DuplicateGroup,
+    Duplicates,
+    SimilarImage,
+    SimilarImages,
+)
 from streams.fold.rows import ImageKey, State
 from streams.state.images.alike import MOST_BITS, TooManyAlikeError, groups
 from streams.state.images.hashes import Hashes, HashIndex, Place
-from streams.state.images.rows import find_image, find_url
+from streams.state.images.rows import ImageRow, find_image, find_url
 from streams.web.access.errors import BadQuestionError
 from streams.web.access.pricing import off_loop
-from streams.web.api.freshness import Freshness, not_found, provenance
+from streams.web.api.freshness import Freshness, Provenance, not_found, provenance
 from streams.web.api.parameters import NAME, Limit, Parameter, Tenant, whole_number
 from streams.web.api.routes import Route
 
@@ -29,6 +38,15 @@ class DuplicatesQuestion:
     distance: Annotated[
         int, Parameter(whole_number(0, _HALF), "Bits in which hashes may differ.", default=_ALIKE)
     ]
+    limit: Limit
+    tenant: Tenant
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarQuestion:
+    """Parameters of `GET /images/{public_id}/similar`."""
+
+    public_id: Annotated[str, Parameter(NAME, "Identity of the image.", required=True)]
     limit: Limit
     tenant: Tenant
 
@@ -63,6 +81,7 @@ class DuplicateRoutes:
         """Give the routes."""
         return [
             Route("/images/{public_id}/duplicates", DuplicatesQuestion, Duplicates, self.duplicates),
+            Route("/images/{public_id}/similar", SimilarQuestion, SimilarImages, self.similar),
             Route("/duplicates", GroupsQuestion, AlikeImages, self.groups),
         ]
 
@@ -74,16 +93,11 @@ class DuplicateRoutes:
         mirrored and much cropped copies are not found. An image of a single colour has no hash.
         """
         common = provenance(self._freshness)
-        found = find_image(self._states, question.tenant, question.public_id)
-        if found is None or found[1].deleted:
-            message = f"no image {question.public_id[:64]!r} is known; /images finds those there are"
-            raise not_found(common, "unknown_image", message)
-        partition, row = found
+        itself, row = self._asked(common, question.tenant, question.public_id)
         if row.phash is None:
             return Duplicates(**common, public_id=question.public_id, phash=None, total=0, images=[])
         number, hashes = int(row.phash, 16), self._index.of(question.tenant)
         slots = await off_loop(hashes.within, number, question.distance)
-        itself = (partition, ImageKey(question.tenant, question.public_id).encode())
         alike = [each for each in hashes.told(slots, number, question.distance) if each.place != itself]
         return Duplicates(
             **common,
@@ -92,6 +106,41 @@ class DuplicateRoutes:
             total=len(alike),
             images=[Duplicate(*self._told(each.place), each.distance) for each in alike[: question.limit]],
         )
+
+    async def similar(self, question: SimilarQuestion) -> SimilarImages:
+        """Give the images that show what is most like what an image shows, compared with all of the tenant's.
+
+        Each is compared by its embedding: what the default classifier sees before it names anything, in 32
+        bytes. So a dog is near other dogs, of its breed first, and a plate near plates, without a word for
+        either. An image that classifier did not look at, or without a picture, has no embedding; nor has one
+        of before there were embeddings, until it is looked at again.
+        """
+        common = provenance(self._freshness)
+        itself, row = self._asked(common, question.tenant, question.public_id)
+        packed = decode(row.embedding) if row.embedding else None
+        if packed is None:
+            return SimilarImages(**common, public_id=question.public_id, embedding=None, images=[])
+        hashes = self._index.of(question.tenant)
+        slots = await off_loop(hashes.similar, packed, question.limit + 1)
+        similar = [each for each in hashes.told_similar(slots, packed) if each.place != itself]
+        return SimilarImages(
+            **common,
+            public_id=question.public_id,
+            embedding=row.embedding,
+            images=[
+                SimilarImage(*self._told(each.place), round(each.likeness, 4))
+                for each in similar[: question.limit]
+            ],
+        )
+
+    def _asked(self, common: Provenance, tenant: str, public_id: str) -> tuple[Place, ImageRow]:
+        """The place of the image that is asked about, and its row."""
+        found = find_image(self._states, tenant, public_id)
+        if found is None or found[1].deleted:
+            message = f"no image {public_id[:64]!r} is known; /images finds those there are"
+            raise not_found(common, "unknown_image", message)
+        partition, row = found
+        return (partition, ImageKey(tenant, public_id).encode()), row
 
     async def groups(self, question: GroupsQuestion) -> AlikeImages:
         """Give groups of images that look alike, the largest first.

@@ -6,7 +6,7 @@ from dataclasses import replace
 from model.tagger.languages import TagNames
 from schemas.answers.images import FoundImage, FoundImages, ImageState, RelatedTag, RelatedTags
 from schemas.answers.trends import Window
-from schemas.results import Cause, ModelInfo, ScoredTag
+from schemas.results import Cause, ModelInfo, ReadWord, ScoredTag
 from schemas.times import utc_datetime
 from streams.fold.rows import ImageKey, State
 from streams.state.images.index import ImageIndex
@@ -103,6 +103,7 @@ class ImageRoutes:
             model=_model(row.model),
             rules=row.rules,
             failed=row.failed,
+            words={name: [ReadWord(*word) for word in words] for name, words in row.words.items()},
             cause=Cause(*row.cause),
             partition=partition,
             history=tag_changes(row),

@@ -90,7 +90,7 @@ async def test_both_find_tags(pool: RemotePool, eyes: Eyes) -> None:
     (seen,) = eyes.seen
     assert seen.squares.shape == (1, 64, 64, 3)
     assert (seen.width, seen.height) == (image.width, image.height)
-    assert pool.tag_names == {"local": ("here",)}
+    assert pool.tag_names == {"local": ("here",), "eyes": ()}
 
 
 async def test_a_copy_is_not_asked_for_again(pool: RemotePool, eyes: Eyes) -> None:

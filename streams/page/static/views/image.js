@@ -11,6 +11,9 @@ import { tagInput } from '../parts/tag-input.js'
 import { link, state } from '../router.js'
 import { percent, t } from '../texts.js'
 
+// What is asked, its title, the field that tells whether the image can be compared, and what is said where nothing is found.
+const ALIKE = [['duplicates', 'image.alike', 'phash', 'image.unlike'], ['similar', 'image.similar', 'embedding', 'image.unlike']]
+
 export async function view(root, { params, signal }) {
   const id = params.get('id') ?? ''
   const path = `/images/${encodeURIComponent(id)}`
@@ -18,8 +21,8 @@ export async function view(root, { params, signal }) {
   const again = () => dispatchEvent(new HashChangeEvent('hashchange'))
   root.append(h('h1', {}, image.public_id), freshness(image) ?? '', h('div', { class: 'image' },
     h('figure', {}, image.deleted ? empty('image.deleted') : large(id, image.tags.map(({ tag }) => tag).join(', ') || image.public_id), facts(image)),
-    h('div', {}, tags(image, again), scores(image))), history(image))
-  if (!image.deleted) root.append(await duplicates(path, signal))
+    h('div', {}, tags(image, again), scores(image) ?? '', words(image) || '')), history(image))
+  if (!image.deleted) root.append(...await Promise.all(ALIKE.map(([kind, title, code, none]) => alike(`${path}/${kind}`, title, (answer) => (answer[code] ? none : 'image.nohash'), signal))))
 }
 
 function facts(image) {
@@ -76,17 +79,22 @@ function ruled(before, after) {
     came.map(({ tag, confidence }) => h('ins', {}, `+${tag} ${percent(confidence)}`)), moved.map(({ tag, confidence }) => `${tag} ${percent(old.get(tag))} → ${percent(confidence)} `))
 }
 
+function words(image) {
+  const read = Object.values(image.words ?? {}).flat()
+  return read.length > 0 && h('section', {}, h('h2', {}, t('image.words')), h('p', {}, read.map(({ word, confidence }) => [h('span', { title: percent(confidence) }, word), ' '])))
+}
+
 function history(image) {
   return h('section', {}, h('h2', {}, t('image.history')), image.history.length ? h('ol', { class: 'history' }, [...image.history].reverse().map((change) =>
     h('li', {}, h('time-ago', { at: change.at }), ' ', h('span', { class: 'fine' }, t(`type.${change.cause.type}`), change.by ? ` (${change.by})` : ''), ' ',
       change.added.map((tag) => h('ins', {}, `+${tag}`)), change.removed.map((tag) => h('del', {}, `−${tag}`))))) : empty('image.unchanged'))
 }
 
-async function duplicates(path, signal) {
-  const section = h('section', {}, h('h2', {}, t('image.alike')))
+async function alike(path, title, why, signal) {
+  const section = h('section', {}, h('h2', {}, t(title)))
   try {
-    const answer = await ask(`${path}/duplicates`, { limit: 24, tenant: state.tenant }, { signal })
-    section.append(answer.images.length ? grid(answer.images.map((each) => ({ ...each, tags: [] }))) : empty(answer.phash ? 'image.unlike' : 'image.nohash'))
+    const answer = await ask(path, { limit: 12, tenant: state.tenant }, { signal })
+    section.append(answer.images.length ? grid(answer.images.map((each) => ({ ...each, tags: [] }))) : empty(why(answer)))
   } catch (error) {
     if (error.name === 'AbortError') throw error
     section.append(explain(error))

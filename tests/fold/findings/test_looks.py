@@ -1,8 +1,9 @@
-"""The perceptual hash of an image's bytes, in its row and in the result."""
+"""The perceptual hash and the embedding of an image's bytes, in its row and in the result."""
 
 import dataclasses
 
 import orjson
+import pytest
 from support.fakes import NAMES, record, tagged, upload
 
 from schemas.uploads import UploadType
@@ -57,3 +58,17 @@ def test_a_thumbnail_is_that_of_the_present_bytes() -> None:
     assert "thumb" not in retagged_row(row, SEEN, 1)
     assert "thumb" not in deleted_row(row, upload(kind=UploadType.DELETED), 1)
     assert "thumb" not in ROW
+
+
+@pytest.mark.parametrize("name", ["phash", "embedding"])
+def test_both_follow_the_bytes_alike(name: str) -> None:
+    """In row and result while the bytes are the same ones, and no longer."""
+    seen = dataclasses.replace(SEEN, **{"phash": None, name: HASH})
+    row = uploaded_row(None, seen, 0)
+    update = upload(kind=UploadType.UPDATED)
+    again = [row, rederived_row(row, Rederived(upload(), Rules()), 1), retagged_row(row, seen, 1)]
+    assert [each[name] for each in (*again, stored_row(row, update, 1), state_of(row))] == [HASH] * 5
+    assert orjson.loads(categorization_output(seen, row, record({}), NAMES).value or b"")[name] == HASH
+    plain = dataclasses.replace(SEEN, phash=None)
+    others = [uploaded_row(row, plain, 1), retagged_row(row, plain, 1), deleted_row(row, update, 1)]
+    assert not any(name in each for each in (*others, stored_row(row | {"url": "http://h/2.jpg"}, update, 1)))

@@ -1,0 +1,1 @@
+"""What an image looks like to the default classifier, in 32 bytes. Begin at `codes.py`."""
