@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 from support.cluster import free_port
 
 from schemas.topics import TopicNames
@@ -22,6 +22,7 @@ from streams.kafka.connection import KafkaConnection
 from streams.kafka.publishing import publish_and_wait
 
 Result = TypeVar("Result")
+PATIENCE = 40_000  # milliseconds: other tests may be at work on the same cores
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 INSTALLED = Path(__file__).parents[2] / "page" / "installed"
 PHOTOS = Path(__file__).parents[3] / "streams" / "photos"
@@ -138,7 +139,8 @@ class Visit:
 def visit(context: BrowserContext, url: str) -> Visit:
     """Open a tab."""
     context.add_init_script(_WATCH)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
     return Visit(context.new_page(), url)
 
 

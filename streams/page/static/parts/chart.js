@@ -2,6 +2,7 @@
 
 import { h } from '../dom.js'
 import { moment, number, t } from '../texts.js'
+import { wide } from './choices.js'
 import uPlot from '../vendor/uplot.js'
 
 const LINES = ['#0b7285', '#c2410c', '#6d28d9', '#15803d', '#b91c5c']
@@ -53,7 +54,7 @@ class TagChart extends HTMLElement {
 
   table() {
     const rows = this.told[0].points.map(({ start }, index) => h('tr', {}, h('td', {}, moment(start)), this.told.map(({ points }) => h('td', { class: 'number' }, number(points[index]?.count ?? 0)))))
-    return h('details', {}, h('summary', {}, t('chart.figures')), h('div', { class: 'wide' }, h('table', {},
+    return h('details', {}, h('summary', {}, t('chart.figures')), wide(t('chart.figures'), h('table', {},
       h('thead', {}, h('tr', {}, h('th', {}, t('time')), this.told.map(({ tag }) => h('th', { class: 'number' }, tag)))), h('tbody', {}, rows))))
   }
 }

@@ -10,8 +10,11 @@ export function choices(name, options, chosen, to) {
     h('a', { href: to(option), 'aria-current': option === chosen ? 'true' : null }, t(`${name}.${option}`))))
 }
 
+// What may be wider than the screen: it scrolls by itself, by keys as well.
+export const wide = (label, ...content) => h('div', { class: 'wide', role: 'region', 'aria-label': label, tabIndex: 0 }, content)
+
 // A table whose first column links to a tag or a user, and whose others are figures.
 export function table(heads, rows) {
-  return h('div', { class: 'wide' }, h('table', {}, h('thead', {}, h('tr', {}, heads.map((head, index) => h('th', { class: index ? 'number' : '', scope: 'col' }, head)))),
+  return wide(heads[0], h('table', {}, h('thead', {}, h('tr', {}, heads.map((head, index) => h('th', { class: index ? 'number' : '', scope: 'col' }, head)))),
     h('tbody', {}, rows.map((cells) => h('tr', {}, cells.map((cell, index) => h('td', { class: index ? 'number' : '' }, cell)))))))
 }

@@ -2,6 +2,7 @@
 
 import { ask } from '../api.js'
 import { fill, h } from '../dom.js'
+import { wide } from '../parts/choices.js'
 import { t } from '../texts.js'
 
 export async function view(root, { signal }) {
@@ -11,5 +12,5 @@ export async function view(root, { signal }) {
     h('tr', {}, h('td', {}, h('code', {}, each.variable), h('div', { class: 'fine' }, each.description)), h('td', {}, each.said ? h('strong', {}, each.value || '–') : each.value || '–'))))
   show('')
   root.append(h('h1', {}, t('title.settings')), h('p', { class: 'lead' }, t('settings.lead')), h('input', { type: 'search', placeholder: t('settings.find'), 'aria-label': t('settings.find'), oninput: (event) => show(event.target.value) }),
-    h('div', { class: 'wide' }, h('table', {}, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, t('settings.name')), h('th', { scope: 'col' }, t('settings.value')))), body)))
+    wide(t('title.settings'), h('table', {}, h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, t('settings.name')), h('th', { scope: 'col' }, t('settings.value')))), body)))
 }
