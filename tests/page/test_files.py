@@ -44,7 +44,8 @@ def test_texts_never_become_markup() -> None:
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|createContextualFragment|setHTML"
     )
     for path, code in CODE.items():
-        assert re.findall(rf"{parsing}|\beval\(|new Function|https?://\w", code) == [], path
+        found = re.findall(rf"{parsing}|\beval\(|new Function|https?://(?!www\.w3\.org/2000/svg)\w", code)
+        assert found == [], path
 
 
 def test_each_language_says_all() -> None:

@@ -64,7 +64,7 @@ class Card {
   constructor(name, preview) {
     this.id = publicId(name)
     this.body = h('div', { class: 'card-body' }, h('p', { class: 'loading' }, t('try.waits')))
-    this.node = h('article', { class: 'card' }, preview && h('img', { src: preview, alt: '' }), h('div', {}, h('h2', {}, name), this.body))
+    this.node = h('article', { class: 'card' }, preview && shown(preview), h('div', {}, h('h2', {}, name), this.body))
   }
 
   async run(publish) {
@@ -92,6 +92,12 @@ class Card {
   open() {
     return h('p', {}, h('a', { href: link('/image', { id: this.id }) }, t('open')))
   }
+}
+
+// What a browser cannot show, such as HEIC, is tagged all the same.
+function shown(preview) {
+  const done = () => URL.revokeObjectURL(preview)
+  return h('img', { src: preview, alt: '', onload: done, onerror: (event) => { done(); event.target.remove() } })
 }
 
 // The lowest confidence that was assigned, less a little: what stands out is what is on the image.
