@@ -20,7 +20,7 @@ def load(model: Path | None, parts: str) -> AnyTagger:
     chosen = {part.strip() for part in parts.split(",")}
     if model is not None or chosen == {Part.CLASSIFIER}:
         return classifier
-    detector = Tagger.load(DETECTOR, at_once=1) if Part.OBJECTS in chosen else None
+    detector = Tagger.load(DETECTOR) if Part.OBJECTS in chosen else None
     return CombinedTagger(
         classifier,
         ObjectTagger(detector, classifier) if detector else None,

@@ -82,7 +82,7 @@ def judged(found: Sequence[Sequence[Tag]], truth: Truth, tags: Sequence[str], th
 def taggers() -> Mapping[str, tuple[Tagger | ObjectTagger | SceneTagger | CombinedTagger, Sequence[str]]]:
     """Each part and all of them, and the judged tags that are its affair."""
     classifier = Tagger.load()
-    objects = ObjectTagger(Tagger.load(DETECTOR, at_once=1), classifier)
+    objects = ObjectTagger(Tagger.load(DETECTOR), classifier)
     scenes = SceneTagger(classifier)
     return {
         "classifier": (classifier, JUDGED),

@@ -83,7 +83,7 @@ class CombinedTagger:
     def load(cls) -> CombinedTagger:
         """Load it with all its parts."""
         classifier = Tagger.load()
-        detector = Tagger.load(DETECTOR, at_once=1, late=True)
+        detector = Tagger.load(DETECTOR, late=True)
         return cls(classifier, ObjectTagger(detector, classifier), SceneTagger(classifier))
 
     def tag(self, images: Sequence[bytes]) -> list[list[Tag]]:

@@ -99,7 +99,6 @@ def open_passes(
     *,
     intra_op_threads: int,
     providers: Sequence[str],
-    at_once: int | None,
     late: bool,
 ) -> list[Opened]:
     """Load each graph once, or when it is first run if that is late enough.
@@ -117,7 +116,7 @@ def open_passes(
     passes = {}
     for graph, of_graph in wanted.items():
         load = functools.partial(
-            Network, places[graph], graph.input, list(of_graph), intra_op_threads, providers, at_once=at_once
+            Network, places[graph], graph.input, list(of_graph), intra_op_threads, providers
         )
         passes[graph] = Pass(LateNetwork(load) if late else load(), graph.input)
     return [

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _ONNX_TYPES = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
 _ERRORS_ONLY = 3
+_PROCESSOR_ALONE = ("CPUExecutionProvider",)
 
 
 class Output(NamedTuple):
@@ -44,13 +45,11 @@ class Network:
         outputs: Sequence[Output],
         intra_op_threads: int,
         providers: Sequence[str],
-        *,
-        at_once: int | None = None,
     ) -> None:
         """Load the graph and compare it with its manifest.
 
-        At most so many images are run at once, where that is said: ONNX Runtime keeps the memory of the
-        largest batch.
+        On a processor alone each image is run by itself: a batch takes as long as its images, and ONNX
+        Runtime keeps the memory of the largest one.
 
         Raises:
             ManifestError: The graph cannot be loaded, or its input or output is not what the manifest says.
@@ -61,7 +60,7 @@ class Network:
         self._input, fixed = _checked_input(self._session, graph, wanted)
         self._outputs = [_checked_output(self._session, graph, output) for output in outputs]
         self._batch = fixed
-        self._at_once = at_once
+        self._at_once = 1 if tuple(providers) == _PROCESSOR_ALONE else None
 
     def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Run the graph.

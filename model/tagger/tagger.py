@@ -73,7 +73,6 @@ class Tagger:
         intra_op_threads: int = 1,
         providers: Sequence[str] = ("CPUExecutionProvider",),
         warm_up: Sequence[int] = (1,),
-        at_once: int | None = None,
         late: bool = False,
     ) -> Tagger:
         """Load a model folder, check it and warm it up.
@@ -85,7 +84,6 @@ class Tagger:
             intra_op_threads: Threads inside one call. One is best where several threads call.
             providers: ONNX Runtime's execution providers, the preferred one first.
             warm_up: Sizes of batches to run once: GPUs choose their kernels at the first sight of each.
-            at_once: Most images in one call of the network, whose memory stays taken; None: the whole batch.
             late: Load the graph when it is first run, not warmed up; its other files are checked now.
 
         Raises:
@@ -98,7 +96,6 @@ class Tagger:
             intra_op_threads=intra_op_threads,
             providers=providers,
             warm_up=warm_up,
-            at_once=at_once,
             late=late,
         )
         return tagger
@@ -112,7 +109,6 @@ class Tagger:
         intra_op_threads: int = 1,
         providers: Sequence[str] = ("CPUExecutionProvider",),
         warm_up: Sequence[int] = (1,),
-        at_once: int | None = None,
         late: bool = False,
         inner: Mapping[Path, int] | None = None,
     ) -> list[Tagger]:
@@ -124,14 +120,11 @@ class Tagger:
             intra_op_threads: Likewise.
             providers: Likewise.
             warm_up: Likewise.
-            at_once: Likewise.
             late: Likewise.
             inner: For folders whose features are given, too, how many there are.
         """
         files = [_with_inner(read_files(folder, decrease_parents), inner or {}) for folder in folders]
-        opened = open_passes(
-            files, intra_op_threads=intra_op_threads, providers=providers, at_once=at_once, late=late
-        )
+        opened = open_passes(files, intra_op_threads=intra_op_threads, providers=providers, late=late)
         for source in {each.source for each in opened}:
             source.warm_up(() if late else warm_up)
         return [cls(model, of_model) for model, of_model in zip(files, opened, strict=True)]

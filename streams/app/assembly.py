@@ -51,7 +51,6 @@ from streams.units.work import Pace, Work
 
 SCENES = "scene_tagging"  # the add-on whose tags are scenes, where it names no model of its own
 OBJECTS = "object_tagging"  # likewise, whose tags are persons and vehicles
-DETECTED_AT_ONCE = 1  # images: in a batch each would keep 22 MB, and none would be faster
 
 _READING = Price(MILLISECONDS, MEMORY)
 _AddOn = Tagger | SceneTagger | ObjectTagger | CombinedTagger | TextTagger
@@ -270,7 +269,6 @@ class _BuiltIn:
             DETECTOR,
             intra_op_threads=self._settings.intra_op_threads,
             providers=self._settings.execution_providers,
-            at_once=DETECTED_AT_ONCE,
             late=True,
         )
         return ObjectTagger(detector, self._classifier)

@@ -4,7 +4,7 @@ Two sources feed it, never both at a time: the ledger's own commits while the pa
 partition's changelogs while it is somebody else's. So a partition that moves here is already warm.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -48,6 +48,7 @@ class PartitionState:
         self.indexed = False
         self._heard: set[str] = set()  # tables whose indexes are told of each change
         self._journals: dict[str, list[Change]] = {}
+        self._cleared: list[tuple[str, bool, dict[str, bytes]]] = []  # and whether indexes know them
         self._meta: dict[str, Any] = {}
 
     def apply(self, table: str, key: str, value: bytes | None) -> None:
@@ -108,10 +109,11 @@ class PartitionState:
 
     async def build_indexes(self) -> None:
         """Let the indexes know every row, giving the event loop its turns. One at a time, to its end."""
+        await self.forget_cleared()
         for table in TABLES:
             if table not in self._heard:
                 await self._build_table(table)
-        self.indexed = self.loaded
+        self.indexed = self.loaded and self._heard.issuperset(TABLES)
 
     async def _build_table(self, table: str) -> None:
         rows, journal = self.rows[table], list[Change]()
@@ -122,8 +124,9 @@ class PartitionState:
                 await load(index, self.partition, keys, values)
         async for change in in_turns(journal):  # it may grow meanwhile
             self._notify(table, change)
-        self._heard.add(table)
-        del self._journals[table]
+        if self._journals.get(table) is journal:  # else it was cleared meanwhile
+            self._heard.add(table)
+            del self._journals[table]
 
     def _notify(self, table: str, change: Change) -> None:
         for index in self.indexes:
@@ -134,15 +137,31 @@ class PartitionState:
         self._meta = orjson.loads(row) if row else {}
 
     def clear(self) -> None:
-        """Forget everything."""
-        for table, rows in self.rows.items():
-            for key in list(rows):
-                self.apply(table, key, None)
+        """Forget everything at once; `forget_cleared` takes it back from the indexes, before new rows."""
+        known = self._heard | self._journals.keys()
+        self._cleared += [(table, table in known, self.rows[table]) for table in TABLES if self.rows[table]]
+        self.rows.update({table: {} for table in TABLES})
         self.positions = dict.fromkeys(TABLES, 0)
+        self.sizes = dict.fromkeys(TABLES, 0)
+        self._most = dict.fromkeys(TABLES, 0)
+        self._note_meta(None)
         self.loaded = self.indexed = False
         self.fresh_at = None
-        if not self._journals:
-            self._heard.clear()
+        self._heard.clear()
+        self._journals.clear()
+
+    async def forget_cleared(self) -> None:
+        """Take what was cleared back from the indexes, and free it, giving the event loop its turns."""
+        async for table, is_known, (key, row) in in_turns(self._take_cleared()):
+            if is_known:
+                self._notify(table, (key, row, None))
+
+    def _take_cleared(self) -> Iterator[tuple[str, bool, tuple[str, bytes]]]:
+        while self._cleared:
+            table, is_known, rows = self._cleared[0]
+            while rows:
+                yield table, is_known, rows.popitem()
+            del self._cleared[0]
 
     def is_older_than(self, seconds: float, now: float) -> bool:
         """Whether the rows have not been known to be complete for so long, or longer."""

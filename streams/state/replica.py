@@ -269,6 +269,7 @@ class Replica:
 
     async def _index_loaded(self) -> None:
         for state in self.states.values():
+            await state.forget_cleared()
             if state.loaded and not state.indexed:
                 await state.build_indexes()
                 gc.freeze()  # rows and indexes stay: a full collection need not visit them each time

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from model import DecodedViews, Tag, View
+from model import BadImageError, DecodedViews, Tag, View
 from streams.tag.fair_queue import Share
 from streams.telemetry.tracing import Interval
 
@@ -88,7 +88,14 @@ class Job:
 
 
 def answer_all(answers: Sequence[tuple[Job, TaggedImage | Exception]]) -> None:
-    """Wake the event loop once for all."""
+    """Wake the event loop once for all.
+
+    A refusal's traceback is dropped: its frames have the jobs of the whole batch, and these their answers, so
+    all their pixels would stay until the garbage collector comes.
+    """
+    for _, answer in answers:
+        if isinstance(answer, BadImageError):
+            answer.__traceback__ = None
     answers[0][0].answer.get_loop().call_soon_threadsafe(_settle, answers)
 
 

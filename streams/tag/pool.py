@@ -178,7 +178,10 @@ class TaggerPool:
         except RuntimeError as error:
             raise StoppedError(_STOPPED) from error
         del job
-        return await answer
+        try:
+            return await answer
+        finally:
+            del answer  # or an error that it holds would hold it
 
     def _serve(self, index: int, prompt: bool, dear: bool) -> None:  # noqa: FBT001 - a thread's arguments
         while (job := self._jobs.get(prompt=prompt, dear=dear)) is not None:

@@ -100,6 +100,8 @@ async def test_clearing_takes_everything_back() -> None:
     mirror = Mirror()
     state = await told(mirror, "a")
     state.clear()
+    assert not any(state.rows.values())
+    await state.forget_cleared()
     assert mirror.rows == {}
     assert not state.indexed
     state.apply("images", "b", b"2")
@@ -120,11 +122,37 @@ async def test_clearing_while_rows_are_told() -> None:
     await asyncio.sleep(0)
     state.clear()
     await telling
+    await state.forget_cleared()
     assert (mirror.rows, state.indexed) == ({}, False)
     state.apply("images", "b", b"2")
     state.loaded = True
     await state.build_indexes()
     assert (mirror.rows, state.indexed) == ({"b": b"2"}, True)
+
+
+async def test_what_was_cleared_is_taken_back_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many rows a state had, the event loop has its turns while the indexes forget them."""
+    monkeypatch.setattr(state_module, "in_turns", partial(in_turns, turn=0))
+    mirror = Mirror()
+    state = await told(mirror, "a", "b", "c")
+    state.clear()
+    left = []
+    forgetting = asyncio.create_task(state.forget_cleared())
+    while not forgetting.done():
+        left.append(len(mirror.rows))
+        await asyncio.sleep(0)
+    assert left == [3, 2, 1, 0]
+
+
+async def test_rows_that_come_before_the_cleared_ones_are_taken_back() -> None:
+    """The old rows go from the indexes first, so that a key that is there again stays known."""
+    mirror = Mirror()
+    state = await told(mirror, "a", "b")
+    state.clear()
+    state.apply("images", "a", b"2")
+    state.loaded = True
+    await state.build_indexes()
+    assert (mirror.rows, state.indexed) == ({"a": b"2"}, True)
 
 
 @given(CHANGES, CHANGES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import io
 import threading
 import time
@@ -23,7 +24,7 @@ from streams.fold.outcomes import Tagged
 from streams.tag import pool as tagger_pool
 from streams.tag.categorizer import Categorizer, Offer
 from streams.tag.fair_queue import Share
-from streams.tag.jobs import StoppedError, TaggedImage
+from streams.tag.jobs import Job, StoppedError, TaggedImage
 from streams.tag.meter import InferenceMeter
 from streams.tag.pool import Price, TaggerPool
 from streams.telemetry.recorder import Recorder
@@ -158,6 +159,19 @@ async def test_a_bad_image_is_not_in_the_batch(pool: TaggerPool, fussy: FussyTag
     answers = await crowd(pool, fussy, [GOOD[0], b"no image", GOOD[1]])
     assert isinstance(answers[1], BadImageError)
     assert fussy.batches == [1, 2]
+
+
+async def test_a_bad_image_keeps_no_pixels_of_its_neighbours(pool: TaggerPool, fussy: FussyTagger) -> None:
+    """Whoever keeps its error keeps nothing else; nothing of the batch waits for the garbage collector."""
+    gc.disable()
+    try:
+        answers = await crowd(pool, fussy, [GOOD[0], GOOD[1], GOOD[2], GOOD[3][:999], GOOD[4]])
+        assert [type(answer) for answer in answers].count(BadImageError) == 1
+        async with asyncio.timeout(10):
+            while any(isinstance(thing, Job) for thing in gc.get_objects()):
+                await asyncio.sleep(0.01)
+    finally:
+        gc.enable()
 
 
 async def test_a_slow_image_does_not_hold_up_those_behind_it(

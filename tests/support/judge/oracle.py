@@ -262,7 +262,7 @@ class Partition:
             if not name.startswith(SLOW):
                 continue
             tags = {tag for look in image.kept for tag in (*(look.photo or ()), *(look.own or ()))}
-            tags |= image.said.keys()
+            tags |= image.ever_said
             users = {look.event.data["user_id"] for look in image.kept if "user_id" in look.event.data}
             for look in image.kept:
                 for window, start, tag in places_of(look.event.at, tags):

@@ -165,6 +165,11 @@ class Image:
         return {tag: said for tag, said in self._said.items() if said[1:3] > since}
 
     @property
+    def ever_said(self) -> set[str]:
+        """The tags that people said something of, void or not."""
+        return set(self._said)
+
+    @property
     def unwanted(self) -> set[str]:
         """The tags that people took away."""
         return {tag for tag, said in self.said.items() if not said.wanted}
