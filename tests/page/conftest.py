@@ -17,9 +17,9 @@ def run(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         yield run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, where there is one."""
+    """Chromium, where there is one. While it is there an event loop runs: tests beside are no coroutines."""
     if CHROMIUM is None:
         pytest.skip("no Chromium: `make programs` installs one, or name it in CHROMIUM")
     with chromium() as browser:

@@ -22,7 +22,7 @@ export function graph(tag, related) {
     const line = svg('line', { x1: WIDTH / 2, y1: HEIGHT / 2, x2: x, y2: y, 'stroke-width': 1 + (each.both / most) * 7 })
     return [line, svg('a', { href: link('/tag', { tag: each.tag }), tabindex: -1 }, svg('text', { x, y }, short(each.tag)))]
   })
-  return svg('svg', { class: 'graph', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': t('tag.related') },
+  return svg('svg', { class: 'graph', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'group', 'aria-label': t('tag.related') },
     ...parts.map(([line]) => line), ...parts.map(([, text]) => text), svg('text', { x: WIDTH / 2, y: HEIGHT / 2, class: 'middle' }, short(tag)))
 }
 
