@@ -6,7 +6,7 @@ It counts for requests that our own page makes, or that somebody types: browsers
 import re
 from collections.abc import Sequence
 
-COOKIE = "tagstream_token"
+COOKIE = "tagstream-token"
 _KEPT = "Path=/; HttpOnly; SameSite=Strict"
 _OURS = frozenset({"same-origin", "none"})  # `same-site` is another port of this host
 _PAIR = re.compile(rf"(?:^|;)\s*{COOKIE}=([^;\s]*)")
