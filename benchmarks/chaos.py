@@ -7,6 +7,7 @@ BROKERS (3: leaders and coordinators move when one is killed). The last line is 
 is 0 only if everything is exact and no partition stood still.
 """
 
+import argparse
 import asyncio
 import logging
 import os
@@ -82,6 +83,9 @@ def _summary(chaos: Chaos, chosen: Plan, seconds: float) -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of each lost connection
     directory = Path(tempfile.mkdtemp(prefix="chaos-"))
     status = asyncio.run(main(plan(os.environ), directory))

@@ -6,6 +6,7 @@ same tests are run in an unchanged copy: a test that fails anyway kills nobody. 
 survives, or if its line is no longer there.
 """
 
+import argparse
 import os
 import re
 import shutil
@@ -125,4 +126,7 @@ def main(words: Sequence[str], jobs: int) -> int:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     sys.exit(main(os.environ.get("MUTANTS", "").split(), int(os.environ.get("JOBS") or 1)))

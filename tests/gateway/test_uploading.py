@@ -4,9 +4,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiokafka.admin import NewTopic
 from support.gateway.gateways import CLOUD, KEY, SECRET, GatewayClient, GatewayCluster, signed
 
 from model import SEEN, decode_views, perceptual_hash
+from streams.kafka.admin import open_admin
+from streams.kafka.connection import KafkaConnection
 
 pytestmark = pytest.mark.kafka
 
@@ -82,3 +85,38 @@ async def test_a_call_that_is_sent_again_is_the_same_asset(cluster: GatewayClust
         assert len({each.json()["public_id"] for each in (first, other, anew)}) == 3
     assert len(cluster.stored()) == 3
     assert len(await cluster.table("images")) == 3
+
+
+async def test_an_upload_topic_with_other_partitions_than_the_state(
+    kafka: str, unique: str, tmp_path: Path
+) -> None:
+    """What the gateway publishes is sent on to the image's own partition, and is answered as ever."""
+    inputs = f"{unique}.calls"
+    async with open_admin(KafkaConnection(kafka)) as admin:
+        await admin.create_topics([NewTopic(inputs, 3, 1)])
+    environment = {"TAGSTREAM_TAGGER": "onnx", "TAGSTREAM_UPLOADS_TOPICS": inputs}
+    cluster = GatewayCluster(kafka, unique, tmp_path, partitions=4, environment=environment)
+    try:
+        await cluster.start_as(0, "tag,query,gateway")
+        await cluster.until_ready([0], 90)
+        await cluster.until_gateways([0])
+        async with GatewayClient(cluster.url(0)) as client:
+            names = [f"photo-{number}" for number in range(6)]
+            for name in names:
+                told = await client.upload(
+                    KOALA, public_id=name, categorization="imagga_tagging", auto_tagging="0.9"
+                )
+                assert (told.status_code, told.json()["tags"]) == (200, ["koala"]), told.text
+            for name in names:
+                tagged = await client.post(
+                    "image/tags", signed({"command": "add", "tag": "zoo", "public_ids": [name]})
+                )
+                assert tagged.json() == {"public_ids": [name]}
+            assert await cluster.counts() == {f"koala\x1f{CLOUD}": 6, f"zoo\x1f{CLOUD}": 6}
+            for name in names:
+                gone = await client.post("image/destroy", signed({"public_id": name}))
+                assert gone.json() == {"result": "ok"}
+        assert +(await cluster.counts()) == {}
+        assert await cluster.read(cluster.names.dead_letters) == []
+    finally:
+        await cluster.close()

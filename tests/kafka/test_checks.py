@@ -338,6 +338,19 @@ def test_upload_topics_are_read_and_their_group_is_joined() -> None:
     assert found.cure == "grant READ on group 'app-repartition'"
 
 
+def test_what_was_copied_is_deleted_in_time() -> None:
+    """Without the permission the topic grows; the worker goes on."""
+    kept = {**COPIED.topics, INPUTS.upload_log: TopicLook(4, ALL - {Operation.DELETE})}
+    [found] = copied(topics=kept)
+    assert (found.status, found.cure) == ("warn", f"grant DELETE on topic {INPUTS.upload_log!r}")
+    assert (
+        faults(
+            replace(HEALTHY, topics={name: TopicLook(4, ALL - {Operation.DELETE}) for name in NAMES.configs})
+        )
+        == []
+    )
+
+
 @pytest.mark.parametrize("gone", ["web", INPUTS.upload_log, INPUTS.inputs_changelog])
 def test_an_upload_topic_is_not_made_beside_state(gone: str) -> None:
     """Nor what they are copied to: the state has counted what they held."""

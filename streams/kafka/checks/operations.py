@@ -8,6 +8,7 @@ class Operation(IntEnum):
 
     READ = 3
     WRITE = 4
+    DELETE = 6
     DESCRIBE = 8
 
 

@@ -29,7 +29,7 @@ def check_permissions(
     who = asker(connection)
     findings = list(_topics(look, names, who, tags=tags, publishes=publishes))
     if tags:
-        findings += [*_group(look, names, who), *_transactions(look, names, who)]
+        findings += [*_group(look, names, who), *_transactions(look, names, who), *_purge(look, names, who)]
     fine = Finding(PERMISSIONS, "ok", f"{who} may do what a worker does", _listed(look, tags=tags))
     return findings or [fine]
 
@@ -74,6 +74,15 @@ def _published(names: TopicNames, topic: str) -> set[Operation]:
     needed = {names.upload_log: {Operation.READ}} if names.inputs else {}
     needed |= {names.uploads: {Operation.WRITE}, names.dead_letters: {Operation.READ}}
     return needed.get(topic, set())
+
+
+def _purge(look: Look, names: TopicNames, who: str) -> Iterator[Finding]:
+    """What was copied is deleted once it is folded in: without that it stays, and all goes on."""
+    topic = look.topics.get(names.upload_log) if names.inputs else None
+    if topic and topic.operations is not None and Operation.DELETE not in topic.operations:
+        value = f"Kafka refuses {who} to DELETE"
+        rule = f"records of topic {names.upload_log!r} that are folded in are deleted, or it grows for ever"
+        yield Finding(PERMISSIONS, "warn", value, rule, f"grant DELETE on topic {names.upload_log!r}")
 
 
 def _group(look: Look, names: TopicNames, who: str) -> Iterator[Finding]:
