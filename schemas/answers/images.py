@@ -121,6 +121,10 @@ class ImageState(Answer, frozen=True, kw_only=True):
         dict[str, list[ScoredTag]],
         Meta(description="What each add-on said last, below the threshold too; best first."),
     ]
+    before_rules: Annotated[
+        dict[str, list[ScoredTag]],
+        Meta(description="The same before any rules, of each add-on of which rules made something else."),
+    ] = msgspec.field(default_factory=dict)
     model: Annotated[ModelInfo | None, Meta(description="The model behind `scores`; null for a deletion.")]
     rules: Annotated[
         str | None,

@@ -6,7 +6,7 @@ import functools
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from model import DEFAULT_ARTIFACT, CombinedTagger, ObjectTagger, SceneTagger, Tagger
@@ -21,6 +21,7 @@ from schemas.topics import TopicNames
 from streams.app.settings import Settings
 from streams.app.telemetry import WorkerTelemetry
 from streams.fetch.addresses import AddressPolicy
+from streams.fetch.circuit_breakers import CircuitBreakers
 from streams.fetch.fetcher import Fetcher, FetchLimits
 from streams.fetch.object_store import ObjectStore
 from streams.fetch.roots import SourceRoots
@@ -44,6 +45,7 @@ from streams.tag.remote.description import is_remote
 from streams.tag.remote.pool import RemotePool
 from streams.tag.rules_watch import RulesWatch
 from streams.tag.stub import StubTagger
+from streams.tag.thumbnails.keeper import ThumbnailKeeper
 from streams.units.ledger import Ledger
 from streams.units.unit import Unit
 from streams.units.work import Pace, Work
@@ -78,23 +80,28 @@ async def open_categorizer(
     partition_of = functools.partial(partition_for, partitions=settings.partitions)
     categorizer = Categorizer(
         fetcher,
-        taggers.pool,
+        ThumbnailKeeper(taggers.pool, objects) if settings.thumbnails else taggers.pool,
         taggers.offer,
         taggers.rules_now,
         partition_of,
         missing_for=settings.fetch_missing_for,
         partitions=settings.partitions,
     )
-    return categorizer, taggers
+    return categorizer, replace(taggers, circuits=fetcher.circuit_breakers)
 
 
 @dataclass(frozen=True)
 class Taggers:
-    """What looks at images, and what is made of what it says."""
+    """What looks at images, and what is made of what it says.
+
+    Attributes:
+        circuits: Those of the hosts that images are fetched from; None: none are.
+    """
 
     pool: TaggerPool | StubTagger
     offer: Offer
     rules: RulesWatch
+    circuits: CircuitBreakers | None = None
 
     def rules_now(self) -> Rules:
         """The rules that hold now."""
@@ -213,6 +220,7 @@ def build_tagger(
         room=settings.max_bytes_in_flight // 4,  # less than a host may hold: fetches go on
         meter=meter,
         formats=settings.decoded_formats,
+        thumbnails=settings.thumbnails,
         prices={name: _READING for name, add_on in add_ons.items() if isinstance(add_on, TextTagger)},
         embeds=embeds,
     )

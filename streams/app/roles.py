@@ -10,6 +10,7 @@ class Role(StrEnum):
     QUERY = "query"
     GATEWAY = "gateway"
     WEBHOOKS = "webhooks"
+    PAGE = "page"
 
     @property
     def meaning(self) -> str:
@@ -22,6 +23,7 @@ _MEANINGS = {
     Role.QUERY: "follows the state of all partitions, and answers questions about it",
     Role.GATEWAY: "takes the calls of Cloudinary's and Imagga's clients, on a port of its own",
     Role.WEBHOOKS: "tells receivers over HTTP what was committed",
+    Role.PAGE: "shows all of it to people in a browser, beside the answers of query",
 }
 ALL = ",".join(Role)
 DEFAULT = f"{Role.TAG},{Role.QUERY}"
@@ -31,13 +33,15 @@ def read_roles(text: str) -> frozenset[Role]:
     """The roles that are named.
 
     Raises:
-        ValueError: One is unknown, or none is named; the message says which there are.
+        ValueError: One is unknown, none is named, or one lacks another; the message says which there are.
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in names if name not in set(Role)]
     if unknown or not names:
         what = f"knows no role {unknown[0]!r}" if unknown else "names no role"
         raise ValueError(f"{what}; name one or more of {ALL}")
+    if Role.PAGE in names and Role.QUERY not in names:
+        raise ValueError(f"the role page shows what the role query answers; say {Role.QUERY},{text}")
     return frozenset(map(Role, names))
 
 

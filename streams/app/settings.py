@@ -241,6 +241,11 @@ class Settings:
         "gs://BUCKET/PREFIX or az://CONTAINER/PREFIX, with credentials from the environment. "
         "Empty: `objects` in the data directory.",
     )
+    thumbnails: bool = _setting(
+        False,
+        "Whether a small picture of each image that is tagged is kept in the object store, for the page: "
+        "WebP of 256 pixels, some 9 kB each.",
+    )
     allow_webhooks: str = _setting(
         "", "Private receivers of notifications: HOST, HOST:PORT or NETWORK, separated by commas."
     )
@@ -491,6 +496,11 @@ class Settings:
     def answers(self) -> bool:
         """Whether this process answers questions about the state."""
         return Role.QUERY in self.chosen_roles
+
+    @property
+    def is_page(self) -> bool:
+        """Whether this process serves the page for people."""
+        return Role.PAGE in self.chosen_roles
 
     @property
     def is_gateway(self) -> bool:

@@ -15,6 +15,7 @@ from streams.app.faust.app import Tagstream
 from streams.app.services.answering import Answering
 from streams.app.services.gateway import GatewayService
 from streams.app.services.listening import listen
+from streams.app.services.page import ShowingPage
 from streams.app.services.query_indexes import QueryIndexes
 from streams.app.services.repartitioning import RepartitioningUploads
 from streams.app.services.service import Service
@@ -36,6 +37,8 @@ from streams.web.server import WebServer
 if TYPE_CHECKING:
     from litestar import Litestar
 
+    from schemas.results import ModelInfo
+    from streams.kafka.checks.findings import Finding
     from streams.state.loading import Index
     from streams.tag.rules_watch import RulesWatch
 
@@ -64,6 +67,7 @@ class Worker:
         self.journal = ExitJournal(settings.data_dir, settings.instance_id or str(settings.web_port))
         self._end_process = functools.partial(end_process, app.connection, self.journal)
         self._watch: KafkaWatch | None = None
+        self._checks = RepeatedChecks(app.connection, settings)
         self._query_indexes = QueryIndexes(app.settings)
         self._telemetry = WorkerTelemetry(settings, app.names)
         self._tagging: Tagging | None = None
@@ -93,6 +97,9 @@ class Worker:
         if self.settings.tells:
             telling = Telling(self.settings, self._connection, self._telemetry, self._end_process)
             services.append(telling)
+        if self.settings.is_page:
+            indexes = self._query_indexes
+            services.append(ShowingPage(self.settings, self._connection, self._app.names, indexes, self))
         return services
 
     @property
@@ -109,6 +116,23 @@ class Worker:
     def rules(self) -> "RulesWatch | None":
         """The rules for tags; None before they are read."""
         return self._tagging.rules if self._tagging else None
+
+    @property
+    def models(self) -> "Mapping[str, ModelInfo]":
+        """The model behind each add-on that is offered; nothing before they are loaded."""
+        looker = self._tagging.looker if self._tagging else None
+        return looker.models if looker else {}
+
+    @property
+    def circuits(self) -> list[str] | None:
+        """The hosts that are left alone as they failed; None: nothing is fetched here."""
+        circuits = self._tagging.circuits if self._tagging else None
+        return None if circuits is None else circuits.open_hosts
+
+    @property
+    def findings(self) -> "list[Finding] | None":
+        """What the doctor's checks found the last time; None: there was none yet."""
+        return self._checks.findings
 
     @property
     def status(self) -> str:
@@ -172,6 +196,7 @@ class Worker:
             handlers=[handler for part in parts for handler in part.handlers],
             entries={path: entry for part in parts for path, entry in part.entries.items()},
             middleware=[middleware for part in parts for middleware in part.middleware],
+            cookies=any(part.cookies for part in parts),
             meter=self._telemetry.queries,
         )
 
@@ -208,10 +233,9 @@ class Worker:
                 await keeper.save_all()
 
     def _check_again(self) -> None:
-        if self.settings.check_interval and self._telemetry.port is not None:
-            checks = RepeatedChecks(self._connection, self.settings)
-            self._telemetry.read_checks(lambda: checks.findings)
-            self._spawn(checks.run())
+        if self.settings.check_interval and (self._telemetry.port is not None or self.settings.is_page):
+            self._telemetry.read_checks(lambda: self._checks.findings)
+            self._spawn(self._checks.run())
 
     async def _serve(self, replica: Replica) -> None:
         self._status = "stopping" if self._stopping.is_set() else READY

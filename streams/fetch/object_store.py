@@ -6,7 +6,7 @@ all of them and leads nowhere else: a key is made of plain names, and there is o
 
 import functools
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore as Store
 
 SCHEME = "store"
+THUMBNAILS = "_thumbnails/"  # no cloud has such a name
 _SETTING = "TAGSTREAM_OBJECT_STORE"
 _FORMS = (
     "a folder, file:///FOLDER, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or https://HOST"
@@ -105,7 +106,7 @@ class ObjectStore:
         """
         return await read_object(self._store, key_of(url), url, max_bytes, admission)
 
-    async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """Give the bytes of an object, or those from `start` to before `end`, piece by piece.
 
         Raises:
@@ -252,6 +253,11 @@ class ObjectWriter:
             await self._file.close()
         except BaseError as error:
             raise _as_os_error(error, self._key) from error
+
+
+def thumbnail_key(digest: str) -> str:
+    """Where the small picture of an image lies, by the digest of the image's bytes."""
+    return f"{THUMBNAILS}{digest[:2]}/{digest}.webp"
 
 
 def url_of(key: str) -> str:

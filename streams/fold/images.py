@@ -15,7 +15,7 @@ from streams.fold.people import assigned_by_add_ons, forget, weigh
 from streams.fold.precedence.standing import placed, raised_version, state_of, uncovered, versions
 from streams.fold.precedence.tellings import inherit, overhear, tell
 
-_RENEWED = {"raw", "models", "failed", "people", "phash", "embedding", "words"}
+_RENEWED = {"raw", "models", "failed", "people", "phash", "thumb", "embedding", "words"}
 REMEMBERED_CHANGES = 10  # changes of an image's tags that can be looked up
 REMEMBERED_CHARACTERS = 262_144  # in the names of their tags: ten changes of a thousand tags fit no record
 _CHARACTERS_PER_PLACE = 4  # of an added tag, where it is told who gave it
@@ -29,6 +29,7 @@ _FOUND = (
     "failed",
     "asked",
     "phash",
+    "thumb",
     "embedding",
     "words",
 )  # what a look at an image leaves
@@ -154,7 +155,11 @@ def rederived_row(old: Row, rederived: Rederived, offset: int) -> Row:
     raw = raw_scores(old)
     ruling = rederived.rules.apply(raw, old["asked"])
     found = _reported(ruling.scores, raw) | {"rules": rederived.rules.hash}
-    found |= {name: old[name] for name in ("models", "failed", "phash", "embedding", "words") if name in old}
+    found |= {
+        name: old[name]
+        for name in ("models", "failed", "phash", "thumb", "embedding", "words")
+        if name in old
+    }
     return _renewed(old, rederived.upload, found, ruling.assigned, offset)
 
 
@@ -259,6 +264,7 @@ def _findings(tagged: Tagged) -> Row:
     }
     found |= {"models": others} if others else {}
     found |= {"phash": tagged.phash} if tagged.phash else {}
+    found |= {"thumb": tagged.thumb} if tagged.thumb else {}
     found |= {"embedding": tagged.embedding} if tagged.embedding else {}
     words = {name: [[each.word, each.confidence] for each in said] for name, said in tagged.words.items()}
     found |= {"words": words} if any(words.values()) else {}

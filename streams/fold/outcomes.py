@@ -23,6 +23,7 @@ class Tagged:
         failed: Why each of the other add-ons failed, in short.
         probabilities: For each add-on, the probability of each tag where it is not the confidence.
         phash: The image's perceptual hash; None: it has none.
+        thumb: The digest that its small picture lies under; None: there is none.
         embedding: Its embedding; None: likewise.
         words: What each add-on that reads found in it.
         basis: Of a re-tag: source, id and type of the event whose findings it replaces.
@@ -45,6 +46,7 @@ class Tagged:
     basis: list[str] | None = None
     probabilities: dict[str, dict[str, float]] = field(default_factory=dict)
     phash: str | None = None
+    thumb: str | None = None
     embedding: str | None = None
     words: dict[str, list[ReadWord]] = field(default_factory=dict)
 

@@ -16,6 +16,7 @@
     "failed": {add-on: why it failed at the last look}, where one did; what it said before holds still,
     "asked": threshold that the event named, or null,
     "phash": the perceptual hash of its bytes, where it was looked at and has one,
+    "thumb": the digest of its bytes that its small picture lies under, where one was made,
     "embedding": what its bytes show in 32 bytes, see `model.embedding.codes`, where the classifier saw them,
     "words": {add-on: [[word, confidence], …]} of those that read, where one found any,
     "history": the last changes, each {"at", "cause", "rules", "added", "removed",

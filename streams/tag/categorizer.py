@@ -321,6 +321,7 @@ class Categorizer:
             timings=Timings(*(round(milliseconds, 1) for milliseconds in times)),
             failed=image.failed,
             phash=image.phash,
+            thumb=image.thumb,
             embedding=image.embedding,
             probabilities=probabilities(image),
             words=words,

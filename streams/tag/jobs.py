@@ -33,6 +33,8 @@ class TaggedImage:
         stages: When it was decoded, and when its batch was inferred; empty for a copy.
         kept: What of the image was to be kept: see :class:`Job`.
         phash: Its perceptual hash; None: it has none.
+        thumbnail: A small picture of it, to be kept; None: none was made, or it is a copy.
+        thumb: The digest that this is kept under; None: it is not.
         embedding: Its embedding; None: likewise.
     """
 
@@ -47,6 +49,8 @@ class TaggedImage:
     stages: dict[str, Interval] = field(default_factory=dict)
     kept: Mapping[View, NDArray[np.uint8]] = field(default_factory=dict)
     phash: str | None = None
+    thumbnail: bytes | None = None
+    thumb: str | None = None
     embedding: str | None = None
 
 
@@ -63,6 +67,7 @@ class Job:
         is_dear: Whether it waits for a lane of dear ones, or has one.
         context: What log lines are about.
         keep: How else it is looked at, by somebody who takes it from there.
+        thumbnail: A small picture of it.
     """
 
     data: bytes
@@ -79,6 +84,7 @@ class Job:
     decoding: Interval = (0.0, 0.0)
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
     keep: Collection[View] = ()
+    thumbnail: bytes | None = None
 
 
 def answer_all(answers: Sequence[tuple[Job, TaggedImage | Exception]]) -> None:

@@ -27,6 +27,7 @@ from streams.tag.inference import AddOn, Besides, Embeds, Found, Request, infer,
 from streams.tag.jobs import Job, StoppedError, TaggedImage, answer_all
 from streams.tag.known_images import KnownImages, digest_of
 from streams.tag.meter import InferenceMeter
+from streams.tag.thumbnails.pictures import pictured, webp
 from streams.telemetry.tracing import Interval
 
 DEAR = 250.0  # milliseconds of decoding: some ten photos' worth
@@ -65,6 +66,7 @@ class TaggerPool:
         room: int = ROOM,
         meter: InferenceMeter | None = None,
         formats: Collection[str] = FORMATS,
+        thumbnails: bool = False,
         prices: Mapping[str, Price] | None = None,
         embeds: Embeds | None = None,
     ) -> None:
@@ -78,6 +80,7 @@ class TaggerPool:
             room: Bytes of files that may wait for a lane of dear images.
             meter: Is told of batches.
             formats: Those of images that may be decoded.
+            thumbnails: Whether a small picture is made of each image.
             prices: Of add-ons that cost much more than others.
             embeds: Makes embeddings; None: there are none.
         """
@@ -95,6 +98,7 @@ class TaggerPool:
         self._stopped = False
         self.meter = meter
         self._formats = formats
+        self._thumbnails = thumbnails
         self._prices = prices or {}
         self._embeds = embeds
 
@@ -271,7 +275,7 @@ class TaggerPool:
         ]
         for job, answer in answers:
             if isinstance(answer, TaggedImage) and not answer.failed and not job.keep:
-                self._known.put(_known_as(job), answer)
+                self._known.put(_known_as(job), replace(answer, thumbnail=None))
         if self.meter is not None:
             decoded[0].answer.get_loop().call_soon_threadsafe(
                 self.meter.note_batch, len(decoded), besides.spent
@@ -304,6 +308,8 @@ class TaggerPool:
             failed={name: told(error) for name, error in errors.items()},
             kept={view: job.views.squares[view] for view in job.keep},
             phash=perceptual_hash(job.views.squares[SEEN][0]),
+            thumbnail=job.thumbnail,
+            thumb=job.digest if job.thumbnail else None,
             embedding=embedding,
         )
 
@@ -320,11 +326,16 @@ class TaggerPool:
     def _open(self, job: Job) -> OpenedImage | None:
         """Read an image's header; None: it is answered, as it is none that may be decoded."""
         try:
-            wanted = {*views(self.add_ons, job.add_ons), *job.keep, SEEN}
+            wanted = self._wanted(job)
+            if self._thumbnails:
+                wanted.add(pictured(wanted))
             return open_image(job.data, wanted, self._formats)
         except Exception as error:  # noqa: BLE001 - a bad image is its own job's affair
             answer_all([(job, error)])
             return None
+
+    def _wanted(self, job: Job) -> set[View]:
+        return {*views(self.add_ons, job.add_ons), *job.keep, SEEN}
 
     def _decode(self, job: Job, opened: OpenedImage | None = None) -> bool:
         """Decode an image; return whether it is to be tagged."""
@@ -343,6 +354,9 @@ class TaggerPool:
             inferring = squares * _INFERRING + self._price(job).milliseconds
             self._jobs.charge(job.share, inferring + _ms(job.decoding) - job.estimate)
         job.data = b""  # a thread that waits for its next job still knows its last one
+        if self._thumbnails:
+            small = job.views.squares[pictured(self._wanted(job))]
+            job.thumbnail = webp(small[0], job.views.width, job.views.height)
         job.answer.get_loop().call_soon_threadsafe(job.decoded)
         return True
 

@@ -43,6 +43,7 @@ def create_api(
     handlers: Sequence[ControllerRouterHandler] = (),
     entries: Mapping[str, Entry] | None = None,
     middleware: Sequence[Middleware] = (),
+    cookies: bool = False,
     meter: QueryMeter | None = None,
 ) -> Litestar:
     """Make the application.
@@ -54,6 +55,7 @@ def create_api(
         handlers: What else is served; `scope["user"]` says to whom.
         entries: Paths of theirs that are not for callers alone.
         middleware: Around all handlers.
+        cookies: Whether a token may come in a cookie, too.
         meter: Is told of each answer; None: nobody is.
     """
     guard, routes = guard or Guard(), list(routes)
@@ -68,7 +70,7 @@ def create_api(
     )
     app.register(_document_of(app, routes))
     probes = {route.path: Entry.ANYBODY for route in routes if route.open}
-    door: ASGIApp = Door(app.asgi_handler, guard, {**_PUBLIC, **probes, **(entries or {})})
+    door: ASGIApp = Door(app.asgi_handler, guard, {**_PUBLIC, **probes, **(entries or {})}, cookies=cookies)
     metered = meter.around(door, (route.path_format for route in app.routes)) if meter else door
     app.asgi_handler = Envelope(metered, [route.path for route in routes])
     return app

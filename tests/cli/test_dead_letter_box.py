@@ -28,16 +28,16 @@ from schemas.reasons import HTTP, REASONS, reason_of
 from schemas.replays import failed_place, original_headers, replay_headers, replayed_letter
 from schemas.uploads import Record, Upload, parse_upload
 from streams.app.settings import Settings
-from streams.cli.dead_letters.box import DeadLetterBox, choose
 from streams.cli.dead_letters.filters import TimeParam
-from streams.cli.dead_letters.letters import Letter, ReplayedLetters, Selection
-from streams.cli.dead_letters.replay import Replayer
 from streams.cli.dead_letters.views import as_json, explanation, line, shown
 from streams.cli.local.embedded_broker import EmbeddedBroker
 from streams.fold.changes import Changes
 from streams.fold.fold import fold
 from streams.kafka.admin import ensure_topics
 from streams.kafka.connection import KafkaConnection
+from streams.kafka.letters.box import DeadLetterBox, choose
+from streams.kafka.letters.letters import Letter, ReplayedLetters, Selection
+from streams.kafka.letters.replay import Replayer
 from streams.kafka.offset_ranges import OffsetRanges, find_offset_ranges, read_offset_ranges
 from streams.state.partition import PartitionState
 
@@ -479,7 +479,7 @@ async def test_a_replay_that_is_cut_short_can_be_completed(
     new_broker: Callable[[], EmbeddedBroker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The broker dies in the middle: what was sent is known, and --new-only sends just the rest."""
-    monkeypatch.setattr("streams.cli.dead_letters.replay.DEADLINE", 5.0)
+    monkeypatch.setattr("streams.kafka.letters.replay.DEADLINE", 5.0)
     broker = new_broker()
     await asyncio.to_thread(broker.start)
     connection = KafkaConnection(broker.bootstrap_servers)

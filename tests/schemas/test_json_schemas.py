@@ -253,6 +253,7 @@ WHOLE: dict[str, msgspec.Struct] = {
         ],
         edits=[TagEdit("koala", added=True, at=NOON, by="ann", cause=CAUSE)],
         scores={"imagga_tagging": [ScoredTag("koala", 0.951)]},
+        before_rules={"imagga_tagging": [ScoredTag("koala bear", 0.951)]},
         model=ModelInfo("lite2", "1"),
         rules=RULES,
         failed={"scene_tagging": "RuntimeError: out of memory"},

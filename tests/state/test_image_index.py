@@ -68,6 +68,7 @@ queries = st.builds(
     until=moments,
     min_confidence=st.just(0.0) | confidences,
     user=st.sampled_from((*USERS, "unheard")),
+    untagged=st.booleans(),
     order=st.sampled_from([NEWEST, CONFIDENT]),
 )
 
@@ -105,6 +106,7 @@ def matches(image: Found, query: ImageQuery) -> int | None:
         and (query.since is None or image.at >= query.since)
         and (query.until is None or image.at < query.until)
         and (query.user is None or image.user == query.user)
+        and (not query.untagged or not image.tags)
     )
     return min(wanted, default=0) if fine else None
 

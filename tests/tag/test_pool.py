@@ -163,7 +163,7 @@ async def test_a_bad_image_is_not_in_the_batch(pool: TaggerPool, fussy: FussyTag
 
 async def test_a_bad_image_keeps_no_pixels_of_its_neighbours(pool: TaggerPool, fussy: FussyTagger) -> None:
     """Whoever keeps its error keeps nothing else; nothing of the batch waits for the garbage collector."""
-    gc.collect()
+    gc.collect()  # what tests before have left
     gc.disable()
     try:
         answers = await crowd(pool, fussy, [GOOD[0], GOOD[1], GOOD[2], GOOD[3][:999], GOOD[4]])

@@ -282,7 +282,7 @@ def test_the_command_prints_token_and_lines_apart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [("--scope", "all"), ("--scope", "write"), ("--tenant", "\n"), ("--name", ""), ("--tenant", "\udcff")],
+    [("--scope", "all"), ("--scope", "admin"), ("--tenant", "\n"), ("--name", ""), ("--tenant", "\udcff")],
 )
 def test_the_command_refuses_what_the_file_would_not_hold(words: tuple[str, str]) -> None:
     """Exit code 2, and no token; nor for what no route needs: it would open nothing."""

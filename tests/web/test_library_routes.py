@@ -181,6 +181,16 @@ async def test_expressions(beach: Library, question: str, expected: list[str]) -
     assert ids(await beach.get(f"/images?{question}")) == expected
 
 
+async def test_images_without_a_tag_are_found(beach: Library) -> None:
+    """Those to which nothing was assigned; not those whose last tag went with them."""
+    assert ids(await beach.get("/images", untagged="true")) == []
+    beach.put("bare", image_row({}, at=9_000, user="ann"))
+    beach.put("gone", deleted_row())
+    assert ids(await beach.get("/images", untagged="true")) == ["bare"]
+    assert ids(await beach.get("/images", untagged="true", user="bob")) == []
+    assert ids(await beach.get("/images", untagged="true", tag="sea")) == []
+
+
 async def test_pages(library: Library) -> None:
     """Cursors lead through all images in order, though others come and go; a tenant's too."""
     for number in range(10):
@@ -284,6 +294,7 @@ async def test_forged_cursors_are_refused(beach: Library, rank: int) -> None:
         ("any=" + ",".join("abcdefghijklmnopqrstu"), "invalid_any", "at most 20 names"),
         ("cursor=!", "invalid_cursor", "`cursor` of the previous answer"),
         ("tags=sea", "unknown_parameter", "known: tag, all, any, none"),
+        ("untagged=yes", "invalid_untagged", "one of false, true"),
         ("limit=0", "invalid_limit", "from 1 to 1000"),
     ],
 )
@@ -314,10 +325,20 @@ async def test_image_state(beach: Library) -> None:
     ]
     assert answer["edits"] == []
     assert answer["scores"] == {"imagga_tagging": [{"tag": "sea", "confidence": 0.7}]}
+    assert answer["before_rules"] == {}
     assert (answer["model"], answer["rules"], answer["cause"]) == (model, RULES, cause)
     change = {"at": "1970-01-01T00:00:02Z", "cause": cause, "model": model, "rules": RULES}
     change |= {"taggers": {"imagga_tagging": model}, "added_by": {"own": ["dog"], "imagga_tagging": ["sea"]}}
     assert answer["history"] == [{**change, "added": ["dog", "sea"], "removed": [], "by": None}]
+
+
+async def test_what_a_tagger_said_before_rules_is_told(beach: Library) -> None:
+    """Of add-ons of which rules made something else."""
+    row = orjson.loads(image_row({"ocean": 0.7}, at=1)) | {"raw": {"imagga_tagging": [["sea", 0.7]]}}
+    beach.put("ruled", orjson.dumps(row))
+    answer = await beach.get("/images/ruled")
+    assert answer["scores"] == {"imagga_tagging": [{"tag": "ocean", "confidence": 0.7}]}
+    assert answer["before_rules"] == {"imagga_tagging": [{"tag": "sea", "confidence": 0.7}]}
 
 
 async def test_image_names_of_all_kinds(beach: Library) -> None:

@@ -47,6 +47,11 @@ class QueryIndexes:
         self._states.update(replica.states)
         self.freshness.source = replica
 
+    @property
+    def tenants(self) -> list[str]:
+        """Those with images."""
+        return [*self._images.libraries]
+
     def routes(self) -> list[Route]:
         """The routes that ask about the state."""
         states, fresh, clock = self._states, self.freshness, time.time

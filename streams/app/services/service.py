@@ -22,6 +22,7 @@ class WebPart:
     handlers: Sequence[ControllerRouterHandler] = ()
     entries: Mapping[str, Entry] = field(default_factory=dict)
     middleware: Sequence[Middleware] = ()
+    cookies: bool = False
 
 
 class Service(Protocol):

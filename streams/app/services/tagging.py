@@ -19,6 +19,7 @@ from streams.units.unit import Unit
 from streams.units.work import Work
 
 if TYPE_CHECKING:
+    from streams.fetch.circuit_breakers import CircuitBreakers
     from streams.tag.looking import Looker
     from streams.tag.rules_watch import RulesWatch
 
@@ -33,6 +34,7 @@ class Tagging:
     Attributes:
         rules: The rules for tags; None before they are read.
         looker: Looks at images that are no event; None before models are loaded.
+        circuits: Those of the hosts that images are fetched from; None before models are loaded.
     """
 
     web = WebPart()
@@ -46,6 +48,7 @@ class Tagging:
     ) -> None:
         self.rules: RulesWatch | None = None
         self.looker: Looker | None = None
+        self.circuits: CircuitBreakers | None = None
         self._app = app
         self._telemetry = telemetry
         self._tracing = tracing
@@ -75,7 +78,7 @@ class Tagging:
         self._telemetry.read_units(lambda: self.units)
         settings = self._app.settings
         categorizer, taggers = await open_categorizer(settings, stack, self._telemetry)
-        self.rules, self.looker = taggers.rules, taggers.looker
+        self.rules, self.looker, self.circuits = taggers.rules, taggers.looker, taggers.circuits
         self._work = Work(
             categorizer=categorizer,
             rules=fold_rules_of(settings),

@@ -10,15 +10,15 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from schemas.topics import TopicNames
-from streams.cli.dead_letters.box import DeadLetterBox, SelectedLetters, choose
 from streams.cli.dead_letters.filters import LetterPlace, filters
-from streams.cli.dead_letters.letters import Letter, Selection
-from streams.cli.dead_letters.replay import Replayer
 from streams.cli.dead_letters.views import as_json, explanation, line, summary_table
 from streams.cli.options import asked_cluster, kafka_options, require_topics, run_command, topic_names
 from streams.cli.rendering import counting_progress
 from streams.cli.terminal import console
 from streams.kafka.connection import KafkaConnection
+from streams.kafka.letters.box import DeadLetterBox, SelectedLetters, choose
+from streams.kafka.letters.letters import Letter, Selection
+from streams.kafka.letters.replay import Replayer
 
 LISTED = 50
 _SHOWN_EVERY = 500  # a look at each record would cost more than reading it

@@ -13,7 +13,7 @@ from schemas.origins import read_origin
 from schemas.reasons import reason_of
 from schemas.replays import original_headers
 from schemas.times import utc_datetime
-from streams.cli.dead_letters.letters import Letter, Summary
+from streams.kafka.letters.letters import Letter, Summary
 
 SHOWN_VALUE = 4000  # characters
 SHOWN_TEXT = 200

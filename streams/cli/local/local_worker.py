@@ -82,6 +82,7 @@ def local_worker(
         "allow_sources": ",".join(filter(None, (settings.allow_sources.strip(" ,"), photos))),
         "roles": ALL,
         "gateway_port": gateway_port,
+        "thumbnails": True,
     }
     if cluster.embedded:
         needed["replication"] = 1

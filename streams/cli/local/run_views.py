@@ -49,6 +49,7 @@ class NextSteps:
             flags += f" --topic-prefix {self.topic_prefix}"
         serve = f" --serve-port {self.serve_port}" if self.serve_port else ""
         return (
+            f"Look at it in a browser: {self.api}/\n"
             "Try next, in another terminal:\n"
             f"  {program} publish {flags}{serve} YOUR_PHOTOS/\n"
             f"  {program} tail {flags}\n"

@@ -23,6 +23,7 @@ class LibraryAsset(msgspec.Struct, frozen=True, gc=False):
         failed: Why each of the other add-ons failed at the last look.
         asked: The threshold that its event named.
         edited_at: Time of people's last edit of its tags, milliseconds since the epoch; 0: there is none.
+        thumb: The digest that its small picture lies under; None: there is none.
         words: What each add-on that reads found in it.
         phash: The perceptual hash of its bytes; None: it has none, or nobody looked at them.
     """
@@ -39,6 +40,7 @@ class LibraryAsset(msgspec.Struct, frozen=True, gc=False):
     failed: dict[str, str]
     asked: float | None
     edited_at: int = 0
+    thumb: str | None = None
     phash: str | None = None
     words: dict[str, list[tuple[str, float]]] = {}
 
@@ -69,6 +71,7 @@ class _Row(msgspec.Struct, gc=False):
     asked: float | None = None
     asset: Asset | None = None
     people: "_People | None" = None
+    thumb: str | None = None
     phash: str | None = None
     words: dict[str, list[tuple[str, float]]] = {}
 
@@ -144,6 +147,7 @@ def library_asset(key: str, row: bytes) -> LibraryAsset:
         failed=found.failed,
         asked=found.asked,
         edited_at=found.people.edited_at if found.people else 0,
+        thumb=found.thumb,
         phash=found.phash,
         words=found.words,
     )

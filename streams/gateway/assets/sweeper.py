@@ -13,7 +13,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from streams.fetch.object_store import SCHEME, ObjectStore
+from streams.fetch.object_store import SCHEME, ObjectStore, thumbnail_key
 from streams.gateway.assets.events import FoldedState
 from streams.gateway.assets.library import Library
 
@@ -131,6 +131,7 @@ class Sweeper:
             for asset in self._library.all(cloud):
                 unnamed.discard(asset.asset.object or "")
                 unnamed.discard((asset.url or "").removeprefix(_OURS))
+                unnamed.discard(thumbnail_key(asset.thumb or ""))
         return unnamed
 
     async def _until_folded(self, ends: Mapping[int, int]) -> None:

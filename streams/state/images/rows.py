@@ -40,12 +40,14 @@ class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
     user: str | None = None
     url: str | None = None
     scores: dict[str, list[tuple[str, float]]] = {}
+    raw: dict[str, list[tuple[str, float]]] = {}
     model: tuple[str, str] | None = None
     models: dict[str, tuple[str, str]] = {}
     own_from: tuple[str, str, str] | None = None
     people: People = People()
     rules: str | None = None
     phash: str | None = None
+    thumb: str | None = None
     embedding: str | None = None
     failed: dict[str, str] = {}
     words: dict[str, list[tuple[str, float]]] = {}

@@ -43,7 +43,7 @@ class ImageQuery:
         until: First event time that is too late.
         min_confidence: 0 to 1.
         user: Whose images.
-        untagged: Whether only images without a tag are wanted.
+        untagged: Only images without any tag.
         order: `newest`, or `confidence`: that of the wanted tags, the weakest of `all_of` and the best of
             `any_of`.
     """

@@ -48,6 +48,11 @@ class View:
         alive: Mask = self._death.take(slots) >= self.tick
         return alive
 
+    def untagged(self, slots: Slots) -> Mask:
+        """Which slots have no tag."""
+        untagged: Mask = self._first.take(slots + 1) == self._first.take(slots)
+        return untagged
+
     def died_since(self) -> Slots:
         """The slots of this view that died after it was made. For the library's own thread."""
         death = self.library.death.view()[: self.size]
@@ -62,11 +67,6 @@ class View:
         """The numbers of a tag in all its spellings: upper or lower case, composed or not."""
         found = (self.tag(each) for each in self.library.spellings.of(name))
         return [tag for tag in found if tag is not None]
-
-    def untagged(self, slots: Slots) -> Mask:
-        """Which slots have no tag."""
-        bare: Mask = self._first[slots] == self._first[slots + 1]
-        return bare
 
     def user(self, name: str) -> int | None:
         """A user's number; None where no image ever was theirs."""

@@ -86,7 +86,7 @@ class RemotePool(TaggerPool):
         found = await asyncio.gather(*(self._ask(name, remotes[name], seen) for name in remotes))
         image = _joined(seen, add_ons, dict(zip(remotes, found, strict=True)))
         if not image.failed:
-            self._asked.put(known_as, image)
+            self._asked.put(known_as, replace(image, thumbnail=None))
         return image
 
     async def _ask(self, name: str, remote: RemoteAddOn, seen: TaggedImage) -> list[Tag] | Exception:

@@ -20,7 +20,7 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
-IN_USE = frozenset({Scope.READ})  # what the routes need; files of tokens may hold the others all the same
+IN_USE = frozenset({Scope.READ, Scope.WRITE})  # questions need the one, changes by the page the other
 
 
 @dataclass(frozen=True)

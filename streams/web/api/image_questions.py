@@ -17,7 +17,6 @@ from streams.web.api.kinds.cursors import CursorPart, cursor, encode_cursor
 from streams.web.api.kinds.moments import MOMENT
 from streams.web.api.parameters import (
     NAME,
-    YES,
     Kind,
     Limit,
     Parameter,
@@ -67,15 +66,15 @@ class ImagesQuestion:
         tuple[tuple[str, ...], ...],
         Parameter(NAMES, "Tags that images must not have, however unsure.", most=MAX_TAGS),
     ]
-    untagged: Annotated[
-        bool, Parameter(YES, "Whether only images without a tag are wanted.", default="false")
-    ]
     since: Annotated[int | None, Parameter(MOMENT, "Earliest event time.")]
     until: Annotated[int | None, Parameter(MOMENT, "First event time that is too late.")]
     min_confidence: Annotated[
         float | None, Parameter(number(0, 1), "What each wanted tag must have at least.")
     ]
     user: Annotated[str | None, Parameter(NAME, "Whose images.")]
+    untagged: Annotated[
+        str, Parameter(one_of("false", "true"), "Whether only images without any tag.", default="false")
+    ]
     order: Annotated[
         str, Parameter(one_of(NEWEST, CONFIDENT), "Newest or most confident first.", default=NEWEST)
     ]
@@ -95,11 +94,11 @@ class ImagesQuestion:
             all_of=_distinct("all", (self.tag, *self.all_)),
             any_of=_distinct("any", self.any_),
             none_of=_distinct("none", self.none),
-            untagged=self.untagged,
             since=self.since,
             until=self.until,
             min_confidence=self.min_confidence or 0.0,
             user=self.user,
+            untagged=self.untagged == "true",
             order=self.order,
         )
         if not query.wants_tags and (self.min_confidence is not None or self.order == CONFIDENT):

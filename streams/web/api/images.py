@@ -100,6 +100,7 @@ class ImageRoutes:
             tags=assigned_tags(row),
             edits=tag_edits(row),
             scores={add_on: scored(scores) for add_on, scores in row.scores.items()},
+            before_rules={add_on: scored(scores) for add_on, scores in row.raw.items()},
             model=_model(row.model),
             rules=row.rules,
             failed=row.failed,

@@ -88,15 +88,6 @@ def one_of(*options: str) -> Kind[str]:
     return Kind(parse, f"one of {', '.join(options)}", options[0], {"type": "string", "enum": list(options)})
 
 
-def _yes(text: str) -> bool:
-    if text.lower() not in {"true", "false", "1", "0"}:
-        raise ValueError(text)
-    return text.lower() in {"true", "1"}
-
-
-YES = Kind(_yes, "true or false", "true", {"type": "string", "enum": ["true", "false"]})
-
-
 def _within(value: float, least: float, most: float) -> float:
     if not least <= value <= most:
         raise ValueError(value)

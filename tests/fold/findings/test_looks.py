@@ -47,6 +47,19 @@ def test_it_comes_back_with_the_state() -> None:
     assert state_of(ROW)["phash"] == HASH
 
 
+def test_a_thumbnail_is_that_of_the_present_bytes() -> None:
+    """It comes and goes as the hash does: rules leave it, new bytes and a deletion do not."""
+    seen = dataclasses.replace(SEEN, thumb="a" * 32)
+    row = uploaded_row(None, seen, 0)
+    assert row["thumb"] == "a" * 32
+    assert rederived_row(row, Rederived(upload(), Rules()), 1)["thumb"] == "a" * 32
+    assert stored_row(row, upload(kind=UploadType.UPDATED), 1)["thumb"] == "a" * 32
+    assert "thumb" not in uploaded_row(row, SEEN, 1)
+    assert "thumb" not in retagged_row(row, SEEN, 1)
+    assert "thumb" not in deleted_row(row, upload(kind=UploadType.DELETED), 1)
+    assert "thumb" not in ROW
+
+
 @pytest.mark.parametrize("name", ["phash", "embedding"])
 def test_both_follow_the_bytes_alike(name: str) -> None:
     """In row and result while the bytes are the same ones, and no longer."""

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from support.image_rows import deleted_row, image_row
 
-from streams.fetch.object_store import ObjectStore
+from streams.fetch.object_store import ObjectStore, thumbnail_key
 from streams.fold.rows import ImageKey
 from streams.gateway.assets import sweeper as sweeping
 from streams.gateway.assets.library import Library
@@ -102,6 +102,21 @@ async def test_an_object_that_a_row_fetches_from_stays(scene: Scene) -> None:
     await scene.put("demo/named")
     await scene.commit("koala", image_row({}, url="store:///demo/named"))
     assert await scene.sweeper.sweep() == 0
+
+
+async def test_a_thumbnail_goes_with_the_last_image_that_has_it(scene: Scene) -> None:
+    """It lies under the bytes of images, and stays while any row names these."""
+    digest = "0123456789abcdef0123456789abcdef"
+    named = orjson.dumps(orjson.loads(image_row({})) | {"tenant": "demo", "thumb": digest})
+    await scene.put(thumbnail_key(digest))
+    await scene.commit("koala", named)
+    await scene.commit("copy", named)
+    assert await scene.sweeper.sweep() == 0
+    await scene.commit("koala", deleted_row())
+    assert await scene.sweeper.sweep() == 0
+    await scene.commit("copy", deleted_row())
+    assert await scene.sweeper.sweep() == 1
+    assert await scene.keys() == []
 
 
 async def test_nothing_goes_before_all_events_are_folded(

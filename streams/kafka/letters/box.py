@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from schemas.replays import replayed_letter
 from schemas.topics import TopicNames
 from schemas.uploads import Record
-from streams.cli.dead_letters.letters import Letter, ReplayedLetters, Selection, Summary
 from streams.kafka.connection import KafkaConnection
+from streams.kafka.letters.letters import Letter, ReplayedLetters, Selection, Summary
 from streams.kafka.offset_ranges import OffsetRanges, find_offset_ranges, read_offset_ranges
 
 CLOCK_SKEW_MS = 3_600_000  # by which the clocks of workers and of those who replay may differ

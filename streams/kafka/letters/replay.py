@@ -12,8 +12,8 @@ from aiokafka.errors import KafkaTimeoutError
 from schemas.origins import TRANSLATED_HEADER, UNTRANSLATED, TopicPartitionOffset
 from schemas.replays import replay_headers
 from schemas.topics import MAX_RECORD_BYTES, TopicNames
-from streams.cli.dead_letters.letters import Letter
 from streams.kafka.connection import KafkaConnection
+from streams.kafka.letters.letters import Letter
 from streams.kafka.publishing import open_producer
 
 DEADLINE = 60.0  # seconds in which Kafka must take a chunk; the producer by itself would try for ever

@@ -21,6 +21,10 @@ from streams.kafka.offset_ranges import OffsetRanges
 class _Event(msgspec.Struct):
     public_id: str | None = None
     url: str | None = None
+    tenant: str | None = None
+
+
+_UNREAD = _Event()
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,11 @@ class Letter:
         return self._event.public_id or (self.record.key or b"").decode(errors="backslashreplace")
 
     @property
+    def tenant(self) -> str | None:
+        """Whose image that is, as the event says; None: it cannot be read."""
+        return None if self._event is _UNREAD else self._event.tenant or ""
+
+    @property
     def hosts(self) -> set[str]:
         """The source's host as the event's URL names it, with its port and without."""
         url = self._url
@@ -82,7 +91,7 @@ class Letter:
             data = open_envelope(self.record.value or b"", self.record.headers).data
             return msgspec.json.decode(data, type=_Event)
         except (BadEventError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return _Event()  # that may be why it is a dead letter
+            return _UNREAD  # that may be why it is a dead letter
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,72 @@
+"""The role `page`: all of it, for people, in a browser."""
+
+from contextlib import AsyncExitStack
+from dataclasses import fields
+
+from schemas.topics import TopicNames
+from streams.app.services.query_indexes import QueryIndexes
+from streams.app.services.service import Spawn, WebPart
+from streams.app.settings import Settings, variable
+from streams.fetch.object_store import ObjectStore
+from streams.fetch.urls import shown
+from streams.kafka.connection import KafkaConnection
+from streams.page.operations import Operations, Setting, Worker
+from streams.page.page import Page
+from streams.page.requests import Writing
+from streams.page.session import Known
+from streams.state.replica import Replica
+from streams.web.access.hosts import is_loopback
+
+
+class ShowingPage:
+    """Serves the page beside the query API."""
+
+    waits_for: str | None = None
+
+    def __init__(
+        self,
+        settings: Settings,
+        connection: KafkaConnection,
+        names: TopicNames,
+        indexes: QueryIndexes,
+        worker: Worker,
+    ) -> None:
+        self._page = Page(
+            connection,
+            names,
+            ObjectStore.parse(settings.object_store, settings.data_dir),
+            known=Known(
+                needs_token=settings.tokens is not None,
+                thumbnails=settings.thumbnails,
+                threshold=settings.auto_tagging,
+                add_ons=list(settings.default_add_ons),
+            ),
+            writing=Writing(local=settings.tokens is None and is_loopback(settings.web_host)),
+            operations=Operations(
+                worker, sorted(settings.chosen_roles), _in_force(settings), indexes.freshness.as_of
+            ),
+            tenants=lambda: indexes.tenants,
+            most=settings.max_image_bytes,
+        )
+        self.web = WebPart(handlers=self._page.handlers(), entries=self._page.entries(), cookies=True)
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Nothing: its files are read already."""
+
+    async def start(self, replica: Replica, _spawn: Spawn) -> None:
+        """Connect to Kafka."""
+        await self._page.open(replica.states)
+
+    async def stop(self) -> None:
+        """Let those who watch go."""
+        await self._page.close()
+
+
+def _in_force(settings: Settings) -> list[Setting]:
+    """The settings as pages show them. None of them is a secret; a store's address may hold one."""
+    told = []
+    for each in fields(settings):
+        value = getattr(settings, each.name)
+        text = "" if value is None else shown(str(value)) if each.name == "object_store" else str(value)
+        told.append(Setting(variable(each.name), text, each.metadata["help"], value != each.default))
+    return told

@@ -1,0 +1,1 @@
+"""The dead letters that there are: read, chosen among, and published again. It starts with `box.py`."""

@@ -1,0 +1,26 @@
+// Addresses: what is seen is all in the part behind #, so that each state has a link and Back works.
+
+export const state = { session: null, tenant: '' }
+
+export function place() {
+  const [path, text] = location.hash.slice(1).split('?')
+  return { path: path || '/', params: new URLSearchParams(text ?? '') }
+}
+
+export function link(path, params = {}) {
+  const pairs = new URLSearchParams()
+  for (const [name, value] of Object.entries({ ...params, tenant: params.tenant ?? state.tenant })) {
+    for (const each of Array.isArray(value) ? value : [value]) {
+      if (each !== undefined && each !== null && each !== '') pairs.append(name, each)
+    }
+  }
+  const text = pairs.toString()
+  return `#${path}${text ? `?${text}` : ''}`
+}
+
+export function go(path, params = {}, { replace = false } = {}) {
+  const to = link(path, params)
+  if (to === location.hash) dispatchEvent(new HashChangeEvent('hashchange'))
+  else if (replace) location.replace(to)
+  else location.hash = to
+}

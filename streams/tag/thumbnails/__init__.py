@@ -1,0 +1,1 @@
+"""Small pictures of images: made while these are decoded, kept in the object store, never told of in vain."""
