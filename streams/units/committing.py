@@ -115,11 +115,14 @@ class Committer:
     async def _keep_pace(self) -> None:
         """Let more outcomes gather, unless enough have or the last transaction is long past.
 
-        What comes meanwhile may be in more of a hurry: it is looked anew how long nobody feels it.
+        What comes meanwhile may be in more of a hurry, so it is looked anew how long nobody feels it; what is
+        in less of one makes nobody wait for longer.
         """
         await self._gather(self._last_commit + self._pace.commit_interval)
-        while not self._window.commit_now.is_set() and (until := self._unfelt_until()) > time.monotonic():
-            await self._gather(min(until, time.monotonic() + _LOOK_AGAIN))
+        until = self._unfelt_until()
+        while not self._window.commit_now.is_set() and until > (now := time.monotonic()):
+            await self._gather(min(until, now + _LOOK_AGAIN))
+            until = min(until, self._unfelt_until())
         self._last_commit = time.monotonic()
 
     def _unfelt_until(self) -> float:

@@ -277,6 +277,25 @@ async def test_a_tenants_backlog_keeps_no_other_tenant_waiting(
     await subject.unit.close()
 
 
+async def test_a_record_in_less_of_a_hurry_makes_nobody_wait_for_longer(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is done leaves when it suits it, though one that took long is done meanwhile."""
+    monkeypatch.setattr("streams.units.committing._UNFELT", 1e4)
+    subject = harness(list(range(3)), max_in_flight=8, backlog_interval=1e9)
+    subject.slow_sources = {1}
+    for offset in (1, 2):
+        subject.hold(offset)
+    subject.unit.start()
+    await subject.until(lambda: subject.store.commits == [1])
+    await asyncio.sleep(0.2)
+    subject.answers[1].set_result(None)
+    await asyncio.sleep(0.01)
+    subject.answers[2].set_result(None)
+    await subject.until(lambda: 1 in subject.applied)
+    await subject.unit.close()
+
+
 async def test_a_record_that_waits_for_the_state_is_not_kept_waiting(
     harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
