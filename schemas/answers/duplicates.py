@@ -9,11 +9,16 @@ from schemas.answers.trends import Answer
 Meta = msgspec.Meta
 
 
-class Duplicate(msgspec.Struct, frozen=True):
-    """An image that looks like the one that was asked about."""
+class AlikeImage(msgspec.Struct, frozen=True):
+    """An image of a group."""
 
     public_id: Annotated[str, Meta(description="Identity of the image.")]
     url: Annotated[str | None, Meta(description="Where it was fetched; null where that is not kept.")]
+
+
+class Duplicate(AlikeImage, frozen=True):
+    """An image that looks like the one that was asked about."""
+
     distance: Annotated[int, Meta(description="Bits in which the hashes differ: 0 to 64.")]
 
 
@@ -29,11 +34,9 @@ class Duplicates(Answer, frozen=True, kw_only=True):
     images: Annotated[list[Duplicate], Meta(description="Nearest first, equal ones by public id.")]
 
 
-class SimilarImage(msgspec.Struct, frozen=True):
+class SimilarImage(AlikeImage, frozen=True):
     """An image that shows something similar to the one that was asked about."""
 
-    public_id: Annotated[str, Meta(description="Identity of the image.")]
-    url: Annotated[str | None, Meta(description="Where it was fetched; null where that is not kept.")]
     similarity: Annotated[float, Meta(description="Of the embeddings, up to 1: the cosine between them.")]
 
 
@@ -46,13 +49,6 @@ class SimilarImages(Answer, frozen=True, kw_only=True):
         Meta(description="Its embedding; null: it has none, and so nothing is similar to it."),
     ]
     images: Annotated[list[SimilarImage], Meta(description="The most similar first.")]
-
-
-class AlikeImage(msgspec.Struct, frozen=True):
-    """An image of a group."""
-
-    public_id: Annotated[str, Meta(description="Identity of the image.")]
-    url: Annotated[str | None, Meta(description="Where it was fetched; null where that is not kept.")]
 
 
 class DuplicateGroup(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 import msgspec
 from aiokafka import AIOKafkaProducer
@@ -36,6 +37,49 @@ async def open_producer(connection: KafkaConnection, **options: object) -> Async
         except TimeoutError:  # a broker that is gone: it would wait for ever, and send when nobody expects it
             await producer._sender.close()  # noqa: SLF001 - what `stop` was about to do
             await producer.client.close()
+
+
+async def send_event(
+    producer: AIOKafkaProducer, names: TopicNames, event: UploadData
+) -> "asyncio.Future[Any]":
+    """Hand an event to a producer, keyed by public id; the future is done when Kafka has it."""
+    key = (event.public_id or "").encode()
+    sent: asyncio.Future[Any] = await producer.send(names.uploads, msgspec.json.encode(event), key)
+    return sent
+
+
+class UploadLog:
+    """Publishes upload events, each once whatever happens to connections. Use as an async context manager."""
+
+    def __init__(self, connection: KafkaConnection, names: TopicNames) -> None:
+        self._connection = connection
+        self._names = names
+        self._places = LogPlaces(connection, names)
+        self._stack = contextlib.AsyncExitStack()
+        self._producer: Any = None
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self._places)
+        self._producer = await self._stack.enter_async_context(open_producer(self._connection))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def publish(self, events: Sequence[UploadData]) -> list[TopicPartitionOffset]:
+        """Publish events; return their places once all replicas that are in sync have them.
+
+        Raises:
+            OSError: Kafka refuses one, or nobody knows: it may be there or not.
+            RuntimeError: Likewise; aiokafka's errors are of this kind.
+        """
+        sends = [await send_event(self._producer, self._names, event) for event in events]
+        sent = await asyncio.gather(*sends)
+        return [TopicPartitionOffset(each.topic, each.partition, each.offset) for each in sent]
+
+    async def in_log(self, published: TopicPartitionOffset) -> tuple[int, int]:
+        """Wait until a published event is in the log that workers read; partition and offset there."""
+        return await self._places.of(published)
 
 
 @dataclass
@@ -88,8 +132,7 @@ async def publish(
         sends = []
         for event in events:
             event.event_id = event.event_id or uuid.uuid4().hex
-            key = (event.public_id or "").encode()
-            sends.append(await producer.send(names.uploads, msgspec.json.encode(event), key))
+            sends.append(await send_event(producer, names, event))
             published[event.event_id] = event.public_id or ""
         await asyncio.gather(*sends)
         return published
@@ -112,13 +155,11 @@ async def publish_one(
     async with (
         asyncio.timeout(timeout),
         OutputFollower(connection, names) as follower,
-        LogPlaces(connection, names) as places,
         CommittedOffsets(connection, names) as committed,
-        open_producer(connection) as producer,
+        UploadLog(connection, names) as uploads,
     ):
-        key = (event.public_id or "").encode()
-        sent = await producer.send_and_wait(names.uploads, msgspec.json.encode(event), key)
-        await committed.until(*await places.of(TopicPartitionOffset(sent.topic, sent.partition, sent.offset)))
+        (published,) = await uploads.publish([event])
+        await committed.until(*await uploads.in_log(published))
         return [answer async for answer in follower.rest()]
 
 

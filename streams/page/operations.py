@@ -10,28 +10,16 @@ from schemas.results import ModelInfo
 from streams.kafka.checks.findings import Finding
 from streams.page.publishing.events import FoldedState
 from streams.page.requests import AnyRequest, caller_of
-from streams.tag.rules_watch import RulesWatch
 from streams.web.access.callers import Scope
 from streams.web.access.refusals import ForbiddenError
+from streams.web.api.health import Worker as ProbedWorker
 from streams.web.replies import Json
 
 _LEVELS = {"ok": "ok", "warn": "warning", "fail": "fault"}
 
 
-class Worker(Protocol):
-    """Whose health it is: see `streams.app.worker.Worker`."""
-
-    @property
-    def status(self) -> str:
-        """What it does: starting, waiting for Kafka, …, ready, stopping."""
-
-    @property
-    def rules(self) -> RulesWatch | None:
-        """The rules for tags; None before they are read."""
-
-    @property
-    def units(self) -> Mapping[int, object]:
-        """The partitions in work."""
+class Worker(ProbedWorker, Protocol):
+    """Whose health it is, with what only operators are told: see `streams.app.worker.Worker`."""
 
     @property
     def models(self) -> Mapping[str, ModelInfo]:

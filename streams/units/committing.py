@@ -18,6 +18,7 @@ from streams.units.work import Pace, RecordLog, StateStore, Work
 
 SWEPT_PER_TRANSACTION = 200
 _UNFELT = 0.5  # of the time that we took for a record: so much more goes unnoticed
+_LOOK_AGAIN = 0.1  # seconds
 _TELL_EVERY = 1.0  # seconds between two looks at whether there is anything to do, where nothing comes
 
 
@@ -112,13 +113,23 @@ class Committer:
         return self._window.progress(leaving, record_log.reached)
 
     async def _keep_pace(self) -> None:
-        """Let more outcomes gather, unless enough have or the last transaction is long past."""
-        await self._gather(self._pace.commit_interval)
-        await self._gather(min(_UNFELT * self._window.longest_took, self._pace.backlog_interval))
+        """Let more outcomes gather, unless enough have or the last transaction is long past.
+
+        What comes meanwhile may be in more of a hurry, so it is looked anew how long nobody feels it; what is
+        in less of one makes nobody wait for longer.
+        """
+        await self._gather(self._last_commit + self._pace.commit_interval)
+        until = self._unfelt_until()
+        while not self._window.commit_now.is_set() and until > (now := time.monotonic()):
+            await self._gather(min(until, now + _LOOK_AGAIN))
+            until = min(until, self._unfelt_until())
         self._last_commit = time.monotonic()
 
-    async def _gather(self, interval: float) -> None:
-        wait = self._last_commit + interval - time.monotonic()
+    def _unfelt_until(self) -> float:
+        return self._last_commit + min(_UNFELT * self._window.took, self._pace.backlog_interval)
+
+    async def _gather(self, until: float) -> None:
+        wait = until - time.monotonic()
         if wait > 0:
             # Not asyncio.wait_for: in Python 3.11 it may swallow a cancellation, and `close` waits for ever.
             with contextlib.suppress(TimeoutError):

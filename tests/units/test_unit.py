@@ -14,6 +14,7 @@ from streams.fold.fold import FoldRules
 from streams.fold.outcomes import Deferred, Outcome, Parked, Rejected
 from streams.fold.retention import Expired
 from streams.fold.retries import RetryPolicy
+from streams.fold.rows import ImageKey
 from streams.units.micro_batch import MicroBatch, fold_and_commit
 from streams.units.order import Turn
 from streams.units.unit import Unit
@@ -252,6 +253,46 @@ async def test_how_long_sources_took_lets_nothing_gather(
     await asyncio.sleep(0.2)
     subject.answers[1].set_result(None)
     await subject.until(lambda: subject.store.commits == [1, 2])
+    await subject.unit.close()
+
+
+async def test_a_tenants_backlog_keeps_no_other_tenant_waiting(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where one tenant's records took long, and would not feel it, another one's leave when it suits them."""
+    monkeypatch.setattr("streams.units.committing._UNFELT", 1e3)
+    subject = harness(list(range(3)), max_in_flight=8, backlog_interval=1e9)
+    subject.images = {1: ImageKey("flood", "one").encode(), 2: ImageKey("calm", "two").encode()}
+    subject.slow_sources = {2}
+    for offset in (1, 2):
+        subject.hold(offset)
+    subject.unit.start()
+    await subject.until(lambda: subject.store.commits == [1])
+    await asyncio.sleep(0.2)
+    subject.answers[1].set_result(None)
+    await asyncio.sleep(0.02)
+    assert subject.store.commits == [1]
+    subject.answers[2].set_result(None)
+    await subject.until(lambda: subject.store.commits == [1, 3])
+    await subject.unit.close()
+
+
+async def test_a_record_in_less_of_a_hurry_makes_nobody_wait_for_longer(
+    harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is done leaves when it suits it, though one that took long is done meanwhile."""
+    monkeypatch.setattr("streams.units.committing._UNFELT", 1e4)
+    subject = harness(list(range(3)), max_in_flight=8, backlog_interval=1e9)
+    subject.slow_sources = {1}
+    for offset in (1, 2):
+        subject.hold(offset)
+    subject.unit.start()
+    await subject.until(lambda: subject.store.commits == [1])
+    await asyncio.sleep(0.2)
+    subject.answers[1].set_result(None)
+    await asyncio.sleep(0.01)
+    subject.answers[2].set_result(None)
+    await subject.until(lambda: 1 in subject.applied)
     await subject.unit.close()
 
 

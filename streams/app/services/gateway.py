@@ -30,6 +30,7 @@ from streams.gateway.requests.credentials_file import CredentialsFile, new_crede
 from streams.gateway.requests.options import check_preset
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
+from streams.kafka.publishing import UploadLog
 from streams.kafka.topic_ids import topic_id
 from streams.own_files import make_own_folder
 from streams.repartition.ends import folded_ends
@@ -127,7 +128,8 @@ class GatewayService:
         if self._credentials is None or self._fetcher is None:
             raise RuntimeError("it was not opened")
         self._replica = replica
-        publisher = await self._stack.enter_async_context(Publisher(self._connection, self._names))
+        uploads = await self._stack.enter_async_context(UploadLog(self._connection, self._names))
+        publisher = Publisher(uploads)
         events = self._events = Events(publisher, self.library, self._names, lambda: replica.states)
         spawn(events.listen(self._connection, self._names))
         await events.listens.wait()

@@ -1,8 +1,10 @@
 """Images that look alike, as people read them."""
 
+from collections.abc import Sequence
+
 from rich.console import RenderableType
 
-from schemas.answers.duplicates import AlikeImages, Duplicates, SimilarImages
+from schemas.answers.duplicates import AlikeImage, AlikeImages, Duplicates, SimilarImages
 from streams.cli.ask.framing import framed
 from streams.cli.charts import counted, name, table
 from streams.cli.flow import Flow
@@ -12,32 +14,33 @@ SHOWN_IMAGES = 8
 
 def duplicates_view(answer: Duplicates) -> RenderableType:
     """Show the images that look like one, nearest first."""
-    title = name(answer.public_id, "bold")
     if answer.phash is None:
-        title.append(": it has no perceptual hash: not looked at yet, or of one colour")
-        return framed(title, None, answer)
-    title.append(f": {counted(answer.total, 'image')} like it")
-    if not answer.images:
-        return framed(title, None, answer)
-    rows = table("image", "bits that differ", "url", right=("bits that differ",))
-    for image in answer.images:
-        rows.add_row(name(image.public_id), str(image.distance), name(image.url))
-    return framed(title, rows, answer)
+        return _unknown(answer, "it has no perceptual hash: not looked at yet, or of one colour")
+    found = [(image, str(image.distance)) for image in answer.images]
+    return _beside(answer, f"{counted(answer.total, 'image')} like it", "bits that differ", found)
 
 
 def similar_view(answer: SimilarImages) -> RenderableType:
     """Show the images that show something similar, the most similar first."""
-    title = name(answer.public_id, "bold")
     if answer.embedding is None:
-        title.append(": it has no embedding: not looked at yet, without a picture, or there are none here")
-        return framed(title, None, answer)
-    title.append(f": {counted(len(answer.images), 'image')} most like it")
-    if not answer.images:
-        return framed(title, None, answer)
-    rows = table("image", "similarity", "url", right=("similarity",))
-    for image in answer.images:
-        rows.add_row(name(image.public_id), f"{image.similarity:.3f}", name(image.url))
-    return framed(title, rows, answer)
+        why = "it has no embedding: not looked at yet, without a picture, or there are none here"
+        return _unknown(answer, why)
+    found = [(image, f"{image.similarity:.3f}") for image in answer.images]
+    return _beside(answer, f"{counted(len(found), 'image')} most like it", "similarity", found)
+
+
+def _unknown(answer: Duplicates | SimilarImages, why: str) -> RenderableType:
+    return framed(name(answer.public_id, "bold").append(f": {why}"), None, answer)
+
+
+def _beside(
+    answer: Duplicates | SimilarImages, title: str, measure: str, found: Sequence[tuple[AlikeImage, str]]
+) -> RenderableType:
+    """Images beside one, each with how near it is."""
+    rows = table("image", measure, "url", right=(measure,))
+    for image, nearness in found:
+        rows.add_row(name(image.public_id), nearness, name(image.url))
+    return framed(name(answer.public_id, "bold").append(f": {title}"), rows if found else None, answer)
 
 
 def groups_view(answer: AlikeImages) -> RenderableType:

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from schemas.dead_letters import Fault
+from schemas.origins import TopicPartitionOffset
 from schemas.topics import Progress, TopicNames
 from schemas.uploads import UploadData
 from streams.fold.precedence.repeats import event_key_of
@@ -103,10 +104,10 @@ class Events:
         key = self.key_of(event_id)
         with self._library.awaited(cloud, row, key) as committed, self._refusal(event_id) as refused:
             if not committed.is_set():
-                place = await self._publisher.publish(event)
+                published = await self._publisher.publish(event)
                 if until is None:
                     return Settled.PENDING
-                await self._settle(committed, refused, place, until)
+                await self._settle(committed, refused, published, until)
             if committed.is_set():
                 return Settled.COMMITTED
             if refused.done():
@@ -114,13 +115,17 @@ class Events:
             return Settled.PENDING
 
     async def _settle(
-        self, committed: asyncio.Event, refused: "asyncio.Future[Fault]", place: Place, until: float
+        self,
+        committed: asyncio.Event,
+        refused: "asyncio.Future[Fault]",
+        published: TopicPartitionOffset,
+        until: float,
     ) -> None:
         """Wait for an outcome, for the end of the time, or for the gateway's end."""
         loop = asyncio.get_running_loop()
         tasks = [asyncio.create_task(each.wait()) for each in (committed, self._closing)]
         waits: set[asyncio.Future[Any]] = {*tasks, refused}
-        in_log = asyncio.create_task(self._publisher.in_log(place))
+        in_log = asyncio.create_task(self._publisher.in_log(published))
         try:
             while (left := until - loop.time()) > 0:
                 done, _ = await asyncio.wait(

@@ -13,8 +13,7 @@ from schemas.origins import TopicPartitionOffset
 from schemas.topics import Progress, TopicNames
 from schemas.uploads import Record, UploadData, parse_upload
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.output_follower import LogPlaces
-from streams.kafka.publishing import open_producer
+from streams.kafka.publishing import UploadLog
 from streams.web.access.errors import BadQuestionError, UnavailableError
 
 _PATIENCE = 15.0  # seconds until a caller is told that Kafka does not answer
@@ -38,20 +37,18 @@ class Events:
 
     def __init__(self, connection: KafkaConnection, names: TopicNames) -> None:
         self.states: Mapping[int, FoldedState] = {}
-        self._connection = connection
-        self._topic = names.uploads
-        self._places = LogPlaces(connection, names)
+        self._uploads = UploadLog(connection, names)
         self._stack = AsyncExitStack()
-        self._producer: Any = None
+        self._is_open = False
 
     async def open(self) -> None:
         """Connect."""
-        await self._stack.enter_async_context(self._places)
-        self._producer = await self._stack.enter_async_context(open_producer(self._connection))
+        await self._stack.enter_async_context(self._uploads)
+        self._is_open = True
 
     async def close(self) -> None:
         """Let go of the connection."""
-        self._producer = None
+        self._is_open = False
         await self._stack.aclose()
 
     async def publish(self, events: Sequence[UploadData]) -> list[TopicPartitionOffset]:
@@ -60,28 +57,21 @@ class Events:
         Raises:
             UnavailableError: Kafka did not say in time that it has them: some may be there.
         """
-        if self._producer is None:
+        if not self._is_open:
             raise UnavailableError("starting", "nothing can be published yet; try again in a moment")
         try:
             async with asyncio.timeout(_PATIENCE):
-                sends = [await self._send(event) for event in events]
-                sent = await asyncio.gather(*sends)
+                return await self._uploads.publish(events)
         except (OSError, RuntimeError) as error:  # aiokafka's errors are of the latter kind
             reason = "Kafka does not answer: it may be published or not; look, and try again"
             raise UnavailableError("kafka_away", reason) from error
-        return [TopicPartitionOffset(each.topic, each.partition, each.offset) for each in sent]
-
-    async def _send(self, event: UploadData) -> "asyncio.Future[Any]":
-        key = (event.public_id or "").encode()
-        future: asyncio.Future[Any] = await self._producer.send(self._topic, msgspec.json.encode(event), key)
-        return future
 
     async def until_folded(self, places: Sequence[TopicPartitionOffset], seconds: float) -> bool:
         """Wait until published events are folded here, for so many seconds at most; tell whether they are."""
         try:
             async with asyncio.timeout(seconds):
                 for published in places:
-                    partition, offset = await self._places.of(published)
+                    partition, offset = await self._uploads.in_log(published)
                     while not self._holds(partition, offset):  # noqa: ASYNC110 - a replica wakes nobody
                         await asyncio.sleep(_LOOK_INTERVAL)
         except TimeoutError:
