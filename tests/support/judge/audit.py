@@ -18,7 +18,7 @@ from schemas.dead_letters import read_fault
 from schemas.results import CATEGORIZED, TAGS_CHANGED
 
 SHOWN = 10  # differences of one kind
-_OURS = ("__connect.errors.", "tagstream.")  # headers that a worker adds
+_OURS = ("__connect.errors.", "kafka_dlt-original-", "tagstream.")  # headers that a worker adds
 
 
 class Outcome(NamedTuple):
