@@ -15,6 +15,7 @@ from typing import Any
 
 from schemas.errors import SettingsError
 from schemas.sources.mapping import TopicMapping, read_sources
+from schemas.streams import STREAMS
 from schemas.topics import TOMBSTONES_KEPT_DAYS, TopicNames, uploads_topics_fault
 from streams.app.cores import available_cores
 from streams.app.profiles import read_profile
@@ -76,6 +77,11 @@ def _formats_fault(value: str) -> str | None:
     return f"{fault}; choose of {', '.join(IMAGE_FORMATS)}"
 
 
+def _streams_fault(value: str) -> str | None:
+    unknown = [name for name in chosen(value) if name not in STREAMS]
+    return f"names {unknown[0]!r}, which is no stream; choose of {', '.join(STREAMS)}" if unknown else None
+
+
 @dataclass(frozen=True)
 class Settings:
     """What an operator decides. Sizes are in bytes, times in seconds."""
@@ -101,6 +107,12 @@ class Settings:
         None,
         "File (TOML) that says which topics hold events of other programs (buckets, databases, Connect), "
         "and how they are read. Their events reach the state as uploads do. Empty: there are none.",
+    )
+    streams: str = _setting(
+        "",
+        "Streams of what changed that are written beside results, in the same transactions, separated by "
+        f"commas: {', '.join(STREAMS)}. One that is turned on is filled with what there is. Empty: none.",
+        _streams_fault,
     )
     uploads_topic_id: str = _setting(
         "",
@@ -416,6 +428,11 @@ class Settings:
     def mappings(self) -> Mapping[str, TopicMapping]:
         """How the topics of sources are read, by topic."""
         return {} if self.sources is None else read_sources(self.sources).topics
+
+    @property
+    def told_streams(self) -> tuple[str, ...]:
+        """The streams of what changed that are on."""
+        return tuple(chosen(self.streams))
 
     @property
     def source_topics(self) -> tuple[str, ...]:

@@ -1,0 +1,153 @@
+"""Records of what changed, for engines that know nothing of Tagstream: flat, keyed, the newest of a key counts.
+
+Each topic is there where `TAGSTREAM_STREAMS` names its stream; `image.trends` where a process has the role `trends`.
+A record without a value takes its key's away.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import msgspec
+
+IMAGE_TAGS, TAG_COUNTS = "image.tags", "tag.counts"
+STREAMS = (IMAGE_TAGS, TAG_COUNTS)
+ALL_ADD_ONS = "*"
+TREND_BEGAN, TREND_PEAKED, TREND_ENDED = "trend.began", "trend.peaked", "trend.ended"
+
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_TimeText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+_Tenant = Annotated[str, msgspec.Meta(description="Whose it is; empty: of no tenant.")]
+_Window = Annotated[
+    str,
+    msgspec.Meta(
+        description="How long a count's time is, by the images' event times: `minute`, `hour`, `day`, or `all` "
+        "of it."
+    ),
+]
+_Start = Annotated[
+    str,
+    msgspec.Meta(
+        description="When that begins, RFC 3339 in UTC; of `all` the epoch.",
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+_AddOn = Annotated[
+    str,
+    msgspec.Meta(
+        description="The add-on that gave the tag, `own` (it came with the image) or `people`. `*`: images "
+        "that have the tag, whoever gave it."
+    ),
+]
+_Partition = Annotated[
+    int,
+    msgspec.Meta(
+        ge=0, description="Whose share of the count it is: counts of one key over all partitions add up."
+    ),
+]
+
+
+class ImageTagKey(msgspec.Struct, frozen=True):
+    """Key of a record of `image.tags`."""
+
+    tenant: _Tenant
+    public_id: str
+    tag: str
+
+
+class ImageTag(msgspec.Struct, frozen=True):
+    """A tag that an image has."""
+
+    tenant: _Tenant
+    public_id: str
+    tag: str
+    confidence: Annotated[
+        float | None,
+        msgspec.Meta(description="0 to 1, the highest of its add-ons; null where none of them gave it."),
+    ]
+    source: Annotated[
+        str,
+        msgspec.Meta(
+            description="The add-on that gave it, `own` (it came with the image) or `people`; of several all, "
+            "separated by commas."
+        ),
+    ]
+    model: Annotated[
+        str | None, msgspec.Meta(description="Name and version of the model behind that confidence.")
+    ]
+    user_id: Annotated[str | None, msgspec.Meta(description="Who uploaded the image, where that is known.")]
+    uploaded_at: Annotated[_TimeText, msgspec.Meta(description="The image's event time.")]
+
+
+class TagCountKey(msgspec.Struct, frozen=True):
+    """Key of a record of `tag.counts`."""
+
+    tenant: _Tenant
+    tag: str
+    add_on: _AddOn
+    window: _Window
+    start: _Start
+    partition: _Partition
+
+
+class CountedTag(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How many images of a partition have a tag in a window."""
+
+    tenant: _Tenant
+    tag: str
+    add_on: _AddOn
+    window: _Window
+    start: _Start
+    partition: _Partition
+    count: _Count
+    clock: Annotated[
+        int,
+        msgspec.Meta(
+            description="The partition's clock, milliseconds since the epoch: what was published before is "
+            "counted in this record and those before it."
+        ),
+    ]
+    uploaders: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="Where `add_on` is `*`: a HyperLogLog sketch (Apache DataSketches, 2^10 registers) of "
+            "the uploaders, base64. Sketches of several records merge. Absent where none is known."
+        ),
+    ] = None
+
+
+class TrendPhase(StrEnum):
+    """What became of a rise."""
+
+    BEGAN = TREND_BEGAN
+    PEAKED = TREND_PEAKED
+    ENDED = TREND_ENDED
+
+
+class TrendKey(msgspec.Struct, frozen=True):
+    """Key of a record of `image.trends`."""
+
+    tenant: _Tenant
+    tag: str
+
+
+class Trend(msgspec.Struct, frozen=True):
+    """A tag began to rise, was at its height, or rises no longer: each once per rise, in that order."""
+
+    phase: TrendPhase
+    rise: Annotated[str, msgspec.Meta(description="Names the rise: the same in its three records.")]
+    tenant: _Tenant
+    tag: str
+    window: Annotated[Literal["1h", "24h"], msgspec.Meta(description="What was counted: so much before `at`.")]
+    at: Annotated[_TimeText, msgspec.Meta(description="Of which moment the figures are; of `peaked` the peak's.")]
+    told_at: Annotated[_TimeText, msgspec.Meta(description="At which moment that was plain.")]
+    began_at: _TimeText
+    observed: Annotated[int, msgspec.Meta(ge=0, description="Images that got the tag in the window.")]
+    expected: Annotated[float, msgspec.Meta(ge=0, description="What its past lets expect, four decimals.")]
+    score: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0,
+            description="(observed - expected)^2 / expected, four decimals; 0 where it does not exceed that.",
+        ),
+    ]
+    uploaders: Annotated[int, msgspec.Meta(ge=0, description="Distinct ones, estimated; 0: none is known.")]
