@@ -1,7 +1,7 @@
 """Dead letters: the original record as it was, if it fits, and headers that say what was wrong.
 
-The `__connect.errors.*` headers are Kafka Connect's and the `kafka_dlt-*` headers those of Spring for Apache Kafka,
-so that tools written for either work.
+The `__connect.errors.*` headers are Kafka Connect's and the `kafka_dlt-*` headers those of Spring for Apache
+Kafka, so that tools written for either work.
 """
 
 from typing import Any

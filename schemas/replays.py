@@ -54,7 +54,7 @@ def replay_headers(letter: Record, failed: TopicPartitionOffset) -> list[tuple[s
 
 
 def replays_of(headers: Headers) -> int:
-    """How often an event was replayed, as it came or in its dead letter; one of an older version counts once."""
+    """How often an event was replayed, by its headers or its letter's; without a number it was once."""
     texts = header_texts([header for header in headers if header[0] in REPLAY_HEADERS])
     told = _COUNT.fullmatch(texts.get(REPLAYS, ""))
     return int(told[0]) if told else int(REPLAY_LETTER in texts)

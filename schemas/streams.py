@@ -1,7 +1,7 @@
-"""Records of what changed, for engines that know nothing of Tagstream: flat, keyed, the newest of a key counts.
+"""Records of what changed, for engines that know nothing of Tagstream: flat, keyed, the newest one counts.
 
-Each topic is there where `TAGSTREAM_STREAMS` names its stream; `image.trends` where a process has the role `trends`.
-A record without a value takes its key's away.
+A topic is there where `TAGSTREAM_STREAMS` names its stream; `image.trends` where a process has the role
+`trends`. A record without a value takes its key's away.
 """
 
 from enum import StrEnum
@@ -20,8 +20,8 @@ _Tenant = Annotated[str, msgspec.Meta(description="Whose it is; empty: of no ten
 _Window = Annotated[
     str,
     msgspec.Meta(
-        description="How long a count's time is, by the images' event times: `minute`, `hour`, `day`, or `all` "
-        "of it."
+        description="How long a count's time is, by the images' event times: `minute`, `hour`, `day`, or "
+        "`all` of it."
     ),
 ]
 _Start = Annotated[
@@ -34,8 +34,8 @@ _Start = Annotated[
 _AddOn = Annotated[
     str,
     msgspec.Meta(
-        description="The add-on that gave the tag, `own` (it came with the image) or `people`. `*`: images "
-        "that have the tag, whoever gave it."
+        description="The add-on that gave the tag, `own` (it came with the image) or `people`. `*`: whoever "
+        "gave it."
     ),
 ]
 _Partition = Annotated[
@@ -67,7 +67,7 @@ class ImageTag(msgspec.Struct, frozen=True):
     source: Annotated[
         str,
         msgspec.Meta(
-            description="The add-on that gave it, `own` (it came with the image) or `people`; of several all, "
+            description="The add-on that gave it, `own` (it came with the image) or `people`; several are "
             "separated by commas."
         ),
     ]
@@ -109,8 +109,8 @@ class CountedTag(msgspec.Struct, frozen=True, omit_defaults=True):
     uploaders: Annotated[
         str | None,
         msgspec.Meta(
-            description="Where `add_on` is `*`: a HyperLogLog sketch (Apache DataSketches, 2^10 registers) of "
-            "the uploaders, base64. Sketches of several records merge. Absent where none is known."
+            description="Where `add_on` is `*`: a HyperLogLog sketch (Apache DataSketches, 2^10 registers) "
+            "of the uploaders, base64. Sketches of several records merge. Absent where none is known."
         ),
     ] = None
 
@@ -137,8 +137,12 @@ class Trend(msgspec.Struct, frozen=True):
     rise: Annotated[str, msgspec.Meta(description="Names the rise: the same in its three records.")]
     tenant: _Tenant
     tag: str
-    window: Annotated[Literal["1h", "24h"], msgspec.Meta(description="What was counted: so much before `at`.")]
-    at: Annotated[_TimeText, msgspec.Meta(description="Of which moment the figures are; of `peaked` the peak's.")]
+    window: Annotated[
+        Literal["1h", "24h"], msgspec.Meta(description="What was counted: so much before `at`.")
+    ]
+    at: Annotated[
+        _TimeText, msgspec.Meta(description="Of which moment the figures are; of `peaked` the peak's.")
+    ]
     told_at: Annotated[_TimeText, msgspec.Meta(description="At which moment that was plain.")]
     began_at: _TimeText
     observed: Annotated[int, msgspec.Meta(ge=0, description="Images that got the tag in the window.")]

@@ -238,7 +238,13 @@ class TopicNames:
     def written(self) -> frozenset[str]:
         """What workers write besides upload events, whatever the inputs are."""
         internal = {self.repartition, self.inputs_changelog, self.rescale}
-        outputs = (self.categorizations, self.tag_updates, self.dead_letters, self.image_tags, self.tag_counts)
+        outputs = (
+            self.categorizations,
+            self.tag_updates,
+            self.dead_letters,
+            self.image_tags,
+            self.tag_counts,
+        )
         others = {*self.webhook_configs, *self.trend_configs}
         return frozenset({*outputs, *map(self.changelog, TABLES), *others, *internal})
 

@@ -1,7 +1,7 @@
 """Filling a stream that was turned on, or whose topic is new: rows of before are told again. Pure.
 
-A row of `meta` per stream says which topic has everything, by Kafka's id. Without it all rows are told, some in
-each transaction, and in the last one it is written. So a stream that was off for a while is filled anew.
+A row of `meta` per stream says which topic has everything, by Kafka's id. Without it all rows are told, some
+in each transaction, and in the last one it is written. So a stream that was off for a while is filled anew.
 """
 
 from collections.abc import Iterator, Mapping
