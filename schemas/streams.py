@@ -5,7 +5,7 @@ A topic is there where `TAGSTREAM_STREAMS` names its stream; `image.trends` wher
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
@@ -137,9 +137,7 @@ class Trend(msgspec.Struct, frozen=True):
     rise: Annotated[str, msgspec.Meta(description="Names the rise: the same in its three records.")]
     tenant: _Tenant
     tag: str
-    window: Annotated[
-        Literal["1h", "24h"], msgspec.Meta(description="What was counted: so much before `at`.")
-    ]
+    window: Annotated[str, msgspec.Meta(description="What was counted, `1h` or `24h`: so much before `at`.")]
     at: Annotated[
         _TimeText, msgspec.Meta(description="Of which moment the figures are; of `peaked` the peak's.")
     ]

@@ -232,7 +232,9 @@ class TopicNames:
         found |= dict.fromkeys(self.sources, kept)
         if self.copied:
             found[self.inputs_changelog] = changelogs[self.changelog("meta")]
-        return found | dict.fromkeys(self.stream_topics.values(), compacted)
+        # Who reads them a little late still sees each step.
+        streams = compacted | {"min.compaction.lag.ms": str(600_000)}
+        return found | dict.fromkeys(self.stream_topics.values(), streams)
 
     @property
     def written(self) -> frozenset[str]:

@@ -21,6 +21,7 @@ from streams.app.services.repartitioning import RepartitioningUploads
 from streams.app.services.service import Service
 from streams.app.services.tagging import Tagging
 from streams.app.services.telling import Telling
+from streams.app.services.trends import TellingTrends
 from streams.app.telemetry import WorkerTelemetry
 from streams.kafka.admin import wait_for_topics
 from streams.kafka.watch import KafkaWatch
@@ -97,6 +98,8 @@ class Worker:
         if self.settings.tells:
             telling = Telling(self.settings, self._connection, self._telemetry, self._end_process)
             services.append(telling)
+        if self.settings.judges_trends:
+            services.append(TellingTrends(self.settings, self._connection, self._end_process))
         if self.settings.is_page:
             indexes = self._query_indexes
             services.append(ShowingPage(self.settings, self._connection, self._app.names, indexes, self))

@@ -94,7 +94,7 @@ class RescaleJob:
             Exception: Somebody else has taken a partition over, or a commit is in doubt: run it again.
         """
         names, wanted = self._names, self._partitions
-        groups = (names.app_id, names.repartition_group, f"{names.app_id}-webhooks")
+        groups = (names.app_id, names.repartition_group, f"{names.app_id}-webhooks", f"{names.app_id}-trends")
         async with open_admin(self._connection) as admin:
             found = checked_counts(await partition_counts(admin), names, wanted)
             await require_idle(admin, groups)
