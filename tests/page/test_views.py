@@ -21,6 +21,7 @@ VIEWS = {
     "filtered": "/library?tag=mammal&none=pet",
     "untagged": "/library?untagged=true",
     "empty": "/library?tag=nobody-has-this",
+    "large": "/library?photo=koala",
     "image": "/image?id=koala",
     "unknown": "/image?id=nothing",
     "trends": "/trends",
@@ -140,6 +141,136 @@ def test_thumbnails_are_shown(look: Look) -> None:
     assert set(sizes) == {256}
 
 
+def large_photo(page: Page) -> tuple[float, float]:
+    """Middle and width of the photo that is seen large."""
+    box = page.locator(".stage > *").bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["width"]
+
+
+def test_a_photo_is_seen_large_and_the_next_one(look: Look) -> None:
+    """From the grid; arrow keys lead on, Escape and Back close, the focus is where one left off."""
+    page = look().go("/library?user=u1")
+    first, second = page.locator(".tile").all()[:2]
+    names = [tile.locator(".caption").inner_text() for tile in (first, second)]
+    first.locator("a").click()
+    viewer = page.get_by_role("dialog", name="Photo")
+    expect(viewer).to_contain_text(f"{names[0]} 1 of 5")
+    assert f"photo={names[0]}" in page.url
+    page.keyboard.press("ArrowRight")
+    expect(viewer).to_contain_text(f"{names[1]} 2 of 5")
+    page.keyboard.press("Escape")
+    expect(viewer).to_have_count(0)
+    assert "photo=" not in page.url
+    expect(second.locator("a")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(viewer).to_contain_text("2 of 5")
+    page.get_by_role("button", name="Previous photo").click()
+    expect(viewer).to_contain_text("1 of 5")
+    expect(page.get_by_role("button", name="Previous photo")).to_be_hidden()
+    page.go_back()
+    expect(viewer).to_have_count(0)
+    expect(first.locator("a")).to_be_focused()
+    page.go_forward()
+    expect(viewer).to_contain_text("1 of 5")
+    page.keyboard.press("i")
+    expect(page.locator(".origins")).to_be_visible()
+    expect(viewer).to_have_count(0)
+    page.go_back()
+    expect(viewer).to_contain_text("1 of 5")
+
+
+def test_a_photo_that_is_seen_large_has_an_address(look: Look) -> None:
+    """Which shows it again, over its view; closed, the view is there, and nothing was left."""
+    page = look().go("/library?tag=mammal&photo=koala")
+    viewer = page.get_by_role("dialog", name="Photo")
+    expect(viewer).to_contain_text("koala")
+    viewer.get_by_role("button", name="Close").click()
+    expect(viewer).to_have_count(0)
+    assert page.url.endswith("#/library?tag=mammal")
+    expect(page.locator(".tile")).not_to_have_count(0)
+    page.goto(page.url.replace("?tag=mammal", "?tag=no-such-tag&photo=panda"))
+    expect(viewer).to_contain_text("panda")
+    page.goto(page.url.partition("#")[0] + "#/image?id=koala")
+    page.get_by_role("button", name="See koala large").click()
+    expect(viewer).to_contain_text("koala")
+
+
+def test_a_photo_is_zoomed_and_moved(look: Look) -> None:
+    """By wheel, double click, keys and buttons, about where one points; never beyond its edges."""
+    page = look().go("/library?photo=koala")
+    page.wait_for_function("() => document.querySelector('.stage img')?.naturalWidth")
+    middle, width = large_photo(page)
+    page.mouse.move(300, 400)
+    page.mouse.wheel(0, -400)
+    nearer = large_photo(page)
+    assert nearer[1] > 2 * width
+    assert nearer[0] >= middle
+    page.mouse.dblclick(640, 450)
+    assert large_photo(page) == (middle, width)
+    page.mouse.dblclick(640, 450)
+    assert large_photo(page)[1] == pytest.approx(3 * width)
+    page.mouse.move(640, 450)
+    page.mouse.down()
+    page.mouse.move(5000, 450, steps=4)
+    page.mouse.up()
+    left = page.evaluate(
+        "(() => { const img = document.querySelector('.stage img'), box = img.getBoundingClientRect();"
+        " const shown = Math.min(box.width, box.height * img.naturalWidth / img.naturalHeight);"
+        " return box.x + (box.width - shown) / 2 })()"
+    )
+    assert left == pytest.approx(0, abs=1)
+    page.keyboard.press("0")
+    assert large_photo(page)[1] == width
+    page.keyboard.press("+")
+    page.keyboard.press("ArrowDown")
+    page.get_by_role("button", name="Zoom in").click()
+    assert large_photo(page)[1] > 2 * width
+    expect(page.get_by_role("dialog", name="Photo")).to_contain_text("koala")
+
+
+def test_fingers_lead_on_zoom_and_close(look: Look) -> None:
+    """A swipe aside shows the next photo, two fingers zoom, a swipe downwards closes."""
+    visit = look(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = visit.go("/library")
+    page.locator(".tile a").first.tap()
+    viewer = page.get_by_role("dialog", name="Photo")
+    expect(viewer).to_contain_text(" 1 of ")
+    fingers = page.context.new_cdp_session(page)
+
+    def drag(*ways: tuple[tuple[int, int], tuple[int, int]]) -> None:
+        for kind, part in (("touchStart", 0), ("touchMove", 0.5), ("touchMove", 1)):
+            points = [
+                {"x": x + (to_x - x) * part, "y": y + (to_y - y) * part, "id": number}
+                for number, ((x, y), (to_x, to_y)) in enumerate(ways)
+            ]
+            fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    drag(((300, 400), (80, 410)))
+    expect(viewer).to_contain_text(" 2 of ")
+    drag(((80, 400), (300, 410)))
+    expect(viewer).to_contain_text(" 1 of ")
+    drag(((80, 400), (300, 410)))
+    expect(viewer).to_contain_text(" 1 of ")
+    _, width = large_photo(page)
+    drag(((180, 400), (60, 400)), ((210, 400), (330, 400)))
+    assert large_photo(page)[1] > 3 * width
+    drag(((60, 400), (190, 400)), ((330, 400), (200, 400)))
+    assert large_photo(page)[1] == width
+    drag(((200, 300), (205, 600)))
+    expect(viewer).to_have_count(0)
+
+
+def test_neighbours_are_there_before_one_goes_to_them(look: Look) -> None:
+    """Whoever looks at a photo has the next one's bytes already."""
+    page = look().go("/library?photo=koala")
+    page.wait_for_function(
+        "() => performance.getEntriesByType('resource')"
+        ".filter((each) => each.name.includes('/page/pictures/')).length >= 3"
+    )
+
+
 def test_the_threshold_shows_what_would_be_assigned(look: Look) -> None:
     """Moving it changes which bars stand out, and how many."""
     page = look().go("/image?id=koala")
@@ -182,6 +313,7 @@ def test_all_of_it_by_the_keyboard(look: Look) -> None:
     while page.evaluate("!document.activeElement.closest('.tile')"):
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
+    page.keyboard.press("i")
     expect(page.locator(".origins")).to_contain_text(tag)
     visit.go("/letters")
     while page.evaluate("document.activeElement.type !== 'checkbox'"):

@@ -35,7 +35,7 @@ export async function view(root, { params, signal }) {
     if (event.key === '/' && !event.target.closest('input, select, dialog')) { event.preventDefault(); root.querySelector('[role=combobox]').focus() }
   }, { signal })
   try {
-    await grid.start(more, { selects: state.session.writes })
+    await grid.start(more, { selects: state.session.writes, whole: true })
   } catch (error) {
     if (error.name === 'AbortError') throw error
     fill(found)
