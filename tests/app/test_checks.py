@@ -80,7 +80,7 @@ def test_rules_that_are_broken(tmp_path: Path) -> None:
 
 def test_sources_that_cannot_be_read() -> None:
     """The entry is named."""
-    for settings in (Settings(allow_sources="host:port"), Settings(source_roots="s3://photos")):
+    for settings in (Settings(allow_sources="host:port"), Settings(source_roots="r2://photos")):
         [found] = check_sources(settings)
         assert one(found) == ("sources", "fail")
         assert (settings.allow_sources or settings.source_roots) in found.value

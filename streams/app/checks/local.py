@@ -13,7 +13,8 @@ from streams.app.checks.gateway import check_gateway
 from streams.app.checks.refusals import refused
 from streams.app.settings import Settings, variable
 from streams.fetch.addresses import AddressPolicy
-from streams.fetch.roots import SourceRoots
+from streams.fetch.roots import FILE, SourceRoots
+from streams.fetch.wire.request_headers import RequestHeaders
 from streams.fold.rules.applying import Rules
 from streams.fold.rules.content import parse_rules, rules_bytes
 from streams.kafka.checks.findings import Finding
@@ -80,11 +81,17 @@ def check_sources(settings: Settings) -> Iterator[Finding]:
     try:
         policy = AddressPolicy.parse(settings.allow_sources)
         roots = SourceRoots.parse(settings.source_roots).roots
+        RequestHeaders.read(settings.source_headers, os.environ)
     except SettingsError as error:
-        value = f"{_shown('allow_sources', settings)}, {_shown('source_roots', settings)}"
+        names = ("allow_sources", "source_roots", "source_headers")
+        value = ", ".join(_shown(name, settings) for name in names if getattr(settings, name))
         yield refused("sources", value, error, "correct the entry")
         return
-    folders = [Path("/" + os.fsdecode(b"/".join(root.location.names))) for root in roots if not root.base]
+    folders = [
+        Path("/" + os.fsdecode(b"/".join(root.location.names)))
+        for root in roots
+        if root.location.scheme == FILE
+    ]
     faults = [fault for folder in folders if (fault := _folder_fault(folder))]
     yield from faults
     private = len(policy.hosts) + len(policy.networks)
