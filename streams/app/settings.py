@@ -244,7 +244,7 @@ class Settings:
     thumbnails: bool = _setting(
         False,
         "Whether a small picture of each image that is tagged is kept in the object store, for the page: "
-        "WebP of 256 pixels, some 9 kB each.",
+        "WebP of 256 pixels, some 7 kB each.",
     )
     page_fetches: bool = _setting(
         True,

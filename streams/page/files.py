@@ -15,6 +15,7 @@ POLICY = (
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 _INDENTATION, _COMMENT = re.compile(r"^ +", re.MULTILINE), re.compile(r"^//.*", re.MULTILINE)
+_APART = re.compile(r"(?<=[:;{,]) +| +(?=[{}])|^ +", re.MULTILINE)
 _KINDS = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -61,9 +62,17 @@ def lean(code: str) -> str:
     return _COMMENT.sub("", _INDENTATION.sub("", code))
 
 
+def lean_style(rules: str) -> str:
+    """The same without spaces beside what parts rules and values."""
+    return _APART.sub("", rules)
+
+
+_LEAN = {".js": lean, ".css": lean_style}
+
+
 def _read(path: Path) -> PageFile:
     body = path.read_bytes()
-    if path.suffix == ".js":
-        body = lean(body.decode()).encode()
+    if (leaner := _LEAN.get(path.suffix)) is not None:
+        body = leaner(body.decode()).encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
     return PageFile(_KINDS[path.suffix], body, gzip.compress(body, 9, mtime=0), etag)

@@ -42,11 +42,10 @@ class PhotoGrid extends HTMLElement {
   // `more()` gives the next photos, how many there are in all, and whether these are the last.
   // `whole`: a photo that the address names is shown large even where it is not among the first.
   async start(more, { selects = false, whole = false } = {}) {
-    this.more = more
-    this.selects = selects
+    Object.assign(this, { more, selects, whole })
     this.measure()
     await this.load()
-    this.viewer.resume(whole)
+    this.viewer.resume()
   }
 
   load() {

@@ -31,12 +31,12 @@ export class Viewer {
     this.dialog?.remove()
   }
 
-  // What the address names is shown; `alone`: also where it is not among these photos.
-  resume(alone = false) {
+  // What the address names is shown; where it is not among these photos only if the source is `whole`.
+  resume() {
     const id = place().params.get('photo')
     if (!id) return this.dialog?.close()
     const index = this.source.photos.findIndex((photo) => photo.public_id === id)
-    if (index >= 0 || alone) this.appear(index, id)
+    if (index >= 0 || this.source.whole) this.appear(index, id)
   }
 
   open(index) {
