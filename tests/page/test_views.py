@@ -283,6 +283,24 @@ def test_the_threshold_shows_what_would_be_assigned(look: Look) -> None:
     assert page.locator("li.assigned").count() == 0
 
 
+def test_a_tag_has_top_users(look: Look) -> None:
+    """By interest and by images, with links to them and to their images; who has images is listed."""
+    visit = look()
+    page = visit.go("/tag?tag=mammal")
+    section = page.locator("section").filter(has_text="Top users")
+    expect(section.locator("th")).to_have_text(["User", "Images", "Score"])
+    expect(section.get_by_role("link", name="u2")).to_be_visible()
+    section.get_by_role("link", name="by images").click()
+    visit.ready()
+    expect(section.locator("th")).to_have_text(["User", "Images"])
+    expect(section.locator("tbody tr").first).to_contain_text(re.compile(r"u\d\s*\d"))
+    section.locator("tbody tr").first.get_by_role("link").last.click()
+    expect(page.locator(".tile")).not_to_have_count(0)
+    page = visit.go("/users")
+    page.get_by_role("link", name="u1", exact=True).click()
+    expect(page.get_by_role("heading", name="Interests")).to_be_visible()
+
+
 def test_all_of_it_by_the_keyboard(look: Look) -> None:
     """Upload, filter, open, edit and replay, without a pointer."""
     tag = f"by-hand-{uuid.uuid4().hex[:6]}"

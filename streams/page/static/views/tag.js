@@ -28,7 +28,7 @@ export async function view(root, { params, signal }) {
     h('section', {}, h('h2', {}, t('tag.related')), related.related.length ? [graph(tag, related.related), table([t('tag'), t('tag.both'), t('tag.share'), t('tag.lift')],
       related.related.map((row) => [h('a', { href: link('/tag', { tag: row.tag }) }, row.tag), number(row.both), percent(row.confidence), number(row.lift, 1)]))] : empty('tag.alone')),
     h('section', {}, h('h2', {}, t('tag.users')), choices('by', ['interest', 'uploads'], by, (by) => link('/tag', { tag, window: params.get('window'), by })),
-      users.length ? table([t('user'), t('grid'), ...by === 'interest' ? [t('users.score')] : []], users.map((each) =>
+      users.length ? table([t('user'), t('grid'), ...by === 'interest' ? [t('trends.score')] : []], users.map((each) =>
         [h('a', { href: link('/users', { user: each.user_id }) }, each.user_id), h('a', { href: link('/library', { tag, user: each.user_id }) }, number(each.images)), ...each.score === null ? [] : [number(each.score, 2)]])) : empty('tag.nobody')),
     h('section', {}, h('h2', {}, t('tag.images')), grid(images.images), h('p', {}, h('a', { href: link('/library', { tag }) }, t('found', { count: images.total })))))
 }
