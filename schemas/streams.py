@@ -61,8 +61,12 @@ class ImageTag(msgspec.Struct, frozen=True):
     public_id: str
     tag: str
     confidence: Annotated[
-        float | None,
-        msgspec.Meta(description="0 to 1, the highest of its add-ons; null where none of them gave it."),
+        float,
+        msgspec.Meta(
+            ge=0,
+            le=1,
+            description="The highest of any add-on; 1 where it came with the image or from people.",
+        ),
     ]
     source: Annotated[
         str,
@@ -72,7 +76,8 @@ class ImageTag(msgspec.Struct, frozen=True):
         ),
     ]
     model: Annotated[
-        str | None, msgspec.Meta(description="Name and version of the model behind that confidence.")
+        str | None,
+        msgspec.Meta(description="Name and version of the model behind that; null where none is."),
     ]
     user_id: Annotated[str | None, msgspec.Meta(description="Who uploaded the image, where that is known.")]
     uploaded_at: Annotated[_TimeText, msgspec.Meta(description="The image's event time.")]

@@ -106,7 +106,7 @@ def test_a_tag_of_an_image() -> None:
         "uploaded_at": "1970-01-01T01:00:00Z",
     }
     assert (found["mine"]["confidence"], found["mine"]["source"], found["mine"]["model"]) == (
-        None,
+        1.0,
         "own",
         None,
     )

@@ -17,6 +17,7 @@ from support.judge.rises import expected_trends
 
 from schemas.topics import OFFSET_KEY
 from schemas.uploads import UploadData
+from streams.fold.streams.filling import FILLED
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 HOURS = 5
@@ -155,26 +156,60 @@ async def test_streams_under_kills(cluster: Cluster) -> None:
     assert {each["tenant"] for each in told if each["tag"] == "fog"} == {"acme"}
     by_tag = [each["phase"] for each in told if each["tag"] == "koala"]
     assert by_tag == ["trend.began", "trend.peaked", "trend.ended"]
+    await assert_answered(cluster, "", "acme")
 
+
+async def assert_answered(cluster: Cluster, *tenants: str) -> None:
+    """Check that tags and counts, folded, are what worker 0 answers."""
     rows = await folded(cluster, cluster.names.image_tags)
-    for tenant in ("", "acme"):
-        found = await images(cluster, tenant)
+    counts = await folded(cluster, cluster.names.tag_counts)
+    for tenant in tenants:
         mine = [row for row in rows.values() if row["tenant"] == tenant]
-        assert found == {(row["public_id"], row["tag"]) for row in mine}
-        totals = Counter[str]()
-        for row in (await folded(cluster, cluster.names.tag_counts)).values():
-            if (row["tenant"], row["window"], row["add_on"]) == (tenant, "all", "*"):
-                totals[row["tag"]] += row["count"]
-        top = await cluster.get(0, f"/trends/top?window=all&limit=100&tenant={tenant}")
-        assert {each["tag"]: each["uses"] for each in top["tags"]} == totals
+        assert await images(cluster, tenant) == {
+            (row["public_id"], row["tag"], row["confidence"]) for row in mine
+        }
+        for add_on in ("*", "imagga_tagging"):
+            totals = Counter[str]()
+            for row in counts.values():
+                if (row["tenant"], row["window"], row["add_on"]) == (tenant, "all", add_on):
+                    totals[row["tag"]] += row["count"]
+            asked = "" if add_on == "*" else f"&add_on={add_on}"
+            top = await cluster.get(0, f"/trends/top?window=all&limit=100&tenant={tenant}{asked}")
+            assert {each["tag"]: each["count"] for each in top["tags"]} == totals
+            assert totals
 
 
-async def images(cluster: Cluster, tenant: str) -> set[tuple[str, str]]:
-    """Image and tag of all images, by the API."""
-    found, after = set[tuple[str, str]](), ""
+async def test_a_stream_that_is_turned_on_is_filled(cluster: Cluster) -> None:
+    """With images and counts of before; what went while it was off is not left in a topic that is new."""
+    cluster.environment |= {"TAGSTREAM_ROLES": "tag,query", "TAGSTREAM_STREAMS": ""}
+    await cluster.start(0)
+    await cluster.until_ready([0])
+    events = [event(n, 1_700_000_000_000 + n, {"koala": 0.9, f"t{n % 7}": 0.8}, "ann") for n in range(900)]
+    await publish(cluster, events)
+    await cluster.until_folded(len(events))
+    await cluster.stop(0)
+    cluster.environment["TAGSTREAM_STREAMS"] = STREAMS
+    await cluster.start(0)
+    await cluster.until_ready([0])
+    await cluster.kill(0)  # in the middle of it, or behind it
+    await cluster.start(0)
+    await cluster.until_ready([0])
+    gone = UploadData(type="image.deleted", public_id="i5", event_id="d5")
+    await publish(cluster, [(1_700_000_900_000, gone)])
+    async with asyncio.timeout(60):
+        while sum(FILLED in key for _, key in await cluster.table("meta")) < 2 * cluster.partitions:
+            await asyncio.sleep(0.2)
+    await cluster.until_folded(len(events) + 1)
+    await assert_answered(cluster, "")
+
+
+async def images(cluster: Cluster, tenant: str) -> set[tuple[str, str, float]]:
+    """Image, tag and confidence of all images, by the API."""
+    found, after = set[tuple[str, str, float]](), ""
     while True:
         answer = await cluster.get(0, f"/images?limit=100&tenant={tenant}{after}")
-        found |= {(each["public_id"], tag) for each in answer["images"] for tag in each["tags"]}
+        for each in answer["images"]:
+            found |= {(each["public_id"], tag["tag"], tag["confidence"]) for tag in each["tags"]}
         if not (cursor := answer["cursor"]):
             return found
         after = f"&cursor={cursor}"

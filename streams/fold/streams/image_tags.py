@@ -1,16 +1,29 @@
 """`image.tags`: a record per image and tag. Pure."""
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
 
 from schemas.streams import ImageTag, ImageTagKey
 from schemas.times import utc_text
 from streams.fold.changes import Row
+from streams.fold.people import OWN, PEOPLE
 from streams.fold.rows import ImageKey
 
 _encode = msgspec.json.Encoder().encode
+_SURE = frozenset({OWN, PEOPLE})
 Records = Iterator[tuple[bytes, bytes | None]]  # key and value
+
+
+class _Score(NamedTuple):
+    """How sure a tag is, and by whom; None: by somebody who is certain, as `/images` has it."""
+
+    confidence: float
+    add_on: str | None
+
+
+_CERTAIN = _Score(1.0, None)
 
 
 def changed_tags(image: str, old: Row | None, new: Row | None, *, again: bool) -> Records:
@@ -36,21 +49,23 @@ def _tags(image: str, row: Row | None) -> Mapping[str, ImageTag]:
         return {}
     tenant, public_id = ImageKey.decode(image)
     at, user = utc_text(row["at"]), row["user"]
-    confidences = {name: dict(scores) for name, scores in row["scores"].items()}
+    best = _best(row)
     found = {}
     for tag, sources in zip(row["tags"], row["by"], strict=True):
-        by = [name for name in sources if tag in confidences.get(name, ())]
-        best = max(by, key=lambda name: confidences[name][tag], default=None)
-        found[tag] = ImageTag(
-            tenant,
-            public_id,
-            tag,
-            None if best is None else confidences[best][tag],
-            ",".join(sources),
-            None if best is None else _model(row, best),
-            user,
-            at,
-        )
+        told = _CERTAIN if not _SURE.isdisjoint(sources) else best.get(tag, _CERTAIN)
+        model = None if told.add_on is None else _model(row, told.add_on)
+        by = ",".join(sources)
+        found[tag] = ImageTag(tenant, public_id, tag, told.confidence, by, model, user, at)
+    return found
+
+
+def _best(row: Row) -> dict[str, _Score]:
+    """The highest score of each tag."""
+    found: dict[str, _Score] = {}
+    for add_on, scores in row["scores"].items():
+        for tag, confidence in scores:
+            if tag not in found or confidence > found[tag].confidence:
+                found[tag] = _Score(confidence, add_on)
     return found
 
 

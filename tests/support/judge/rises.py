@@ -61,8 +61,11 @@ class _Counts:
         return min(found, default=None)
 
     @property
-    def places(self) -> set[Place]:
-        return {place for places in self.shares.values() for place in places}
+    def tenants(self) -> set[str]:
+        return {tenant for places in self.shares.values() for tenant, _ in places}
+
+    def places(self, window: str, starts: Iterable[int]) -> set[Place]:
+        return {place for start in starts for place in self.shares.get((window, _text(start)), ())}
 
 
 def expected_trends(
@@ -96,8 +99,9 @@ def expected_trends(
 def _step(known: _Counts, rises: dict[Place, dict[str, Any]], moment: int) -> Iterator[dict[str, Any]]:
     minutes = range(moment - HOUR, moment, MINUTE)
     end = (moment - HOUR) // HOUR * HOUR
-    for place in sorted(known.places | rises.keys()):
-        first = known.first(place[0])
+    begins = {tenant: known.first(tenant) for tenant in known.tenants}
+    for place in sorted(known.places("minute", minutes) | rises.keys()):
+        first = begins.get(place[0])
         start = min(max(end - 24 * HOUR, end if first is None else first), end)
         past = known.total("hour", range(start // HOUR * HOUR, end, HOUR), place)
         expected = round(past * (HOUR / (end - start) if end > start else 0.0) + 1, 4)
