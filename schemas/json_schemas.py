@@ -30,7 +30,7 @@ from schemas.answers.users import (
     UserTags,
 )
 from schemas.results import Categorization, TagUpdate
-from schemas.streams import CountedTag, ImageTag, ImageTagKey, TagCountKey, Trend, TrendKey
+from schemas.streams.records import CountedTag, ImageTag, ImageTagKey, TagCountKey, Trend, TrendKey
 from schemas.uploads import UploadData
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
-from schemas.streams import IMAGE_TAGS, TAG_COUNTS
+from schemas.streams.records import IMAGE_TAGS, TAG_COUNTS
 
 TABLES = ("images", "trends", "interests", "retries", "meta")
 

@@ -11,7 +11,7 @@ import click
 
 from schemas.json_schemas import PUBLISHED, file_name, json_schema
 from schemas.reasons import REASONS
-from schemas.streams import STREAMS
+from schemas.streams.records import STREAMS
 from schemas.topics import TopicNames
 from streams.app.services.query_indexes import QueryIndexes
 from streams.app.settings import Settings, variable
@@ -77,8 +77,9 @@ def topics() -> str:
     """A row per topic, with what workers that create it ask for."""
     names = TopicNames("APP", "PREFIX", streams=STREAMS)
     told = {
-        getattr(names, name): inspect.getdoc(getattr(TopicNames, name))
+        topic: inspect.getdoc(getattr(TopicNames, name))
         for name in reversed([*_properties(TopicNames)])  # of several that give one topic, the first counts
+        if isinstance(topic := getattr(names, name), str)
     }
     rows = (
         [

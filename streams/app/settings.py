@@ -15,7 +15,7 @@ from typing import Any
 
 from schemas.errors import SettingsError
 from schemas.sources.mapping import TopicMapping, read_sources
-from schemas.streams import STREAMS, TAG_COUNTS
+from schemas.streams.records import STREAMS, TAG_COUNTS
 from schemas.topics import TOMBSTONES_KEPT_DAYS, TopicNames, uploads_topics_fault
 from streams.app.cores import available_cores
 from streams.app.profiles import read_profile

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from schemas.streams import ALL_ADD_ONS
+from schemas.streams.records import ALL_ADD_ONS
 from streams.fold.outcomes import Output
 from streams.fold.uploaders import Uploaders
 
@@ -96,7 +96,7 @@ class Changes:
         self._counts = committed["trends"]
         self._rows: dict[tuple[str, str], Row | CountRow | None] = {}
         self._images: dict[str, Row | None] = {}  # of those that change, as they were
-        self._counted: dict[str, dict[str, int]] = {}  # likewise, their counts
+        self._counted: dict[str, dict[str, int] | bytes | None] = {}  # likewise, counts or their rows
         self._told: set[tuple[str, str]] = set()
         self.written: set[tuple[str, str]] = set()
         self.outputs: list[Output] = []
@@ -121,7 +121,7 @@ class Changes:
         if table == "images" and key not in self._images:
             self._images[key] = self.get(table, key)
         elif table == "trends" and key not in self._counted:
-            self._counted[key] = counts_of(self._count_of(key))
+            self._counted[key] = self._counts.get(key)
         self._rows[table, key] = row
         self.written.add((table, key))
 
@@ -168,8 +168,10 @@ class Changes:
         """Key, counts before and row now of each count that changes or is told; whether all of it is."""
         told = {key for table, key in self._told if table == "trends"}
         for key in self._counted.keys() | told:
-            now = self._count_of(key)
-            yield key, self._counted.get(key, counts_of(now)), now, key in told
+            now, before = self._count_of(key), self._counted.get(key)
+            if isinstance(before, bytes):
+                before = counts_of(decode_count(before))
+            yield key, before or {}, now, key in told
 
     def _count_of(self, key: str) -> CountRow | None:
         """A row of `trends` as it is now; it is not changed."""

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 from aiokafka import ConsumerRecord
 
-from schemas.streams import ALL_ADD_ONS, CountedTag, TagCountKey
+from schemas.streams.records import ALL_ADD_ONS, CountedTag, TagCountKey
 from streams.fold.rows import TrendKey
 from streams.state.trends.counts import TenantTrends
 from streams.state.trends.index import TABLE, TrendIndex

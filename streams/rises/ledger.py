@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from schemas.cloudevents import event_headers
 from schemas.errors import InvariantError
-from schemas.streams import Trend, TrendKey
+from schemas.streams.records import Trend, TrendKey
 from schemas.topics import MAX_RECORD_BYTES, OFFSET_KEY, TopicNames
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming

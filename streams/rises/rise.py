@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from schemas.streams import Trend, TrendPhase
+from schemas.streams.records import Trend, TrendPhase
 from schemas.times import utc_text
 
 LEAST_SCORE = 16.0  # four standard deviations
@@ -21,7 +21,7 @@ _ENDED = 0.25  # of the least score
 
 
 class Figures(msgspec.Struct, frozen=True, array_like=True):
-    """What was counted of a tag in a window: see `schemas.streams.Trend`."""
+    """What was counted of a tag in a window: see `schemas.streams.records.Trend`."""
 
     observed: int
     expected: float

@@ -13,7 +13,7 @@ from itertools import chain
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from schemas.streams import Trend
+from schemas.streams.records import Trend
 from schemas.times import steady_time
 from schemas.topics import TopicNames
 from streams.kafka.admin import open_admin

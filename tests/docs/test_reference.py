@@ -12,7 +12,7 @@ from model import BadImageError
 from schemas.errors import PARSE_CODES
 from schemas.json_schemas import PUBLISHED
 from schemas.reasons import REASONS
-from schemas.streams import STREAMS
+from schemas.streams.records import STREAMS
 from schemas.topics import TopicNames
 from streams.app.settings import Settings, variable
 from streams.cli.main import COMMANDS

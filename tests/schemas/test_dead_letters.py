@@ -134,6 +134,7 @@ def test_what_has_no_room_is_left_out() -> None:
     assert (key, value) == (b"k" * 1024, None)
     assert dict(headers) == dict(dead_letter_headers(record(), FAULT)) | {
         "__connect.errors.topic": b"t",
+        "kafka_dlt-original-topic": b"t",
         LEFT_OUT: str(MAX_WHOLE_BYTES + 1).encode(),
     }
 

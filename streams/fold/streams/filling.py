@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from schemas.streams import IMAGE_TAGS, STREAMS, TAG_COUNTS
+from schemas.streams.records import IMAGE_TAGS, STREAMS, TAG_COUNTS
 from streams.fold.changes import Changes, PartitionRows, Row
 
 FILLED = "@stream:"  # and the stream's name

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from schemas.streams import ImageTag, ImageTagKey
+from schemas.streams.records import ImageTag, ImageTagKey
 from schemas.times import utc_text
 from streams.fold.changes import Row
 from streams.fold.people import OWN, PEOPLE

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from schemas.streams import ALL_ADD_ONS, CountedTag, TagCountKey
+from schemas.streams.records import ALL_ADD_ONS, CountedTag, TagCountKey
 from schemas.times import utc_text
 from streams.fold.changes import CountRow, counts_of
 from streams.fold.rows import TrendKey

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from schemas.streams import IMAGE_TAGS, TAG_COUNTS
+from schemas.streams.records import IMAGE_TAGS, TAG_COUNTS
 from schemas.topics import TopicNames
 from streams.fold.changes import Changes
 from streams.fold.outcomes import Output

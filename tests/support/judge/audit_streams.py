@@ -11,7 +11,7 @@ from support.cluster import Cluster
 from support.judge.audit_tables import Findings, Rows
 from support.judge.rises import expected_trends
 
-from schemas.streams import IMAGE_TAGS, TAG_COUNTS
+from schemas.streams.records import IMAGE_TAGS, TAG_COUNTS
 from schemas.topics import OFFSET_KEY
 from streams.fold.rows import ImageKey, TrendKey
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.fakes import NAMES, RULES, done, edit, upload
 
-from schemas.streams import ALL_ADD_ONS, IMAGE_TAGS, TAG_COUNTS
+from schemas.streams.records import ALL_ADD_ONS, IMAGE_TAGS, TAG_COUNTS
 from schemas.times import utc_text
 from schemas.topics import TopicNames
 from schemas.uploads import UploadType

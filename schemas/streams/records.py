@@ -1,4 +1,4 @@
-"""Records of what changed, for engines that know nothing of Tagstream: flat, keyed, the newest one counts.
+"""Records of what changed, for engines that know nothing of us: flat, keyed, the newest one counts.
 
 A topic is there where `TAGSTREAM_STREAMS` names its stream; `image.trends` where a process has the role
 `trends`. A record without a value takes its key's away.
@@ -17,6 +17,8 @@ TREND_BEGAN, TREND_PEAKED, TREND_ENDED = "trend.began", "trend.peaked", "trend.e
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _TimeText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 _Tenant = Annotated[str, msgspec.Meta(description="Whose it is; empty: of no tenant.")]
+_PublicId = Annotated[str, msgspec.Meta(description="The image's name, within its tenant.")]
+_Tag = Annotated[str, msgspec.Meta(description="The tag, as images have it.")]
 _Window = Annotated[
     str,
     msgspec.Meta(
@@ -50,16 +52,16 @@ class ImageTagKey(msgspec.Struct, frozen=True):
     """Key of a record of `image.tags`."""
 
     tenant: _Tenant
-    public_id: str
-    tag: str
+    public_id: _PublicId
+    tag: _Tag
 
 
 class ImageTag(msgspec.Struct, frozen=True):
     """A tag that an image has."""
 
     tenant: _Tenant
-    public_id: str
-    tag: str
+    public_id: _PublicId
+    tag: _Tag
     confidence: Annotated[
         float,
         msgspec.Meta(
@@ -87,7 +89,7 @@ class TagCountKey(msgspec.Struct, frozen=True):
     """Key of a record of `tag.counts`."""
 
     tenant: _Tenant
-    tag: str
+    tag: _Tag
     add_on: _AddOn
     window: _Window
     start: _Start
@@ -98,12 +100,12 @@ class CountedTag(msgspec.Struct, frozen=True, omit_defaults=True):
     """How many images of a partition have a tag in a window."""
 
     tenant: _Tenant
-    tag: str
+    tag: _Tag
     add_on: _AddOn
     window: _Window
     start: _Start
     partition: _Partition
-    count: _Count
+    count: Annotated[_Count, msgspec.Meta(description="Images.")]
     clock: Annotated[
         int,
         msgspec.Meta(
@@ -132,22 +134,22 @@ class TrendKey(msgspec.Struct, frozen=True):
     """Key of a record of `image.trends`."""
 
     tenant: _Tenant
-    tag: str
+    tag: _Tag
 
 
 class Trend(msgspec.Struct, frozen=True):
     """A tag began to rise, was at its height, or rises no longer: each once per rise, in that order."""
 
-    phase: TrendPhase
+    phase: Annotated[TrendPhase, msgspec.Meta(description="Which of the three it tells.")]
     rise: Annotated[str, msgspec.Meta(description="Names the rise: the same in its three records.")]
     tenant: _Tenant
-    tag: str
+    tag: _Tag
     window: Annotated[str, msgspec.Meta(description="What was counted, `1h` or `24h`: so much before `at`.")]
     at: Annotated[
         _TimeText, msgspec.Meta(description="Of which moment the figures are; of `peaked` the peak's.")
     ]
     told_at: Annotated[_TimeText, msgspec.Meta(description="At which moment that was plain.")]
-    began_at: _TimeText
+    began_at: Annotated[_TimeText, msgspec.Meta(description="At which moment it began.")]
     observed: Annotated[int, msgspec.Meta(ge=0, description="Images that got the tag in the window.")]
     expected: Annotated[float, msgspec.Meta(ge=0, description="What its past lets expect, four decimals.")]
     score: Annotated[
