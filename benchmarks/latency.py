@@ -161,7 +161,9 @@ async def at_load(
     for index, number in enumerate(numbers):
         await asyncio.sleep(max(0.0, started + index / rate - time.perf_counter()))
         await client.publish(photos, number)
-    return {"uploads_per_second": rate, "result_ms": spread(await client.latencies(arrivals))}
+    results = spread(await client.latencies(arrivals))
+    inside = spread(list(arrivals.inside.values()))
+    return {"uploads_per_second": rate, "result_ms": results, "intake_to_tags_ms": inside}
 
 
 def spread(values: list[float]) -> dict[str, float]:
@@ -251,6 +253,7 @@ def show(report: dict[str, Any]) -> None:
     print(f"result / (bare sum + bare Kafka) = {report['latency_over_floor']:.2f}, medians")
     busy, alone = report["at_80_percent_load"], report["result_ms"]
     line(f"publish to result, {busy['uploads_per_second']:.0f} per second", busy["result_ms"])
+    line("  of it intake to tags", busy["intake_to_tags_ms"])
     over = (f"{part} {value / alone['p50']:.2f}" for part, value in busy["result_ms"].items())
     print(f"  over the median of one per 200 ms: {'   '.join(over)}")
 
