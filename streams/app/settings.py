@@ -244,10 +244,9 @@ class Settings:
         21_600.0, "Time after which a notification that no receiver takes is a dead letter.", _at_least(0)
     )
     commit_interval: float = _setting(
-        0.1, "Time between two transactions under load; a lone upload never waits.", _at_least(0)
-    )
-    backlog_interval: float = _setting(
-        2.0, "The same at most, where each upload takes long, its source apart.", _at_least(0)
+        0.03,
+        "Time between two transactions of a partition under load; a lone upload never waits.",
+        _at_least(0),
     )
     keep_minutes: float = _setting(
         1.0,
