@@ -24,7 +24,37 @@ _ORDER, _RETRIES = "tests/fold/test_precedence.py", "tests/fold/test_retries.py"
 _REPLICA, _LOG = "tests/state/test_replica.py", "tests/kafka/test_partition_log.py"
 _FOLD = "streams/fold/fold.py"
 
+_FORGOTTEN = "tests/fold/test_forgotten_users.py"
+
 MUTANTS = (
+    Mutant(
+        "late events of a forgotten user come in",
+        _FOLD,
+        "    return is_forgotten(changes, upload, done.record)\n",
+        "    return False\n",
+        (f"{_FORGOTTEN}::test_nothing_of_a_user_is_left",),
+    ),
+    Mutant(
+        "a forgotten user's new images go as well",
+        _FOLD,
+        "    if placed(old) >= limit:\n        return False\n",
+        "",
+        (f"{_FORGOTTEN}::test_what_comes_before_the_sweep_is_new_as_well",),
+    ),
+    Mutant(
+        "a vendor's event has no identity of its own",
+        "schemas/sources/translate.py",
+        "if change.id is not None and change.source:",
+        "if change.id is None:",
+        ("tests/sources/test_samples.py::test_sample",),
+    ),
+    Mutant(
+        "an upload topic that sources are copied to is purged",
+        "streams/repartition/service.py",
+        "        if self._shared.names.inputs:\n            await self._purge.run()\n",
+        "        await self._purge.run()\n",
+        ("tests/repartition/test_translating.py::test_only_copies_are_purged",),
+    ),
     Mutant(
         "fence off",
         "streams/units/ledger.py",

@@ -98,7 +98,7 @@ def _trace_headers(record: Record) -> Headers:
 
 def read_fault(headers: Headers) -> Fault:
     """Read back what `dead_letter_headers` wrote."""
-    texts = {name: (content or b"").decode(errors="replace") for name, content in headers}
+    texts = {name: content.decode(errors="replace") for name, content in headers if content is not None}
     return Fault(
         reason=texts.get("tagstream.reason", "unknown"),
         stage=texts.get(f"{_CONNECT}stage", "unknown"),

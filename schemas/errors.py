@@ -1,7 +1,7 @@
 """Faults by whose they are: the publisher's, the operator's, the cluster's, ours. Bad images: `model`."""
 
 PARSE_CODES = {
-    "empty_value": "The record has no value. Publish the upload event as JSON.",
+    "empty_value": "The record's value is empty. Publish the upload event as JSON.",
     "event_too_large": "The event exceeds 1 MiB, or 256 KiB besides its `url`, or its key and headers exceed "
     "256 KiB. Publish a link to the image.",
     "invalid_json": "The value is not JSON in UTF-8, or nested without end.",

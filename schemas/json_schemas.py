@@ -10,8 +10,25 @@ import msgspec
 
 from schemas.answers.duplicates import AlikeImages, Duplicates, SimilarImages
 from schemas.answers.images import FoundImages, ImageState, RelatedTags
-from schemas.answers.trends import ComparedTags, Health, Problem, RisingTags, TagList, TagSeries, TopTags
-from schemas.answers.users import SimilarUsers, UserFeed, UserInterests
+from schemas.answers.trends import (
+    ComparedTags,
+    Health,
+    Problem,
+    RisingTags,
+    TagLines,
+    TagList,
+    TagSeries,
+    TopTags,
+)
+from schemas.answers.users import (
+    SimilarUsers,
+    TagUsers,
+    TenantList,
+    UserFeed,
+    UserInterests,
+    UserList,
+    UserTags,
+)
 from schemas.results import Categorization, TagUpdate
 from schemas.uploads import UploadData
 
@@ -24,6 +41,7 @@ PUBLISHED: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "rising-tags": ("Answer of GET /trends/rising", RisingTags),
     "tag-series": ("Answer of GET /trends/tags/{tag}", TagSeries),
     "compared-tags": ("Answer of GET /trends/compare", ComparedTags),
+    "tag-lines": ("Answer of GET /trends/series", TagLines),
     "tag-list": ("Answer of GET /tags", TagList),
     "related-tags": ("Answer of GET /trends/tags/{tag}/related", RelatedTags),
     "found-images": ("Answer of GET /images", FoundImages),
@@ -34,6 +52,10 @@ PUBLISHED: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "user-interests": ("Answer of GET /users/{user_id}/interests", UserInterests),
     "similar-users": ("Answer of GET /users/{user_id}/similar", SimilarUsers),
     "user-feed": ("Answer of GET /users/{user_id}/feed", UserFeed),
+    "tag-users": ("Answer of GET /tags/{tag}/users", TagUsers),
+    "user-tags": ("Answer of GET /users/{user_id}/tags", UserTags),
+    "user-list": ("Answer of GET /users", UserList),
+    "tenant-list": ("Answer of GET /tenants", TenantList),
     "health": ("Answer of GET /healthz and /readyz", Health),
     "problem": ("Answer to a question that cannot be answered", Problem),
 }

@@ -19,6 +19,11 @@ _visible = re.compile(VISIBLE)
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME, extra_json_schema={"pattern": VISIBLE})]
 
 
+def is_visible(text: str) -> bool:
+    """Whether text can serve as a name, however long."""
+    return _visible.search(text) is not None
+
+
 def check_visible(code: str, what: str, text: str) -> None:
     """Refuse text that cannot serve as a name.
 
@@ -30,6 +35,6 @@ def check_visible(code: str, what: str, text: str) -> None:
     Raises:
         BadEventError: The text is blank or holds a control character.
     """
-    if not _visible.search(text):
+    if not is_visible(text):
         message = f"{what} {text[:64]!r} is blank or holds a control character; use visible text"
         raise BadEventError(code, message)

@@ -10,6 +10,7 @@ import re
 import msgspec
 
 from schemas.cloudevents import Headers
+from schemas.errors import PARSE_CODES
 
 REPLAY_OF = "tagstream.replay-of"
 REPLAY_TIME = "tagstream.replay-time"
@@ -17,6 +18,12 @@ REPLAY_LETTER = "tagstream.replay-letter"
 
 ROUTED_FROM = "tagstream.routed-from"
 """Where the record was published, `topic/partition/offset`, if it was routed to another partition."""
+
+UNTRANSLATED = "tagstream.untranslated"
+"""Why the record of a source could not be made an upload event: its code and message."""
+
+TRANSLATED_HEADER = ("tagstream.translated", b"true")
+"""Says that the record is an upload event that was made of another program's message."""
 
 REPLAY_HEADERS = {
     REPLAY_OF: "Place of the original record, `topic/partition/offset`: what identifies a plain JSON event.",
@@ -81,6 +88,20 @@ def routed_from(headers: Headers) -> TopicPartitionOffset | None:
     """Where a record was published that was routed; None: it lies where it was published."""
     texts = header_texts([header for header in headers if header[0] == ROUTED_FROM])
     return TopicPartitionOffset.parse(texts.get(ROUTED_FROM, ""))
+
+
+def untranslated_header(code: str, message: str) -> tuple[str, bytes]:
+    """The header of a source's record that is to become a dead letter."""
+    return UNTRANSLATED, f"{code} {message}".encode(errors="replace")
+
+
+def untranslated(headers: Headers) -> tuple[str, str] | None:
+    """Code and message of what is wrong with a source's record; None: it is none, or was translated."""
+    texts = header_texts([header for header in headers if header[0] == UNTRANSLATED])
+    if UNTRANSLATED not in texts:
+        return None
+    code, _, message = texts[UNTRANSLATED].partition(" ")
+    return (code, message) if code in PARSE_CODES else ("invalid_event", texts[UNTRANSLATED])
 
 
 def read_time(text: str) -> int | None:

@@ -58,7 +58,7 @@ REASONS: dict[str, Reason] = {
         "Where that source is meant: add it to TAGSTREAM_ALLOW_SOURCES, restart the workers, and replay.",
     ),
     "object_missing": Reason(
-        "The object that the event names is not in the object store, or no longer.",
+        "The object that the event names is not in the object store or bucket, or no longer.",
         "See that gateways and workers have the same TAGSTREAM_OBJECT_STORE, and upload the image again.",
     ),
     "unreadable_file": Reason(
@@ -74,7 +74,7 @@ REASONS: dict[str, Reason] = {
         "The source redirects again and again.", "Mend the source and replay, or publish the final URL."
     ),
     "invalid_answer": Reason(
-        "What the source answered is no HTTP, or compressed although that was not asked for.",
+        "What the source answered is no HTTP, or compressed in a way that is not unpacked, or damaged so.",
         "Mend the source and replay.",
     ),
     "unknown_host": Reason(

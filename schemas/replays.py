@@ -6,6 +6,7 @@ from schemas.origins import (
     REPLAY_HEADERS,
     REPLAY_LETTER,
     ROUTED_FROM,
+    UNTRANSLATED,
     Origin,
     TopicPartitionOffset,
     header_texts,
@@ -15,7 +16,7 @@ from schemas.origins import (
 )
 from schemas.uploads import Record
 
-_OURS = frozenset({*FAULT_HEADERS, *REPLAY_HEADERS, ROUTED_FROM})
+_OURS = frozenset({*FAULT_HEADERS, *REPLAY_HEADERS, ROUTED_FROM, UNTRANSLATED})
 
 
 def failed_place(headers: Headers) -> TopicPartitionOffset | None:

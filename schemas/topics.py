@@ -40,18 +40,29 @@ class Deployment(Protocol):
     def uploads_topics(self) -> str:
         """Upload topics that are read by way of the repartition topic; empty: the one, read as it is."""
 
+    @property
+    def source_topics(self) -> tuple[str, ...]:
+        """Topics of other programs' messages, which are translated to upload events."""
+
 
 def split_topics(names: str) -> tuple[str, ...]:
     """The topics that a setting names, separated by commas, each once."""
     return tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
 
 
+def topic_fault(name: str) -> str | None:
+    """What is wrong with the name of a topic; None: nothing."""
+    if _TOPIC.fullmatch(name) and name not in {".", ".."}:
+        return None
+    return "a topic has 1 to 249 letters, digits, dots, underscores and hyphens"
+
+
 def uploads_topics_fault(names: str) -> str | None:
     """What is wrong with the names of upload topics; None: nothing."""
     found = [name.strip() for name in names.split(",")] if names else []
     for name in found:
-        if not _TOPIC.fullmatch(name) or name in {".", ".."}:
-            return f"names {name!r}: a topic has 1 to 249 letters, digits, dots, underscores and hyphens"
+        if fault := topic_fault(name):
+            return f"names {name!r}: {fault}"
     if len(found) > MAX_INPUTS or len(set(found)) < len(found):
         return f"must name at most {MAX_INPUTS} topics, each once"
     return None
@@ -65,6 +76,7 @@ class TopicNames:
     prefix: str = ""
     inputs: tuple[str, ...] = ()
     keep_tombstones: float = TOMBSTONES_KEPT_DAYS
+    sources: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, settings: Deployment) -> "TopicNames":
@@ -74,6 +86,7 @@ class TopicNames:
             settings.topic_prefix,
             split_topics(settings.uploads_topics),
             settings.keep_tombstones,
+            settings.source_topics,
         )
 
     @property
@@ -95,6 +108,11 @@ class TopicNames:
     def uploads_topics(self) -> tuple[str, ...]:
         """All topics of upload events; our own are published to the first."""
         return self.inputs or (self.uploads,)
+
+    @property
+    def copied(self) -> tuple[str, ...]:
+        """Topics whose records are copied to the log that units read, those of sources as upload events."""
+        return (*self.inputs, *self.sources)
 
     @property
     def upload_log(self) -> str:
@@ -171,6 +189,8 @@ class TopicNames:
         if self.inputs:
             # Units delete what they have folded in. What waits must not go by its age: a time of an input's.
             found[self.upload_log] = uploads | {"retention.ms": "-1"}
+        found |= dict.fromkeys(self.sources, kept)
+        if self.copied:
             found[self.inputs_changelog] = changelogs[self.changelog("meta")]
         return found
 

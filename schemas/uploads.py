@@ -16,7 +16,9 @@ from schemas.assets import MAX_ASSET_BYTES, Asset
 from schemas.cloudevents import Envelope, Headers, open_envelope
 from schemas.errors import BadEventError
 from schemas.names import MAX_NAME, Name, check_visible
-from schemas.origins import Origin, TopicPartitionOffset, read_origin, routed_from
+from schemas.origins import Origin, TopicPartitionOffset, read_origin, routed_from, untranslated
+from schemas.plain import lookalikes
+from schemas.plain.leniency import as_meant
 from schemas.tracing import TraceContext, read_context
 
 MAX_TAGS = 1000  # Cloudinary's limit per image
@@ -35,7 +37,10 @@ MAX_AHEAD_OF_US_MS = 86_400_000  # of a Kafka timestamp: it may be our clock tha
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_10000_MS = 253_402_300_800_000
 _INT64 = range(-(2**63), 2**64)  # what JSON encoders can write
+_AROUND_URLS = "".join(map(chr, range(33)))  # as the URL standard has it
+_WITHIN_URLS = dict.fromkeys(map(ord, "\t\n\r"))
 _CONTAINERS = {dict, list}
+_PERCENT = 100
 _SMALL = 65_536  # bytes of an event whose context, whatever it is, is decoded in no time
 _Texts = Annotated[list[Annotated[str, msgspec.Meta(max_length=MAX_NAME)]], msgspec.Meta(max_length=MAX_TAGS)]
 
@@ -48,6 +53,7 @@ class UploadType(StrEnum):
     DELETED = "image.deleted"
     EDITED = "image.tags-edited"
     RETAGGED = "image.retag"
+    FORGOTTEN = "user.forgotten"
 
 
 class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -95,6 +101,13 @@ class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
         Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None,
         msgspec.Meta(description="A higher version wins over a late lower one."),
     ] = None
+    sequencer: Annotated[
+        Annotated[str, msgspec.Meta(pattern="^[0-9A-Fa-f]{1,64}$")] | None,
+        msgspec.Meta(
+            description="What an object store counts an object's changes by, hexadecimal: in the place of a "
+            "`version`, and above any."
+        ),
+    ] = None
     etag: Annotated[Name | None, msgspec.Meta(description="Entity tag of the image's bytes.")] = None
     tags: Annotated[
         _Texts | None,
@@ -125,7 +138,8 @@ class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
         msgspec.Meta(description="image.tags-edited: tags that a person took away, or does not want on it."),
     ] = None
     by: Annotated[
-        Name | None, msgspec.Meta(description="image.tags-edited: who edited; absent: `user_id`.")
+        Name | None,
+        msgspec.Meta(description="image.tags-edited and user.forgotten: who says so; absent: `user_id`."),
     ] = None
     keep_edits: Annotated[
         bool | None,
@@ -167,6 +181,16 @@ class UploadData(msgspec.Struct, kw_only=True, omit_defaults=True):
     ] = None
 
 
+Version = int | str
+"""A version, or a sequencer without the zeros that it begins with."""
+
+
+def rank_of(version: Version) -> tuple[bool, int, str]:
+    """What versions are compared by: a sequencer is above any version, and a longer one above a shorter."""
+    is_sequencer = isinstance(version, str)
+    return is_sequencer, len(version) if isinstance(version, str) else version, str(version) * is_sequencer
+
+
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
     """An upload event with its envelope opened and its defaults filled in.
 
@@ -186,6 +210,13 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     data: UploadData
     add_ons: tuple[str, ...]
     auto_tagging: float | None
+
+    @property
+    def version(self) -> Version | None:
+        """What late events of its image are told by; None: its event has neither version nor sequencer."""
+        if self.data.sequencer is not None:
+            return self.data.sequencer.lower().lstrip("0") or "0"
+        return self.data.version
 
     @property
     def asks_for_no_add_on(self) -> bool:
@@ -210,6 +241,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     headers: Headers = ()
     trace: TraceContext | None = None
     skipped: int = 0
+
+    @property
+    def is_tombstone(self) -> bool:
+        """Whether it has a key and no value, as other programs mark in compacted topics what is gone."""
+        return self.value is None
 
     @property
     def place(self) -> TopicPartitionOffset:
@@ -241,6 +277,8 @@ def parse_upload(record: Record, now: int | None = None) -> Upload:
     Raises:
         BadEventError: The record is no upload event; the message names the value and the rule.
     """
+    if fault := untranslated(record.headers):
+        raise BadEventError(*fault)
     if not record.value:
         raise BadEventError("empty_value", "the record has no value; publish the upload event as JSON")
     if len(record.value) > MAX_EVENT_BYTES:
@@ -251,18 +289,22 @@ def parse_upload(record: Record, now: int | None = None) -> Upload:
     envelope = open_envelope(record.value, record.headers)
     _check_context_as_written(envelope.data)
     data = _decode(envelope.data)
+    _check_no_envelope(envelope, data)
     data.tags, data.added, data.removed = (_tags(tags) for tags in (data.tags, data.added, data.removed))
     _check_passed_on(data)
+    data.url = None if data.url is None else trimmed_url(data.url)
     upload_type = _type_of(envelope, data)
     _check_url(upload_type, data)
     _check_edit(upload_type, data)
+    if upload_type is UploadType.FORGOTTEN and data.user_id is None:
+        raise BadEventError("invalid_event", "field `user_id` is missing: a user.forgotten event needs it")
     origin = _origin(record)
     source, event_id = _identity(envelope, data, origin.place)
     return Upload(
         source=source,
         id=event_id,
         type=upload_type,
-        public_id=_public_id(data, record.key),
+        public_id="" if upload_type is UploadType.FORGOTTEN else _public_id(data, record.key),
         at=_event_time(data.uploaded_at or envelope.time, origin.at, record.timestamp, now),
         data=data,
         add_ons=_add_ons(data.categorization),
@@ -283,7 +325,7 @@ def _check_context_as_written(data: bytes) -> None:
     except msgspec.ValidationError:
         return  # told once all of it is decoded
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _no_json(error) from error
+        raise _no_json(error, data) from error
     if len(context) > MAX_PASSED_ON_BYTES:
         message = f"{len(context)} bytes in `context`; at most {MAX_PASSED_ON_BYTES}"
         raise BadEventError("event_too_large", message)
@@ -300,15 +342,40 @@ def _decode(data: bytes) -> UploadData:
     try:
         return msgspec.json.decode(data, type=UploadData)
     except msgspec.ValidationError as error:
-        about_threshold = str(error).endswith("`$.auto_tagging`")
-        code = "invalid_auto_tagging" if about_threshold else "invalid_event"
-        raise BadEventError(code, f"not an upload event: {error}") from error
+        fault = error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _no_json(error) from error
+        raise _no_json(error, data) from error
+    try:
+        return msgspec.convert(as_meant(data, UploadData), UploadData)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _no_event(fault, data) from fault
 
 
-def _no_json(error: Exception) -> BadEventError:
-    return BadEventError("invalid_json", f"the event is not JSON: {error}")
+def _no_event(error: msgspec.ValidationError, data: bytes) -> BadEventError:
+    about = str(error).rpartition("`$.")[2].rstrip("`")
+    code = "invalid_auto_tagging" if about == "auto_tagging" else "invalid_event"
+    known = lookalikes.of_json(data)
+    if known is None and about == "uploaded_at":
+        known = lookalikes.of_time_in(data, about)
+    return BadEventError(code, f"not an upload event: {error}" + (f": {known}" if known else ""))
+
+
+def _no_json(error: Exception, data: bytes) -> BadEventError:
+    known = lookalikes.of_bytes(data)
+    return BadEventError("invalid_json", f"the event is not JSON: {known or error}")
+
+
+def _check_no_envelope(envelope: Envelope, data: UploadData) -> None:
+    """Refuse what names no image itself, and holds something that may: nothing is guessed by the key."""
+    if data.public_id is not None or data.url is not None:
+        return
+    fields = msgspec.json.decode(envelope.data)
+    if known := lookalikes.of_object(fields):
+        raise BadEventError("invalid_event", f"not an upload event: {known}")
+    if (name := lookalikes.wraps(fields)) is not None:
+        rule = "the event's fields are at the top of its JSON"
+        cure = "publish what is inside, or say in TAGSTREAM_SOURCES how the topic is read"
+        raise BadEventError("invalid_event", f"field `{name[:64]}` holds an object: {rule}; {cure}")
 
 
 def _tags(tags: list[str] | None) -> list[str] | None:
@@ -393,7 +460,18 @@ def _type_of(envelope: Envelope, data: UploadData) -> UploadType:
         raise BadEventError("unknown_type", f"event type {name[:64]!r}; known are {known}") from None
 
 
+def trimmed_url(url: str) -> str:
+    """A URL without what browsers take off: white space around it, and line breaks and tabs within.
+
+    Those within a data URL are left to who decodes it.
+    """
+    bare = url.strip(_AROUND_URLS)
+    return bare if bare[:5].lower() == "data:" else bare.translate(_WITHIN_URLS)
+
+
 def _check_url(upload_type: UploadType, data: UploadData) -> None:
+    if data.url == "":
+        raise BadEventError("invalid_event", "field `url` is blank; give the image's URL")
     if upload_type is UploadType.UPLOADED and data.url is None:
         raise BadEventError("invalid_event", "field `url` is missing: an image.uploaded event needs it")
 
@@ -446,7 +524,9 @@ def _event_time(text: str | None, published_at: int, kafka_timestamp: int, now: 
     moment = published_at if text is None else _milliseconds(text)
     given = f"event time {text[:64]!r}" if text is not None else f"Kafka timestamp {published_at}"
     if not 0 <= moment < _YEAR_10000_MS:
-        raise BadEventError("invalid_event", f"{given} is outside the years 1970 to 9999")
+        unit = lookalikes.of_time(published_at) if text is None else None
+        cure = f"; milliseconds are wanted: {unit.partition('; ')[2]}" if unit else ""
+        raise BadEventError("invalid_event", f"{given} is outside the years 1970 to 9999{cure}")
     rule = None
     if moment - kafka_timestamp > MAX_AHEAD_MS:
         rule = f"is more than an hour ahead of the record's Kafka timestamp, {kafka_timestamp}"
@@ -462,8 +542,9 @@ def _milliseconds(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text.upper())
     except ValueError:
+        known = lookalikes.of_time(text)
         message = f"event time {text[:64]!r} is not RFC 3339, such as 2026-01-31T12:00:00Z"
-        raise BadEventError("invalid_event", message) from None
+        raise BadEventError("invalid_event", message + (f"; {known}" if known else "")) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return (moment - _EPOCH) // timedelta(milliseconds=1)
@@ -482,6 +563,7 @@ def _threshold(value: float | str | None) -> float | None:
     except ValueError:
         threshold = -1.0
     if not 0 <= threshold <= 1:
-        message = f"auto_tagging {str(value)[:64]!r} must be a number from 0 to 1"
+        percent = f"; did you mean {threshold / 100:g}?" if 1 < threshold <= _PERCENT else ""
+        message = f"auto_tagging {str(value)[:64]!r} must be a number from 0 to 1{percent}"
         raise BadEventError("invalid_auto_tagging", message)
     return threshold

@@ -146,6 +146,22 @@ class ComparedTags(Answer, frozen=True, kw_only=True):
     ]
 
 
+class TagLine(msgspec.Struct, frozen=True):
+    """One tag of several over time."""
+
+    tag: Annotated[str, Meta(description="The tag that was meant.")]
+    total: Annotated[int, Meta(description="Images in the window.")]
+    counts: Annotated[list[int], Meta(description="Images in each step, in the order of `starts`.")]
+
+
+class TagLines(Answer, frozen=True, kw_only=True):
+    """Several tags over time."""
+
+    step: Annotated[str, Meta(description="minute, hour or day.")]
+    starts: Annotated[list[UtcDatetime], Meta(description="First moment of each step, oldest first.")]
+    tags: Annotated[list[TagLine], Meta(description="In the order in which they were asked for.")]
+
+
 class TagList(Answer, frozen=True, kw_only=True):
     """Tags by name, with all-time counts."""
 

@@ -74,3 +74,65 @@ class UserFeed(Answer, frozen=True, kw_only=True):
     method: Annotated[str, Meta(description="How the images are chosen.")]
     half_life_days: Annotated[float, Meta(description="Days in which an image loses half of its weight.")]
     images: Annotated[list[FeedImage], Meta(description="Best match first, equal ones newest first.")]
+
+
+class TagUser(msgspec.Struct, frozen=True):
+    """A user with a tag."""
+
+    user_id: str
+    images: Annotated[int, Meta(description="The user's images with the tag, in the window.")]
+    score: Annotated[
+        float | None,
+        Meta(description="The tag's part of the user's interests, 0 to 1; null where uploads are counted."),
+    ]
+
+
+class TagUsers(Answer, frozen=True, kw_only=True):
+    """Users of a tag."""
+
+    tag: Annotated[str, Meta(description="The tag that was meant.")]
+    by: Annotated[str, Meta(description="What the order is by: uploads or interest.")]
+    users: Annotated[list[TagUser], Meta(description="Those with most first, equal ones by name.")]
+
+
+class UserTag(msgspec.Struct, frozen=True):
+    """A tag of a user's images."""
+
+    tag: str
+    images: Annotated[int, Meta(description="The user's images with the tag, in the window.")]
+
+
+class UserTags(Answer, frozen=True, kw_only=True):
+    """The tags of a user's images in a window."""
+
+    user_id: UserId
+    images: Annotated[int, Meta(description="All of the user's images in the window.")]
+    tags: Annotated[list[UserTag], Meta(description="Most frequent first, equal ones by name.")]
+
+
+class ListedUser(msgspec.Struct, frozen=True):
+    """A user in a list."""
+
+    user_id: str
+    images: Annotated[int, Meta(description="The user's images.")]
+
+
+class UserList(Answer, frozen=True, kw_only=True):
+    """Users by name."""
+
+    users: Annotated[list[ListedUser], Meta(description="By name, in the order of its characters.")]
+    cursor: Annotated[str | None, Meta(description="Say it to get the next rows; null: there are none.")]
+
+
+class ListedTenant(msgspec.Struct, frozen=True):
+    """A tenant in a list."""
+
+    tenant: Annotated[str, Meta(description="Empty: images without a tenant.")]
+    images: Annotated[int, Meta(description="The tenant's images.")]
+    users: Annotated[int, Meta(description="Users with images.")]
+
+
+class TenantList(Answer, frozen=True, kw_only=True):
+    """Tenants by name."""
+
+    tenants: Annotated[list[ListedTenant], Meta(description="By name, in the order of its characters.")]

@@ -25,6 +25,7 @@ from streams.fetch.circuit_breakers import CircuitBreakers
 from streams.fetch.fetcher import Fetcher, FetchLimits
 from streams.fetch.object_store import ObjectStore
 from streams.fetch.roots import SourceRoots
+from streams.fetch.wire.request_headers import RequestHeaders
 from streams.fold.budgets.limits import Budgets
 from streams.fold.fold import FoldRules
 from streams.fold.retention import Retention
@@ -66,21 +67,28 @@ async def open_categorizer(
 
     Raises:
         ManifestError: A model folder cannot be used.
-        SettingsError: The allowed sources, the roots or the rules cannot be read.
+        SettingsError: The allowed sources, their headers, the roots or the rules cannot be read.
     """
     limits = fetch_limits(settings)
     policy = AddressPolicy.parse(settings.allow_sources)
     roots = SourceRoots.parse(settings.source_roots)
+    headers = RequestHeaders.read(settings.source_headers, os.environ)
     objects = ObjectStore.parse(settings.object_store, settings.data_dir)
-    fetcher = await stack.enter_async_context(Fetcher(policy, limits, roots, objects))
+    fetcher = await stack.enter_async_context(Fetcher(policy, limits, roots, objects, headers))
     if telemetry is not None:
         telemetry.read_fetcher(fetcher)
     taggers = await open_taggers(settings, stack, telemetry)
     partition_of = functools.partial(partition_for, partitions=settings.partitions)
-    tags = ThumbnailKeeper(taggers.pool, objects) if settings.thumbnails else taggers.pool
-    return Categorizer(fetcher, tags, taggers.offer, taggers.rules_now, partition_of), replace(
-        taggers, circuits=fetcher.circuit_breakers
+    categorizer = Categorizer(
+        fetcher,
+        ThumbnailKeeper(taggers.pool, objects) if settings.thumbnails else taggers.pool,
+        taggers.offer,
+        taggers.rules_now,
+        partition_of,
+        missing_for=settings.fetch_missing_for,
+        partitions=settings.partitions,
     )
+    return categorizer, replace(taggers, circuits=fetcher.circuit_breakers)
 
 
 @dataclass(frozen=True)
@@ -145,6 +153,7 @@ def fetch_limits(settings: Settings) -> FetchLimits:
         answer=settings.fetch_answer_timeout,
         concurrency=settings.fetch_concurrency,
         per_host=settings.fetch_per_host,
+        max_redirects=settings.fetch_redirects,
     )
 
 

@@ -9,10 +9,12 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from schemas.errors import SettingsError
+from schemas.sources.mapping import TopicMapping, read_sources
 from schemas.topics import TOMBSTONES_KEPT_DAYS, TopicNames, uploads_topics_fault
 from streams.app.cores import available_cores
 from streams.app.profiles import read_profile
@@ -31,6 +33,7 @@ from streams.tag.add_ons import (
 PREFIX = "TAGSTREAM_"
 IMAGE_FORMATS = ("jpg", "png", "webp", "gif", "bmp", "tiff", "avif", "heic")
 LAST_PORT = 65_535
+MOST_REDIRECTS = 20
 _KINDS = {int: "a whole number such as 4", float: "a number such as 0.5", Path: "a path"}
 _DATA_DIR = Path(".tagstream")
 _GONE = {"QUERIES": "say TAGSTREAM_ROLES=tag for a process that answers no questions, else leave it out"}
@@ -93,6 +96,11 @@ class Settings:
         "any number of partitions. Events reach the state by way of a topic of the application. Empty: "
         "image.uploads alone, read as it is, with as many partitions as the state.",
         uploads_topics_fault,
+    )
+    sources: Path | None = _setting(
+        None,
+        "File (TOML) that says which topics hold events of other programs (buckets, databases, Connect), "
+        "and how they are read. Their events reach the state as uploads do. Empty: there are none.",
     )
     uploads_topic_id: str = _setting(
         "",
@@ -177,6 +185,17 @@ class Settings:
         "many.",
         _at_least(1),
     )
+    fetch_redirects: int = _setting(
+        3,
+        "Most redirects that one fetch follows, 0 to 20.",
+        lambda value: None if 0 <= value <= MOST_REDIRECTS else f"must lie between 0 and {MOST_REDIRECTS}",
+    )
+    fetch_missing_for: float = _setting(
+        5.0,
+        "Time from an upload's publication in which status 404 means that its image is not there yet: it is "
+        "asked for again. 0: it means that there is none.",
+        _at_least(0),
+    )
     fetch_timeout: float = _setting(20.0, "Deadline of one fetch, redirects included.", _at_least(0.1))
     fetch_answer_timeout: float = _setting(
         10.0, "Time in which a source must begin to answer.", _at_least(0.1)
@@ -209,7 +228,12 @@ class Settings:
         "", "Private sources that events may name: HOST, HOST:PORT or NETWORK, separated by commas."
     )
     source_roots: str = _setting(
-        "", "Folders (file:///FOLDER) and buckets (s3://BUCKET=https://BASE) that events may name, by commas."
+        "",
+        "Folders (file:///FOLDER) and buckets (s3://BUCKET=https://BASE, or s3://BUCKET with credentials of "
+        "the environment) that events may name, by commas.",
+    )
+    source_headers: Path | None = _setting(
+        None, "File (TOML) of headers that requests to sources have, by host. Empty: there are none."
     )
     object_store: str = _setting(
         "",
@@ -220,7 +244,12 @@ class Settings:
     thumbnails: bool = _setting(
         False,
         "Whether a small picture of each image that is tagged is kept in the object store, for the page: "
-        "WebP of 256 pixels, some 9 kB each.",
+        "WebP of 256 pixels, some 7 kB each.",
+    )
+    page_fetches: bool = _setting(
+        True,
+        "Whether the page shows images large that lie elsewhere: its worker fetches them when somebody "
+        "looks, within the limits of uploads. Otherwise the small picture is shown.",
     )
     allow_webhooks: str = _setting(
         "", "Private receivers of notifications: HOST, HOST:PORT or NETWORK, separated by commas."
@@ -310,6 +339,11 @@ class Settings:
     open_api: bool = _setting(
         False, "Whether anybody may ask, without a token, on an address that others reach."
     )
+    open_page: bool = _setting(
+        False,
+        "Whether whoever may ask without a token may upload and edit by the page, on such an address: for "
+        "a container whose port is published to its own machine alone.",
+    )
     rate_limit: float = _setting(
         200.0, "Questions per second of one token, or of one address. 0: no limit.", _at_least(0)
     )
@@ -381,7 +415,21 @@ class Settings:
         names = TopicNames.of(self)
         both = sorted(names.written & set(names.inputs))
         rule = "is written by workers: none of what they make is an upload event; name other topics"
-        return f"{self._said('uploads_topics')}: topic {both[0]} {rule}" if both else None
+        if both:
+            return f"{self._said('uploads_topics')}: topic {both[0]} {rule}"
+        taken = sorted({*names.written, *names.uploads_topics} & set(names.sources))
+        rule = "is one of upload events, or of what workers write; name another in it"
+        return f"{self._said('sources')}: topic {taken[0]} {rule}" if taken else None
+
+    @cached_property
+    def mappings(self) -> Mapping[str, TopicMapping]:
+        """How the topics of sources are read, by topic."""
+        return {} if self.sources is None else read_sources(self.sources).topics
+
+    @property
+    def source_topics(self) -> tuple[str, ...]:
+        """The topics of sources."""
+        return tuple(self.mappings)
 
     def _bytes_fault(self) -> str | None:
         if self.max_bytes_in_flight >= 2 * self.max_image_bytes:

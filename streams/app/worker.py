@@ -82,7 +82,7 @@ class Worker:
         if tags:
             self._tagging = Tagging(self._app, self._telemetry, self._tracing, self._end_process)
             services.append(self._tagging)
-            if self.settings.uploads_topics:
+            if self._app.names.copied:
                 repartitioning = RepartitioningUploads(
                     self.settings, self._connection, self._telemetry, lambda: self.units, self._end_process
                 )

@@ -14,6 +14,7 @@ COMMANDS = {  # the module of each, below this package
     "publish": "publish",
     "tail": "tail",
     "rules": "trials.rules",
+    "sources": "event_sources.command",
     "retag": "retag.command",
     "rescale": "rescale.command",
     "dead-letters": "dead_letters.command",

@@ -5,11 +5,14 @@ import os
 import sys
 from collections.abc import Callable, Collection, Coroutine, Iterable
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 from aiokafka.errors import KafkaError
 
+from schemas.errors import SettingsError
+from schemas.sources.mapping import read_sources
 from schemas.topics import TopicNames, split_topics
 from streams.app.exit import EXIT_UNUSABLE
 from streams.app.settings import Settings, kind_of, variable
@@ -71,7 +74,17 @@ def connection_to(broker: str | None) -> KafkaConnection:
 
 def topic_names(app_id: str, topic_prefix: str) -> TopicNames:
     """The deployment's topics."""
-    return TopicNames(app_id, topic_prefix, split_topics(os.environ.get(variable("uploads_topics"), "")))
+    inputs = split_topics(os.environ.get(variable("uploads_topics"), ""))
+    return TopicNames(app_id, topic_prefix, inputs, sources=_source_topics())
+
+
+def _source_topics() -> tuple[str, ...]:
+    """The topics of sources; none where their file cannot be read, which is the workers' to tell."""
+    path = os.environ.get(variable("sources"), "")
+    try:
+        return tuple(read_sources(Path(path)).topics) if path else ()
+    except SettingsError:
+        return ()
 
 
 async def require_topics(connection: KafkaConnection, names: TopicNames) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from urllib.parse import unquote_to_bytes
 
 import numpy as np
@@ -11,6 +12,9 @@ from streams.fetch.urls import too_large
 
 MAX_DATA_URL_BYTES = 1_000_000
 
+_WHITE_SPACE = b" \t\n\f\r"
+_BASE64 = re.compile(r"; *base64 *\Z", re.IGNORECASE)
+_MOST_SPACE = 65_536  # characters of white space: of lines of 76 signs each there are fewer
 _SHORT = 4096  # bytes; numpy takes longer to begin
 _PERCENT, _NO_DIGIT = ord("%"), 16
 _DIGITS = np.full(256, _NO_DIGIT, np.uint8)
@@ -26,12 +30,12 @@ def read_data_url(url: str, limit: int) -> bytes:
     """
     header, comma, payload = url.partition(",")
     rule = f"a data URL needs a comma and at most {MAX_DATA_URL_BYTES} bytes"
-    if not comma or len(payload) > MAX_DATA_URL_BYTES * 4 // 3 + 4:
+    if not comma or len(payload) > MAX_DATA_URL_BYTES * 4 // 3 + _MOST_SPACE:
         raise SourceGoneError("invalid_url", rule)
     try:
         data = percent_decoded(payload.encode())
-        if header.lower().endswith(";base64"):
-            data = base64.b64decode(data, validate=True)
+        if _BASE64.search(header):
+            data = _forgiving(data)
     except (binascii.Error, ValueError) as error:
         raise SourceGoneError("invalid_url", f"the data URL cannot be decoded: {error!s:.100}") from error
     if len(data) > MAX_DATA_URL_BYTES:
@@ -39,6 +43,16 @@ def read_data_url(url: str, limit: int) -> bytes:
     if len(data) > limit:
         raise too_large(url, limit)
     return data
+
+
+def _forgiving(text: bytes) -> bytes:
+    """Decode base64 as browsers do: white space is skipped, and the padding may be missing."""
+    digits = text.translate(None, _WHITE_SPACE)
+    if len(digits) % 4 == 0:
+        digits = digits.removesuffix(b"=").removesuffix(b"=")
+    if len(digits) % 4 == 1 or b"=" in digits:
+        raise ValueError("its base64 ends within a byte, or has padding within")
+    return base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
 
 
 def percent_decoded(text: bytes) -> bytes:

@@ -19,18 +19,21 @@ from streams.fetch.circuit_breakers import CircuitBreakers
 from streams.fetch.data_urls import read_data_url
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
 from streams.fetch.files import SourceFiles
-from streams.fetch.object_store import SCHEME, ObjectStore
-from streams.fetch.responses import check_response, redirect_target, source_fault
-from streams.fetch.roots import RootedFile, SourceRoots
+from streams.fetch.object_store import SCHEME, Buckets, ObjectStore
+from streams.fetch.responses import check_response, is_packed, redirect_target, source_fault
+from streams.fetch.roots import BucketObject, RootedFile, SourceRoots
 from streams.fetch.slots import PLACES_PER_SLOT, FetchSlots, HostSlots
 from streams.fetch.urls import check_url, host_of, shown, too_large
 from streams.fetch.wire.connector import open_connector
+from streams.fetch.wire.request_headers import RequestHeaders
 from streams.fetch.wire.transport import AiohttpTransport
+from streams.fetch.wire.unpacking import unpacked
 
-MAX_REDIRECTS = 3
+DEFAULT_REDIRECTS = 3
 MAX_CHUNKS = 1024
 _SHORT = 65_536  # characters of a data URL that are read at once, without a thread
 NO_ROOTS = SourceRoots()
+NO_HEADERS = RequestHeaders()
 _HEADERS = httpx.Headers({"accept": "image/*", "accept-encoding": "identity", "user-agent": "tagstream"})
 
 
@@ -81,6 +84,7 @@ class FetchLimits:
         answer: Seconds in which each request must be connected and its answer's head be there.
         concurrency: Most fetches at once, but for those that take long: see `streams.fetch.slots`.
         per_host: The same from one host, but for those that others overtake.
+        max_redirects: Most redirects that are followed.
     """
 
     max_bytes: int
@@ -89,6 +93,7 @@ class FetchLimits:
     answer: float
     concurrency: int
     per_host: int
+    max_redirects: int = DEFAULT_REDIRECTS
 
 
 class Fetcher:
@@ -104,6 +109,7 @@ class Fetcher:
         limits: FetchLimits,
         roots: SourceRoots = NO_ROOTS,
         objects: ObjectStore | None = None,
+        headers: RequestHeaders = NO_HEADERS,
     ) -> None:
         self.circuit_breakers = CircuitBreakers()
         self.budget = ByteBudget(limits.max_bytes_in_flight, limits.max_bytes)
@@ -111,6 +117,8 @@ class Fetcher:
         self._limits = limits
         self._roots = roots
         self._objects = objects
+        self._headers = headers
+        self._buckets = Buckets()
         # A read may outlive its fetch, where another machine serves the folder: let as many again begin.
         self._files = SourceFiles(2 * limits.per_host)
         self._slots = FetchSlots(limits.concurrency, lambda: not self.budget.is_short)
@@ -150,6 +158,8 @@ class Fetcher:
             return await self._fetch_file(self._roots.file_at(url))
         if scheme == SCHEME and self._objects is not None:
             return await self._fetch_object(url, self._objects)
+        if (found := self._roots.object_at(url)) is not None:
+            return await self._fetch_from_bucket(found)
         request = self._request(self._roots.http_url(url))
         host = host_of(request.url)
         # The host's slot comes first: who waits for a slow host has none of the slots and of the memory that
@@ -169,6 +179,12 @@ class Fetcher:
         async with self._slots_of(SCHEME).hold(), self._slots.hold():
             with self.circuit_breakers.guard(SCHEME, url):
                 return await self._hold(url, SCHEME, read)
+
+    async def _fetch_from_bucket(self, found: BucketObject) -> Fetched:
+        read = functools.partial(self._buckets.fetch, found, self._limits.max_bytes)
+        async with self._slots_of(found.bucket).hold(), self._slots.hold():
+            with self.circuit_breakers.guard(found.bucket, found.url):
+                return await self._hold(found.url, found.bucket, read)
 
     def _slots_of(self, host: str) -> HostSlots:
         """A host's slots, which live as long as someone holds or awaits one."""
@@ -203,22 +219,27 @@ class Fetcher:
         self, request: httpx.Request, go_on_to: Callable[[str], None], admission: Admission
     ) -> bytes:
         async with contextlib.AsyncExitStack() as slots:
-            for _ in range(MAX_REDIRECTS + 1):
+            for _ in range(self._limits.max_redirects + 1):
                 async with self._stream(request) as response:
                     if not response.has_redirect_location:
                         check_response(response)
-                        return await self._read_body(response, admission)
+                        data = await self._read_body(response, admission)
+                        if is_packed(response):
+                            limit = self._limits.max_bytes
+                            data = await unpacked(data, str(response.url), limit, admission)
+                        return data
                     url = redirect_target(response)
                 last, request = host_of(request.url), self._request(url)
                 go_on_to(_circuit_of(request))
                 if (host := host_of(request.url)) != last:
                     await slots.enter_async_context(self._slots_of(host).hold())
-        message = f"more than {MAX_REDIRECTS} redirects, last to {shown(url)}"
+        message = f"more than {self._limits.max_redirects} redirects, last to {shown(url)}"
         raise SourceGoneError("too_many_redirects", message)
 
     def _request(self, url: str) -> httpx.Request:
         try:
             request = httpx.Request("GET", url, headers=_HEADERS)
+            request.headers.update(self._headers.of(request.url))
         except (httpx.InvalidURL, ValueError) as error:
             raise SourceGoneError("invalid_url", f"{shown(url)}: {error!s:.100}") from error
         self._policy.check_host(host_of(request.url), check_url(request.url))

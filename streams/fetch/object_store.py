@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import obstore
-from obstore.exceptions import BaseError, NotFoundError
+from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, from_url
 
 from schemas.errors import SettingsError
 from streams.fetch.admission import Admission
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
+from streams.fetch.roots import BucketObject
 from streams.fetch.urls import shown, too_large
 
 if TYPE_CHECKING:
@@ -103,20 +104,7 @@ class ObjectStore:
             SourceGoneError: There is no such object, or it has more than `max_bytes`.
             SourceBusyError: It cannot be read now.
         """
-        key = key_of(url)
-        try:
-            found = await obstore.get_async(self._store, key)
-            size = int(found.meta["size"])
-            if size > max_bytes:
-                raise too_large(url, max_bytes)
-            await admission.expect(size)
-            pieces = []
-            async for piece in found.stream(min_chunk_size=_PIECE):
-                await admission.take(len(piece))
-                pieces.append(bytes(piece))
-        except (BaseError, OSError) as error:
-            raise _fault(error, url) from error
-        return b"".join(pieces)
+        return await read_object(self._store, key_of(url), url, max_bytes, admission)
 
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """Give the bytes of an object, or those from `start` to before `end`, piece by piece.
@@ -192,6 +180,51 @@ class ObjectStore:
             yield from (path for path in self.folder.rglob("*#*") if _UNFINISHED.search(path.name))
 
 
+class Buckets:
+    """Buckets that are read with credentials of the environment, each opened when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._stores: dict[str, Store] = {}
+
+    async def fetch(self, found: BucketObject, max_bytes: int, admission: Admission) -> bytes:
+        """Read an object.
+
+        Raises:
+            SourceGoneError: There is no such object, it may not be read, or it is too large.
+            SourceBusyError: It cannot be read now.
+        """
+        store = self._stores.get(found.bucket)
+        if store is None:
+            try:
+                store = from_url(found.bucket, client_options=_CLIENT, retry_config=_RETRIES)
+            except (BaseError, ValueError, TypeError) as error:
+                raise _fault(error, found.url) from error
+            self._stores[found.bucket] = store
+        return await read_object(store, found.key, found.url, max_bytes, admission)
+
+
+async def read_object(store: "Store", key: str, url: str, max_bytes: int, admission: Admission) -> bytes:
+    """Read an object that has room in memory.
+
+    Raises:
+        SourceGoneError: There is no such object, it may not be read, or it has more than `max_bytes`.
+        SourceBusyError: It cannot be read now.
+    """
+    try:
+        found = await obstore.get_async(store, key)
+        size = int(found.meta["size"])
+        if size > max_bytes:
+            raise too_large(url, max_bytes)
+        await admission.expect(size)
+        pieces = []
+        async for piece in found.stream(min_chunk_size=_PIECE):
+            await admission.take(len(piece))
+            pieces.append(bytes(piece))
+    except (BaseError, OSError) as error:
+        raise _fault(error, url) from error
+    return b"".join(pieces)
+
+
 class ObjectWriter:
     """Writes one object as its bytes come, in parts; memory holds a few parts at most."""
 
@@ -259,4 +292,7 @@ def _fault(error: Exception, url: str) -> SourceError:
     if isinstance(error, FileNotFoundError | NotFoundError | IsADirectoryError):
         return SourceGoneError("object_missing", f"{shown(url)} is not in the object store")
     told = str(error).partition("\n")[0]
+    if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+        status, rule = 403, "the bucket lets nobody with these credentials read it"
+        return SourceGoneError(f"http_{status}", f"{shown(url)}: {rule}")
     return SourceBusyError("connection_failed", f"{shown(url)}: {told:.200}")

@@ -11,7 +11,8 @@ from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
 from streams.fetch.urls import shown
 
 MAX_RETRY_AFTER = 86_400.0
-_BUSY_STATUSES = frozenset({408, 425, 429})
+_BUSY_STATUSES = frozenset({202, 408, 423, 425, 429})  # 202, 423, 425: it is being made
+_UNPACKED = frozenset({"gzip", "x-gzip", "deflate"})
 _COMPRESSIONS = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd"})
 
 
@@ -38,12 +39,23 @@ def check_response(response: httpx.Response) -> None:
     """
     if response.status_code != httpx.codes.OK:
         raise _refusal(response)
-    encodings = response.headers.get("content-encoding", "").lower()
-    if encodings and not _COMPRESSIONS.isdisjoint(
-        re.split(r"[,\s]+", encodings)
-    ):  # not unpacked: it may be a bomb
-        message = f"{shown(str(response.url))} is compressed ({encodings:.64}), though identity was asked"
+    codings = _codings(response)
+    if not _UNPACKED.issuperset(codings) or len(codings) > 1:
+        message = (
+            f"{shown(str(response.url))} is compressed ({', '.join(codings):.64}), though identity was asked"
+        )
         raise SourceGoneError("invalid_answer", message)
+
+
+def is_packed(response: httpx.Response) -> bool:
+    """Whether the image's bytes are stored compressed, and sent so whatever is asked."""
+    return bool(_codings(response))
+
+
+def _codings(response: httpx.Response) -> list[str]:
+    """The compressions of an answer's body; what is no compression says nothing of it."""
+    named = re.split(r"[,\s]+", response.headers.get("content-encoding", "").lower())
+    return [name for name in named if name in _COMPRESSIONS]
 
 
 def _refusal(response: httpx.Response) -> SourceError:

@@ -17,6 +17,9 @@ from streams.fetch.urls import check_url, shown
 MAX_URL = 12_288  # a path of 4096 bytes, the most that Linux takes, with each of them percent-encoded
 FILE = "file"
 _SETTING = "TAGSTREAM_SOURCE_ROOTS"
+SIGNED = frozenset({"s3", "gs", "az"})
+"""Schemes of buckets that may be read with credentials."""
+
 _NOT_FOR_BUCKETS = frozenset({"http", "https", "data", FILE})
 _URL = re.compile(r"([a-z][a-z0-9+.-]{0,31})://([a-z0-9._:$-]{0,255})((?:/[^?#]*)?)", re.IGNORECASE)
 _HALF_ENCODED = re.compile(r"%(?![0-9a-f]{2})", re.IGNORECASE)
@@ -76,13 +79,19 @@ class Root:
 
     Attributes:
         url: Its own URL, without a slash at its end.
-        base: Where a bucket is to be had over HTTP, without a slash at its end; empty: it is a folder.
+        base: Where a bucket is to be had over HTTP, without a slash at its end; empty: it is a folder, or
+            a bucket that is read with credentials.
         location: Where `url` leads.
     """
 
     url: str
     base: str
     location: Location
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether it is a bucket that is read by its own protocol, with credentials of the environment."""
+        return not self.base and self.location.scheme != FILE
 
     def holds(self, location: Location) -> bool:
         """Whether something lies below this root."""
@@ -109,6 +118,21 @@ class RootedFile:
 
 
 @dataclass(frozen=True)
+class BucketObject:
+    """An object in a bucket that is read with credentials.
+
+    Attributes:
+        url: Its URL.
+        bucket: The bucket's.
+        key: Its key.
+    """
+
+    url: str
+    bucket: str
+    key: str
+
+
+@dataclass(frozen=True)
 class SourceRoots:
     """All roots; none by default."""
 
@@ -116,7 +140,9 @@ class SourceRoots:
 
     @classmethod
     def parse(cls, text: str) -> "SourceRoots":
-        """Read `file:///FOLDER` and `SCHEME://BUCKET[/PREFIX]=http(s)://BASE[/PATH]`, separated by commas.
+        """Read `file:///FOLDER`, `s3://BUCKET[/PREFIX]` and `SCHEME://BUCKET[/PREFIX]=http(s)://BASE[/PATH]`.
+
+        They are separated by commas.
 
         Raises:
             SettingsError: An entry is none of these, or there twice.
@@ -141,6 +167,26 @@ class SourceRoots:
         if not any(parts):
             raise SourceGoneError("invalid_url", f"{shown(url)} names a bucket and no object in it")
         return "/".join((root.base, *parts))
+
+    def object_at(self, url: str) -> BucketObject | None:
+        """The object that a URL names in a bucket that is read with credentials; None: it is in none.
+
+        Raises:
+            SourceGoneError: It lies in none of the buckets, or names none of their objects.
+        """
+        scheme = url.partition(":")[0].lower()
+        if scheme not in {root.location.scheme for root in self.roots if root.is_signed}:
+            return None
+        root, location = self._find(url)
+        if not root.is_signed:
+            return None
+        try:
+            key = b"/".join(location.names).decode()
+        except UnicodeDecodeError:
+            raise SourceGoneError("invalid_url", f"{shown(url)}: the key of an object is UTF-8") from None
+        if not key or key.endswith("/"):
+            raise SourceGoneError("invalid_url", f"{shown(url)} names a bucket and no object in it")
+        return BucketObject(url, f"{location.scheme}://{location.authority}", key)
 
     def file_at(self, url: str) -> RootedFile:
         """The file that a URL names.
@@ -180,6 +226,11 @@ def _root(entry: str) -> Root:
 
 def _folder(url: str) -> Location:
     scheme, hierarchy, _ = url.partition("://")
+    if hierarchy and scheme.lower() in SIGNED and "=" not in url:
+        location = Location.parse(url)
+        if not location.authority:
+            raise ValueError(f"{scheme}:// is no bucket's name")
+        return location
     if hierarchy and scheme.lower() != FILE:
         raise ValueError("a bucket needs =http(s)://, where it is to be had")
     location = Location.parse(url)

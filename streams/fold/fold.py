@@ -6,14 +6,17 @@ k records, and k travels with it. Those that wait for their sources are folded a
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from schemas.origins import read_origin
 from schemas.topics import OFFSET_KEY, TopicNames
-from schemas.uploads import MAX_AHEAD_MS, Record, Upload, UploadType
+from schemas.uploads import MAX_AHEAD_MS, Record, Upload, UploadData, UploadType
 from streams.fold.budgets.limits import Budgets, beyond
 from streams.fold.budgets.usage import forget_image, note_row
 from streams.fold.changes import Changes, Row
 from streams.fold.counts import count, count_interests
 from streams.fold.edits import checked_edit, checked_update, edited_row
+from streams.fold.erasure.marks import Step, forgetting_output, is_forgotten, mark, marked_at, step_of
 from streams.fold.images import (
     changed_history,
     deleted_row,
@@ -29,7 +32,9 @@ from streams.fold.outcomes import (
     Deleted,
     Done,
     Edited,
+    ForgottenUser,
     Forwarded,
+    Ignored,
     Outcome,
     Parked,
     Rederived,
@@ -45,10 +50,10 @@ from streams.fold.outputs import (
     tags_of,
 )
 from streams.fold.precedence.repeats import is_repeat, remembered
-from streams.fold.precedence.standing import Standing, standing
+from streams.fold.precedence.standing import Standing, placed, standing
 from streams.fold.retagging import checked_retag, is_settled, of_image
 from streams.fold.retention import Retention
-from streams.fold.retries import RetryPolicy, defer, end_retry, is_awaited, park
+from streams.fold.retries import RetryPolicy, defer, drop_retry, end_retry, is_awaited, park
 from streams.fold.rows import ImageKey
 
 _COUNTED = ("tags", "by", "at", "user")  # what of an image's row is counted
@@ -75,6 +80,9 @@ def fold(changes: Changes, done: Done, rules: FoldRules, now: int | None = None)
             None: it is not asked.
     """
     _advance_clock(changes, done.record, now)
+    if _is_forgotten(changes, done):
+        end_retry(changes, done.record)
+        return
     _forget(changes, done, rules.retention)
     outcome = _checked(changes, done)
     _note_event_time(changes, outcome)
@@ -89,6 +97,10 @@ def fold(changes: Changes, done: Done, rules: FoldRules, now: int | None = None)
         case Rejected(fault, upload):
             if upload is None or not is_repeat(changes.get("images", ImageKey.of(upload).encode()), upload):
                 changes.emit(dead_letter_output(done.record, fault, rules.names))
+        case Ignored():
+            pass
+        case ForgottenUser():
+            _forget_user(changes, outcome, done.record, rules)
         case Forwarded() as forwarded:
             changes.emit(forwarded_output(done.record, forwarded, rules.names))
         case Tagged(basis=None) | Stored() | Deleted():
@@ -110,6 +122,52 @@ def _forget(changes: Changes, done: Done, retention: Retention) -> None:
     row = changes.get("images", key)
     if row is not None and not retention.remembers(row, _stream_time(changes)):
         forget_image(changes, key)
+
+
+def _is_forgotten(changes: Changes, done: Done) -> bool:
+    """Whether an event is of a user who asked, behind it, to be forgotten."""
+    upload = done.outcome.upload
+    if upload is None or upload.type is UploadType.FORGOTTEN:
+        return False
+    return is_forgotten(changes, upload, done.record)
+
+
+def _forget_user(changes: Changes, outcome: ForgottenUser, record: Record, rules: FoldRules) -> None:
+    """Take a step: mark the user here and have it told to others, or forget some images, and go on."""
+    upload, step = outcome.upload, step_of(record.headers)
+    if step is not Step.SWEEP:
+        if not mark(changes, upload, record):
+            return
+        for partition in outcome.others if step is Step.ASKED else ():
+            changes.emit(forgetting_output(record, Step.SPREAD, rules.names, partition))
+        changes.emit(forgetting_output(record, Step.SWEEP, rules.names))
+        return
+    images, retries, interests = outcome.keys
+    limit = marked_at(changes, upload.data.tenant, upload.data.user_id)
+    for key in retries:
+        if int(key) < limit:
+            drop_retry(changes, key)
+    kept = [key for key in images if not _erase(changes, key, upload, (record, limit), rules)]
+    if outcome.more and len(kept) < len(images):
+        changes.emit(forgetting_output(record, Step.SWEEP, rules.names))
+    elif not kept:
+        for key in interests:
+            changes.put("interests", key, None)
+
+
+def _erase(changes: Changes, key: str, upload: Upload, place: tuple[Record, int], rules: FoldRules) -> bool:
+    """Forget an image, unless it was published since; whether it is gone."""
+    old, (record, limit) = changes.get("images", key), place
+    if old is None:
+        return True
+    if placed(old) >= limit:
+        return False
+    name = ImageKey.decode(key)
+    data = UploadData(public_id=name.public_id, tenant=name.tenant or None)
+    gone = msgspec.structs.replace(upload, public_id=name.public_id, at=old["at"], data=data)
+    _put(changes, gone, (old, deleted_row(old, gone, record.offset)), record, rules)
+    forget_image(changes, key)
+    return True
 
 
 def _stream_time(changes: Changes) -> int:

@@ -62,7 +62,7 @@ def overtaken_row(old: Row, upload: Upload, offset: int, behind: Row | None = No
 def uncovered_row(old: Row, upload: Upload, offset: int) -> Row:
     """An image's row after an event that ends its state, and loses to the one behind that."""
     new = overhear(inherit(uncovered(old), old), upload, offset) | {"o": max(old["o"], offset)}
-    return _reweighed(old, new | {"version": upload.data.version}, upload, offset)
+    return _reweighed(old, new | {"version": upload.version}, upload, offset)
 
 
 def _reweighed(old: Row, new: Row, upload: Upload, offset: int) -> Row:

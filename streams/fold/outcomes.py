@@ -105,6 +105,29 @@ class Edited:
 
 
 @dataclass(frozen=True)
+class Ignored:
+    """The record is a tombstone: a key and no value, as other programs' compacted topics have them."""
+
+    upload: None = None
+
+
+@dataclass(frozen=True)
+class ForgottenUser:
+    """All that was published of a user before the event is to be forgotten.
+
+    Attributes:
+        others: The other partitions, which are to know of it.
+        keys: Of the rows of images, of retries and of interests that are to go now.
+        more: Whether other images are left.
+    """
+
+    upload: Upload
+    others: tuple[int, ...] = ()
+    keys: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]] = ((), (), ())
+    more: bool = False
+
+
+@dataclass(frozen=True)
 class Forwarded:
     """The event is about an image of another partition: it came by another partitioner, or under another key.
 
@@ -157,7 +180,19 @@ class Rejected:
     upload: Upload | None = None
 
 
-Outcome = Tagged | Rederived | Stored | Deleted | Edited | Forwarded | Deferred | Parked | Rejected
+Outcome = (
+    Tagged
+    | Rederived
+    | Stored
+    | Deleted
+    | Edited
+    | Ignored
+    | ForgottenUser
+    | Forwarded
+    | Deferred
+    | Parked
+    | Rejected
+)
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,8 @@ def is_settled(row: Row, outcome: Tagged | Rederived) -> bool:
 def of_image(tagged: Tagged, row: Row) -> Tagged:
     """A re-tag's findings as those of the image: with its time, version and owner."""
     upload = tagged.upload
-    data = msgspec.structs.replace(upload.data, user_id=row["user"], version=row["version"])
+    version = row["version"]
+    named = {"version": version} if not isinstance(version, str) else {"sequencer": version}
+    data = msgspec.structs.replace(upload.data, user_id=row["user"], **named)
     told = msgspec.structs.replace(upload, at=row["at"], data=data)
     return dataclasses.replace(tagged, upload=told)

@@ -102,6 +102,14 @@ def end_retry(changes: Changes, record: Record) -> None:
         _note_awaited(changes, row, -1)
 
 
+def drop_retry(changes: Changes, key: str) -> None:
+    """Let go of an event that waits, by the key of its row: it is not wanted any more."""
+    row = changes.get("retries", key)
+    if row is not None:
+        changes.put("retries", key, None)
+        _note_awaited(changes, row, -1)
+
+
 def is_awaited(changes: Changes, image: str) -> bool:
     """Whether an upload of an image, by the key of its row, is kept for later."""
     return changes.get("meta", AWAITED + image) is not None

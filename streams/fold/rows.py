@@ -1,7 +1,8 @@
 """Rows of the tables: their keys and what is in them. Keys are strings, values JSON.
 
 `images`, by image: {"o": source offset, "placed": that of the upload or deletion that counts,
-    "at": event time in ms, "version": the highest of any event, "user", "tenant", "url",
+    "at": event time in ms, "version": the highest of any event, a text where that is a
+    sequencer, "user", "tenant", "url",
     "unversioned": true where the state is that of an event without a version, although others had one,
     "behind": the state that may come back, see `streams.fold.precedence.standing`,
     "told": what of "user" and "own" is inherited, see `streams.fold.precedence.tellings`,

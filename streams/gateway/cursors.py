@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from streams.gateway.requests.problems import BadCallError
-from streams.web.api import cursors
+from streams.web.api.kinds import cursors
 
 MAX_CURSOR = 4096
 

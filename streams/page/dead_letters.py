@@ -131,7 +131,7 @@ class DeadLetters:
             places = list(dict.fromkeys(asked.places))
             for place in places:  # all of them before any is published
                 await _check(box, place, asked.tenant, caller)
-            async with Replayer(self._connection, self._names.uploads) as replayer:
+            async with Replayer(self._connection, self._names) as replayer:
                 await replayer.replay(_each(box, places))
         return Json(msgspec.json.encode(Replayed(replayer.sent, replayer.foreign)))
 

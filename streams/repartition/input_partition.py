@@ -7,16 +7,18 @@ earlier owner from then on, and then reads how far the copies reach. Copies and 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import InvalidTimestampError, MessageSizeTooLargeError
 
 from schemas.errors import InvariantError, TopicsError
+from schemas.sources.translate import Translator
 from schemas.times import steady_time
 from schemas.topics import MAX_RECORD_BYTES, TopicNames
+from schemas.uploads import Record
 from streams.kafka.checks.topics import too_small
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
@@ -25,7 +27,7 @@ from streams.kafka.producers import transaction
 from streams.kafka.topic_ids import topic_id
 from streams.repartition.fencing import fence
 from streams.repartition.resume_points import PARTITION, ResumePoint, checked, key_of, read_resume_points
-from streams.repartition.routing import RoutedRecord, route
+from streams.repartition.routing import RoutedRecord, route, route_translated
 from streams.units.faults import ClockError, innermost, may_be_fenced
 from streams.units.unit import FENCE_GRACE
 
@@ -43,6 +45,7 @@ class Repartitioning:
         partitions: How many the log has.
         interval: Seconds between two transactions under load; a lone record does not wait.
         end_process: Ends the process, saying where it failed and why.
+        translators: How messages of sources become upload events, by topic.
     """
 
     connection: KafkaConnection
@@ -50,6 +53,7 @@ class Repartitioning:
     partitions: int
     interval: float
     end_process: Callable[[str, BaseException], None]
+    translators: Mapping[str, Translator] = field(default_factory=dict)
 
 
 class InputPartition:
@@ -131,11 +135,17 @@ class InputPartition:
             quiet = time.monotonic() - moved >= _QUIET
             if reached > known and (records or quiet):
                 now = int(steady_time() * 1000)
-                routed = await asyncio.to_thread(route, records, self._shared.partitions, now)
+                routed = await asyncio.to_thread(self._routed, records, now)
                 await self._commit(routed, ResumePoint(reached, point.id))
                 moved = time.monotonic()
                 if len(records) < _BUSY:
                     await asyncio.sleep(self._shared.interval)
+
+    def _routed(self, records: Sequence[Record], now: int) -> list[RoutedRecord]:
+        translator = self._shared.translators.get(self.place.topic)
+        if translator is None:
+            return route(records, self._shared.partitions, now)
+        return route_translated(records, translator, self._shared.partitions, now)
 
     async def _commit(self, routed: Sequence[RoutedRecord], point: ResumePoint) -> None:
         if self._closing:

@@ -52,7 +52,7 @@ class RepartitionService:
         await own_in_group(
             self._shared.connection,
             names.repartition_group,
-            names.uploads_topics,
+            names.copied,
             RoundRobinPartitionAssignor,
             self,
         )
@@ -77,5 +77,6 @@ class RepartitionService:
         self._shared.end_process("repartitioning", error)
 
     async def take_turn(self) -> None:
-        """Delete what is folded in."""
-        await self._purge.run()
+        """Delete what is folded in, where all of the log are copies."""
+        if self._shared.names.inputs:
+            await self._purge.run()

@@ -20,11 +20,15 @@ from schemas.uploads import Record, Upload, UploadType, parse_upload
 from streams.fetch.errors import SourceBusyError, SourceGoneError
 from streams.fetch.fetcher import Fetched
 from streams.fold.changes import PartitionRows
+from streams.fold.erasure.finding import find_rows
+from streams.fold.erasure.marks import Step, step_of
 from streams.fold.outcomes import (
     Deferred,
     Deleted,
     Edited,
+    ForgottenUser,
     Forwarded,
+    Ignored,
     Outcome,
     Rederived,
     Rejected,
@@ -43,6 +47,7 @@ from streams.telemetry.tracing import UploadSpan
 
 log = logging.getLogger(__name__)
 
+_MISSING = frozenset({"http_404", "object_missing"})
 SECOND_ATTEMPT_AFTER = 0.2  # seconds
 
 
@@ -128,6 +133,9 @@ class Categorizer:
         offer: Offer,
         rules: Callable[[], Rules] = Rules,
         partition_of: Callable[[str], int] | None = None,
+        *,
+        missing_for: float = 0.0,
+        partitions: int = 1,
     ) -> None:
         """Prepare.
 
@@ -137,12 +145,16 @@ class Categorizer:
             offer: What may be asked for.
             rules: Gives the rules that hold now; they are asked for once per image.
             partition_of: The partition of an image by its public id; None: the one that its events lie in.
+            partitions: How many the log has.
+            missing_for: Seconds from its publication in which an upload may be ahead of its image.
         """
         self._fetcher = fetcher
         self._tagger = tagger
         self._offer = offer
         self._rules = rules
         self._partition_of = partition_of
+        self._missing_for = missing_for
+        self._partitions = partitions
 
     def is_overloaded(self) -> bool:
         """Whether images wait for this worker's own slots or memory, and not for their sources."""
@@ -160,11 +172,15 @@ class Categorizer:
             turn: Is told when the record waits for its source.
         """
         IN_WORK.set(place_of(record))
+        if record.is_tombstone:
+            return Ignored()
         stage = "parse"
         started = time.perf_counter()
         upload: Upload | None = None
         try:
             upload = parse_upload(record, int(steady_time() * 1000))
+            if upload.type is UploadType.FORGOTTEN:
+                return await self._forgotten(upload, record, rows)
             owner = self._partition_of(upload.public_id) if self._partition_of else record.partition
             if owner != record.partition:
                 return Forwarded(upload, owner)
@@ -182,6 +198,9 @@ class Categorizer:
                 image = await self._tag(fetched, target.upload, turn)
                 return self._tagged(target, fetched, image, started)
         except (BadEventError, SourceGoneError, BadImageError) as error:
+            now = int(steady_time() * 1000)
+            if error.code in _MISSING and self._may_come(upload, record, now):
+                return Deferred(_fault(error, error.code, stage, retryable=True), now, None, _awaited(upload))
             return _rejected(error, error.code, stage, upload, retryable=False)
         except SourceBusyError as error:
             fault = _fault(error, error.code, stage, retryable=True)
@@ -192,6 +211,19 @@ class Categorizer:
                 return _rejected(error, "internal_error", stage, upload, retryable=True)
             fault = _fault(error, "internal_error", stage, retryable=True)
             return Deferred(fault, int(steady_time() * 1000), None, _awaited(upload))
+
+    def _may_come(self, upload: Upload | None, record: Record, now: int) -> bool:
+        """Whether an event may be ahead of its image: an upload of just now; a re-tag's was there before."""
+        fresh = abs(now - record.timestamp) < 1000 * self._missing_for
+        return fresh and upload is not None and upload.type is not UploadType.RETAGGED
+
+    async def _forgotten(self, upload: Upload, record: Record, rows: PartitionRows) -> ForgottenUser:
+        if step_of(record.headers) is not Step.SWEEP:
+            others = (each for each in range(self._partitions) if each != record.partition)
+            return ForgottenUser(upload, tuple(others))
+        tenant, user = upload.data.tenant or "", upload.data.user_id or ""
+        found = await asyncio.to_thread(find_rows, rows, tenant, user)
+        return ForgottenUser(upload, keys=(found.images, found.retries, found.interests), more=found.more)
 
     def _with_add_ons(self, upload: Upload) -> Upload:
         if upload.asks_for_no_add_on:

@@ -75,6 +75,8 @@ OUTCOMES = (
     "stored",
     "deleted",
     "edited",
+    "ignored",
+    "forgotten",
     "forwarded",
     "rejected",
     "deferred",

@@ -72,7 +72,7 @@ def create_api(
     probes = {route.path: Entry.ANYBODY for route in routes if route.open}
     door: ASGIApp = Door(app.asgi_handler, guard, {**_PUBLIC, **probes, **(entries or {})}, cookies=cookies)
     metered = meter.around(door, (route.path_format for route in app.routes)) if meter else door
-    app.asgi_handler = Envelope(metered)
+    app.asgi_handler = Envelope(metered, [route.path for route in routes])
     return app
 
 

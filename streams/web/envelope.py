@@ -1,5 +1,6 @@
 """Between wire and application: each path in one spelling, headers of all answers, no unread bodies."""
 
+from collections.abc import Iterable
 from typing import cast
 
 from litestar.enums import ScopeType
@@ -23,8 +24,15 @@ _METHODS = {"HEAD": "GET", "OPTIONS": "options"}
 class Envelope:
     """The outermost layer of the application."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, paths: Iterable[str] = ()) -> None:
+        """Stand around an application.
+
+        Args:
+            app: The application.
+            paths: Its paths with a name in them, `{name}`, that may have slashes.
+        """
         self._app = app
+        self._slashed = Slashed(paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request on, and its answer back."""
@@ -40,7 +48,33 @@ class Envelope:
                 message["headers"] = [*headers, _LAST] if body.unread else headers
             await send(message)
 
-        await self._app(_routable(scope), body.receive if body.unread else receive, answer)
+        await self._app(_routable(scope, self._slashed), body.receive if body.unread else receive, answer)
+
+
+class Slashed:
+    """Paths whose names may have slashes: `/images/a/b.jpg` is image `a/b.jpg`, as `/images/a%2Fb.jpg` is.
+
+    What ends as another route does, such as `/images/a/duplicates`, is that route's.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._ends: dict[str, set[str]] = {}
+        for path in paths:
+            begin, brace, rest = path.partition("{")
+            if brace and "{" not in rest:
+                self._ends.setdefault(begin, set()).add(rest.partition("}")[2].strip("/"))
+
+    def joined(self, path: str) -> str:
+        """The path with the slashes of its name written `%2F`."""
+        begin = max((each for each in self._ends if path.startswith(each)), key=len, default=None)
+        if begin is None:
+            return path
+        *parts, last = path[len(begin) :].split("/")
+        if not parts:
+            return path
+        if last in self._ends[begin]:
+            return f"{begin}{'%2F'.join(parts)}/{last}"
+        return f"{begin}{'%2F'.join((*parts, last))}" if "" in self._ends[begin] else path
 
 
 class _Body:
@@ -63,7 +97,7 @@ def _announces_body(scope: HTTPScope) -> bool:
     )
 
 
-def _routable(scope: HTTPScope) -> Scope:
+def _routable(scope: HTTPScope, slashed: "Slashed") -> Scope:
     """A request as routes are found by: its path undecoded, so that %2F divides no name; HEAD as GET.
 
     The server knows the method that was sent, and leaves the body of an answer to HEAD out. OPTIONS becomes a
@@ -71,5 +105,8 @@ def _routable(scope: HTTPScope) -> Scope:
     """
     path, method = scope["raw_path"].decode("ascii"), scope["method"]
     plain = path.startswith("/") and "//" not in path and not path.endswith("/")
-    routed = {"path": path if plain or path == "/" else NOWHERE, "method": _METHODS.get(method, method)}
+    routed = {
+        "path": slashed.joined(path) if plain or path == "/" else NOWHERE,
+        "method": _METHODS.get(method, method),
+    }
     return cast("Scope", {**scope, **routed})

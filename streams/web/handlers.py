@@ -1,5 +1,6 @@
 """Routes of questions as handlers of Litestar's: read the question, ask it in its turn, encode the answer."""
 
+import asyncio
 import functools
 import re
 from typing import TYPE_CHECKING
@@ -9,12 +10,14 @@ import msgspec
 from litestar.handlers import HTTPRouteHandler, get
 from litestar.types import Scope
 
-from streams.web.access.errors import UnavailableError
+from streams.web.access.callers import EVERY_TENANT
+from streams.web.access.errors import BadQuestionError, UnavailableError
 from streams.web.access.query_gate import QueryGate
 from streams.web.api.health import for_strangers
 from streams.web.api.routes import Reply, Route
 from streams.web.operations import documentation
-from streams.web.replies import Json
+from streams.web.replies import Json, Table
+from streams.web.tables import about, as_csv, table_wanted
 
 if TYPE_CHECKING:
     from streams.web.access.callers import Caller
@@ -35,12 +38,20 @@ def handler_of(route: Route, gate: QueryGate, closed: str | None = None) -> HTTP
         if route.needs_state and closed is not None:
             raise UnavailableError("queries_off", closed)
         given = _given(scope)
+        wants_csv = table_wanted(route.answer, given)
         question = route.read(caller.with_tenant(given) if "tenant" in route.parameters else given)
-        caller.require_tenant(getattr(question, "tenant", None))
-        return await gate.run(functools.partial(encoded_answer, question), caller.name)
+        tenant = getattr(question, "tenant", None)
+        caller.require_tenant(tenant)
+        if tenant == EVERY_TENANT and not route.every_tenant:
+            message = "tenant=* is understood by /trends/top alone; name one, /tenants lists them"
+            raise BadQuestionError("invalid_tenant", message)
+        return await gate.run(functools.partial(encoded_answer, question, wants_csv), caller.name)
 
-    async def encoded_answer(question: object) -> Json:
-        return _encoded(await route.handler(question))
+    async def encoded_answer(question: object, wants_csv: bool) -> Json:  # noqa: FBT001 - what is asked for
+        answer = await route.handler(question)
+        if wants_csv and not isinstance(answer, Reply):
+            return Table(await asyncio.to_thread(as_csv, answer), headers=about(answer))
+        return _encoded(answer)
 
     async def answer_anybody(scope: Scope) -> Json:
         answer = await route.handler(route.read(_given(scope)))

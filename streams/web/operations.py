@@ -1,7 +1,7 @@
 """What `/openapi.json` says of a route besides what Litestar reads from its handler."""
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -12,8 +12,9 @@ from litestar.openapi.spec import Operation, Schema
 from litestar.openapi.spec import Parameter as Documented
 
 from schemas.answers.trends import Problem
-from streams.web.api.parameters import Parameter, wire_name
+from streams.web.api.parameters import Parameter, one_of, wire_name
 from streams.web.api.routes import Route
+from streams.web.tables import FORMAT, FORMATS, rows_of
 
 _PROBLEMS = {
     400: "A parameter breaks its rule; the reason names value, rule and cure.",
@@ -39,8 +40,15 @@ def documentation(route: Route) -> dict[str, Any]:
         # Without a token as well: where none is needed, or where strangers are told less.
         "security": [{"bearer": [] if route.open else [str(route.scope)]}, {}],
         "responses": _responses(route),
-        "operation_class": _operation_class([_parameter(*item, route) for item in route.parameters.items()]),
+        "operation_class": _operation_class([*_parameters(route)]),
     }
+
+
+def _parameters(route: Route) -> Iterator[Documented]:
+    yield from (_parameter(*item, route) for item in route.parameters.items())
+    if not route.open and rows_of(route.answer) is not None:
+        text = "`csv`: the answer's list as a table, its cursor in the header `tagstream-cursor`."
+        yield _parameter(FORMAT, Parameter(one_of(*FORMATS), text, default=FORMATS[0]), route)
 
 
 def describe_answers(schemas: Mapping[str, Schema], routes: Iterable[Route]) -> None:

@@ -80,7 +80,7 @@ def test_rules_that_are_broken(tmp_path: Path) -> None:
 
 def test_sources_that_cannot_be_read() -> None:
     """The entry is named."""
-    for settings in (Settings(allow_sources="host:port"), Settings(source_roots="s3://photos")):
+    for settings in (Settings(allow_sources="host:port"), Settings(source_roots="r2://photos")):
         [found] = check_sources(settings)
         assert one(found) == ("sources", "fail")
         assert (settings.allow_sources or settings.source_roots) in found.value
@@ -134,6 +134,8 @@ def test_an_address_that_others_reach_needs_a_word() -> None:
     assert one(found) == ("tokens", "fail")
     assert "tagstream token new" in found.cure
     assert one(check_access(Settings(web_host="0.0.0.0", open_api=True))) == ("tokens", "ok")
+    assert "upload" not in str(check_access(Settings(web_host="0.0.0.0", open_api=True)))
+    assert "upload" in str(check_access(Settings(web_host="0.0.0.0", open_api=True, open_page=True)))
 
 
 def test_models_are_loaded(tmp_path: Path) -> None:

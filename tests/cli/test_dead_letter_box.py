@@ -313,6 +313,7 @@ async def cluster(kafka: str, unique: str, tmp_path: Path, photos: Photos) -> As
         "TAGSTREAM_ALLOW_SOURCES": f"127.0.0.1:{photos.port}",
         "TAGSTREAM_TAGGER": "stub",
         "TAGSTREAM_AUTO_TAGGING": "0.4",
+        "TAGSTREAM_FETCH_MISSING_FOR": "0",
     }
     cluster = Cluster(kafka, unique, tmp_path, partitions=2, environment=environment)
     try:
@@ -485,7 +486,7 @@ async def test_a_replay_that_is_cut_short_can_be_completed(
     await ensure_topics(connection, Settings(partitions=2))
     await publish_letters(connection, 1200)
     letters = (await choose(await DeadLetterBox.open(connection, NAMES), Selection())).letters()
-    replayer = Replayer(connection, NAMES.uploads)
+    replayer = Replayer(connection, NAMES)
     with pytest.raises(KafkaError):
         async with replayer, aclosing(letters), aclosing(with_a_kill(letters, broker, after=700)) as cut:
             await replayer.replay(cut)
@@ -496,7 +497,7 @@ async def test_a_replay_that_is_cut_short_can_be_completed(
     box = await DeadLetterBox.open(connection, NAMES)
     rest = await choose(box, Selection(), new_only=True)
     assert len(rest) == 700
-    async with Replayer(connection, NAMES.uploads) as again, aclosing(rest.letters()) as remaining:
+    async with Replayer(connection, NAMES) as again, aclosing(rest.letters()) as remaining:
         await again.replay(remaining)
     assert (again.sent, again.in_doubt, again.foreign) == (700, 0, 0)
     assert len(await choose(box, Selection(), new_only=True)) == 0
@@ -519,7 +520,7 @@ async def test_a_letter_without_its_event_is_left_alone(kafka: str) -> None:
     async def letters() -> AsyncIterator[Letter]:
         yield Letter.of(found)
 
-    async with Replayer(KafkaConnection(kafka), NAMES.uploads) as replayer:
+    async with Replayer(KafkaConnection(kafka), NAMES) as replayer:
         await replayer.replay(letters())
     assert (replayer.sent, replayer.in_doubt, replayer.foreign) == (0, 0, 1)
 

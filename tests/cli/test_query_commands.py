@@ -46,6 +46,7 @@ from streams.state.users.similar import AllNeighbours
 from streams.web.api.duplicates import DuplicateRoutes
 from streams.web.api.images import ImageRoutes
 from streams.web.api.parameters import wire_name
+from streams.web.api.people import PeopleRoutes
 from streams.web.api.retained import RetainedBuckets
 from streams.web.api.routes import Route
 from streams.web.api.trends import TrendRoutes
@@ -99,6 +100,7 @@ class World:
             *ImageRoutes(images, {0: self}, self.fresh).routes(),
             *DuplicateRoutes(hashes, {0: self}, self.fresh).routes(),
             *UserRoutes(everybody, images, {0: self}, self.fresh, lambda: NOW).routes(),
+            *PeopleRoutes(everybody, images, self.fresh, lambda: NOW).routes(),
         ]
         self.asked: list[Request[Any, Any, Any]] = []
         self._events = 0
@@ -201,19 +203,19 @@ def printed(view: RenderableType) -> str:
 def commands() -> dict[str, click.Command]:
     """The commands that ask, by their words."""
     found: dict[str, click.Command] = {}
-    asks_nothing = "images edit"
+    ask_nothing = ("images edit", "users forget")
     for group_name in ("trends", "images", "users"):
         group = main.get_command(click.Context(main), group_name)
         assert isinstance(group, click.Group)
         found |= {f"{group_name} {name}": command for name, command in group.commands.items()}
-    del found[asks_nothing]
-    return found
+    return {words: command for words, command in found.items() if words not in ask_nothing}
 
 
 ASKED = {
     "/trends/top": "trends top",
     "/trends/rising": "trends rising",
     "/trends/tags/{tag}": "trends show",
+    "/trends/series": "trends lines",
     "/trends/compare": "trends compare",
     "/trends/tags/{tag}/related": "trends related",
     "/tags": "trends tags",
@@ -222,6 +224,10 @@ ASKED = {
     "/images/{public_id}/duplicates": "images duplicates",
     "/images/{public_id}/similar": "images similar",
     "/duplicates": "images groups",
+    "/tags/{tag}/users": "users of",
+    "/users/{user_id}/tags": "users tags",
+    "/users": "users list",
+    "/tenants": "users tenants",
     "/users/{user_id}/interests": "users interests",
     "/users/{user_id}/similar": "users similar",
     "/users/{user_id}/feed": "users feed",
@@ -508,11 +514,12 @@ async def test_json(api: str, words: str) -> None:
     (path,) = (path for path, command in ASKED.items() if command == words)
     named = {"{tag}": "sky/cloud", "{public_id}": "holiday/sea 1", "{user_id}": "ann"}
     arguments = [value for name, value in named.items() if name in path]
+    arguments += ["koala", "tree"] if words == "trends lines" else []
     for name, value in named.items():
         path = path.replace(name, quote(value, safe=""))
     result = await say(api, *words.split(), *arguments, "--json")
     async with httpx.AsyncClient(trust_env=False) as client:
-        came = await client.get(api.rstrip("/") + path)
+        came = await client.get(api.rstrip("/") + path + ("?tag=koala&tag=tree" if "series" in path else ""))
     shown, expected = orjson.loads(result.stdout), came.json()
     for answer in (shown, expected):
         answer.pop("profiles_age_seconds", None)  # time goes by
@@ -681,3 +688,14 @@ async def test_other_answers(answer: web.Response, code: int, said: str) -> None
     assert result.exit_code == code
     assert said in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+async def test_users_of_tags_and_tags_of_users(api: str) -> None:
+    """Who likes a tag, what a user's images show, several tags side by side, and who there is."""
+    assert (await lines(api, "users", "of", "koala", "--by", "uploads"))[0] == "Users of koala, by uploads"
+    assert (await lines(api, "users", "tags", "ann", "--window", "all"))[0].startswith("Tags of ann")
+    assert "ann" in " ".join(await lines(api, "users", "list"))
+    assert (await lines(api, "users", "tenants"))[0] == "Tenants"
+    shown = await lines(api, "trends", "lines", "koala", "tree", "--window", "24h")
+    assert shown[0].startswith("Tags by the hour")
+    assert [line.split()[0] for line in shown[3:5]] == ["koala", "tree"]

@@ -5,6 +5,7 @@ from rich.console import Console, RenderableType
 
 from schemas.dead_letters import Fault
 from schemas.results import ScoredTag
+from streams.cli.ask.image_edits import without_effect
 from streams.cli.ask.image_views import scored_text
 from streams.cli.flow import Flow
 from streams.cli.rendering import IMAGGA, KNOWN, fault_text, first_notes, line, results_table, tags_text
@@ -148,3 +149,13 @@ def test_no_part_of_a_dead_letter_commands_the_terminal(bad: str) -> None:
         assert "\N{REPLACEMENT CHARACTER}" in text
         assert not set("\x1b\x07\x9b\u202e\r\n") & set(text)
     assert fault_text(letter).plain.startswith("dead letter: ")
+
+
+def test_an_edit_that_matches_nothing_says_so() -> None:
+    """A tag that was to go and was not there is named, with what the image has that is spelled alike."""
+    value = {"resources": [{"removed": ["dog"]}], "tags": ["mammal", "sea"]}
+    found = OutputRecord("tag-update", "img", value, (), None)
+    assert without_effect(found, ("dog", "Mammal", "cat")) == [
+        "tag 'Mammal' was not on the image; it has 'mammal': did you mean that?",
+        "tag 'cat' was not on the image",
+    ]

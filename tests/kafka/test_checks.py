@@ -368,3 +368,32 @@ def test_nobody_starts_beside_a_rescale_or_copies_of_which_it_does_not_know() ->
     [found] = faults(replace(HEALTHY, strangers=frozenset({NAMES.repartition})))
     assert (found.check, found.status) == ("topics", "fail")
     assert "TAGSTREAM_UPLOADS_TOPICS is not set" in found.value
+
+
+SOURCES = TopicNames("app", "own.", sources=("minio",))
+TRANSLATED = replace(
+    HEALTHY,
+    topics={name: TopicLook(4, ALL) for name in SOURCES.configs} | {"minio": TopicLook(9, ALL)},
+    configs={name: {"retention.bytes": "-1", **config} for name, config in SOURCES.configs.items()},
+    repartition_group=ALL,
+)
+
+
+def translated(**changed: Any) -> list[Finding]:  # noqa: ANN401 - fields of a look
+    found = check_cluster(replace(TRANSLATED, **changed), SOURCES, 4, KafkaConnection())
+    return [finding for finding in found if finding.status != "ok" and finding.check != "message.timestamp"]
+
+
+def test_topics_of_sources_are_as_their_owners_want_them() -> None:
+    """Any number of partitions, compacted, with small records: they are only read."""
+    theirs = {"cleanup.policy": "compact", "max.message.bytes": "1000"}
+    assert translated(configs={**TRANSLATED.configs, "minio": theirs}) == []
+    only_read = frozenset({Operation.READ, Operation.DESCRIBE})
+    assert translated(topics={**TRANSLATED.topics, "minio": TopicLook(9, only_read)}) == []
+
+
+def test_sources_may_be_named_beside_state_that_is_there() -> None:
+    """How far they are copied is a new topic then, which is created, with a word."""
+    left = {name: look for name, look in TRANSLATED.topics.items() if name != SOURCES.inputs_changelog}
+    [found] = translated(topics=left, filled=frozenset({SOURCES.changelog("images")}))
+    assert (found.status, SOURCES.inputs_changelog in found.value) == ("warn", True)

@@ -67,6 +67,48 @@ def test_binary() -> None:
     assert open_envelope(b"", list(BINARY.items())).time is None
 
 
+@pytest.mark.parametrize("prefix", ["ce-", "CE-", "cloudEvents:", "cloudEvents_"])
+def test_binary_by_other_bindings(prefix: str) -> None:
+    """Headers as the bindings for HTTP and AMQP have them, and as Spring sends them, are read as ours."""
+    headers = [(f"{prefix}{name}", value.encode()) for name, value in EVENT.items()]
+    assert open_envelope(b"{}", headers) == Envelope(
+        data=b"{}", id="e1", source="shop", type="image.uploaded"
+    )
+
+
+@pytest.mark.parametrize("name", ["ce.type", "ce:type", "cloudevent_type", "ce--id"])
+def test_headers_that_are_nearly_cloudevents_are_named(name: str) -> None:
+    """Nothing is guessed where a type may remove an image."""
+    error = refused(b"{}", [(name, b"image.deleted")])
+    assert error.code == "invalid_cloudevent"
+    assert repr(name) in str(error)
+
+
+def test_headers_that_contradict_each_other_are_named() -> None:
+    """Two prefixes with two types, or headers and a value that are different events."""
+    twice: Headers = [*BINARY.items(), ("ce-type", b"image.deleted")]
+    assert "'ce-type'" in str(refused(b"{}", twice))
+    other = json.dumps(EVENT | {"id": "inside", "data": {}}).encode()
+    assert "'inside'" in str(refused(other, list(BINARY.items())))
+    same = json.dumps(EVENT | {"data": {}}).encode()
+    assert open_envelope(same, list(BINARY.items())).data == b"{}"
+
+
+@pytest.mark.parametrize("headers", [[], [("content-type", b"application/json")]])
+def test_structured_without_its_content_type(headers: Headers) -> None:
+    """What has a `specversion` is a CloudEvent: SDKs send it as application/json, or without a type."""
+    assert open_envelope(json.dumps(EVENT | {"data": {"a": 1}}).encode(), headers).id == "e1"
+    broken = json.dumps(EVENT | {"specversion": "0.3", "data": {}}).encode()
+    assert refused(broken, headers).code == "invalid_cloudevent"
+    assert open_envelope(b'{"context":{"specversion":"1.0"}}', headers).id is None
+
+
+def test_formats_that_are_not_read_are_named() -> None:
+    """Batches, and CloudEvents in Avro."""
+    for kind in (b"application/cloudevents-batch+json", b"application/cloudevents+avro"):
+        assert kind.decode() in str(refused(b"[]", [("content-type", kind)]))
+
+
 def test_structured_wins_over_binary() -> None:
     """The content type says that the whole event is in the value, whatever other headers there are."""
     value = json.dumps(EVENT | {"id": "inside", "data": {}}).encode()

@@ -414,7 +414,7 @@ def test_a_rolling_window_includes_now(name: str, now: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "2h", "2026-11-24T24", "2026-13-01", "202\u0666-11-24", "all", "2026-11-24t10"]
+    "text", ["", "0h", "2y", "2026-11-24T24", "2026-13-01", "202\u0666-11-24", "all", "2026-11-24t10"]
 )
 def test_what_is_no_window(text: str) -> None:
     """Neither a known name nor an hour or a day."""

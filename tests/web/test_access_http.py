@@ -143,7 +143,8 @@ MORE = {
     "/users/{user_id}/interests": ["half_life_days=1"],
     "/users/{user_id}/feed": ["seen=shared"],
 }
-QUESTIONS = [(path, more) for path in ROUTES for more in ("", *MORE.get(path, ()))]
+NEEDED = {"/trends/series": "tag=only-left_tag&tag=only-right_tag&tag=only-default_tag&tag=shared"}
+QUESTIONS = [(path, more) for path in ROUTES for more in (NEEDED.get(path, ""), *MORE.get(path, ()))]
 
 
 def filled(path: str, values: dict[str, str] = PATH_VALUES) -> str:
@@ -178,11 +179,16 @@ async def test_no_answer_holds_anything_of_another_tenant(ask: Ask, path: str, m
 @pytest.mark.parametrize("path", ROUTES)
 async def test_a_tenants_own_names_are_in_its_answers(ask: Ask, path: str) -> None:
     """So that the test above would find others'."""
-    more = {"/trends/rising": "least_uses=1&least_uploaders=0", "/users/{user_id}/similar": "limit=5"}
+    more = {
+        "/trends/rising": "least_uses=1&least_uploaders=0",
+        "/users/{user_id}/similar": "limit=5",
+    } | NEEDED
     for tenant in TENANTS:
         _, text = await ask(f"{filled(path)}?{more.get(path, '')}", tenant)
         if path == "/trends/tags/{tag}":  # it names the tag alone
             assert msgspec.json.decode(text)["total"] == IMAGES
+        elif path == "/tenants":
+            assert [each["tenant"] for each in msgspec.json.decode(text)["tenants"]] == [tenant]
         else:
             assert mark(tenant) in text
 
@@ -206,7 +212,8 @@ async def test_other_tenants_are_refused_on_every_route(ask: Ask, path: str) -> 
     for name in ("left", "", "both"):
         answers = set()
         for tenant in {"right", "left", "", "nobody", "*", "LEFT", "left ", "left\u200b"} - set(TOKENS[name]):
-            answers.add(await ask(f"{filled(path)}?{urlencode({'tenant': tenant})}", name))
+            query = f"{NEEDED.get(path, '')}&{urlencode({'tenant': tenant})}"
+            answers.add(await ask(f"{filled(path)}?{query}", name))
         [(status, text)] = answers
         assert status == 403
         assert msgspec.json.decode(text)["error"] == "tenant_refused"

@@ -1,6 +1,8 @@
 """Images, related tags and users over HTTP: whole answers, paging, and what is refused with which words."""
 
 import base64
+import csv
+import io
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -20,9 +22,10 @@ from streams.state.images.index import ImageIndex
 from streams.state.partition import PartitionState
 from streams.state.users.index import UserIndex
 from streams.state.users.similar import AllNeighbours
-from streams.web.api.cursors import encode_cursor
 from streams.web.api.duplicates import DuplicateRoutes
 from streams.web.api.images import ImageRoutes
+from streams.web.api.kinds.cursors import encode_cursor
+from streams.web.api.people import PeopleRoutes
 from streams.web.api.users import UserRoutes
 
 if TYPE_CHECKING:
@@ -70,6 +73,7 @@ class Library:
             *ImageRoutes(images, self.states, self.fresh).routes(),
             *DuplicateRoutes(hashes, self.states, self.fresh).routes(),
             *UserRoutes(neighbours, images, self.states, self.fresh, lambda: self.now).routes(),
+            *PeopleRoutes(neighbours, images, self.fresh, lambda: self.now).routes(),
         ]
         self.app = query_app(Idle(), routes)
         self.client: ClientSession
@@ -285,7 +289,7 @@ async def test_forged_cursors_are_refused(beach: Library, rank: int) -> None:
         ("min_confidence=0.5&none=sea", "invalid_min_confidence", "say some in tag, all or any"),
         ("tag=sea&min_confidence=2", "invalid_min_confidence", "a number from 0 to 1"),
         ("tag=sea&min_confidence=nan", "invalid_min_confidence", "a number from 0 to 1"),
-        ("since=yesterday", "invalid_since", "ISO 8601"),
+        ("since=last+week", "invalid_since", "ISO 8601"),
         ("all=a,,b", "invalid_all", "separated by commas"),
         ("any=" + ",".join("abcdefghijklmnopqrstu"), "invalid_any", "at most 20 names"),
         ("cursor=!", "invalid_cursor", "`cursor` of the previous answer"),
@@ -578,3 +582,124 @@ async def test_groups_of_images_that_look_alike(library: Library, monkeypatch: p
     assert [ids(group) for group in exact["groups"]] == [["x", "y"]]
     assert len((await library.get("/duplicates", limit=1))["groups"]) == 1
     assert (await library.refused("/duplicates?distance=4"))["error"] == "invalid_distance"
+
+
+async def found(library: Library, query: str) -> list[str]:
+    response = await library.client.get(f"/images?{query}")
+    answer: Any = await response.json()
+    assert response.status == 200, answer
+    return sorted(image["public_id"] for image in answer["images"])
+
+
+async def test_lists_of_tags(library: Library) -> None:
+    """Blanks around commas do not count, one behind a backslash is within, and lists may come again."""
+    library.put("a", image_row({"sea": 0.9, "sky, blue": 0.6}, at=1_000))
+    library.put("b", image_row({"sea": 0.9}, at=2_000))
+    assert await found(library, "all=sea%20,%20sky%5C,%20blue") == ["a"]
+    assert await found(library, "all=sea&all=sky%5C,%20blue") == ["a"]
+    assert await found(library, "any=nothing&any=sky%5C,%20blue,none") == ["a"]
+    assert await found(library, "all=sea&none=cat&none=sky%5C,%20blue") == ["b"]
+    refused = await library.refused("/images?" + "&".join(f"all=t{n}" for n in range(20)) + "&tag=x")
+    assert refused["error"] == "invalid_all"
+
+
+async def test_spellings_are_one(library: Library) -> None:
+    """Case and composition do not matter where tags are matched; images keep theirs."""
+    library.put("a", image_row({"Café": 0.9}, at=1_000))
+    library.put("b", image_row({"café": 0.8}, at=2_000))
+    library.put("c", image_row({"cafe\u0301": 0.7}, at=3_000))
+    library.put("d", image_row({"tea": 0.7}, at=4_000))
+    for name in ("CAFÉ", "café", "cafe%CC%81"):
+        assert await found(library, f"tag={name}") == ["a", "b", "c"]
+        assert await found(library, f"none={name}") == ["d"]
+        assert await found(library, f"any={name},tea") == ["a", "b", "c", "d"]
+
+
+async def test_images_without_a_tag(library: Library) -> None:
+    """They are found by `untagged=true`."""
+    library.put("a", image_row({"sea": 0.9}, at=1_000))
+    library.put("b", image_row({}, at=2_000))
+    assert await found(library, "untagged=true") == ["b"]
+    assert await found(library, "untagged=false") == ["a", "b"]
+    assert (await library.refused("/images?untagged=maybe"))["error"] == "invalid_untagged"
+
+
+async def test_public_ids_with_slashes(library: Library) -> None:
+    """A name's slashes may be written as they are; the routes below a name stay what they are."""
+    library.put("2026/11/a b.jpg", image_row({"sea": 0.9}, at=1_000))
+    for path in ("/images/2026/11/a%20b.jpg", "/images/2026%2F11%2Fa%20b.jpg"):
+        assert (await library.get(path))["public_id"] == "2026/11/a b.jpg"
+    about = await library.get("/images/2026/11/a%20b.jpg/duplicates")
+    assert (about["complete"], "history" in about) == (True, False)
+    refused = await library.refused("/users/a/b/interests", 404)
+    assert "'a/b'" in refused["reason"]
+
+
+async def test_answers_as_tables(library: Library) -> None:
+    """`format=csv` gives the list, its cursor in a header; what a spreadsheet would run is quoted."""
+    library.put("a", image_row({"=1+1": 0.9, "sky": 0.6}, at=1_000, user="ann"))
+    library.put("b", image_row({"sea": 0.9}, at=2_000))
+    response = await library.client.get("/images?format=csv&limit=1")
+    assert response.headers["content-type"].startswith("text/csv")
+    assert response.headers["tagstream-complete"] == "true"
+    first = list(csv.DictReader(io.StringIO(await response.text())))
+    cursor = response.headers["tagstream-cursor"]
+    response = await library.client.get(f"/images?format=csv&limit=1&cursor={cursor}")
+    second = list(csv.DictReader(io.StringIO(await response.text())))
+    assert [row["public_id"] for row in first + second] == ["b", "a"]
+    assert second[0]["tags"] == "'=1+1;sky"
+    assert second[0]["uploaded_at"] == "1970-01-01T00:00:01Z"
+    assert (await library.refused("/images?format=xml"))["error"] == "invalid_format"
+    assert (await library.refused("/images/a?format=csv"))["error"] == "invalid_format"
+
+
+async def test_users_of_a_tag(library: Library) -> None:
+    """Who likes cats: by how many images they have of them, or by how much of their interests that is."""
+    for number in range(3):
+        library.put(f"a{number}", image_row({"cat": 0.9, "sea": 0.8}, at=1_000, user="ann"))
+    library.put("b", image_row({"Cat": 0.9}, at=1_000, user="bob"))
+    library.put("c", image_row({"sea": 0.9}, at=1_000, user="cleo"))
+    library.like("ann", {"cat": 3, "sea": 3})
+    library.like("bob", {"Cat": 1})
+    library.like("cleo", {"sea": 1})
+    answer = await library.get("/tags/CAT/users", by="uploads")
+    assert [(user["user_id"], user["images"]) for user in answer["users"]] == [("ann", 3), ("bob", 1)]
+    answer = await library.get("/tags/sea/users")
+    assert [(user["user_id"], round(user["score"], 2)) for user in answer["users"]] == [
+        ("cleo", 1.0),
+        ("ann", 0.71),
+    ]
+    assert (await library.refused("/tags/dog/users", 404))["error"] == "unknown_tag"
+
+
+async def test_tags_of_a_user_in_a_window(library: Library) -> None:
+    """The tags of the user's images in a stretch of time, most frequent first."""
+    now = TODAY * DAY * 1000
+    library.put("a", image_row({"sea": 0.9, "sky": 0.8}, at=now - 3_600_000, user="ann"))
+    library.put("b", image_row({"sea": 0.9}, at=now - 7_200_000, user="ann"))
+    library.put("c", image_row({"dog": 0.9}, at=now - 30 * DAY * 1000, user="ann"))
+    answer = await library.get("/users/ann/tags", window="24h")
+    assert (answer["images"], answer["tags"]) == (
+        2,
+        [{"tag": "sea", "images": 2}, {"tag": "sky", "images": 1}],
+    )
+    assert (await library.get("/users/ann/tags", window="all", limit=1))["images"] == 3
+    assert (await library.refused("/users/bob/tags", 404))["error"] == "unknown_user"
+
+
+async def test_lists_of_users_and_tenants(library: Library) -> None:
+    """By name, page by page, with how many images each has."""
+    for user in ("bob", "ann", "amy"):
+        library.put(f"of-{user}", image_row({"sea": 0.9}, at=1_000, user=user))
+    library.put("nobody's", image_row({"sea": 0.9}, at=1_000, user=None))
+    library.put("other", image_row({"sea": 0.9}, at=1_000, user="zoe"), tenant="acme")
+    first = await library.get("/users", limit=2)
+    second = await library.get("/users", limit=2, cursor=first["cursor"])
+    assert [user["user_id"] for user in first["users"] + second["users"]] == ["amy", "ann", "bob"]
+    assert second["cursor"] is None
+    assert [user["user_id"] for user in (await library.get("/users", prefix="a"))["users"]] == ["amy", "ann"]
+    assert (await library.get("/tenants"))["tenants"] == [
+        {"tenant": "", "images": 4, "users": 3},
+        {"tenant": "acme", "images": 1, "users": 1},
+    ]
+    assert (await library.refused("/images?tenant=*"))["error"] == "invalid_tenant"

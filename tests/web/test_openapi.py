@@ -99,6 +99,8 @@ def test_examples_and_defaults_fit(routes: list[Route], document: dict[str, Any]
         (route.path, name.removesuffix("_")): p for route in routes for name, p in route.parameters.items()
     }
     for path, parameter in parameters(document):
+        if parameter["name"] == "format":  # of all routes with a table
+            continue
         kind = kinds[path, parameter["name"]].kind
         kind.parse(kind.example)
         Draft202012Validator(parameter["schema"]).validate(parameter["example"])

@@ -25,6 +25,7 @@ from streams.fold.retention import Retention
 from streams.fold.rows import ALL, WINDOW_SECONDS, TrendKey, bucket_start
 from streams.fold.uploaders import Uploaders
 from streams.web.api.freshness import Freshness, LateFreshness
+from streams.web.api.kinds.moments import moment_of
 from streams.web.api.retained import RetainedBuckets
 from streams.web.api.routes import NoParameters, Route
 from streams.web.api.trends import TrendRoutes
@@ -290,7 +291,11 @@ async def test_tags_by_their_names_in_any_language(client: ClientSession) -> Non
         ("/trends/top?limit=1.5", "invalid_limit", "such as limit=1"),
         ("/trends/top?limit=1&limit=2", "invalid_limit", "limit comes 2 times; say it at most once"),
         ("/trends/top?window=fortnight", "invalid_window", "window 'fortnight' must be one of 1h, 24h"),
-        ("/trends/top?windows=1h", "unknown_parameter", "'windows' is no parameter; known: window, limit"),
+        (
+            "/trends/top?windows=1h",
+            "unknown_parameter",
+            "'windows' is no parameter; known: window, from, since, to, limit",
+        ),
         ("/trends/top?by=likes", "invalid_by", "one of uses, uploaders"),
         ("/trends/top?tenant=%00", "invalid_tenant", "visible text"),
         ("/trends/rising?window=all", "invalid_window", "window 'all' must be one of"),
@@ -493,3 +498,92 @@ def fuzzing() -> Any:  # noqa: ANN401 - a generator
     fuzzing = Fuzzing()
     yield fuzzing
     fuzzing.close()
+
+
+async def uses(client: ClientSession, query: str) -> dict[str, int]:
+    answer = await get(client, f"/trends/top?tenant=x&{query}")
+    return {tag["tag"]: tag["count"] for tag in answer["tags"]}
+
+
+async def test_any_stretch_of_time(client: ClientSession, trends: TrendRows) -> None:
+    """So long until now, between two moments, since one: whatever the buckets that are kept can answer."""
+    for tag, age in (("now", 60), ("earlier", 90 * 60), ("night", 10 * HOUR), ("before", 40 * HOUR)):
+        upload(trends, tag, NOW - age, ["ann"], tenant="x")
+    assert await uses(client, "window=2h") == {"now": 1, "earlier": 1}
+    assert await uses(client, "window=30m") == {"now": 1}
+    assert await uses(client, "window=2d") == {"now": 1, "earlier": 1, "night": 1, "before": 1}
+    assert await uses(client, "from=2026-11-24T00:00Z&to=2026-11-24T11:00Z") == {"earlier": 1, "night": 1}
+    assert await uses(client, "since=2026-11-24T11:00Z&to=2026-11-24T12:00Z") == {"now": 1}
+    answer = await get(client, "/trends/top?tenant=x&from=2026-11-24T10:00:30Z&to=2026-11-24T11:00Z")
+    assert answer["window"]["start"] == "2026-11-24T10:00:00Z"
+    series = await get(
+        client, "/trends/tags/night?tenant=x&from=2026-11-24T00:00Z&to=2026-11-24T04:00Z&step=hour"
+    )
+    assert [point["count"] for point in series["points"]] == [0, 0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("query", "error", "said"),
+    [
+        ("to=2026-11-24", "invalid_to", "needs a from"),
+        ("from=2026-11-24&to=2026-11-23", "invalid_to", "not later than from"),
+        ("from=2026-11-24&since=2026-11-24", "invalid_since", "are the same"),
+        ("from=soon", "invalid_from", "yesterday"),
+        ("window=0h", "invalid_window", "90m, 2h, 3d or 2w"),
+    ],
+)
+async def test_what_is_no_stretch_is_refused(
+    client: ClientSession, query: str, error: str, said: str
+) -> None:
+    """With the value, the rule and the cure."""
+    answer = await get(client, f"/trends/top?{query}", 400)
+    assert answer["error"] == error
+    assert said in answer["reason"]
+
+
+async def test_tags_of_trends_in_other_spellings(client: ClientSession, trends: TrendRows) -> None:
+    """A tag that no image has as it is asked for is the one that most have in another spelling."""
+    upload(trends, "Straße", NOW - 60, ["ann", "bob"], tenant="x")
+    upload(trends, "STRASSE", NOW - 60, ["ann"], tenant="x")
+    assert (await get(client, "/trends/tags/strasse?tenant=x"))["tag"] == "Straße"
+    assert (await get(client, "/trends/tags/STRASSE?tenant=x"))["tag"] == "STRASSE"
+
+
+def test_words_for_moments() -> None:
+    """Today and yesterday begin at midnight UTC; a length is so long ago."""
+    now = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
+    told = {text: datetime.fromtimestamp(moment_of(text, now) / 1000, UTC) for text in WORDS}
+    assert told == WORDS
+
+
+WORDS = {
+    "now": datetime(2026, 11, 24, 12, 30, tzinfo=UTC),
+    "today": datetime(2026, 11, 24, tzinfo=UTC),
+    "yesterday": datetime(2026, 11, 23, tzinfo=UTC),
+    "2h": datetime(2026, 11, 24, 10, 30, tzinfo=UTC),
+    "1w": datetime(2026, 11, 17, 12, 30, tzinfo=UTC),
+    "2026-11-20": datetime(2026, 11, 20, tzinfo=UTC),
+}
+
+
+async def test_several_tags_in_one_series(client: ClientSession, trends: TrendRows) -> None:
+    """Each tag's counts in the order of the steps, and of the tags as they were asked for."""
+    upload(trends, "sea", NOW - 60, ["ann"], tenant="x")
+    upload(trends, "sky", NOW - 3 * HOUR, ["ann", "bob"], tenant="x")
+    answer = await get(client, "/trends/series?tenant=x&tag=sky&tag=SEA&tag=none&window=4h&step=hour")
+    assert answer["step"] == "hour"
+    assert len(answer["starts"]) == len(answer["tags"][0]["counts"])
+    assert [(line["tag"], line["total"], sum(line["counts"])) for line in answer["tags"]] == [
+        ("sky", 2, 2),
+        ("sea", 1, 1),
+        ("none", 0, 0),
+    ]
+    assert (await get(client, "/trends/series", 400))["error"] == "invalid_tag"
+
+
+async def test_all_tenants_together(client: ClientSession) -> None:
+    """Who may ask about each may ask about all at once, of the most used tags."""
+    answer = await get(client, "/trends/top?window=24h&tenant=*")
+    assert counts(answer) == [("koala", 6), ("sea", 5), ("roof", 2)]
+    assert (await get(client, "/trends/top?tenant=*&by=uploaders", 400))["error"] == "invalid_by"
+    assert (await get(client, "/tags?tenant=*", 400))["error"] == "invalid_tenant"

@@ -182,6 +182,7 @@ async def test_each_kind_of_bad_event_is_one_dead_letter(
     truncated.write_bytes(PHOTOS[0].read_bytes()[:5000])
     async with FileServer([truncated], "127.0.0.1", 0) as broken:
         cluster.environment["TAGSTREAM_ALLOW_SOURCES"] += f",127.0.0.1:{broken.port}"
+        cluster.environment["TAGSTREAM_FETCH_MISSING_FOR"] = "0"
         await cluster.start(0)
         bad = hostile(photos)
         bad["truncated"] = (b'{"public_id":"x","url":"%s"}' % broken.url(0).encode(), [])

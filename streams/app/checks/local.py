@@ -13,7 +13,8 @@ from streams.app.checks.gateway import check_gateway
 from streams.app.checks.refusals import refused
 from streams.app.settings import Settings, variable
 from streams.fetch.addresses import AddressPolicy
-from streams.fetch.roots import SourceRoots
+from streams.fetch.roots import FILE, SourceRoots
+from streams.fetch.wire.request_headers import RequestHeaders
 from streams.fold.rules.applying import Rules
 from streams.fold.rules.content import parse_rules, rules_bytes
 from streams.kafka.checks.findings import Finding
@@ -80,11 +81,17 @@ def check_sources(settings: Settings) -> Iterator[Finding]:
     try:
         policy = AddressPolicy.parse(settings.allow_sources)
         roots = SourceRoots.parse(settings.source_roots).roots
+        RequestHeaders.read(settings.source_headers, os.environ)
     except SettingsError as error:
-        value = f"{_shown('allow_sources', settings)}, {_shown('source_roots', settings)}"
+        names = ("allow_sources", "source_roots", "source_headers")
+        value = ", ".join(_shown(name, settings) for name in names if getattr(settings, name))
         yield refused("sources", value, error, "correct the entry")
         return
-    folders = [Path("/" + os.fsdecode(b"/".join(root.location.names))) for root in roots if not root.base]
+    folders = [
+        Path("/" + os.fsdecode(b"/".join(root.location.names)))
+        for root in roots
+        if root.location.scheme == FILE
+    ]
     faults = [fault for folder in folders if (fault := _folder_fault(folder))]
     yield from faults
     private = len(policy.hosts) + len(policy.networks)
@@ -122,8 +129,9 @@ def check_access(settings: Settings) -> Finding:
     try:
         check_reach(settings)
         if settings.tokens is None:
-            who = "anybody may ask" if settings.open_api else "whoever is on this machine may ask"
-            return Finding("tokens", "ok", "none", f"{value}: {who}")
+            who = "anybody" if settings.open_api else "whoever is on this machine"
+            what = "ask, upload and edit" if settings.open_page else "ask"
+            return Finding("tokens", "ok", "none", f"{value}: {who} may {what}")
         value = _shown("tokens", settings)
         count = len(read_tokens(settings.tokens).callers)
         mode = stat.S_IMODE(settings.tokens.stat().st_mode)

@@ -15,6 +15,7 @@ from streams.state.users.similar import AllNeighbours
 from streams.web.api.duplicates import DuplicateRoutes
 from streams.web.api.freshness import LateFreshness
 from streams.web.api.images import ImageRoutes
+from streams.web.api.people import PeopleRoutes
 from streams.web.api.retained import RetainedBuckets
 from streams.web.api.routes import Route
 from streams.web.api.trends import TrendRoutes
@@ -67,6 +68,7 @@ class QueryIndexes:
             *ImageRoutes(self._images, states, fresh).routes(),
             *DuplicateRoutes(self._hashes, states, fresh).routes(),
             *users.routes(),
+            *PeopleRoutes(self._neighbours, self._images, fresh, clock).routes(),
         ]
 
     async def prepare(self) -> None:

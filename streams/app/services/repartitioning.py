@@ -1,4 +1,4 @@
-"""What the role `tag` does where upload topics are repartitioned: copy them to the log of the state."""
+"""What the role `tag` does where topics are copied to the log of the state: upload topics, and sources'."""
 
 import asyncio
 from asyncio import Task
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import NoReturn
 
+from schemas.sources.translate import Translator
 from schemas.topics import TopicNames
 from streams.app.services.service import Spawn, WebPart
 from streams.app.settings import Settings
@@ -40,7 +41,12 @@ class RepartitioningUploads:
             end_process: Ends the process, saying where it failed and why.
         """
         shared = Repartitioning(
-            connection, TopicNames.of(settings), settings.partitions, settings.commit_interval, end_process
+            connection,
+            TopicNames.of(settings),
+            settings.partitions,
+            settings.commit_interval,
+            end_process,
+            {topic: Translator(mapping) for topic, mapping in settings.mappings.items()},
         )
         self._units = units
         self._telemetry = telemetry

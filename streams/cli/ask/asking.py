@@ -115,7 +115,7 @@ _SHARED: tuple[Decorator, ...] = (
 def _option(field: str, parameter: Parameter, joined: Iterable[str]) -> Decorator:
     name, schema = wire_name(field), parameter.kind.schema
     if parameter.required:
-        return click.argument(name)
+        return click.argument(name, nargs=-1 if parameter.most > 1 else 1, required=True)
     words = schema.get("enum")
     kind = "TEXT" if schema["type"] == "string" else str(schema["type"]).upper()
     repeated = parameter.most > 1 or name in joined

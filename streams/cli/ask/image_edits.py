@@ -18,9 +18,11 @@ from streams.cli.terminal import record_console
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.output_follower import OutputRecord
 from streams.kafka.publishing import event_id_of, publish_one
+from streams.state.spelling import folded
 
 
-def _me() -> str:
+def my_name() -> str:
+    """The name of whoever is at the keyboard."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user without a name
@@ -32,7 +34,7 @@ def _me() -> str:
 @kafka_options
 @click.option("--add", "added", multiple=True, metavar="TAG", help="A tag that belongs on the image.")
 @click.option("--remove", "removed", multiple=True, metavar="TAG", help="A tag that does not.")
-@click.option("--by", default=_me, show_default="your user name", help="Who says so.")
+@click.option("--by", default=my_name, show_default="your user name", help="Who says so.")
 @click.option("--tenant", help="Whose image it is.")
 @click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait for what comes of it.")
 @click.option("--json", "as_json", is_flag=True, help="The tag-update or dead letter as one line of JSON.")
@@ -73,7 +75,7 @@ def edit(  # noqa: PLR0917 - click passes each option by name
         sys.exit(1)
     except (ValueError, OSError, KafkaError) as error:
         give_up("images edit", error)
-    _show(public_id, found, as_json=as_json)
+    _show(public_id, found, removed, as_json=as_json)
     sys.exit(1 if found is not None and found.fault is not None else 0)
 
 
@@ -93,11 +95,30 @@ async def _edit(
     return next((answer for answer in answers if event_id_of(answer) == event.event_id), None)
 
 
-def _show(public_id: str, found: OutputRecord | None, *, as_json: bool) -> None:
+def _show(public_id: str, found: OutputRecord | None, removed: tuple[str, ...], *, as_json: bool) -> None:
     if found is None:
         told = "its tags are as you say already, or its upload still waits for a busy source"
         click.echo(f"{public_id}: no tag changed; {told}", err=True)
+        if removed:
+            click.echo("names of tags must match, case and all: `tagstream images` shows them", err=True)
     elif as_json:
         click.echo(found.as_json())
     else:
         record_console().print(line(found))
+        for word in without_effect(found, removed):
+            click.echo(word, err=True)
+
+
+def without_effect(found: OutputRecord, removed: tuple[str, ...]) -> list[str]:
+    """Say which tags were to go that the image did not have, and what it has that is spelled alike."""
+    if found.kind != "tag-update":
+        return []
+    changed = found.value["resources"][0]
+    left = {folded(tag): tag for tag in found.value["tags"]}
+    words = []
+    for tag in removed:
+        if tag not in changed["removed"]:
+            alike = left.get(folded(tag))
+            meant = f"; it has {alike!r}: did you mean that?" if alike not in {None, tag} else ""
+            words.append(f"tag {tag!r} was not on the image{meant}")
+    return words

@@ -9,7 +9,15 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from schemas.answers.trends import ComparedTag, ComparedTags, RisingTags, TagList, TagSeries, TopTags
+from schemas.answers.trends import (
+    ComparedTag,
+    ComparedTags,
+    RisingTags,
+    TagLines,
+    TagList,
+    TagSeries,
+    TopTags,
+)
 from streams.cli.ask.framing import framed, more, window_text
 from streams.cli.charts import (
     Chart,
@@ -140,6 +148,16 @@ def _series_table(answer: TagSeries) -> Table:
         line = " " * cut.place(starts[0]) + sparkline(row, top=top)
         rows.add_row(when(begin, cut.form), number(sum(row)), Text(line.ljust(cut.places), style="cyan"))
     return rows
+
+
+def lines_view(answer: TagLines) -> RenderableType:
+    """Show several tags over time, a row for each."""
+    title = f"Tags by the {answer.step}, {window_text(answer.window)}"
+    rows = table("tag", "images", f"each {answer.step}", right=("images",))
+    top = max((count for tag in answer.tags for count in tag.counts), default=0)
+    for tag in answer.tags:
+        rows.add_row(name(tag.tag), number(tag.total), Text(sparkline(tag.counts, top=top), style="cyan"))
+    return framed(title, rows, answer)
 
 
 def compare_view(answer: ComparedTags) -> RenderableType:

@@ -9,16 +9,24 @@ from typing import Annotated
 import click
 
 from schemas.answers.images import RelatedTags
-from schemas.answers.trends import ComparedTags, RisingTags, TagList, TagSeries, TopTags
+from schemas.answers.trends import ComparedTags, RisingTags, TagLines, TagList, TagSeries, TopTags
 from streams.cli.ask.asking import Asking, DefaultGroup, Given, asks
 from streams.cli.ask.image_views import related_view
 from streams.cli.ask.query_client import NoAnswerError
-from streams.cli.ask.trend_views import compare_view, rising_view, series_view, tags_view, top_view
+from streams.cli.ask.trend_views import (
+    compare_view,
+    lines_view,
+    rising_view,
+    series_view,
+    tags_view,
+    top_view,
+)
 from streams.web.api.image_questions import RelatedQuestion
 from streams.web.api.parameters import MAX_LIMIT, Parameter, Tenant, whole_number
 from streams.web.api.trend_questions import (
     BoundedWindow,
     CompareQuestion,
+    LinesQuestion,
     RisingQuestion,
     SeriesQuestion,
     TagsQuestion,
@@ -90,6 +98,13 @@ def rising(asking: Asking) -> None:
 def show(asking: Asking) -> None:
     """Show a tag over time."""
     asking.show(asking.get("/trends/tags/{tag}", TagSeries), series_view)
+
+
+@trends.command()
+@asks(LinesQuestion)
+def lines(asking: Asking) -> None:
+    """Show several tags over time."""
+    asking.show(asking.get("/trends/series", TagLines), lines_view)
 
 
 @trends.command()

@@ -3,8 +3,16 @@
 from rich.console import RenderableType
 from rich.text import Text
 
-from schemas.answers.users import SimilarUsers, UserFeed, UserInterests
-from streams.cli.ask.framing import framed
+from schemas.answers.users import (
+    SimilarUsers,
+    TagUsers,
+    TenantList,
+    UserFeed,
+    UserInterests,
+    UserList,
+    UserTags,
+)
+from streams.cli.ask.framing import framed, more, window_text
 from streams.cli.ask.image_views import scored_text
 from streams.cli.charts import bar_of, counted, name, number, printable, share, table, when
 
@@ -56,3 +64,43 @@ def feed_view(answer: UserFeed) -> RenderableType:
 
 def _half_life(days: float) -> str:
     return f"an image loses half of its weight in {days:g} days"
+
+
+def tag_users_view(answer: TagUsers) -> RenderableType:
+    """Show the users of a tag."""
+    title = Text.assemble("Users of ", name(answer.tag, "bold"), f", by {answer.by}")
+    rows = table("user", "images", "score", "", right=("images", "score"))
+    by_score = answer.by == "interest"
+    sizes = [(each.score or 0.0) if by_score else float(each.images) for each in answer.users]
+    for each, size in zip(answer.users, sizes, strict=True):
+        score = "" if each.score is None else f"{each.score:.3f}"
+        rows.add_row(name(each.user_id), number(each.images), score, bar_of(size, max(sizes)))
+    return framed(title, rows if answer.users else None, answer, *([] if answer.users else ["none"]))
+
+
+def user_tags_view(answer: UserTags) -> RenderableType:
+    """Show the tags of a user's images."""
+    title = Text.assemble("Tags of ", name(answer.user_id, "bold"), f", {window_text(answer.window)}")
+    rows = table("tag", "images", "", right=("images",))
+    top = max((each.images for each in answer.tags), default=0)
+    for each in answer.tags:
+        rows.add_row(name(each.tag), number(each.images), bar_of(each.images, top))
+    return framed(title, rows if answer.tags else None, answer, counted(answer.images, "image"))
+
+
+def user_list_view(answer: UserList) -> RenderableType:
+    """Show users by name."""
+    rows = table("user", "images", right=("images",))
+    for each in answer.users:
+        rows.add_row(name(each.user_id), number(each.images))
+    none = [] if answer.users else ["none"]
+    return framed("Users", rows if answer.users else None, answer, *none, *more(answer.cursor))
+
+
+def tenant_list_view(answer: TenantList) -> RenderableType:
+    """Show tenants by name."""
+    rows = table("tenant", "images", "users", right=("images", "users"))
+    for each in answer.tenants:
+        rows.add_row(name(each.tenant), number(each.images), number(each.users))
+    none = [] if answer.tenants else ["none"]
+    return framed("Tenants", rows if answer.tenants else None, answer, *none)

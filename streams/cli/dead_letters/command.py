@@ -143,14 +143,14 @@ def replay(  # noqa: PLR0917 - click passes each option by name
         return
     if not yes:
         click.confirm(f"Publish {len(chosen):,} events to {names.uploads}?", abort=True)
-    _replay(connection, names.uploads, chosen)
+    _replay(connection, names, chosen)
 
 
-def _replay(connection: KafkaConnection, topic: str, chosen: SelectedLetters) -> None:
-    fault = None
+def _replay(connection: KafkaConnection, names: TopicNames, chosen: SelectedLetters) -> None:
+    fault, topic = None, names.uploads
     with counting_progress() as progress:
         bar = progress.add_task("publishing", total=len(chosen))
-        replayer = Replayer(connection, topic, lambda count: progress.advance(bar, count))
+        replayer = Replayer(connection, names, lambda count: progress.advance(bar, count))
         try:
             asyncio.run(_send(replayer, chosen))
         except (ValueError, OSError, KafkaError) as error:

@@ -12,6 +12,8 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from aiohttp.client_proto import ResponseHandler
 
+from streams.fetch.wire.head_lines import HeadLines
+
 MAX_UNREAD_ANSWERS = 16
 MAX_HEAD_BYTES = 65_536
 """Bytes before a body: heads, those of answers before the answer included."""
@@ -59,12 +61,14 @@ class _Answers(ResponseHandler):
         self._on_the_wire = 0
         self._before_body: int | None = None
         self._earlier: aiohttp.StreamReader | None = None
+        self._head = HeadLines()
 
     def set_response_params(self, **params: Any) -> None:  # noqa: ANN401 - handed on as they are
         """Begin with the answer to the next request; the one before may still be read by somebody."""
         self._earlier = self._payload
         self._on_the_wire = 0
         self._before_body = None
+        self._head = HeadLines()
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
@@ -74,7 +78,7 @@ class _Answers(ResponseHandler):
             part = data[at : at + (_OF_HEAD if self._before_body is None else _OF_BODY)]
             at += len(part) or 1
             self._on_the_wire += len(part)
-            super().data_received(part)
+            super().data_received(part if self._before_body is not None else self._head.passed(part))
             if (fault := self._fault()) is not None:
                 self._leave(FloodedError(fault))
                 return

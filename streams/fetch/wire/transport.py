@@ -10,6 +10,8 @@ import aiohttp
 import httpx
 from yarl import URL
 
+from streams.fetch.wire.connector import MAX_HEAD_BYTES
+
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=None)
 
 
@@ -25,6 +27,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
+            max_line_size=MAX_HEAD_BYTES,  # of all lines together: the connector counts
+            max_field_size=MAX_HEAD_BYTES,
+            max_headers=MAX_HEAD_BYTES,
             timeout=_NO_TIMEOUT,
         )
 

@@ -7,7 +7,7 @@ one that has a version, and comes back where a higher version of an earlier time
 
 from enum import Enum, auto
 
-from schemas.uploads import Upload
+from schemas.uploads import Upload, Version, rank_of
 from streams.fold.changes import Row
 
 _OF_THE_IMAGE = {"o", "ids", "history", "tenant", "version", "unversioned", "behind", "people"}  # any state
@@ -34,15 +34,15 @@ def rank(row: Row) -> tuple[int, int]:
 
 def standing(upload: Upload, offset: int, row: Row) -> Standing:
     """How an upload or a deletion stands to the image's known state."""
-    mine, version, highest = (upload.at, offset), upload.data.version, row["version"]
+    mine, version, highest = (upload.at, offset), upload.version, row["version"]
     later, behind = mine >= rank(row), row.get("behind")
     if version is None:
         if later or not _is_versioned(row):
             return Standing.WINS if later else Standing.LOSES
         return Standing.BEHIND if behind is None or mine >= rank(behind) else Standing.LOSES
-    if highest is not None and version < highest:
+    if highest is not None and rank_of(version) < rank_of(highest):
         return Standing.LOSES
-    if _is_versioned(row) and version > highest:
+    if _is_versioned(row) and rank_of(version) > rank_of(highest):
         return Standing.UNCOVERS if behind is not None and mine < rank(behind) else Standing.WINS
     return Standing.WINS if later else Standing.LOSES
 
@@ -50,9 +50,9 @@ def standing(upload: Upload, offset: int, row: Row) -> Standing:
 def versions(old: Row | None, upload: Upload) -> Row:
     """What a row that becomes an event's state has of versions, and of what is behind that state."""
     if old is None:
-        return {"version": upload.data.version}
+        return {"version": upload.version}
     found: Row = {"version": highest_version(old, upload)}
-    if upload.data.version is None:
+    if upload.version is None:
         return found | ({"unversioned": True} if old["version"] is not None else {})
     if not _is_versioned(old):
         return found | {"behind": state_of(old)}
@@ -67,9 +67,10 @@ def raised_version(old: Row, upload: Upload) -> Row:
     return {"version": highest, "unversioned": True}
 
 
-def highest_version(old: Row, upload: Upload) -> int | None:
+def highest_version(old: Row, upload: Upload) -> Version | None:
     """The highest version that any event of the image had."""
-    return max((each for each in (old["version"], upload.data.version) if each is not None), default=None)
+    known = [each for each in (old["version"], upload.version) if each is not None]
+    return max(known, key=rank_of, default=None)
 
 
 def state_of(row: Row) -> Row:

@@ -111,7 +111,7 @@ async def look_at(admin: AIOKafkaAdminClient, connection: KafkaConnection, names
         _configs(admin, topics),
         _filled(connection, names, topics),
         _answer_or_error(lambda: _group(admin, names.app_id)),
-        _answer_or_error(lambda: _group(admin, names.repartition_group if names.inputs else names.app_id)),
+        _answer_or_error(lambda: _group(admin, names.repartition_group if names.copied else names.app_id)),
         _answer_or_error(lambda: _transactions(admin, names.app_id)),
         _answer_or_error(lambda: _ahead(admin)),
     )

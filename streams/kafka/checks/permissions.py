@@ -61,7 +61,7 @@ def _topics(look: Look, names: TopicNames, who: str, *, tags: bool, publishes: b
 
 def _needed(names: TopicNames, topic: str) -> set[Operation]:
     outputs = {names.categorizations, names.tag_updates, names.dead_letters}
-    if topic in names.inputs:
+    if topic in names.copied:
         return {Operation.READ}
     return {Operation.WRITE} if topic in outputs else {Operation.READ, Operation.WRITE}
 
@@ -87,7 +87,7 @@ def _purge(look: Look, names: TopicNames, who: str) -> Iterator[Finding]:
 
 def _group(look: Look, names: TopicNames, who: str) -> Iterator[Finding]:
     yield from _member(look.group, names.app_id, who)
-    if names.inputs:
+    if names.copied:
         yield from _member(look.repartition_group, names.repartition_group, who)
 
 

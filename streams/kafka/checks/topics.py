@@ -23,9 +23,9 @@ def check_partitions(counts: Mapping[str, int], wanted: int, names: TopicNames |
     Args:
         counts: The number of each topic that is there.
         wanted: What the setting says.
-        names: The deployment's topics: upload topics that are repartitioned have as many as they like.
+        names: The deployment's topics: topics that are copied have as many as they like.
     """
-    inputs = names.inputs if names else ()
+    inputs = names.copied if names else ()
     rule = f"all topics need the same number of partitions, TAGSTREAM_PARTITIONS={wanted}"
     odd = {name: count for name, count in sorted(counts.items()) if count != wanted and name not in inputs}
     if not odd:
@@ -48,7 +48,7 @@ def check_presence(look: Look, names: TopicNames) -> Finding:
     if not look.filled:
         value = f"{len(look.topics)} of {len(names.configs)}, the others will be created"
         return Finding("topics", "ok", value, rule)
-    state = {*map(names.changelog, TABLES), names.inputs_changelog}
+    state = {*map(names.changelog, TABLES), *([names.inputs_changelog] if names.inputs else [])}
     if gone := [name for name in missing if name in state]:
         return _not_whole(gone, sorted(look.filled))
     if lost := [name for name in (names.upload_log, *names.uploads_topics) if name in missing]:
@@ -111,7 +111,12 @@ def _uploads_lost(uploads: str, names: TopicNames) -> Finding:
 
 def check_configs(look: Look, names: TopicNames) -> Iterator[Finding]:
     """Whether topics keep what a worker needs, and take what it writes. None of a topic that is missing."""
-    told = {name: found for name, found in look.configs.items() if not isinstance(found, KafkaError)}
+    others = set(names.sources)  # whoever writes to these decides on them
+    told = {
+        name: found
+        for name, found in look.configs.items()
+        if not isinstance(found, KafkaError) and name not in others
+    }
     if untold := {name: found for name, found in look.configs.items() if isinstance(found, KafkaError)}:
         yield _untold(untold)
     changelogs = (*map(names.changelog, TABLES), names.inputs_changelog)

@@ -9,9 +9,9 @@ from typing import Any, Self
 
 from aiokafka.errors import KafkaTimeoutError
 
-from schemas.origins import TopicPartitionOffset
+from schemas.origins import TRANSLATED_HEADER, UNTRANSLATED, TopicPartitionOffset
 from schemas.replays import replay_headers
-from schemas.topics import MAX_RECORD_BYTES
+from schemas.topics import MAX_RECORD_BYTES, TopicNames
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.letters.letters import Letter
 from streams.kafka.producers import open_producer
@@ -33,11 +33,11 @@ class Replayer:
     """
 
     def __init__(
-        self, connection: KafkaConnection, topic: str, on_sent: Callable[[int], None] = lambda _: None
+        self, connection: KafkaConnection, names: TopicNames, on_sent: Callable[[int], None] = lambda _: None
     ) -> None:
         self.sent = self.in_doubt = self.foreign = 0
         self._connection = connection
-        self._topic = topic
+        self._names = names
         self._on_sent = on_sent
         self._stack = contextlib.AsyncExitStack()
         self._producer: Any = None
@@ -60,11 +60,9 @@ class Replayer:
         async for chunk in _chunks(letters):
             by_partition = defaultdict(list)
             for letter in chunk:
-                failed = letter.failed
-                # Workers write a letter to the partition of its event: all else was written by others.
-                ours = failed and (failed.topic, failed.partition) == (self._topic, letter.record.partition)
-                if failed and ours and letter.whole:
-                    by_partition[failed.partition].append((letter, failed))
+                failed, place = letter.failed, await self._place_of(letter)
+                if failed and place and letter.whole:
+                    by_partition[place].append((letter, failed))
                 else:
                     self.foreign += 1
             try:
@@ -73,13 +71,30 @@ class Replayer:
             except TimeoutError:
                 raise KafkaTimeoutError(f"no acknowledgement within {DEADLINE:g} s") from None
 
-    async def _send_all(self, by_partition: dict[int, list[tuple[Letter, TopicPartitionOffset]]]) -> None:
-        sends = (self._send(partition, letters) for partition, letters in by_partition.items())
+    async def _place_of(self, letter: Letter) -> tuple[str, int] | None:
+        """Topic and partition that a letter's event is published to; None: it was written by others."""
+        failed, headers = letter.failed, letter.record.headers
+        if failed is None:
+            return None
+        if failed.topic in self._names.sources:
+            if any(name == UNTRANSLATED for name, _ in headers):
+                return failed.topic, failed.partition
+            if TRANSLATED_HEADER in headers:
+                partitions = await self._producer.partitions_for(self._names.uploads)
+                return self._names.uploads, letter.record.partition % len(partitions)
+        # Workers write a letter to the partition of its event.
+        ours = (failed.topic, failed.partition) == (self._names.uploads, letter.record.partition)
+        return (failed.topic, failed.partition) if ours else None
+
+    async def _send_all(
+        self, by_partition: dict[tuple[str, int], list[tuple[Letter, TopicPartitionOffset]]]
+    ) -> None:
+        sends = (self._send(place, letters) for place, letters in by_partition.items())
         for failure in await asyncio.gather(*sends, return_exceptions=True):
             if failure is not None:
                 raise failure
 
-    async def _send(self, partition: int, waiting: list[tuple[Letter, TopicPartitionOffset]]) -> None:
+    async def _send(self, place: tuple[str, int], waiting: list[tuple[Letter, TopicPartitionOffset]]) -> None:
         now = int(time.time() * 1000)
         while waiting:
             batch = self._producer.create_batch()
@@ -93,7 +108,7 @@ class Replayer:
             if not count:
                 raise ValueError(f"dead letter {waiting[0][0].place} fits no batch")
             self.in_doubt += count
-            await (await self._producer.send_batch(batch, self._topic, partition=partition))
+            await (await self._producer.send_batch(batch, place[0], partition=place[1]))
             self.in_doubt -= count
             self.sent += count
             self._on_sent(count)

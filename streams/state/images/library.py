@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from streams.state.columns import Column
 from streams.state.images.postings import Postings, Segment
 from streams.state.numbering import Names
+from streams.state.spelling import GrowingSpellings
 
 CONFIDENCE_STEPS = 10_000  # confidences are kept in 1/10,000
 ALIVE = 2**32 - 1  # the time of death of slots that live
@@ -78,6 +79,7 @@ class Library:
         self.slots: dict[int, dict[str, int]] = {}
         self.keys: list[str] = []
         self.tags = Names()
+        self.spellings = GrowingSpellings(self.tags.names)
         self.users = Names()
         self.at = Column.empty(np.int64)
         self.owner = Column.empty(np.int32)

@@ -36,7 +36,7 @@ class ImageRow(msgspec.Struct, frozen=True, kw_only=True):
     cause: tuple[str, str, str]
     tags: list[str]
     by: list[list[str]]
-    version: int | None = None
+    version: int | str | None = None
     user: str | None = None
     url: str | None = None
     scores: dict[str, list[tuple[str, float]]] = {}

@@ -166,9 +166,8 @@ def _matching(view: View, query: ImageQuery) -> tuple[Slots, Confidences]:
     slots, confidences = found
     keep = view.alive(slots)
     for name in query.none_of:
-        tag = view.tag(name)
-        if tag is not None:
-            keep &= ~_spread(view, [tag], 0)[slots].astype(bool)
+        if tags := view.spellings(name):
+            keep &= ~_spread(view, tags, 0)[slots].astype(bool)
     if query.untagged:
         keep &= view.untagged(slots)
     if query.user is not None:
@@ -183,13 +182,11 @@ def _matching(view: View, query: ImageQuery) -> tuple[Slots, Confidences]:
 
 def _wanted(view: View, query: ImageQuery, least: int) -> tuple[Slots, Confidences] | None:
     """The slots, dead ones too, that have the wanted tags; None where a tag rules all out."""
-    required = [view.tag(name) for name in query.all_of]
-    some = [tag for name in query.any_of if (tag := view.tag(name)) is not None]
-    if None in required or (query.any_of and not some):
+    required = [view.spellings(name) for name in query.all_of]
+    some = [tag for name in query.any_of for tag in view.spellings(name)]
+    if not all(required) or (query.any_of and not some):
         return None
-    postings = sorted(
-        (view.postings(tag, least) for tag in required if tag is not None), key=lambda found: len(found[0])
-    )
+    postings = sorted((_union(view, tags, least) for tags in required), key=lambda found: len(found[0]))
     if some:
         postings.append(_union(view, some, least))
     if not postings:

@@ -63,6 +63,11 @@ class View:
         number = self.library.tags.ids.get(name)
         return number if number is not None and number < len(self.counts) else None
 
+    def spellings(self, name: str) -> list[int]:
+        """The numbers of a tag in all its spellings: upper or lower case, composed or not."""
+        found = (self.tag(each) for each in self.library.spellings.of(name))
+        return [tag for tag in found if tag is not None]
+
     def user(self, name: str) -> int | None:
         """A user's number; None where no image ever was theirs."""
         return self.library.users.ids.get(name)

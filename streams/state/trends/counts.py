@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.fold.rows import TrendKey
+from streams.state.spelling import Spellings
 from streams.state.trends.buckets import (
     ALL_TIME,
     NO_ROW,
@@ -113,6 +114,7 @@ class TenantTrends:
         self._starts: dict[str, list[int]] = {}  # of the buckets by window, ascending
         self._numbers = TagNumbers()
         self._rows = Tally()  # of all time, by tag: as many as partitions where images have it
+        self._spellings = Spellings()
         self._sorted = _Names()  # the tags that have such a row: those of long ago cost a search nothing
 
     @property
@@ -165,7 +167,10 @@ class TenantTrends:
         self._numbers.note_many(numbers, rows)
         self._rows.add_many(numbers, np.ones_like(numbers))
         first = np.flatnonzero(self._rows.get_many(numbers) == 1)
-        self._sorted.add_all(tags[place] for place in first.tolist())
+        fresh = [tags[place] for place in first.tolist()]
+        self._sorted.add_all(fresh)
+        for tag in fresh:
+            self._spellings.add(tag)
         return numbers
 
     def _list(self, tag: str, number: int, more: int) -> None:
@@ -174,8 +179,10 @@ class TenantTrends:
         rows = self._rows.get(number)
         if rows == 0:
             self._sorted.remove(tag)
+            self._spellings.remove(tag)
         elif rows == more:
             self._sorted.add(tag)
+            self._spellings.add(tag)
 
     def counts(self, buckets: Iterable[Bucket], add_on: str | None = None) -> Counts:
         """Sum buckets: uses by tag, in the order of `tags`.
@@ -205,6 +212,14 @@ class TenantTrends:
     def knows(self, tag: str) -> bool:
         """Whether any image has the tag."""
         return self.count(tag, [ALL_TIME]) > 0
+
+    def as_spelled(self, name: str) -> str:
+        """A tag as most images have it, where none has it as it is asked for; else the name as it is."""
+        if self.knows(name):
+            return name
+        uses = {each: self.count(each, [ALL_TIME]) for each in self._spellings.of(name)}
+        best = max(uses, key=lambda each: uses[each])
+        return best if uses[best] else name
 
     def seen(self, tag: str) -> tuple[int | None, int | None]:
         """The earliest and the latest event time that was counted for a tag, in milliseconds."""

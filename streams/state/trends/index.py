@@ -49,6 +49,11 @@ class TrendIndex:
         """A tenant's counts; those of an unknown one are empty."""
         return self._tenants.get(name) or TenantTrends(name, self._sketches)
 
+    @property
+    def tenants(self) -> list[str]:
+        """The tenants that have counts."""
+        return list(self._tenants)
+
     def _held(self, tenant: str) -> TenantTrends:
         trends = self._tenants.get(tenant)
         if trends is None:

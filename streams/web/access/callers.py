@@ -52,8 +52,10 @@ class Caller:
         Raises:
             BadQuestionError: They name none, and it is not clear which is meant.
         """
-        if self.tenants is None or "tenant" in given or DEFAULT_TENANT in self.tenants:
+        if self.tenants is None or "tenant" in given:
             return dict(given)
+        if DEFAULT_TENANT in self.tenants:
+            return {**given, "tenant": (DEFAULT_TENANT,)}
         if len(self.tenants) == 1:
             return {**given, "tenant": tuple(self.tenants)}
         message = f"tenant is missing; this token is for {_listed(self.tenants)}: say one of them"

@@ -1,8 +1,9 @@
 """What can be asked about images, and about tags that come together."""
 
 import hashlib
+import itertools
+import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -12,39 +13,38 @@ from streams.fold.rows import ImageKey
 from streams.state.images.related_tags import BY_BOTH, BY_LIFT
 from streams.state.images.search import CONFIDENT, NEWEST, ImageQuery, SortKey
 from streams.web.access.errors import BadQuestionError
-from streams.web.api.cursors import CursorPart, cursor, encode_cursor
-from streams.web.api.parameters import NAME, Kind, Limit, Parameter, Tenant, number, one_of, whole_number
+from streams.web.api.kinds.cursors import CursorPart, cursor, encode_cursor
+from streams.web.api.kinds.moments import MOMENT
+from streams.web.api.parameters import (
+    NAME,
+    Kind,
+    Limit,
+    Parameter,
+    Tenant,
+    number,
+    one_of,
+    whole_number,
+)
 
 MAX_TAGS = 20
 _MAX_RANK = 2**63
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+_COMMAS = re.compile(r"(?<!\\),")
 
 
 def _names(text: str) -> tuple[str, ...]:
-    names = tuple(NAME.parse(name) for name in text.split(","))
+    names = tuple(NAME.parse(name.replace("\\,", ",").strip()) for name in _COMMAS.split(text))
     if len(names) > MAX_TAGS:
         raise ValueError(text)
     return names
 
 
-def _moment(text: str) -> int:
-    if not text.isascii():
-        raise ValueError(text)
-    moment = datetime.fromisoformat(text)
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
-
-
 NAMES = Kind(
     _names,
-    f"at most {MAX_TAGS} names separated by commas, each visible text of at most {MAX_NAME} characters",
+    f"at most {MAX_TAGS} names separated by commas, with \\, for one within, each visible text of at most "
+    f"{MAX_NAME} characters",
     "koala,tree",
-    {"type": "string", "minLength": 1},
-)
-MOMENT = Kind(
-    _moment,
-    "a day or a moment in ISO 8601; UTC where it names no offset",
-    "2026-11-24T10:00:00Z",
     {"type": "string", "minLength": 1},
 )
 
@@ -56,10 +56,15 @@ class ImagesQuestion:
     tag: Annotated[
         tuple[str, ...], Parameter(NAME, "A tag that images must have, commas and all.", most=MAX_TAGS)
     ]
-    all_: Annotated[tuple[str, ...] | None, Parameter(NAMES, "Tags that images must have.")]
-    any_: Annotated[tuple[str, ...] | None, Parameter(NAMES, "Tags of which images must have one.")]
+    all_: Annotated[
+        tuple[tuple[str, ...], ...], Parameter(NAMES, "Tags that images must have.", most=MAX_TAGS)
+    ]
+    any_: Annotated[
+        tuple[tuple[str, ...], ...], Parameter(NAMES, "Tags of which images must have one.", most=MAX_TAGS)
+    ]
     none: Annotated[
-        tuple[str, ...] | None, Parameter(NAMES, "Tags that images must not have, however unsure.")
+        tuple[tuple[str, ...], ...],
+        Parameter(NAMES, "Tags that images must not have, however unsure.", most=MAX_TAGS),
     ]
     since: Annotated[int | None, Parameter(MOMENT, "Earliest event time.")]
     until: Annotated[int | None, Parameter(MOMENT, "First event time that is too late.")]
@@ -86,9 +91,9 @@ class ImagesQuestion:
             BadQuestionError: Confidence is asked about where no tag is wanted.
         """
         query = ImageQuery(
-            all_of=tuple(dict.fromkeys((*self.tag, *(self.all_ or ())))),
-            any_of=tuple(dict.fromkeys(self.any_ or ())),
-            none_of=tuple(dict.fromkeys(self.none or ())),
+            all_of=_distinct("all", (self.tag, *self.all_)),
+            any_of=_distinct("any", self.any_),
+            none_of=_distinct("none", self.none),
             since=self.since,
             until=self.until,
             min_confidence=self.min_confidence or 0.0,
@@ -128,6 +133,13 @@ class ImagesQuestion:
         """Give what tells this question from others; pages of one question share it."""
         asked = msgspec.json.encode((self.tenant, self.query()))
         return hashlib.blake2b(asked, digest_size=6).hexdigest()
+
+
+def _distinct(name: str, lists: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(itertools.chain.from_iterable(lists)))
+    if len(names) > MAX_TAGS:
+        raise BadQuestionError(f"invalid_{name}", f"{name} names {len(names)} tags; at most {MAX_TAGS}")
+    return names
 
 
 @dataclass(frozen=True, kw_only=True)

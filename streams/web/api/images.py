@@ -50,7 +50,8 @@ class ImageRoutes:
         `tag` and `all` name tags that an image must have, `any` tags of which it must have one, `none` tags
         that it must not have. A tag's confidence on an image is the highest of any add-on, and 1 if the tag
         came with the image. A name that no image ever had as a tag, such as `Hund`, is understood in any
-        language that tags have names in.
+        language that tags have names in. Upper and lower case are one, and so are composed and decomposed
+        signs. `untagged=true` finds images without a tag.
 
         The cursor names the last image of a page, so images that come, change or go meanwhile make no other
         image appear twice or not at all. A page whose images have very many or very long tags, or very long
@@ -93,7 +94,7 @@ class ImageRoutes:
             public_id=question.public_id,
             user_id=row.user,
             uploaded_at=utc_datetime(row.at),
-            version=row.version,
+            version=row.version if isinstance(row.version, int) else None,
             url=row.url,
             deleted=row.deleted,
             tags=assigned_tags(row),
@@ -120,6 +121,7 @@ class ImageRoutes:
         view = self._index.view(question.tenant)
         common = provenance(self._freshness)
         (tag,) = await off_loop(_names_meant, view, (question.tag,))
+        tag = await off_loop(_as_spelled, view, tag)
         found = await off_loop(
             related_tags, view, tag, limit=question.limit, min_both=question.min_both, order=question.order
         )
@@ -160,7 +162,15 @@ def _meant(view: View, query: ImageQuery) -> ImageQuery:
 
 
 def _names_meant(view: View, names: tuple[str, ...]) -> tuple[str, ...]:
-    return TagNames.load().meant(names, lambda name: view.tag(name) is not None)
+    return TagNames.load().meant(names, lambda name: bool(view.spellings(name)))
+
+
+def _as_spelled(view: View, name: str) -> str:
+    """A tag as most images have it, where none has it as it is asked for."""
+    if view.count(name):
+        return name
+    names = view.library.tags.names
+    return max((names[tag] for tag in view.spellings(name)), key=view.count, default=name)
 
 
 def _model(model: tuple[str, str] | None) -> ModelInfo | None:

@@ -39,6 +39,7 @@ class Route:
         may_be_gone: Whether what is asked about may be no longer kept, though the path does not name it.
         needs_state: Whether it asks about the state that the worker follows.
         scope: What a caller must be allowed to.
+        every_tenant: Whether it can be about all tenants together.
         open: Whether strangers are answered, too, where callers need a token; they are told less.
     """
 
@@ -51,6 +52,7 @@ class Route:
     needs_state: bool = True
     scope: Scope = Scope.READ
     open: bool = False
+    every_tenant: bool = False
 
     @functools.cached_property
     def parameters(self) -> dict[str, Parameter]:

@@ -4,15 +4,22 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from streams.state.trends.rising import LEAST_UPLOADERS, LEAST_USES
-from streams.web.api.cursors import CursorPart, cursor
+from streams.web.api.kinds.cursors import CursorPart, cursor
+from streams.web.api.kinds.moments import MOMENT
 from streams.web.api.parameters import NAME, PREFIX, Limit, Parameter, Tenant, one_of, whole_number
 from streams.web.api.windows import AskedWindow, window_kind
 
 MAX_COMPARED = 50
+MAX_LINES = 20
 PREVIOUS = AskedWindow("previous")
 
 AnyWindow = Annotated[AskedWindow, Parameter(window_kind(with_all=True), "Event times.", default="24h")]
 BoundedWindow = Annotated[AskedWindow, Parameter(window_kind(with_all=False), "Event times.", default="24h")]
+
+
+From = Annotated[int | None, Parameter(MOMENT, "Where a range begins that takes the window's place.")]
+Since = Annotated[int | None, Parameter(MOMENT, "The same.")]
+To = Annotated[int | None, Parameter(MOMENT, "Where that range ends. Absent: now.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +27,9 @@ class TopQuestion:
     """Parameters of `GET /trends/top`."""
 
     window: AnyWindow
+    from_: From
+    since: Since
+    to: To
     limit: Limit
     by: Annotated[str, Parameter(one_of("uses", "uploaders"), "What is counted.", default="uses")]
     add_on: Annotated[
@@ -33,6 +43,9 @@ class RisingQuestion:
     """Parameters of `GET /trends/rising`."""
 
     window: BoundedWindow
+    from_: From
+    since: Since
+    to: To
     baseline: Annotated[
         AskedWindow | None,
         Parameter(
@@ -62,12 +75,33 @@ class SeriesQuestion:
 
     tag: Annotated[str, Parameter(NAME, "The tag.", required=True)]
     window: AnyWindow
+    from_: From
+    since: Since
+    to: To
     step: Annotated[
         str | None,
         Parameter(
             one_of("minute", "hour", "day"),
             "Length of a point. Absent: minutes of an hour, hours of up to a week, days of more, if kept.",
         ),
+    ]
+    tenant: Tenant
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinesQuestion:
+    """Parameters of `GET /trends/series`."""
+
+    tag: Annotated[
+        tuple[str, ...], Parameter(NAME, "A tag; say it once for each.", required=True, most=MAX_LINES)
+    ]
+    window: BoundedWindow
+    from_: From
+    since: Since
+    to: To
+    step: Annotated[
+        str | None,
+        Parameter(one_of("minute", "hour", "day"), "Length of a step. Absent: as of a single series."),
     ]
     tenant: Tenant
 

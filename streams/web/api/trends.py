@@ -1,8 +1,12 @@
 """Questions about trends: what is used most, what rises, how a tag went, what changed."""
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from heapq import nsmallest
+
+import numpy as np
 
 from model.tagger.languages import TagNames
 from schemas.answers.trends import (
@@ -12,6 +16,8 @@ from schemas.answers.trends import (
     RisingTag,
     RisingTags,
     TagCount,
+    TagLine,
+    TagLines,
     TagList,
     TagSeries,
     TopTags,
@@ -20,25 +26,27 @@ from schemas.times import utc_datetime
 from streams.fold.rows import ALL, WINDOW_SECONDS
 from streams.fold.uploaders import RELATIVE_STANDARD_ERROR
 from streams.state.trends.buckets import Bucket
-from streams.state.trends.counts import TenantTrends
+from streams.state.trends.counts import Counts, TenantTrends
 from streams.state.trends.index import TrendIndex
 from streams.state.trends.rising import HALF_LIVES, METHOD, Block, find_candidates, pick, sum_up
+from streams.web.access.callers import EVERY_TENANT
 from streams.web.access.errors import BadQuestionError, UnknownError
 from streams.web.access.pricing import off_loop
 from streams.web.api.baselines import baseline_of, blocks_of
-from streams.web.api.cursors import encode_cursor
 from streams.web.api.freshness import Freshness, not_found, provenance
+from streams.web.api.kinds.cursors import encode_cursor
 from streams.web.api.retained import RetainedBuckets
 from streams.web.api.routes import Route
 from streams.web.api.trend_questions import (
     PREVIOUS,
     CompareQuestion,
+    LinesQuestion,
     RisingQuestion,
     SeriesQuestion,
     TagsQuestion,
     TopQuestion,
 )
-from streams.web.api.windows import DAY, Span
+from streams.web.api.windows import DAY, Span, asked_span
 
 Clock = Callable[[], float]  # seconds since the epoch
 MAX_POINTS = 1500
@@ -58,9 +66,10 @@ class TrendRoutes:
     def routes(self) -> list[Route]:
         """Give the routes."""
         return [
-            Route("/trends/top", TopQuestion, TopTags, self.top, may_be_gone=True),
+            Route("/trends/top", TopQuestion, TopTags, self.top, may_be_gone=True, every_tenant=True),
             Route("/trends/rising", RisingQuestion, RisingTags, self.rising, may_be_gone=True),
             Route("/trends/tags/{tag}", SeriesQuestion, TagSeries, self.series),
+            Route("/trends/series", LinesQuestion, TagLines, self.lines, may_be_gone=True),
             Route("/trends/compare", CompareQuestion, ComparedTags, self.compare, may_be_gone=True),
             Route("/tags", TagsQuestion, TagList, self.tags),
         ]
@@ -74,8 +83,13 @@ class TrendRoutes:
 
         Counts by minute, hour and day are kept for a while each. A window that takes some which are gone is
         answered with 404, `not_kept`, and what can be asked instead: of an hour of long ago the whole day.
+
+        `tenant=*` counts the images of all tenants, for callers who may ask about each.
         """
-        trends, span = self._index.tenant(question.tenant), question.window.span(self._clock())
+        span = asked_span(question, self._clock())
+        if question.tenant == EVERY_TENANT:
+            return await self._top_of_all(question, span)
+        trends = self._index.tenant(question.tenant)
         buckets, common = self._buckets("window", span), provenance(self._freshness, span.as_answered())
         counts = trends.counts(buckets, question.add_on)
         if question.by == "uses":
@@ -89,6 +103,21 @@ class TrendRoutes:
             ranked = await off_loop(trends.top_by_uploaders, counts, buckets, question.limit)
         tags = [TagCount(tag.tag, tag.uses, tag.uploaders) for tag in ranked]
         return TopTags(**common, tags=tags, uploaders_error=RELATIVE_STANDARD_ERROR)
+
+    async def _top_of_all(self, question: TopQuestion, span: Span) -> TopTags:
+        """Give the most used tags of all tenants together."""
+        if question.by != "uses":
+            message = "by='uploaders' cannot be had of all tenants together; say one, or by=uses"
+            raise BadQuestionError("invalid_by", message)
+        buckets, total = self._buckets("window", span), Counter[str]()
+        for tenant in self._index.tenants:
+            trends = self._index.tenant(tenant)
+            counts = trends.counts(buckets, question.add_on)
+            with trends.reading():
+                total.update(await off_loop(_by_tag, trends, counts))
+        best = await off_loop(nsmallest, question.limit, total.items(), key=lambda item: (-item[1], item[0]))
+        tags = [TagCount(tag, uses) for tag, uses in best]
+        return TopTags(**provenance(self._freshness, span.as_answered()), tags=tags)
 
     async def rising(self, question: RisingQuestion) -> RisingTags:
         """Give the tags that are used more than their past lets expect.
@@ -106,7 +135,7 @@ class TrendRoutes:
         these are no longer kept, all tags of the window have the same `recency`.
         """
         now, trends = self._clock(), self._index.tenant(question.tenant)
-        span = question.window.span(now)
+        span = asked_span(question, now)
         buckets = self._buckets("window", span)
         baseline = baseline_of(span, question.baseline, now, self._begin(trends))
         common = provenance(self._freshness, span.as_answered())
@@ -145,7 +174,7 @@ class TrendRoutes:
         trends = self._index.tenant(question.tenant)
         (tag,) = await _meant(trends, (question.tag,))
         question = replace(question, tag=tag)
-        span = question.window.span(self._clock())
+        span = asked_span(question, self._clock())
         common = provenance(self._freshness, span.as_answered())
         if not trends.knows(tag):
             message = f"no image has the tag {tag[:64]!r}; /tags lists those there are"
@@ -181,6 +210,32 @@ class TrendRoutes:
             ]
             if span.is_all or sum(point.count for point in points) == total:
                 return step, points
+        message = f"counts by {question.step} are no longer kept for all of this window; say a longer step"
+        raise UnknownError("not_kept", message)
+
+    async def lines(self, question: LinesQuestion) -> TagLines:
+        """Give several tags over time, side by side.
+
+        Counts come for every step, also where nothing was counted. Where no step is asked for, it is the
+        finest that is still kept for the window.
+        """
+        trends, span = self._index.tenant(question.tenant), asked_span(question, self._clock())
+        buckets = self._buckets("window", span)
+        tags = tuple(dict.fromkeys(await _meant(trends, question.tag)))
+        steps = list(WINDOW_SECONDS)
+        for step in [question.step] if question.step else steps[steps.index(span.step) :]:
+            parts = [(part, part.buckets()) for part in _within(span, step).steps(step)]
+            if not all(self._retained.has(bucket) for _, cover in parts for bucket in cover):
+                continue
+            return TagLines(
+                **provenance(self._freshness, span.as_answered()),
+                step=step,
+                starts=[utc_datetime(part.start * 1000) for part, _ in parts],
+                tags=[
+                    TagLine(tag, trends.count(tag, buckets), [trends.count(tag, cover) for _, cover in parts])
+                    for tag in tags
+                ],
+            )
         message = f"counts by {question.step} are no longer kept for all of this window; say a longer step"
         raise UnknownError("not_kept", message)
 
@@ -266,8 +321,14 @@ class TrendRoutes:
         return Span(ALL, starts[min(place, len(starts) - 1)], end, step)
 
 
+def _by_tag(trends: TenantTrends, counts: Counts) -> dict[str, int]:
+    """The counts above zero, by tag. For any thread."""
+    return {trends.tags[place]: int(counts[place]) for place in np.flatnonzero(counts).tolist()}
+
+
 async def _meant(trends: TenantTrends, names: tuple[str, ...]) -> tuple[str, ...]:
     """Tags by their names in any language; what no image has, and no tag is called, stays as it is."""
+    names = tuple(trends.as_spelled(name) for name in names)
     strange = {name for name in names if not trends.knows(name)}
     if not strange:
         return names
