@@ -1,5 +1,6 @@
 """Every topic that is a contract with others, with the messages in it. State topics are none."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from schemas.contracts.messages import (
@@ -11,6 +12,7 @@ from schemas.contracts.messages import (
     UPLOAD_STRUCTURED,
     Message,
 )
+from schemas.json_schemas import rendered_schema
 from schemas.topics import TopicNames
 
 
@@ -42,3 +44,31 @@ CHANNELS = (
     Channel("tag_updates", "Tag updates out", (TAG_UPDATE,)),
     Channel("dead_letters", "Dead letters out", (DEAD_LETTER,)),
 )
+
+
+@dataclass(frozen=True)
+class TopicSchema:
+    """The schema of a topic's values.
+
+    Attributes:
+        topic: The topic.
+        name: Of the schema, in `PUBLISHED`.
+        written: Whether we write the values.
+    """
+
+    topic: str
+    name: str
+    written: bool
+
+    @property
+    def text(self) -> str:
+        """The schema as it is published."""
+        return rendered_schema(self.name)
+
+
+def topic_schemas(names: TopicNames) -> Iterator[TopicSchema]:
+    """The schema of each topic whose values have one."""
+    for channel in CHANNELS:
+        schema = channel.messages[0].schema
+        if schema is not None:
+            yield TopicSchema(channel.address(names), schema, channel.written)

@@ -19,6 +19,7 @@ from streams.app.services.gateway import GatewayService
 from streams.app.services.listening import listen
 from streams.app.services.page import ShowingPage
 from streams.app.services.query_indexes import QueryIndexes
+from streams.app.services.registering import RegisteringSchemas
 from streams.app.services.repartitioning import RepartitioningUploads
 from streams.app.services.service import Service, WebPart
 from streams.app.services.tagging import Tagging
@@ -83,8 +84,10 @@ class Worker:
         services: list[Service] = []
         tags, answers = self.settings.tags, self.settings.answers
         if tags:
-            self._tagging = Tagging(self._app, self._telemetry, self._tracing, self._end_process)
-            services.append(self._tagging)
+            registering = self._registering()
+            headers = registering.headers if registering else {}
+            self._tagging = Tagging(self._app, self._telemetry, self._tracing, self._end_process, headers)
+            services += [self._tagging, *([registering] if registering else [])]
             if self._app.names.copied:
                 repartitioning = RepartitioningUploads(
                     self.settings, self._connection, self._telemetry, lambda: self.units, self._end_process
@@ -104,6 +107,10 @@ class Worker:
             indexes = self._query_indexes
             services.append(ShowingPage(self.settings, self._connection, self._app.names, indexes, self))
         return services
+
+    def _registering(self) -> RegisteringSchemas | None:
+        url = self.settings.schema_registry
+        return RegisteringSchemas(url, self._app.names) if url else None
 
     @property
     def _indexes(self) -> list["Index"]:
