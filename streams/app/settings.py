@@ -360,6 +360,11 @@ class Settings:
     open_api: bool = _setting(
         False, "Whether anybody may ask, without a token, on an address that others reach."
     )
+    open_page: bool = _setting(
+        False,
+        "Whether whoever may ask without a token may upload and edit by the page, on such an address: for "
+        "a container whose port is published to its own machine alone.",
+    )
     rate_limit: float = _setting(
         200.0, "Questions per second of one token, or of one address. 0: no limit.", _at_least(0)
     )

@@ -109,7 +109,7 @@ class Writing:
         """Decide.
 
         Args:
-            local: Whether only this machine reaches the page, and needs no token: whoever works there may.
+            local: Whether no token is needed, and whoever reaches the page may change something.
         """
         self._local = local
 
@@ -128,7 +128,10 @@ class Writing:
         if not self.allowed(caller):
             if caller.name:
                 caller.require(Scope.WRITE)
-            cure = "name a file of tokens in TAGSTREAM_TOKENS, with one whose scopes are read and write"
+            cure = (
+                "name a file of tokens in TAGSTREAM_TOKENS, with one whose scopes are read and write, or say "
+                "TAGSTREAM_OPEN_PAGE=true where whoever reaches this port may"
+            )
             raise ForbiddenError("scope_refused", f"without tokens nobody may write from afar; {cure}")
         caller.require_tenant(tenant)
         return caller

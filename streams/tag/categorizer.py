@@ -199,7 +199,7 @@ class Categorizer:
                 return self._tagged(target, fetched, image, started)
         except (BadEventError, SourceGoneError, BadImageError) as error:
             now = int(steady_time() * 1000)
-            if error.code in _MISSING and abs(now - record.timestamp) < 1000 * self._missing_for:
+            if error.code in _MISSING and self._may_come(upload, record, now):
                 return Deferred(_fault(error, error.code, stage, retryable=True), now, None, _awaited(upload))
             return _rejected(error, error.code, stage, upload, retryable=False)
         except SourceBusyError as error:
@@ -211,6 +211,11 @@ class Categorizer:
                 return _rejected(error, "internal_error", stage, upload, retryable=True)
             fault = _fault(error, "internal_error", stage, retryable=True)
             return Deferred(fault, int(steady_time() * 1000), None, _awaited(upload))
+
+    def _may_come(self, upload: Upload | None, record: Record, now: int) -> bool:
+        """Whether an event may be ahead of its image: an upload of just now; a re-tag's was there before."""
+        fresh = abs(now - record.timestamp) < 1000 * self._missing_for
+        return fresh and upload is not None and upload.type is not UploadType.RETAGGED
 
     async def _forgotten(self, upload: Upload, record: Record, rows: PartitionRows) -> ForgottenUser:
         if step_of(record.headers) is not Step.SWEEP:

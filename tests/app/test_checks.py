@@ -134,6 +134,8 @@ def test_an_address_that_others_reach_needs_a_word() -> None:
     assert one(found) == ("tokens", "fail")
     assert "tagstream token new" in found.cure
     assert one(check_access(Settings(web_host="0.0.0.0", open_api=True))) == ("tokens", "ok")
+    assert "upload" not in str(check_access(Settings(web_host="0.0.0.0", open_api=True)))
+    assert "upload" in str(check_access(Settings(web_host="0.0.0.0", open_api=True, open_page=True)))
 
 
 def test_models_are_loaded(tmp_path: Path) -> None:

@@ -78,7 +78,8 @@ def test_overlays_fit_the_api(overlay: Path) -> None:
     for stateful_set in of_kind(manifests, "StatefulSet"):
         assert ("Service", stateful_set["spec"]["serviceName"]) in places
         for source in pod_of(stateful_set)["containers"][0]["envFrom"]:
-            assert ("ConfigMap", source["configMapRef"]["name"]) in places
+            if "configMapRef" in source:
+                assert ("ConfigMap", source["configMapRef"]["name"]) in places
     for scaled in of_kind(manifests, "ScaledObject"):
         target = scaled["spec"]["scaleTargetRef"]
         assert (target["kind"], target["name"]) in places
@@ -114,12 +115,12 @@ def test_all_roles_are_played() -> None:
     """By every worker, or by workers of their own, of which those that tag are scaled by lag."""
     everyone, split = (rendered(FOLDER / "overlays" / name) for name in ("all-roles", "split-roles"))
     (config,) = of_kind(everyone, "ConfigMap")
-    assert Settings.from_mapping(config["data"]).chosen_roles == {Role.TAG, Role.QUERY}
+    assert Settings.from_mapping(config["data"]).chosen_roles == {Role.TAG, Role.QUERY, Role.PAGE}
     roles = {
         config["metadata"]["name"]: Settings.from_mapping(config["data"]).chosen_roles
         for config in of_kind(split, "ConfigMap")
     }
-    assert roles == {"tagstream-tag": {Role.TAG}, "tagstream-query": {Role.QUERY}}
+    assert roles == {"tagstream-tag": {Role.TAG}, "tagstream-query": {Role.QUERY, Role.PAGE}}
     (scaled,) = of_kind(split, "ScaledObject")
     assert scaled["spec"]["scaleTargetRef"]["name"] == "tagstream-tag"
     selectors = [
@@ -129,6 +130,38 @@ def test_all_roles_are_played() -> None:
     (budgets, services) = of_kind(split, "PodDisruptionBudget"), of_kind(split, "Service")
     assert {tuple(budget["spec"]["selector"]["matchLabels"].items()) for budget in budgets} == set(selectors)
     assert {tuple(service["spec"]["selector"].items()) for service in services} == set(selectors)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
+def test_the_page_is_reached_and_has_pictures(overlay: Path) -> None:
+    """By HTTPS, with photos as large as they may be; pictures are kept where the page looks for them."""
+    manifests = rendered(overlay)
+    all_settings = [Settings.from_mapping(config["data"]) for config in of_kind(manifests, "ConfigMap")]
+    assert all(settings.thumbnails for settings in all_settings)
+    (store,) = {settings.object_store for settings in all_settings}
+    assert "://" in store
+    for stateful_set in of_kind(manifests, "StatefulSet"):
+        (container,) = pod_of(stateful_set)["containers"]
+        assert {"secretRef": {"name": "tagstream-object-store", "optional": True}} in container["envFrom"]
+    (ingress,) = of_kind(manifests, "Ingress")
+    ((rule,), (tls,)) = ingress["spec"]["rules"], ingress["spec"]["tls"]
+    assert tls["hosts"] == [rule["host"]]
+    (path,) = rule["http"]["paths"]
+    service = path["backend"]["service"]
+    (page,) = [
+        config["metadata"]["name"]
+        for config in of_kind(manifests, "ConfigMap")
+        if Settings.from_mapping(config["data"]).is_page
+    ]
+    assert (path["path"], service) == ("/", {"name": page, "port": {"name": "http"}})
+    most = ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-body-size"]
+    assert int(most.removesuffix("m")) * 2**20 >= Settings().max_image_bytes
+    (policy,) = of_kind(manifests, "NetworkPolicy")
+    assert {"kubernetes.io/metadata.name": "ingress-nginx"} in [
+        source["namespaceSelector"]["matchLabels"]
+        for source in policy["spec"]["ingress"][0]["from"]
+        if "namespaceSelector" in source
+    ]
 
 
 def test_tokens_are_where_the_worker_looks(tmp_path: Path) -> None:
@@ -181,6 +214,6 @@ def test_each_component_is_a_switch() -> None:
     kinds = {manifest["kind"] for manifest in rendered(FOLDER / "base")}
     assert kinds == {"ConfigMap", "Service", "StatefulSet"}
     brought = {manifest["kind"] for manifest in rendered(FOLDER / "overlays" / "all-roles")} - kinds
-    assert brought == {*BROUGHT, "PodDisruptionBudget", "NetworkPolicy"}
+    assert brought == {*BROUGHT, "PodDisruptionBudget", "NetworkPolicy", "Ingress"}
     used = (FOLDER / "overlays" / "all-roles" / "kustomization.yaml").read_text("utf-8")
     assert {path.name for path in FOLDER.glob("components/*") if f"/{path.name}" not in used} == set()

@@ -9,10 +9,12 @@ import pytest
 import yaml
 
 from schemas.errors import SettingsError
+from streams.app.services.page import writing_of
 from streams.app.settings import PREFIX, Settings, variable
 from streams.cli.local.kafka_jars import KAFKA_VERSION
 from streams.cli.main import COMMANDS
 from streams.kafka.connection import VARIABLES
+from streams.web.access.callers import ANYBODY
 from streams.web.access.guard import Guard
 from streams.web.access.refusals import RefusalError
 
@@ -97,6 +99,20 @@ def test_the_worker_says_that_anybody_may_ask() -> None:
     closed = {name: value for name, value in environment.items() if name != "TAGSTREAM_OPEN_API"}
     with pytest.raises(SettingsError, match="TAGSTREAM_OPEN_API=true"):
         Guard.of(Settings.from_mapping(closed))
+
+
+def test_the_worker_shows_the_page() -> None:
+    """With pictures, in a volume of its own; who reaches it, which is this machine, may upload and edit."""
+    settings = Settings.from_mapping(WORKER["environment"])
+    assert settings.is_page
+    assert settings.thumbnails
+    assert f"objects:{settings.object_store}" in WORKER["volumes"]
+    assert writing_of(settings).allowed(ANYBODY)
+    from_afar = {
+        name: value for name, value in WORKER["environment"].items() if name != "TAGSTREAM_OPEN_PAGE"
+    }
+    assert not writing_of(Settings.from_mapping(from_afar)).allowed(ANYBODY)
+    assert f"http://localhost:{settings.web_port}/ in a browser" in COMPOSE_TEXT
 
 
 def test_what_watches_is_started_when_asked_for() -> None:

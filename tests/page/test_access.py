@@ -12,6 +12,7 @@ from support.fakes import RULES, record, tagged, upload
 from support.web_client import client_of
 
 from schemas.topics import TopicNames
+from streams.app.services.page import writing_of
 from streams.app.settings import Settings
 from streams.fetch.object_store import ObjectStore, thumbnail_key, url_of
 from streams.fold.changes import Changes
@@ -23,7 +24,7 @@ from streams.page.page import Page
 from streams.page.requests import Writing
 from streams.page.session import Known
 from streams.state.partition import PartitionState
-from streams.web.access.callers import Scope
+from streams.web.access.callers import ANYBODY, Scope
 from streams.web.access.cookies import COOKIE
 from streams.web.access.guard import AccessSettings, Guard
 from streams.web.access.tokens import lines_of
@@ -111,6 +112,21 @@ async def open_site(tmp_path: Path) -> AsyncIterator[Site]:
     app, objects = make_site(tmp_path, Settings(), Writing(local=True), needs_token=False)
     async with client_of(app) as client:
         yield Site(client, objects)
+
+
+@pytest.mark.parametrize(
+    ("given", "may"),
+    [
+        ({}, True),
+        ({"web_host": "0.0.0.0", "open_api": True}, False),
+        ({"web_host": "0.0.0.0", "open_api": True, "open_page": True}, True),
+        ({"web_host": "0.0.0.0", "open_page": True, "tokens": Path("tokens.toml")}, False),
+        ({"tokens": Path("tokens.toml")}, False),
+    ],
+)
+def test_who_may_write_without_a_token(given: dict[str, Any], may: bool) -> None:  # noqa: FBT001 - a parameter
+    """Who is on this machine; from afar where an operator says so; nobody where tokens are needed."""
+    assert writing_of(Settings(**given)).allowed(ANYBODY) is may
 
 
 async def test_a_token_is_kept_where_no_script_reads_it(site: Site) -> None:

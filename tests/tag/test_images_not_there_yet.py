@@ -58,6 +58,21 @@ async def test_a_404_of_a_new_upload_is_asked_again(server: PhotoServer) -> None
     assert isinstance(await outcome(server.url("/new"), age=1), Tagged)
 
 
+async def test_a_404_of_a_re_tag_is_final(server: PhotoServer) -> None:
+    """Its image was there before, and whoever asked for the re-tag is told at once that it is gone."""
+    server.scripts["/gone"] = says("404 Not Found")
+    value = msgspec.json.encode({"type": "image.retag", "public_id": "img", "retag": "image"})
+    row = {"o": 0, "url": server.url("/gone"), "scores": {"imagga_tagging": []}, "cause": ["s", "e", "t"]}
+    row |= {"at": 0, "user": None, "tags": [], "model": ["stub", "1"], "asked": None, "rules": "r"}
+    rows = {"images": {"img": msgspec.json.encode(row)}}
+    published = record(value=value, timestamp=int(time.time() * 1000))
+    async with Fetcher(LOOPBACK, LIMITS) as fetcher:
+        categorizer = Categorizer(fetcher, StubTagger(), OFFER, missing_for=5.0)
+        outcome = await categorizer.outcome(published, rows, _predecessors, Turn())
+    assert isinstance(outcome, Rejected)
+    assert outcome.fault.reason == "http_404"
+
+
 @pytest.mark.parametrize("status", ["202 Accepted", "423 Locked", "425 Too Early"])
 async def test_an_image_that_is_being_made_is_asked_again(server: PhotoServer, status: str) -> None:
     """As of any busy source, whatever the event's age."""

@@ -129,8 +129,9 @@ def check_access(settings: Settings) -> Finding:
     try:
         check_reach(settings)
         if settings.tokens is None:
-            who = "anybody may ask" if settings.open_api else "whoever is on this machine may ask"
-            return Finding("tokens", "ok", "none", f"{value}: {who}")
+            who = "anybody" if settings.open_api else "whoever is on this machine"
+            what = "ask, upload and edit" if settings.open_page else "ask"
+            return Finding("tokens", "ok", "none", f"{value}: {who} may {what}")
         value = _shown("tokens", settings)
         count = len(read_tokens(settings.tokens).callers)
         mode = stat.S_IMODE(settings.tokens.stat().st_mode)

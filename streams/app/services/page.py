@@ -41,7 +41,7 @@ class ShowingPage:
                 threshold=settings.auto_tagging,
                 add_ons=list(settings.default_add_ons),
             ),
-            writing=Writing(local=settings.tokens is None and is_loopback(settings.web_host)),
+            writing=writing_of(settings),
             operations=Operations(
                 worker, sorted(settings.chosen_roles), _in_force(settings), indexes.freshness.as_of
             ),
@@ -60,6 +60,12 @@ class ShowingPage:
     async def stop(self) -> None:
         """Let those who watch go."""
         await self._page.close()
+
+
+def writing_of(settings: Settings) -> Writing:
+    """Who may change something: whoever asks, where no token is needed and nobody comes from afar."""
+    near = settings.open_page or is_loopback(settings.web_host)
+    return Writing(local=settings.tokens is None and near)
 
 
 def _in_force(settings: Settings) -> list[Setting]:

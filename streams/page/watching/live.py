@@ -19,7 +19,11 @@ from streams.web.api.parameters import Tenant
 MOST = 16  # who watch at once
 PACE = 0.25  # seconds between two messages
 _SILENCE = 10.0  # seconds after which a message without events shows that all is well
-_HEADERS = {"content-type": "text/event-stream"}
+_HEADERS = {
+    "content-type": "text/event-stream",
+    "cache-control": "no-store",
+    "x-accel-buffering": "no",  # nginx would hold events back until some kilobytes have come
+}
 
 
 @dataclass(frozen=True, kw_only=True)
