@@ -68,10 +68,10 @@ def schema_header(record: ConsumerRecord) -> bytes | None:
 
 def deserialized(url: str, record: ConsumerRecord) -> Any:  # noqa: ANN401 - JSON
     """A record's value as Confluent's own deserializer reads it, valid by the registry's schema."""
-    client = SchemaRegistryClient({"url": url})
-    read = JSONDeserializer(None, schema_registry_client=client)
-    context = SerializationContext(record.topic, MessageField.VALUE, list(record.headers))
-    return read(record.value, context)
+    with SchemaRegistryClient({"url": url}) as client:
+        read = JSONDeserializer(None, schema_registry_client=client)
+        context = SerializationContext(record.topic, MessageField.VALUE, list(record.headers))
+        return read(record.value, context)
 
 
 @pytest.mark.kafka
@@ -125,7 +125,8 @@ async def test_a_schema_that_the_registry_refuses(cluster: Cluster, registry_jar
     with running(registry_jar, port_of(cluster)) as url:
         topic = cluster.names.tag_updates
         async with httpx.AsyncClient(trust_env=False, base_url=url) as client:
-            first = {"schemaType": "JSON", "schema": '{"type":"integer"}'}
+            older = json.dumps(json_schema("tag-update") | {"title": "An older one"})
+            first = {"schemaType": "JSON", "schema": older}
             await client.post(f"/subjects/{topic}-value/versions", json=first)
             await client.put(f"/config/{topic}-value", json={"compatibility": "FULL_TRANSITIVE"})
         await cluster.start(0)
