@@ -33,6 +33,7 @@ def document(
         partitions: Of each topic that is created; None: not told.
         replication: Likewise, its replicas.
     """
+    there = [channel for channel in CHANNELS if channel.address(names) in names.configs]
     size = {"partitions": partitions, "replicas": replication}
     told = {name: number for name, number in size.items() if number is not None}
     return {
@@ -44,11 +45,11 @@ def document(
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
         "defaultContentType": "application/json",
-        "channels": {channel.name: _channel(channel, names, told) for channel in CHANNELS},
-        "operations": {_operation_name(channel): _operation(channel) for channel in CHANNELS},
+        "channels": {channel.name: _channel(channel, names, told) for channel in there},
+        "operations": {_operation_name(channel): _operation(channel) for channel in there},
         "components": {
-            "messages": {message.name: _message(message) for message in _messages()},
-            "schemas": _schemas(),
+            "messages": {message.name: _message(message) for message in _messages(there)},
+            "schemas": _schemas(_messages(there)),
         },
     }
 
@@ -58,8 +59,8 @@ def as_json(content: Mapping[str, Any]) -> bytes:
     return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
 
 
-def _messages() -> Iterator[Message]:
-    for channel in CHANNELS:
+def _messages(channels: Iterable[Channel]) -> Iterator[Message]:
+    for channel in channels:
         yield from channel.messages
 
 
@@ -112,7 +113,7 @@ def _message(message: Message) -> dict[str, Any]:
             "required": list(message.required),
         },
         "payload": _payload(message),
-        "bindings": {"kafka": {"key": {"type": "string", "description": message.key}, **_BINDING}},
+        "bindings": {"kafka": {"key": _key(message), **_BINDING}},
     }
     if message.example is not None:
         headers = {name: _header_example(message.headers[name]) for name in message.required}
@@ -125,10 +126,21 @@ def _header_example(schema: Mapping[str, Any]) -> str:
     return str(text)
 
 
+def _key(message: Message) -> dict[str, Any]:
+    if message.key_schema is None:
+        return {"type": "string", "description": message.key}
+    # In a reference nothing else counts: the description is beside it.
+    return {"description": message.key, "allOf": [_reference(message.key_schema)]}
+
+
+def _reference(schema: str) -> dict[str, str]:
+    return {"$ref": _REFERENCE.format(name=PUBLISHED[schema][1].__name__)}
+
+
 def _payload(message: Message) -> dict[str, Any]:
     if message.schema is None:
         return {"description": "The value of the original record: any bytes, or none."}
-    data = {"$ref": _REFERENCE.format(name=PUBLISHED[message.schema][1].__name__)}
+    data = _reference(message.schema)
     if not message.enveloped:
         return data
     text = {"type": "string", "minLength": 1}
@@ -144,8 +156,9 @@ def _payload(message: Message) -> dict[str, Any]:
     }
 
 
-def _schemas() -> dict[str, Any]:
-    return parts_of(PUBLISHED[message.schema][1] for message in _messages() if message.schema is not None)
+def _schemas(messages: Iterable[Message]) -> dict[str, Any]:
+    names = [name for message in messages for name in (message.key_schema, message.schema) if name]
+    return parts_of(PUBLISHED[name][1] for name in names)
 
 
 def parts_of(kinds: Iterable[type[msgspec.Struct]]) -> dict[str, Any]:

@@ -70,5 +70,5 @@ def topic_schemas(names: TopicNames) -> Iterator[TopicSchema]:
     """The schema of each topic whose values have one."""
     for channel in CHANNELS:
         schema = channel.messages[0].schema
-        if schema is not None:
+        if schema is not None and channel.address(names) in names.configs:
             yield TopicSchema(channel.address(names), schema, channel.written)

@@ -46,7 +46,8 @@ class Break:
 
 @cache
 def _of_records() -> frozenset[str]:
-    return frozenset(m.schema for channel in CHANNELS for m in channel.messages if m.schema is not None)
+    messages = [message for channel in CHANNELS for message in channel.messages]
+    return frozenset(name for each in messages for name in (each.schema, each.key_schema) if name)
 
 
 def _rule(schema: str) -> str:

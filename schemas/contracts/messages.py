@@ -38,6 +38,7 @@ class Message:
         summary: When it is there, in a sentence.
         key: What the record's key is.
         schema: Name of its data in `PUBLISHED`; None: any bytes.
+        key_schema: Name of its key in `PUBLISHED`, where that is JSON; None: it is text.
         headers: JSON Schema of each header's text, in UTF-8.
         required: The headers that are always there.
         example: Its data.
@@ -57,6 +58,7 @@ class Message:
     content_type: str = "application/json"
     enveloped: bool = False
     tombstone: str = ""
+    key_schema: str | None = None
 
 
 _ATTRIBUTE = {"type": "string", "minLength": 1, "maxLength": MAX_ATTRIBUTE}
