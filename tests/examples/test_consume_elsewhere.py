@@ -71,7 +71,9 @@ async def test_kills_lose_nothing_and_double_nothing(
     before = 0
     for round_ in range(2):
         ids = [f"{language}-{round_}-{number}" for number in range(15)]
-        await cluster.publish([UploadData(public_id=public_id, url=koala) for public_id in ids])
+        await cluster.publish(
+            [UploadData(public_id=public_id, url=koala, auto_tagging=0.2) for public_id in ids]
+        )
         async with programs.running_of(log, *command) as program:
             await until(partial(more_than, updates, before + 5))
             await program.kill()

@@ -10,8 +10,7 @@ from contextlib import AsyncExitStack
 from schemas.contracts.channels import TopicSchema, topic_schemas
 from schemas.topics import TopicNames
 from streams.app.services.service import Spawn, WebPart
-from streams.fetch.errors import SourceBusyError
-from streams.fetch.sending.schema_registry import SchemaRegistry
+from streams.fetch.sending.schema_registry import RegistryError, SchemaRegistry
 from streams.state.replica import Replica
 
 log = logging.getLogger(__name__)
@@ -74,7 +73,7 @@ class RegisteringSchemas:
         for each in waiting:
             try:
                 header = await registry.register(f"{each.topic}-value", each.text)
-            except SourceBusyError as error:
+            except RegistryError as error:
                 log.warning("the schema of topic %s is not registered: %s", each.topic, error)
                 left.append(each)
                 continue

@@ -18,6 +18,10 @@ _DEADLINE = 10.0
 USERNAME, PASSWORD = "SCHEMA_REGISTRY_USERNAME", "SCHEMA_REGISTRY_PASSWORD"
 
 
+class RegistryError(Exception):
+    """A schema is not registered; it may be another time."""
+
+
 class _Registered(msgspec.Struct):
     id: int
     guid: str | None = None
@@ -49,16 +53,19 @@ class SchemaRegistry:
         """Register a JSON Schema, unless it is there; return the header that names it.
 
         Raises:
-            SourceBusyError: The registry does not answer, or refuses it.
+            RegistryError: The registry does not answer, or refuses it.
         """
         body = msgspec.json.encode({"schemaType": "JSON", "schema": schema})
-        answer = await self._asker.ask(f"/subjects/{subject}/versions", body)
+        try:
+            answer = await self._asker.ask(f"/subjects/{subject}/versions", body)
+        except SourceBusyError as error:
+            raise RegistryError(str(error)) from error
         try:
             found = msgspec.json.decode(answer, type=_Registered)
             return schema_id_header(found.id, found.guid)
         except (msgspec.MsgspecError, ValueError, OverflowError) as error:
             message = f"no schema's id from {self.url}: {answer[:64]!r}; is it a schema registry's address?"
-            raise SourceBusyError("no_schema_id", message) from error
+            raise RegistryError(message) from error
 
     async def aclose(self) -> None:
         """Close its connections."""
