@@ -269,7 +269,12 @@ class Settings:
     thumbnails: bool = _setting(
         False,
         "Whether a small picture of each image that is tagged is kept in the object store, for the page: "
-        "WebP of 256 pixels, some 9 kB each.",
+        "WebP of 256 pixels, some 7 kB each.",
+    )
+    page_fetches: bool = _setting(
+        True,
+        "Whether the page shows images large that lie elsewhere: its worker fetches them when somebody "
+        "looks, within the limits of uploads. Otherwise the small picture is shown.",
     )
     allow_webhooks: str = _setting(
         "", "Private receivers of notifications: HOST, HOST:PORT or NETWORK, separated by commas."

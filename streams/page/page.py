@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from litestar.handlers import HTTPRouteHandler
 
 from schemas.topics import TopicNames
+from streams.fetch.fetcher import Fetcher
 from streams.fetch.object_store import ObjectStore
 from streams.kafka.connection import KafkaConnection
 from streams.page.dead_letters import DeadLetters
@@ -30,6 +31,7 @@ class Page:
         connection: KafkaConnection,
         names: TopicNames,
         objects: ObjectStore,
+        fetcher: Fetcher | None = None,
         *,
         known: Known,
         writing: Writing,
@@ -43,6 +45,7 @@ class Page:
             connection: How to reach Kafka.
             names: The deployment's topics.
             objects: Where pictures are.
+            fetcher: Gets large ones that lie elsewhere; None: these are not shown.
             known: What all pages are told.
             writing: Who may change something.
             operations: What operators are told.
@@ -52,7 +55,7 @@ class Page:
         self._files = page_files()
         self._feed = Feed(connection, names)
         self._events = Events(connection, names)
-        self._pictures = Pictures(objects)
+        self._pictures = Pictures(objects, fetcher)
         self._sessions = Sessions(known, writing, tenants)
         self._live = Live(self._feed)
         self._letters = DeadLetters(connection, names, writing)

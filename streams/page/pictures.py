@@ -1,11 +1,12 @@
-"""Pictures of images: small ones that workers made, and the bytes that lie in our own object store.
+"""Pictures of images: small ones that workers made, and large ones as they were uploaded.
 
-Nothing is fetched from anywhere else, and no browser is sent there. What a stranger uploaded is served as the
-picture that its first bytes announce, and as nothing else: it can run nothing.
+No browser is sent to a source: what does not lie in our own object store is fetched here, within the bounds
+of every fetch. What a stranger uploaded is served as the picture that its first bytes announce, and as
+nothing else: it can run nothing.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
@@ -13,7 +14,8 @@ from typing import Annotated
 from litestar.response.base import ASGIResponse
 
 from model.decoding.sniff import named_format
-from streams.fetch.errors import SourceGoneError
+from streams.fetch.errors import SourceBusyError, SourceGoneError
+from streams.fetch.fetcher import Fetcher
 from streams.fetch.object_store import SCHEME, ObjectStore, key_of, thumbnail_key
 from streams.fold.rows import State
 from streams.page.replies import Bytes, Stream
@@ -24,6 +26,7 @@ from streams.web.api.parameters import NAME, Parameter, Tenant
 
 _SHOWN = {"JPEG": "jpeg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "AVIF": "avif", "BMP": "bmp"}
 _SAFE = {"content-security-policy": "default-src 'none'; sandbox", "content-disposition": "inline"}
+_PIECE = 256 * 1024  # bytes that are sent at once
 _KEPT = "private, max-age=60"  # seconds until another picture in its place is seen
 
 
@@ -38,9 +41,16 @@ class PictureQuestion:
 class Pictures:
     """Serves pictures to who may ask about their images."""
 
-    def __init__(self, objects: ObjectStore) -> None:
+    def __init__(self, objects: ObjectStore, fetcher: Fetcher | None) -> None:
+        """Prepare.
+
+        Args:
+            objects: Where small pictures are, and what was uploaded to us.
+            fetcher: Gets large pictures that lie elsewhere; None: these are not shown.
+        """
         self.states = dict[int, State]()
         self._objects = objects
+        self._fetcher = fetcher
 
     async def thumbnail(self, request: AnyRequest) -> ASGIResponse:
         """Answer with the small picture that a worker made.
@@ -60,16 +70,15 @@ class Pictures:
         return Bytes(b"".join(pieces), headers)
 
     async def picture(self, request: AnyRequest) -> ASGIResponse:
-        """Answer with the image as it was uploaded, where it lies in our object store.
+        """Answer with the image as it was uploaded.
 
         Raises:
-            UnknownError: It does not, or it is no picture that browsers show.
+            UnknownError: It cannot be had any more, or it is no picture that browsers show.
+            UnavailableError: It cannot be had now.
         """
         row = self._row(question_of(request, PictureQuestion))
-        if row.url is None or not row.url.startswith(f"{SCHEME}:"):
-            raise _unknown("this image lies elsewhere; its address is in the answer of /images")
         with _told():
-            pieces = self._objects.read(key_of(row.url))
+            pieces = self._pieces(row.url)
             first = await anext(pieces, b"")
         kind = _SHOWN.get(named_format(first) or "")
         if kind is None:
@@ -79,6 +88,14 @@ class Pictures:
             _chained(first, pieces), {**_SAFE, "content-type": f"image/{kind}", "cache-control": _KEPT}
         )
 
+    def _pieces(self, url: str | None) -> AsyncGenerator[bytes, None]:
+        if url is not None and url.startswith(f"{SCHEME}:"):
+            return self._objects.read(key_of(url))
+        if url is None or self._fetcher is None:
+            why = "its address was not kept, or TAGSTREAM_PAGE_FETCHES=false"
+            raise _unknown(f"only the small picture of this image is here: {why}")
+        return _fetched(self._fetcher, url)
+
     def _row(self, question: PictureQuestion) -> ImageRow:
         found = find_image(self.states, question.tenant, question.public_id)
         if found is None or found[1].deleted:
@@ -86,10 +103,18 @@ class Pictures:
         return found[1]
 
 
-async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for piece in rest:
-        yield piece
+async def _fetched(fetcher: Fetcher, url: str) -> AsyncGenerator[bytes, None]:
+    """The bytes behind an address; they count against the fetcher's memory until they are sent."""
+    with await fetcher.fetch(url) as image:
+        for start in range(0, image.size, _PIECE):
+            yield image.data[start : start + _PIECE]
+
+
+async def _chained(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async with contextlib.aclosing(rest):
+        yield first
+        async for piece in rest:
+            yield piece
 
 
 def _unknown(message: str) -> UnknownError:
@@ -100,7 +125,11 @@ def _unknown(message: str) -> UnknownError:
 def _told() -> Iterator[None]:
     try:
         yield
-    except (FileNotFoundError, SourceGoneError):
+    except FileNotFoundError:
         raise _unknown("the picture is no longer in the object store") from None
+    except SourceGoneError as error:
+        raise _unknown(f"the picture cannot be had any more: {error}") from None
+    except SourceBusyError as error:
+        raise UnavailableError("source_busy", f"the picture cannot be had now: {error}") from None
     except OSError as error:
         raise UnavailableError("store_away", f"the object store does not answer: {error}") from error

@@ -1,6 +1,7 @@
 """What the page is answered with besides JSON: files, pictures, events as they come."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from http import HTTPStatus
 
 from litestar.response.base import ASGIResponse
@@ -26,19 +27,20 @@ class Bytes(ASGIResponse):
 class Stream(ASGIResponse):
     """Bytes that come piece by piece; the first is waited for before anything is told."""
 
-    def __init__(self, pieces: AsyncIterator[bytes], headers: Mapping[str, str]) -> None:
+    def __init__(self, pieces: AsyncGenerator[bytes, None], headers: Mapping[str, str]) -> None:
         self.status_code = HTTPStatus.OK
         self._pieces = pieces
         self._headers = headers
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send them as they come."""
-        first = await anext(self._pieces, b"")
-        await start(send, self.status_code, self._headers)
-        await send({"type": "http.response.body", "body": first, "more_body": True})
-        async for piece in self._pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        """Send them as they come, and let go of them where the browser goes."""
+        async with aclosing(self._pieces):
+            first = await anext(self._pieces, b"")
+            await start(send, self.status_code, self._headers)
+            await send({"type": "http.response.body", "body": first, "more_body": True})
+            async for piece in self._pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def start(send: Send, status: int, headers: Mapping[str, str]) -> None:

@@ -33,7 +33,7 @@ def started(
     flags = {"web_port": free_port(), **flags}
     settings = Settings.from_mapping(environment or {}, **flags)
     kafka = Kafka(KafkaConnection("kafka-1:9092"), embedded=embedded)
-    return local_worker(settings, flags, kafka, environment or {}, 6067)
+    return local_worker(settings, flags, kafka, environment or {}, (6067,))
 
 
 def flag(worker: LocalWorker, name: str) -> str | None:

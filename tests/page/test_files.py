@@ -8,7 +8,7 @@ import pytest
 from litestar import Litestar
 from support.web_client import client_of
 
-from streams.page.files import POLICY, STATIC, page_files
+from streams.page.files import POLICY, STATIC, lean, lean_style, page_files
 from streams.page.serving import file_handler
 from streams.web.app import create_api
 from streams.web.door import Entry
@@ -29,6 +29,19 @@ def test_it_is_small() -> None:
     languages = {path: size for path, size in packed.items() if path.startswith("/page/texts/")}
     assert len(languages) == 2
     assert sum(packed.values()) - min(languages.values()) < MOST
+
+
+def test_code_is_served_without_comments() -> None:
+    """And without indentation, line for line; no text goes over several lines, which would lose spaces."""
+    assert lean("// why\nif (a) {\n  // so\n  b('//') // c\n}\n") == "\nif (a) {\n\nb('//') // c\n}\n"
+    assert (
+        lean_style("@media (a) {\n  b c:hover, d { e: f(1px, -2px) 3px; }\n}")
+        == "@media (a){\nb c:hover,d{e:f(1px,-2px) 3px;}\n}"
+    )
+    for path, code in CODE.items():
+        assert [line for line in code.splitlines() if line.count("`") % 2] == [], path
+        served = FILES[f"/page/{path.relative_to(STATIC).as_posix()}"].body.decode()
+        assert served.count("\n") == code.count("\n")
 
 
 def test_markup_holds_no_code() -> None:

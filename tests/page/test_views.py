@@ -21,6 +21,7 @@ VIEWS = {
     "filtered": "/library?tag=mammal&none=pet",
     "untagged": "/library?untagged=true",
     "empty": "/library?tag=nobody-has-this",
+    "large": "/library?photo=koala",
     "image": "/image?id=koala",
     "unknown": "/image?id=nothing",
     "trends": "/trends",
@@ -96,6 +97,8 @@ def test_what_is_no_photo_is_told_with_its_reason(look: Look) -> None:
         "#photos", files={"name": "a<b>.jpg", "mimeType": "image/jpeg", "buffer": b"no photo"}
     )
     expect(page.locator("article").first).to_contain_text("not_an_image")
+    page.get_by_role("link", name="What to do").click()
+    expect(page.locator("section.card").filter(has_text="not_an_image")).to_be_visible()
 
 
 def test_a_photo_by_its_address(look: Look) -> None:
@@ -140,6 +143,136 @@ def test_thumbnails_are_shown(look: Look) -> None:
     assert set(sizes) == {256}
 
 
+def large_photo(page: Page) -> tuple[float, float]:
+    """Middle and width of the photo that is seen large."""
+    box = page.locator(".stage > *").bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["width"]
+
+
+def test_a_photo_is_seen_large_and_the_next_one(look: Look) -> None:
+    """From the grid; arrow keys lead on, Escape and Back close, the focus is where one left off."""
+    page = look().go("/library?user=u1")
+    first, second = page.locator(".tile").all()[:2]
+    names = [tile.locator(".caption").inner_text() for tile in (first, second)]
+    first.locator("a").click()
+    viewer = page.get_by_role("dialog", name="Photo")
+    expect(viewer).to_contain_text(f"{names[0]} 1 of 5")
+    expect(page).to_have_url(re.compile(f"photo={names[0]}$"))
+    page.keyboard.press("ArrowRight")
+    expect(viewer).to_contain_text(f"{names[1]} 2 of 5")
+    page.keyboard.press("Escape")
+    expect(viewer).to_have_count(0)
+    expect(page).not_to_have_url(re.compile("photo="))
+    expect(second.locator("a")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(viewer).to_contain_text("2 of 5")
+    page.get_by_role("button", name="Previous photo").click()
+    expect(viewer).to_contain_text("1 of 5")
+    expect(page.get_by_role("button", name="Previous photo")).to_be_hidden()
+    page.go_back()
+    expect(viewer).to_have_count(0)
+    expect(first.locator("a")).to_be_focused()
+    page.go_forward()
+    expect(viewer).to_contain_text("1 of 5")
+    page.keyboard.press("i")
+    expect(page.locator(".origins")).to_be_visible()
+    expect(viewer).to_have_count(0)
+    page.go_back()
+    expect(viewer).to_contain_text("1 of 5")
+
+
+def test_a_photo_that_is_seen_large_has_an_address(look: Look) -> None:
+    """Which shows it again, over its view; closed, the view is there, and nothing was left."""
+    page = look().go("/library?tag=mammal&photo=koala")
+    viewer = page.get_by_role("dialog", name="Photo")
+    expect(viewer).to_contain_text("koala")
+    viewer.get_by_role("button", name="Close").click()
+    expect(viewer).to_have_count(0)
+    expect(page).to_have_url(re.compile(r"#/library\?tag=mammal$"))
+    expect(page.locator(".tile")).not_to_have_count(0)
+    page.goto(f"{page.url}&photo=castle")
+    expect(viewer).to_contain_text("castle")
+    page.goto(page.url.partition("#")[0] + "#/image?id=koala")
+    page.get_by_role("button", name="See koala large").click()
+    expect(viewer).to_contain_text("koala")
+
+
+def test_a_photo_is_zoomed_and_moved(look: Look) -> None:
+    """By wheel, double click, keys and buttons, about where one points; never beyond its edges."""
+    page = look().go("/library?photo=koala")
+    page.wait_for_function("() => document.querySelector('.stage img')?.naturalWidth")
+    middle, width = large_photo(page)
+    page.mouse.move(300, 400)
+    page.mouse.wheel(0, -400)
+    nearer = large_photo(page)
+    assert nearer[1] > 2 * width
+    assert nearer[0] >= middle
+    page.mouse.dblclick(640, 450)
+    assert large_photo(page) == (middle, width)
+    page.mouse.dblclick(640, 450)
+    assert large_photo(page)[1] == pytest.approx(3 * width)
+    page.mouse.move(640, 450)
+    page.mouse.down()
+    page.mouse.move(5000, 450, steps=4)
+    page.mouse.up()
+    left = page.evaluate(
+        "(() => { const img = document.querySelector('.stage img'), box = img.getBoundingClientRect();"
+        " const shown = Math.min(box.width, box.height * img.naturalWidth / img.naturalHeight);"
+        " return box.x + (box.width - shown) / 2 })()"
+    )
+    assert left == pytest.approx(0, abs=1)
+    page.keyboard.press("0")
+    assert large_photo(page)[1] == width
+    page.keyboard.press("+")
+    page.keyboard.press("ArrowDown")
+    page.get_by_role("button", name="Zoom in").click()
+    assert large_photo(page)[1] > 2 * width
+    expect(page.get_by_role("dialog", name="Photo")).to_contain_text("koala")
+
+
+def test_fingers_lead_on_zoom_and_close(look: Look) -> None:
+    """A swipe aside shows the next photo, two fingers zoom, a swipe downwards closes."""
+    visit = look(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = visit.go("/library")
+    page.locator(".tile a").first.tap()
+    viewer = page.get_by_role("dialog", name="Photo")
+    expect(viewer).to_contain_text(" 1 of ")
+    fingers = page.context.new_cdp_session(page)
+
+    def drag(*ways: tuple[tuple[int, int], tuple[int, int]]) -> None:
+        for kind, part in (("touchStart", 0), ("touchMove", 0.5), ("touchMove", 1)):
+            points = [
+                {"x": x + (to_x - x) * part, "y": y + (to_y - y) * part, "id": number}
+                for number, ((x, y), (to_x, to_y)) in enumerate(ways)
+            ]
+            fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    drag(((300, 400), (80, 410)))
+    expect(viewer).to_contain_text(" 2 of ")
+    drag(((80, 400), (300, 410)))
+    expect(viewer).to_contain_text(" 1 of ")
+    drag(((80, 400), (300, 410)))
+    expect(viewer).to_contain_text(" 1 of ")
+    _, width = large_photo(page)
+    drag(((180, 400), (60, 400)), ((210, 400), (330, 400)))
+    assert large_photo(page)[1] > 3 * width
+    drag(((60, 400), (190, 400)), ((330, 400), (200, 400)))
+    assert large_photo(page)[1] == width
+    drag(((200, 300), (205, 600)))
+    expect(viewer).to_have_count(0)
+
+
+def test_neighbours_are_there_before_one_goes_to_them(look: Look) -> None:
+    """Whoever looks at a photo has the next one's bytes already."""
+    page = look().go("/library?photo=koala")
+    page.wait_for_function(
+        "() => performance.getEntriesByType('resource')"
+        ".filter((each) => each.name.includes('/page/pictures/')).length >= 3"
+    )
+
+
 def test_the_threshold_shows_what_would_be_assigned(look: Look) -> None:
     """Moving it changes which bars stand out, and how many."""
     page = look().go("/image?id=koala")
@@ -150,10 +283,29 @@ def test_the_threshold_shows_what_would_be_assigned(look: Look) -> None:
     assert page.locator("li.assigned").count() == 0
 
 
+def test_a_tag_has_top_users(look: Look) -> None:
+    """By interest and by images, with links to them and to their images; who has images is listed."""
+    visit = look()
+    page = visit.go("/tag?tag=mammal")
+    section = page.locator("section").filter(has_text="Top users")
+    expect(section.locator("th")).to_have_text(["User", "Images", "Score"])
+    expect(section.get_by_role("link", name="u2")).to_be_visible()
+    section.get_by_role("link", name="by images").click()
+    visit.ready()
+    expect(section.locator("th")).to_have_text(["User", "Images"])
+    expect(section.locator("tbody tr").first).to_contain_text(re.compile(r"u\d\s*\d"))
+    section.locator("tbody tr").first.get_by_role("link").last.click()
+    expect(page.locator(".tile")).not_to_have_count(0)
+    page = visit.go("/users")
+    page.get_by_role("link", name="u1", exact=True).click()
+    expect(page.get_by_role("heading", name="Interests")).to_be_visible()
+
+
 def test_all_of_it_by_the_keyboard(look: Look) -> None:
     """Upload, filter, open, edit and replay, without a pointer."""
     tag = f"by-hand-{uuid.uuid4().hex[:6]}"
     visit = look()
+    visit.page.on("filechooser", lambda _: None)  # known to Chromium before the key comes
     page = visit.go("/")
     page.keyboard.press("Tab")
     expect(page.locator(":focus")).to_have_id("photos")
@@ -182,15 +334,34 @@ def test_all_of_it_by_the_keyboard(look: Look) -> None:
     while page.evaluate("!document.activeElement.closest('.tile')"):
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
+    page.keyboard.press("i")
     expect(page.locator(".origins")).to_contain_text(tag)
     visit.go("/letters")
-    while page.evaluate("document.activeElement.type !== 'checkbox'"):
+    while page.evaluate("!document.activeElement.matches('li input')"):
         page.keyboard.press("Tab")
     page.keyboard.press("Space")
     while page.evaluate("document.activeElement.textContent !== 'Publish again'"):
         page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")
     expect(page.locator("#notes")).to_contain_text("published again")
+
+
+def test_dead_letters_are_published_again_all_at_once(look: Look, run: Run) -> None:
+    """Those of a reason, selected by one box; each is sent, and nothing is selected any more."""
+    names = [f"again-{uuid.uuid4().hex[:6]}" for _ in range(3)]
+    publish(run, *(UploadData(public_id=name, url="ftp://nowhere/") for name in names))
+    page = look().go("/letters?reason=invalid_url")
+    count = page.locator("li input").count()
+    assert count >= 3
+    page.get_by_label("Select all").check()
+    expect(page.locator(".bar-line").first).to_contain_text(f"{count} selected")
+    page.locator("li input").first.uncheck()
+    expect(page.get_by_label("Select all")).not_to_be_checked()
+    page.locator("li input").first.check()
+    expect(page.get_by_label("Select all")).to_be_checked()
+    page.get_by_role("button", name="Publish again").click()
+    expect(page.locator("#notes")).to_contain_text(f"{count} events were published again")
+    expect(page.locator("li input:checked")).to_have_count(0)
 
 
 def test_what_is_committed_is_seen_live(look: Look, run: Run) -> None:

@@ -1,13 +1,17 @@
 """The role `page`: all of it, for people, in a browser."""
 
 from contextlib import AsyncExitStack
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from schemas.topics import TopicNames
+from streams.app.assembly import fetch_limits
 from streams.app.services.query_indexes import QueryIndexes
 from streams.app.services.service import Spawn, WebPart
 from streams.app.settings import Settings, variable
+from streams.fetch.addresses import AddressPolicy
+from streams.fetch.fetcher import Fetcher
 from streams.fetch.object_store import ObjectStore
+from streams.fetch.roots import SourceRoots
 from streams.fetch.urls import shown
 from streams.kafka.connection import KafkaConnection
 from streams.page.operations import Operations, Setting, Worker
@@ -16,6 +20,8 @@ from streams.page.requests import Writing
 from streams.page.session import Known
 from streams.state.replica import Replica
 from streams.web.access.hosts import is_loopback
+
+_AT_ONCE = 8  # large pictures that are fetched; half of them from one host
 
 
 class ShowingPage:
@@ -31,10 +37,13 @@ class ShowingPage:
         indexes: QueryIndexes,
         worker: Worker,
     ) -> None:
+        objects = ObjectStore.parse(settings.object_store, settings.data_dir)
+        self._fetcher = fetcher_of(settings, objects) if settings.page_fetches else None
         self._page = Page(
             connection,
             names,
-            ObjectStore.parse(settings.object_store, settings.data_dir),
+            objects,
+            self._fetcher,
             known=Known(
                 needs_token=settings.tokens is not None,
                 thumbnails=settings.thumbnails,
@@ -51,7 +60,9 @@ class ShowingPage:
         self.web = WebPart(handlers=self._page.handlers(), entries=self._page.entries(), cookies=True)
 
     async def open(self, stack: AsyncExitStack) -> None:
-        """Nothing: its files are read already."""
+        """Be ready to fetch; its files are read already."""
+        if self._fetcher is not None:
+            await stack.enter_async_context(self._fetcher)
 
     async def start(self, replica: Replica, _spawn: Spawn) -> None:
         """Connect to Kafka."""
@@ -60,6 +71,18 @@ class ShowingPage:
     async def stop(self) -> None:
         """Let those who watch go."""
         await self._page.close()
+
+
+def fetcher_of(settings: Settings, objects: ObjectStore) -> Fetcher:
+    """What gets large pictures: apart from that of uploads, so that whoever looks takes nothing of theirs."""
+    limits = replace(
+        fetch_limits(settings),
+        max_bytes_in_flight=2 * settings.max_image_bytes,
+        concurrency=_AT_ONCE,
+        per_host=_AT_ONCE // 2,
+    )
+    policy, roots = AddressPolicy.parse(settings.allow_sources), SourceRoots.parse(settings.source_roots)
+    return Fetcher(policy, limits, roots, objects)
 
 
 def writing_of(settings: Settings) -> Writing:

@@ -3,7 +3,7 @@
 import contextlib
 import ipaddress
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from schemas.errors import SettingsError
@@ -56,7 +56,7 @@ def local_worker(
     flags: Mapping[str, object],
     cluster: Cluster,
     environment: Mapping[str, str],
-    photo_port: int,
+    photo_ports: Iterable[int],
 ) -> LocalWorker:
     """Decide how the worker is started.
 
@@ -65,7 +65,7 @@ def local_worker(
         flags: The settings that were said as flags.
         cluster: Where it finds Kafka.
         environment: The variables of this process.
-        photo_port: Where the run serves its photos.
+        photo_ports: Where photos are served.
 
     Raises:
         SettingsError: There is no port for the query API or the gateway.
@@ -75,11 +75,11 @@ def local_worker(
         free_port(settings.web_port, address),
         free_port(settings.gateway_port, gateway_address),
     )
-    photos = f"{PHOTO_HOST}:{photo_port}"
+    photos = [f"{PHOTO_HOST}:{photo_port}" for photo_port in photo_ports]
     needed: dict[str, object] = {
         "data_dir": settings.data_dir,
         "web_port": port,
-        "allow_sources": ",".join(filter(None, (settings.allow_sources.strip(" ,"), photos))),
+        "allow_sources": ",".join(filter(None, (settings.allow_sources.strip(" ,"), *photos))),
         "roles": ALL,
         "gateway_port": gateway_port,
         "thumbnails": True,

@@ -50,7 +50,7 @@ _SHOWN = ("topic_prefix", "data_dir", "web_port", "gateway_port")
     type=PORT,
     default=PHOTO_PORT,
     show_default=True,
-    help="Port that serves the photos; another one where it is taken.",
+    help="Port from which `tagstream publish` may serve yours; another one where it is taken.",
 )
 @click.option("--once", is_flag=True, help="Stop when the results are printed.")
 def run(
@@ -83,9 +83,11 @@ def run(
             cluster = _cluster(broker, settings.data_dir, out, stack)
             port = free_port(photo_port)
             if photo_port not in {0, port}:
-                out.print(f"port {photo_port} is taken: the photos are on port {port}", style="yellow")
-            worker = local_worker(settings, flags, cluster, os.environ, port)
-            code = asyncio.run(_Show(out, settings, cluster.connection, worker, port).run(once=once))
+                out.print(f"port {photo_port} is taken: serve yours from port {port}", style="yellow")
+            samples = free_port(0)
+            worker = local_worker(settings, flags, cluster, os.environ, (port, samples))
+            show = _Show(out, settings, cluster.connection, worker, sample_port=samples, photo_port=port)
+            code = asyncio.run(show.run(once=once))
     except KeyboardInterrupt:
         code = 0
     except (ValueError, OSError, KafkaError, RuntimeError) as error:
@@ -125,6 +127,8 @@ class _Show:
         settings: Settings,
         connection: KafkaConnection,
         worker: LocalWorker,
+        *,
+        sample_port: int,
         photo_port: int,
     ) -> None:
         self._out = out
@@ -132,6 +136,7 @@ class _Show:
         self._names = TopicNames.of(settings)
         self._connection = connection
         self._worker = worker
+        self._sample_port = sample_port
         self._photo_port = photo_port
         self._log_path = settings.data_dir / "worker.log"
 
@@ -148,12 +153,13 @@ class _Show:
         try:
             await _wait_until_ready(self._worker.api, worker, self._log_path)
             photos = sorted(PHOTOS.glob("*.jpg"))
-            async with FileServer(photos, PHOTO_HOST, self._photo_port) as server:
+            # As long as all stays up: the page shows them large.
+            async with FileServer(photos, PHOTO_HOST, self._sample_port) as server:
                 publication = await self._publish(photos, server)
-            await self._print(publication)
-            self._print_next(once=once)
-            if not once:
-                await _until_signal()
+                await self._print(publication)
+                self._print_next(once=once)
+                if not once:
+                    await _until_signal()
         finally:
             self._out.print("stopping …")
             await worker.stop()

@@ -3,7 +3,7 @@
 import { Refusal, ask, OURS } from './api.js'
 import { fill, h } from './dom.js'
 import { explain, note } from './parts/notes.js'
-import { go, link, place, state } from './router.js'
+import { go, link, over, place, state } from './router.js'
 import { languages, language, loadTexts, speak, t } from './texts.js'
 
 const VIEWS = {
@@ -21,9 +21,16 @@ async function begin() {
     document.getElementById('main').focus()
   })
   await refresh()
-  addEventListener('hashchange', () => show())
+  addEventListener('hashchange', moved)
   addEventListener('tagstream:signed', () => refresh().then(show))
   await show()
+}
+
+// Where only the photo over the view has changed, the view stays.
+function moved({ oldURL, newURL }) {
+  const [before, after] = [oldURL, newURL].map((url) => url && over(null, new URL(url).hash))
+  if (before && before === after) dispatchEvent(new Event('tagstream:photo'))
+  else show()
 }
 
 async function refresh() {

@@ -2,8 +2,8 @@
 
 export const state = { session: null, tenant: '' }
 
-export function place() {
-  const [path, text] = location.hash.slice(1).split('?')
+export function place(hash = location.hash) {
+  const [path, text] = hash.slice(1).split('?')
   return { path: path || '/', params: new URLSearchParams(text ?? '') }
 }
 
@@ -14,8 +14,20 @@ export function link(path, params = {}) {
       if (each !== undefined && each !== null && each !== '') pairs.append(name, each)
     }
   }
+  return address(path, pairs)
+}
+
+function address(path, pairs) {
   const text = pairs.toString()
   return `#${path}${text ? `?${text}` : ''}`
+}
+
+// The same view with a photo over it, or with none.
+export function over(photo, hash) {
+  const { path, params } = place(hash)
+  params.delete('photo')
+  if (photo) params.set('photo', photo)
+  return address(path, params)
 }
 
 export function go(path, params = {}, { replace = false } = {}) {

@@ -37,6 +37,13 @@ export const percent = (value) =>
 export const moment = (at) =>
   new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(at))
 
+// The same on an axis whose marks are so many seconds apart: the hour, but at midnight the day.
+export function day(at, step) {
+  const time = new Date(at)
+  const within = step < 86400 && (time.getHours() || time.getMinutes())
+  return new Intl.DateTimeFormat(language, within ? { timeStyle: 'short' } : { month: 'short', day: 'numeric' }).format(time)
+}
+
 const STEPS = [['year', 31536000], ['month', 2592000], ['day', 86400], ['hour', 3600], ['minute', 60], ['second', 1]]
 
 export function ago(at) {

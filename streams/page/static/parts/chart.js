@@ -1,16 +1,12 @@
 // Counts over time, one line for each tag, with the figures in a table for whoever reads no pictures.
 
 import { h } from '../dom.js'
-import { moment, number, t } from '../texts.js'
+import { day, moment, number, t } from '../texts.js'
 import { wide } from './choices.js'
 import uPlot from '../vendor/uplot.js'
 
 const LINES = ['#0b7285', '#c2410c', '#6d28d9', '#15803d', '#b91c5c']
 const LINES_IN_THE_DARK = ['#4fc3d9', '#fb923c', '#b79bf5', '#6ddf92', '#f78fb8']
-
-if (!document.querySelector('link[href$="uplot.css"]')) {
-  document.head.append(h('link', { rel: 'stylesheet', href: '/page/vendor/uplot.css' }))
-}
 
 class TagChart extends HTMLElement {
   // `series`: [{tag, points: [{start, count}]}] with the same steps.
@@ -46,8 +42,8 @@ class TagChart extends HTMLElement {
     this.append(holder, this.table(), h('span', { class: 'unseen' }))
     this.plot = new uPlot({
       width: this.clientWidth || 600, height: 260, scales: { y: { range: (_, low, high) => [0, Math.max(high * 1.1, 1)] } },
-      axes: [{ ...axis }, { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6], size: 60 }],
-      series: [{ label: t('time') }, ...this.told.map(({ tag }, index) => ({ label: tag, stroke: lines[index % lines.length], width: 2, dash: index > 4 ? [6, 4] : undefined,
+      axes: [{ ...axis, space: 80, values: (_, times, __, ___, step) => times.map((time) => day(time * 1000, step)) }, { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6], size: 60 }],
+      series: [{ label: t('time'), value: (_, time) => (time ? moment(time * 1000) : '–') }, ...this.told.map(({ tag }, index) => ({ label: tag, stroke: lines[index % lines.length], width: 2, dash: index > 4 ? [6, 4] : undefined,
         points: { show: times.length < 40 } }))],
     }, [times, ...this.told.map(({ points }) => points.map(({ count }) => count))], holder)
   }

@@ -5,6 +5,7 @@ import { fill, h } from '../dom.js'
 import { link } from '../router.js'
 import { t } from '../texts.js'
 import { small } from './photo.js'
+import { Viewer } from './viewer.js'
 
 const GAP = 8
 const AROUND = 2 // rows above and below what is seen
@@ -24,20 +25,27 @@ class PhotoGrid extends HTMLElement {
     this.watching = new ResizeObserver(() => this.measure())
     this.watching.observe(this)
     this.addEventListener('keydown', (event) => this.key(event))
+    this.viewer = new Viewer(this)
     this.begin?.()
   }
 
   disconnectedCallback() {
     removeEventListener('scroll', this.scrolled)
     this.watching.disconnect()
+    this.viewer.drop()
+  }
+
+  seen(index) {
+    this.move(index, true)
   }
 
   // `more()` gives the next photos, how many there are in all, and whether these are the last.
-  start(more, { selects = false } = {}) {
-    this.more = more
-    this.selects = selects
+  // `whole`: a photo that the address names is shown large even where it is not among the first.
+  async start(more, { selects = false, whole = false } = {}) {
+    Object.assign(this, { more, selects, whole })
     this.measure()
-    return this.load()
+    await this.load()
+    this.viewer.resume()
   }
 
   load() {
@@ -93,7 +101,7 @@ class PhotoGrid extends HTMLElement {
     const photo = this.photos[index]
     const tags = photo.tags.slice(0, 3).map(({ tag }) => tag).join(', ')
     const open = h('a', { href: link('/image', { id: photo.public_id }), tabIndex: index === this.current ? 0 : -1,
-      'aria-label': tags ? `${photo.public_id}: ${tags}` : photo.public_id, onfocus: () => this.move(index, false) },
+      'aria-label': tags ? `${photo.public_id}: ${tags}` : photo.public_id, onfocus: () => this.move(index, false), onclick: (event) => this.open(event, index) },
     small(photo.public_id, tags), h('span', { class: 'caption' }, photo.public_id))
     const tile = h('div', { class: 'tile', role: 'listitem', 'aria-posinset': index + 1, 'aria-setsize': this.total ?? -1 }, open)
     if (this.selects) {
@@ -108,6 +116,12 @@ class PhotoGrid extends HTMLElement {
     const after = [...this.tiles.keys()].filter((each) => each > index).sort((a, b) => a - b)[0]
     this.box.insertBefore(tile, after === undefined ? null : this.tiles.get(after))
     this.tiles.set(index, tile)
+  }
+
+  open(event, index) {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return
+    event.preventDefault()
+    this.viewer.open(index)
   }
 
   key(event) {

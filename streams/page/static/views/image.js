@@ -8,6 +8,7 @@ import { empty, explain, freshness } from '../parts/notes.js'
 import { large } from '../parts/photo.js'
 import { grid } from '../parts/photo-grid.js'
 import { tagInput } from '../parts/tag-input.js'
+import { Viewer } from '../parts/viewer.js'
 import { link, state } from '../router.js'
 import { percent, t } from '../texts.js'
 
@@ -20,9 +21,17 @@ export async function view(root, { params, signal }) {
   const image = await ask(path, { tenant: state.tenant }, { signal })
   const again = () => dispatchEvent(new HashChangeEvent('hashchange'))
   root.append(h('h1', {}, image.public_id), freshness(image) ?? '', h('div', { class: 'image' },
-    h('figure', {}, image.deleted ? empty('image.deleted') : large(id, image.tags.map(({ tag }) => tag).join(', ') || image.public_id), facts(image)),
+    h('figure', {}, image.deleted ? empty('image.deleted') : enlarged(image, signal), facts(image)),
     h('div', {}, tags(image, again), scores(image) ?? '', words(image) || '')), history(image))
   if (!image.deleted) root.append(...await Promise.all(ALIKE.map(([kind, title, code, none]) => alike(`${path}/${kind}`, title, (answer) => (answer[code] ? none : 'image.nohash'), signal))))
+}
+
+function enlarged(image, signal) {
+  const viewer = new Viewer({ photos: [image], total: 1 })
+  signal.addEventListener('abort', () => viewer.drop())
+  viewer.resume()
+  return h('button', { class: 'bare', 'aria-label': t('viewer.open', { name: image.public_id }), onclick: () => viewer.open(0) },
+    large(image.public_id, image.tags.map(({ tag }) => tag).join(', ') || image.public_id))
 }
 
 function facts(image) {

@@ -35,7 +35,7 @@ export async function view(root, { params, signal }) {
     if (event.key === '/' && !event.target.closest('input, select, dialog')) { event.preventDefault(); root.querySelector('[role=combobox]').focus() }
   }, { signal })
   try {
-    await grid.start(more, { selects: state.session.writes })
+    await grid.start(more, { selects: state.session.writes, whole: true })
   } catch (error) {
     if (error.name === 'AbortError') throw error
     fill(found)
@@ -77,7 +77,7 @@ function filter(asked) {
   const bare = h('label', {}, h('input', { type: 'checkbox', checked: asked.untagged === 'true', onchange: (event) => change({ untagged: event.target.checked ? 'true' : '' }) }), ' ', t('filter.untagged'))
   const sure = asked.tag.length + asked.any.length > 0 && h('label', { class: 'slider' }, t('filter.sure'),
     h('input', { type: 'range', min: 0, max: 0.95, step: 0.05, value: asked.min_confidence || 0, onchange: (event) => change({ min_confidence: Number(event.target.value) || '' }) }))
-  return h('div', { class: 'filter', role: 'search' }, tagInput(t('filter.tag'), (tag) => change({ tag: [...new Set([...asked.tag, tag])] })),
+  return h('div', { class: 'filter', role: 'search' }, tagInput(t('filter.add'), (tag) => change({ tag: [...new Set([...asked.tag, tag])] })),
     chips.length > 0 && h('ul', { class: 'chips' }, chips), bare, user, until, sure, h('a', { href: link('/duplicates') }, t('title.duplicates')))
 }
 

@@ -78,7 +78,7 @@ class Card {
 
   show(outcome) {
     const { state: what, result, refusal } = outcome
-    if (what === 'refused') fill(this.body, h('p', { class: 'problem' }, h('strong', {}, refusal.reason), ' ', refusal.message))
+    if (what === 'refused') fill(this.body, h('p', { class: 'problem' }, h('strong', {}, refusal.reason), ' ', refusal.message), h('a', { href: link('/letters', { reason: refusal.reason }) }, t('letters.cure')))
     else if (what === 'waiting') fill(this.body, h('p', {}, t('try.later')), this.open())
     else fill(this.body, ...Object.values(result.info.categorization).map((found) => found.status === 'complete' || found.data.length
       ? bars(found.data.slice(0, SHOWN), lowest(result)) : h('p', { class: 'problem' }, found.error)), this.timings(result), this.open())

@@ -12,9 +12,12 @@ export async function view(root, { params, signal }) {
   const user = params.get('user') ?? ''
   const name = h('input', { type: 'text', value: user, placeholder: t('filter.user'), 'aria-label': t('filter.user'), required: true, maxLength: 255 })
   root.append(h('h1', {}, t('title.users')), h('form', { class: 'filter', onsubmit: (event) => { event.preventDefault(); go('/users', { user: name.value.trim() }) } }, name, h('button', {}, t('show'))))
-  if (!user) return root.append(empty('users.which'))
-  const path = `/users/${encodeURIComponent(user)}`
   const { tenant } = state
+  if (!user) {
+    const { users } = await ask('/users', { limit: 100, tenant }, { signal })
+    return root.append(users.length ? table([t('user'), t('grid')], users.map((each) => [h('a', { href: link('/users', { user: each.user_id }) }, each.user_id), number(each.images)])) : empty('users.which'))
+  }
+  const path = `/users/${encodeURIComponent(user)}`
   const [interests, similar, feed] = await Promise.all([
     ask(`${path}/interests`, { limit: 20, tenant }, { signal }), ask(`${path}/similar`, { limit: 10, tenant }, { signal }), ask(`${path}/feed`, { limit: 24, tenant }, { signal })])
   root.append(freshness(interests) ?? '', h('h2', {}, user), h('p', {}, h('a', { href: link('/library', { user }) }, t('users.photos'))),
