@@ -173,7 +173,14 @@ def unit_maker(
         return Unit(
             state.partition,
             lambda: PartitionLog(connection, names.upload_log, state.partition),
-            Ledger(connection, names, state, work.meter, accepted=settings.uploads_topic_id),
+            Ledger(
+                connection,
+                names,
+                state,
+                work.meter,
+                accepted=settings.uploads_topic_id,
+                headers=work.headers,
+            ),
             work,
             pace,
         )

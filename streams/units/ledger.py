@@ -19,7 +19,7 @@ import re
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -69,6 +69,7 @@ class Ledger:
         *,
         accepted: str = "",
         moves: bool = False,
+        headers: Mapping[str, tuple[str, bytes]] | None = None,
     ) -> None:
         """Make a ledger; `open` takes the partition over.
 
@@ -79,6 +80,7 @@ class Ledger:
             meter: Counts and times transactions; None: nobody does.
             accepted: Kafka's id of an upload topic that stands in for the one that was folded in: its copy.
             moves: Whether the state is moved to more partitions; nobody else may open it meanwhile.
+            headers: What records of a topic carry besides; it may change meanwhile.
         """
         self._connection = connection
         self._names = names
@@ -86,6 +88,7 @@ class Ledger:
         self._meter = meter
         self._accepted = accepted
         self._moves = moves
+        self._headers = {} if headers is None else headers
         self._sent = 0  # bytes of the transaction under way
         self._producer: AIOKafkaProducer | None = None
         self._uploads: uuid.UUID | None = None  # the upload topic's Kafka id
@@ -215,7 +218,9 @@ class Ledger:
         batches: _Batches = defaultdict(list)
         async for output in in_turns(outputs):
             place = (output.topic, own if output.partition is None else output.partition)
-            batches[place].append((output.key, output.value, list(output.headers)))
+            more = self._headers.get(output.topic)
+            headers = [*output.headers, more] if more and output.value is not None else [*output.headers]
+            batches[place].append((output.key, output.value, headers))
         async for table, key, value in in_turns(rows):
             batches[self._changelogs[table], own].append((key.encode(), value, []))
         return batches

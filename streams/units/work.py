@@ -1,6 +1,6 @@
 """The seams of a unit: the source of its records, what finds their outcomes, what commits them; its pace."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -74,6 +74,7 @@ class Work:
         letters: Tells the log of dead letters.
         places: Where records go that wait for their sources, of all units together.
         overloaded: Whether fetches wait for this worker's own slots or memory, and not for their sources.
+        headers: What records of a topic carry besides their own headers: the id of their schema, once known.
     """
 
     categorizer: FindsOutcomes
@@ -85,6 +86,7 @@ class Work:
     letters: DeadLetterLog = field(default_factory=DeadLetterLog)
     places: PlacesAside = field(default_factory=PlacesAside)
     overloaded: Callable[[], bool] = lambda: False
+    headers: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
