@@ -10,7 +10,7 @@ version = $(shell $(1) -c 'import sys; print("%s %s" % (sys.version.split()[0], 
 new_venv = @$(if $(filter True,$(call version,$(PYTHON))),$(PYTHON) -m venv $(if $(filter True,$(call version,$(1)/bin/python)),,--clear) $(1),$(error $(too_old)))
 too_old = Tagstream needs Python 3.11 or newer, and $(PYTHON) is $(or $(firstword $(call version,$(PYTHON))),not to be found): make $(or $(MAKECMDGOALS),run) PYTHON=python3.12
 
-.PHONY: help install run test test-quick programs servers docs bench chaos mutants corpus attack check lock audit clean
+.PHONY: help install run test test-quick programs servers schemas docs bench chaos mutants corpus attack check lock audit clean
 
 help: ## print the targets, and how long each takes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -65,6 +65,9 @@ chaos: $(VENV)/.dev ## kill workers and the broker under load, then count; some 
 mutants: $(VENV)/.dev ## break one line at a time, and see that a test notices; some 15 minutes (MUTANTS="fence clamp" JOBS=2)
 	@nice $(BIN)/python benchmarks/mutants.py
 
+schemas: $(VENV)/.run ## the JSON Schemas and the AsyncAPI document anew, from the types; seconds
+	$(BIN)/python -m schemas
+
 corpus: $(VENV)/.dev ## send hostile images through the pipeline, a good one behind each; seconds for hundreds (DIR= a folder of them)
 	@$(BIN)/python benchmarks/corpus.py $(if $(DIR),"$(DIR)",$(error name a folder of images: make corpus DIR=...))
 
@@ -74,11 +77,12 @@ attack: $(VENV)/.dev ## do to a worker what strangers might, and measure what ot
 programs: ## Prometheus, Chromium and kubectl, which some tests run and skip without; seconds, by apt
 	.ci/programs
 
-check: $(VENV)/.dev ## lint, types and the walls between the packages; a minute
+check: $(VENV)/.dev ## lint, types, the walls between the packages, and schemas against every release; a minute
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m schemas --check
 
 lock: ## resolve the dependencies anew; a minute (needs uv)
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header --upgrade pyproject.toml --extra heif -o .locks/worker.txt

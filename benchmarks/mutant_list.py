@@ -26,7 +26,23 @@ _FOLD = "streams/fold/fold.py"
 
 _FORGOTTEN = "tests/fold/test_forgotten_users.py"
 
+_CUT = "tests/export/test_cut.py"
+
 MUTANTS = (
+    Mutant(
+        "an export may be of the middle of a transaction",
+        "streams/export/cut.py",
+        "stable if stable == ends else None",
+        "stable",
+        (f"{_CUT}::test_a_transaction_that_is_ending",),
+    ),
+    Mutant(
+        "an export may be of several moments",
+        "streams/export/cut.py",
+        "if at_rest is not None and at_rest == before:",
+        "if at_rest is not None:",
+        (f"{_CUT}::test_a_transaction_between_the_answers_of_two_topics",),
+    ),
     Mutant(
         "late events of a forgotten user come in",
         _FOLD,
@@ -85,10 +101,10 @@ MUTANTS = (
     ),
     Mutant(
         "no deadline of a commit",
-        "streams/units/faults.py",
-        "asyncio.wait({transaction}, timeout=COMMIT_DEADLINE)",
-        "asyncio.wait({transaction}, timeout=None)",
-        ("tests/units/test_faults.py::test_a_commit_without_an_answer_is_not_waited_for_without_end",),
+        "streams/kafka/producers.py",
+        "asyncio.timeout(COMMIT_DEADLINE)",
+        "asyncio.timeout(None)",
+        ("tests/kafka/test_producers.py::test_a_commit_without_an_answer_is_not_waited_for_without_end",),
     ),
     Mutant(
         "no grace for who is fenced",

@@ -87,9 +87,11 @@ def json_schema(name: str) -> dict[str, Any]:
     return schema
 
 
+def rendered_schema(name: str) -> str:
+    """The text of a schema's file."""
+    return msgspec.json.format(msgspec.json.encode(json_schema(name)), indent=2).decode() + "\n"
+
+
 def rendered() -> dict[str, str]:
     """The text of every schema file by its name."""
-    return {
-        file_name(name): msgspec.json.format(msgspec.json.encode(json_schema(name)), indent=2).decode() + "\n"
-        for name in PUBLISHED
-    }
+    return {file_name(name): rendered_schema(name) for name in PUBLISHED}

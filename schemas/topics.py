@@ -251,6 +251,11 @@ class TopicNames:
         return frozenset({*outputs, *map(self.changelog, TABLES), *others, *internal})
 
     @property
+    def told_configs(self) -> dict[str, dict[str, str]]:
+        """Each topic that others may rely on with its configuration; trends are told where counts are."""
+        return self.configs | (self.trend_configs if TAG_COUNTS in self.streams else {})
+
+    @property
     def trend_configs(self) -> dict[str, dict[str, str]]:
         """Each topic of the role `trends` with its configuration; they are there where it runs."""
         size = {"max.message.bytes": str(MAX_RECORD_BYTES)}

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from schemas.contracts.asyncapi import document as channels_document
 from schemas.json_schemas import PUBLISHED, file_name, json_schema
 from schemas.reasons import REASONS
 from schemas.streams.records import STREAMS
@@ -91,6 +92,12 @@ def topics() -> str:
         for name, config in _configs(names).items()
     )
     return table(["topic", "what it holds", "kept", "largest record"], rows)
+
+
+def channels() -> str:
+    """Each channel of the AsyncAPI document with its messages: what a record's value, key and headers are."""
+    document = channels_document(TopicNames("APP", "PREFIX", streams=STREAMS), "")
+    return "\n\n".join(_channel(each, document) for each in document["channels"].values())
 
 
 def metrics() -> str:
@@ -215,6 +222,25 @@ def _link_to(kind: str) -> str:
     return f"[{name}](schemas.md#{name})" if name else f"`{kind}`"
 
 
+def _channel(channel: dict[str, Any], document: dict[str, Any]) -> str:
+    messages = [document["components"]["messages"][name] for name in channel["messages"]]
+    parts = [f"## {channel['address']}", f"{channel['description']}", *map(_message, messages)]
+    return "\n\n".join(parts)
+
+
+def _message(message: dict[str, Any]) -> str:
+    payload, headers = message["payload"], message["headers"]
+    value = _link_to(payload["$ref"].rpartition("/")[2]) if "$ref" in payload else payload.get("description")
+    rows = [
+        ["value", f"{message['contentType']}: {value or 'a CloudEvent around the data'}"],
+        ["key", message["bindings"]["kafka"]["key"]["description"]],
+    ]
+    for name, schema in headers["properties"].items():
+        always = " *Required.*" if name in headers["required"] else ""
+        rows.append([f"`{name}`", f"{schema['description']}{always}"])
+    return f"**{message['title']}.** {message['summary']}\n\n{table(['part', 'meaning'], rows)}"
+
+
 def _schema(name: str) -> str:
     schema = json_schema(name)
     parts = [
@@ -269,6 +295,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings": cache(settings),
     "reasons": cache(reasons),
     "topics": cache(topics),
+    "channels": cache(channels),
     "metrics": cache(metrics),
     "parameters": cache(parameters),
     "admin-parameters": cache(admin_parameters),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from schemas.errors import SettingsError
 from schemas.sources.mapping import TopicMapping, read_sources
@@ -83,6 +84,23 @@ def _streams_fault(value: str) -> str | None:
     return f"names {unknown[0]!r}, which is no stream; choose of {', '.join(STREAMS)}" if unknown else None
 
 
+def _registry_fault(value: str) -> str | None:
+    if not value:
+        return None
+    try:
+        url = urlsplit(value)
+        is_url = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url:
+        return "must be a URL such as http://registry:8081"
+    return (
+        "must not hold a password; set SCHEMA_REGISTRY_USERNAME and SCHEMA_REGISTRY_PASSWORD"
+        if "@" in value
+        else None
+    )
+
+
 @dataclass(frozen=True)
 class Settings:
     """What an operator decides. Sizes are in bytes, times in seconds."""
@@ -125,6 +143,13 @@ class Settings:
         None,
         "File (TOML) that says of which tags a tenant is told by the role trends, and from which score on. "
         "Empty: of all tags.",
+    )
+    schema_registry: str = _setting(
+        "",
+        "URL of a schema registry in which the schemas of records are registered; each record then names its "
+        "own in a header. Name and password: SCHEMA_REGISTRY_USERNAME and SCHEMA_REGISTRY_PASSWORD. Empty: "
+        "none.",
+        _registry_fault,
     )
     uploads_topic_id: str = _setting(
         "",
@@ -297,10 +322,9 @@ class Settings:
         21_600.0, "Time after which a notification that no receiver takes is a dead letter.", _at_least(0)
     )
     commit_interval: float = _setting(
-        0.1, "Time between two transactions under load; a lone upload never waits.", _at_least(0)
-    )
-    backlog_interval: float = _setting(
-        2.0, "The same at most, where each upload takes long, its source apart.", _at_least(0)
+        0.03,
+        "Time between two transactions of a partition under load; a lone upload never waits.",
+        _at_least(0),
     )
     keep_minutes: float = _setting(
         1.0,

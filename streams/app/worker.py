@@ -6,8 +6,10 @@ import functools
 import logging
 import signal
 from collections.abc import Awaitable, Coroutine, Mapping
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from schemas.contracts.asyncapi import document
 from streams.app.checks.repeated import RepeatedChecks
 from streams.app.exit import end_process
 from streams.app.exit_journal import ExitJournal
@@ -17,8 +19,9 @@ from streams.app.services.gateway import GatewayService
 from streams.app.services.listening import listen
 from streams.app.services.page import ShowingPage
 from streams.app.services.query_indexes import QueryIndexes
+from streams.app.services.registering import RegisteringSchemas
 from streams.app.services.repartitioning import RepartitioningUploads
-from streams.app.services.service import Service
+from streams.app.services.service import Service, WebPart
 from streams.app.services.tagging import Tagging
 from streams.app.services.telling import Telling
 from streams.app.services.trends import TellingTrends
@@ -33,6 +36,7 @@ from streams.units.unit import Unit
 from streams.web.access.guard import Guard
 from streams.web.api.health import HealthRoutes
 from streams.web.app import create_api
+from streams.web.channels_page import ENTRIES, channel_handlers
 from streams.web.server import WebServer
 
 if TYPE_CHECKING:
@@ -80,8 +84,10 @@ class Worker:
     def _services_of_roles(self) -> list[Service]:
         services: list[Service] = []
         tags, answers = self.settings.tags, self.settings.answers
+        registering = self._registering() if tags or self.settings.judges_trends else None
+        headers = registering.headers if registering else {}
         if tags:
-            self._tagging = Tagging(self._app, self._telemetry, self._tracing, self._end_process)
+            self._tagging = Tagging(self._app, self._telemetry, self._tracing, self._end_process, headers)
             services.append(self._tagging)
             if self._app.names.copied:
                 repartitioning = RepartitioningUploads(
@@ -99,11 +105,15 @@ class Worker:
             telling = Telling(self.settings, self._connection, self._telemetry, self._end_process)
             services.append(telling)
         if self.settings.judges_trends:
-            services.append(TellingTrends(self.settings, self._connection, self._end_process))
+            services.append(TellingTrends(self.settings, self._connection, self._end_process, headers))
         if self.settings.is_page:
             indexes = self._query_indexes
             services.append(ShowingPage(self.settings, self._connection, self._app.names, indexes, self))
-        return services
+        return [*services, registering] if registering else services
+
+    def _registering(self) -> RegisteringSchemas | None:
+        url = self.settings.schema_registry
+        return RegisteringSchemas(url, self._app.names) if url else None
 
     @property
     def _indexes(self) -> list["Index"]:
@@ -191,7 +201,7 @@ class Worker:
         self.journal.end("stopped")
 
     def _api(self) -> "Litestar":
-        parts = [service.web for service in self._services]
+        parts = [self._channels(), *(service.web for service in self._services)]
         return create_api(
             [*HealthRoutes(self).routes(), *self._query_indexes.routes()],
             guard=Guard.of(self.settings),
@@ -202,6 +212,16 @@ class Worker:
             cookies=any(part.cookies for part in parts),
             meter=self._telemetry.queries,
         )
+
+    def _channels(self) -> WebPart:
+        settings = self.settings
+        told = document(
+            self._app.names,
+            version("tagstream"),
+            partitions=settings.partitions,
+            replication=settings.replication,
+        )
+        return WebPart(channel_handlers(told), ENTRIES)
 
     async def _with_state(self) -> None:
         settings, names = self.settings, self._app.names

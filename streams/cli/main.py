@@ -15,6 +15,7 @@ COMMANDS = {  # the module of each, below this package
     "tail": "tail",
     "rules": "trials.rules",
     "sources": "event_sources.command",
+    "export": "export.command",
     "retag": "retag.command",
     "rescale": "rescale.command",
     "dead-letters": "dead_letters.command",

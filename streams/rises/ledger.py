@@ -55,11 +55,21 @@ class RiseLedger:
         progress: None: nothing is judged yet.
     """
 
-    def __init__(self, connection: KafkaConnection, names: TopicNames) -> None:
+    def __init__(
+        self, connection: KafkaConnection, names: TopicNames, headers: Mapping[str, tuple[str, bytes]]
+    ) -> None:
+        """Make a ledger; `open` takes over.
+
+        Args:
+            connection: Where the topics are.
+            names: What they are called.
+            headers: By topic the one that names its schema, if any.
+        """
         self.rises: dict[tuple[str, str], Rise] = {}
         self.progress: Progress | None = None
         self._connection = connection
         self._names = names
+        self._more = headers
         self._producer: AIOKafkaProducer | None = None
 
     async def open(self) -> None:
@@ -137,7 +147,9 @@ class RiseLedger:
     def _headers(self, trend: Trend) -> list[tuple[str, bytes]]:
         source = f"tagstream:{self._names.app_id}"
         kind = f"tagstream.{trend.phase.value}"
-        return event_headers(id=f"{trend.rise}-{trend.phase.name.lower()}", source=source, type=kind)
+        ours = event_headers(id=f"{trend.rise}-{trend.phase.name.lower()}", source=source, type=kind)
+        more = self._more.get(self._names.image_trends)
+        return [*ours, more] if more else ours
 
     async def _transact(self, messages: Sequence[_Message]) -> None:
         producer = self._producer

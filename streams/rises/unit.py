@@ -7,8 +7,8 @@ fold in. So a backlog is judged as if it had come in time.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -38,11 +38,12 @@ _ASK_EVERY = 2.0  # seconds between two looks at how far uploads are folded in
 
 @dataclass(frozen=True)
 class Judging:
-    """How rises are judged, and who hears if it fails."""
+    """How rises are judged, who hears if it fails, and by topic the header that names its schema."""
 
     window: Window
     watchlists: Watchlists
     end_process: Callable[[str, BaseException], None]
+    headers: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
 
 
 class RiseUnit:
@@ -52,7 +53,7 @@ class RiseUnit:
         self._connection = connection
         self._names = names
         self._judging = judging
-        self._ledger = RiseLedger(connection, names)
+        self._ledger = RiseLedger(connection, names, judging.headers)
         self._counts = ReadCounts(())
         self._asked = -_ASK_EVERY
         self._task: asyncio.Task[None] | None = None

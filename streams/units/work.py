@@ -1,6 +1,6 @@
 """The seams of a unit: the source of its records, what finds their outcomes, what commits them; its pace."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -75,6 +75,7 @@ class Work:
         letters: Tells the log of dead letters.
         places: Where records go that wait for their sources, of all units together.
         overloaded: Whether fetches wait for this worker's own slots or memory, and not for their sources.
+        headers: What records of a topic carry besides their own headers: the id of their schema, once known.
     """
 
     categorizer: FindsOutcomes
@@ -86,6 +87,7 @@ class Work:
     letters: DeadLetterLog = field(default_factory=DeadLetterLog)
     places: PlacesAside = field(default_factory=PlacesAside)
     overloaded: Callable[[], bool] = lambda: False
+    headers: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,7 @@ class Pace:
         max_in_flight: Most records in work, besides those that are aside.
         max_transaction: Most records in one transaction.
         commit_interval: Seconds between two transactions under load; a lone record does not wait.
-        backlog_interval: The same at most, while records wait: half of the time that we took for one of
-            those that leave, its source apart; of several tenants, for those of the one that we kept waiting
-            least. Rare transactions cost less, and nobody feels it: the records take longer anyway. Half of
-            `max_in_flight` is always enough.
+        backlog_interval: The same at most, where records queue up in here: see `Committer`.
         sweep_interval: Seconds between two searches for rows that no longer count.
         max_retries: Most records that wait for a retry: see `streams.units.waiting_room`.
         patience: Seconds that a record waits for its source, or its image, before it goes aside.

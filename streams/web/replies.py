@@ -35,6 +35,12 @@ class Table(Json):
     content_type = b"text/csv; charset=utf-8; header=present"
 
 
+class Html(Json):
+    """A page."""
+
+    content_type = b"text/html; charset=utf-8"
+
+
 def refusal(error: QuestionError) -> Json:
     """Why there is no answer."""
     return Json(msgspec.json.encode(Problem(error.code, str(error))), error.status, error.headers)

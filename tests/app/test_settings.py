@@ -111,6 +111,7 @@ BAD = {
     "TAGSTREAM_QUERIES": ("false", "there is no such setting any more; say TAGSTREAM_ROLES=tag"),
     "TAGSTREAM_CATEGORIZATION": ("nobody", "offered: tagstream, imagga_tagging"),
     "TAGSTREAM_PARTS": ("classifier,faces", "names 'faces', which is no part; choose of classifier, objects"),
+    "TAGSTREAM_SCHEMA_REGISTRY": ("registry:8081", "must be a URL such as http://registry:8081"),
     "TAGSTREAM_KEEP_MINUTES": ("0.1", "must be at least 0.125: the window 1h and the one before it are"),
     "TAGSTREAM_KEEP_HOURS": ("13.9", "must be at least 14: the window 7d and the one before it are"),
     "TAGSTREAM_KEEP_DAYS": ("59", "must be at least 60: the window 30d and the one before it are"),
@@ -135,6 +136,14 @@ def test_trends_are_told_by_counts() -> None:
         Settings.from_mapping({"TAGSTREAM_ROLES": "tag,trends", "TAGSTREAM_STREAMS": "image.tags"})
     chosen = {"TAGSTREAM_ROLES": "trends", "TAGSTREAM_STREAMS": "tag.counts"}
     assert Settings.from_mapping(chosen).judges_trends
+
+
+@pytest.mark.parametrize("url", ["ftp://a", "http://", "http://a:x", "http://ann:secret@a"])
+def test_a_registry_has_a_url_without_a_password(url: str) -> None:
+    """Secrets come by variables of their own: settings are shown."""
+    with pytest.raises(SettingsError, match=r"TAGSTREAM_SCHEMA_REGISTRY=.* must "):
+        Settings.from_mapping({"TAGSTREAM_SCHEMA_REGISTRY": url})
+    assert Settings.from_mapping({"TAGSTREAM_SCHEMA_REGISTRY": "https://a:8081/x"}).schema_registry
 
 
 def test_the_parts_of_the_default_add_on() -> None:

@@ -9,6 +9,7 @@ import site_reference
 from support.pages import ROOT, Page, table_rows
 
 from model import BadImageError
+from schemas.contracts.channels import CHANNELS
 from schemas.errors import PARSE_CODES
 from schemas.json_schemas import PUBLISHED
 from schemas.reasons import REASONS
@@ -40,6 +41,17 @@ def test_every_topic_has_its_row() -> None:
     assert rows.keys() == {f"`{name}`" for name in configs}
     assert rows["`PREFIXimage.uploads`"] == ["Upload events in.", "14 days", "4,096 KiB"]
     assert rows["`APP-images-changelog`"][1] == "the newest record of each key"
+
+
+def test_every_channel_is_described() -> None:
+    """With each message, its key and its headers; values lead to their schemas."""
+    text = site_reference.channels()
+    addresses = [each.address(TopicNames("APP", "PREFIX")) for each in CHANNELS]
+    assert re.findall(r"^## (\S+)$", text, re.MULTILINE) == addresses
+    for message in (message for channel in CHANNELS for message in channel.messages):
+        assert f"**{message.title}.** {message.summary}" in text
+        assert all(f"| `{header}` |" in text for header in message.headers)
+    assert "[tag-update](schemas.md#tag-update)" in text
 
 
 def test_every_metric_has_its_row() -> None:

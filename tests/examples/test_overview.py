@@ -53,9 +53,9 @@ def test_each_program_has_its_row() -> None:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_program_is_short_and_says_how_to_run_it(program: str) -> None:
-    """Ten to forty lines of code, and a head that has the command that the table has."""
+    """Ten to forty-five lines of code, and a head that has the command that the table has."""
     path = EXAMPLES / program
-    assert 10 <= code_lines(path) <= 40
+    assert 10 <= code_lines(path) <= 45
     head = re.split(r"\n(?:import|const|use|require|package|function) ", path.read_text("utf-8"))[0]
     [command] = [command for _, link, command, _ in ROWS if link == program]
     assert command in head, command

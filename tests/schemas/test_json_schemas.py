@@ -381,7 +381,7 @@ def test_command() -> None:
         check=False,
     )
     assert run.returncode == 2
-    assert "usage: python -m schemas [--check]" in run.stderr
+    assert "usage: python -m schemas [--check | --release]" in run.stderr
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -85,8 +85,14 @@ class Programs:
     @contextlib.asynccontextmanager
     async def running(self, log_path: Path, *command: str) -> AsyncIterator[Running]:
         """A Python program, killed at the end if it still runs; what it prints is appended to a log."""
+        async with self.running_of(log_path, sys.executable, *command) as program:
+            yield program
+
+    @contextlib.asynccontextmanager
+    async def running_of(self, log_path: Path, *command: str) -> AsyncIterator[Running]:
+        """As `running`, any program."""
         with log_path.open("ab") as log:
-            process = await self._start((sys.executable, *command), log.fileno())
+            process = await self._start(command, log.fileno())
         program = Running(process, log_path)
         try:
             yield program

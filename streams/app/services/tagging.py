@@ -45,7 +45,17 @@ class Tagging:
         telemetry: WorkerTelemetry,
         tracing: Tracing,
         end_process: Callable[[str, BaseException], NoReturn],
+        headers: Mapping[str, tuple[str, bytes]],
     ) -> None:
+        """Prepare.
+
+        Args:
+            app: The Faust application.
+            telemetry: Is told how it is doing.
+            tracing: Begins spans.
+            end_process: Ends the process, saying where it failed and why.
+            headers: What records of a topic carry besides their own headers; it may change meanwhile.
+        """
         self.rules: RulesWatch | None = None
         self.looker: Looker | None = None
         self.circuits: CircuitBreakers | None = None
@@ -53,6 +63,7 @@ class Tagging:
         self._telemetry = telemetry
         self._tracing = tracing
         self._end_process = end_process
+        self._headers = headers
         self._work: Work | None = None
         self._owned: OwnedUnits | None = None
         self._running: asyncio.Task[None] | None = None
@@ -87,6 +98,7 @@ class Tagging:
             meter=self._telemetry.units,
             tracing=self._tracing,
             overloaded=categorizer.is_overloaded,
+            headers=self._headers,
         )
 
     async def start(self, replica: Replica, spawn: Spawn) -> None:

@@ -1,7 +1,7 @@
 """The role `trends`: which tags begin to rise, are at their height and rise no longer."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import NoReturn
 
@@ -27,11 +27,13 @@ class TellingTrends:
         settings: Settings,
         connection: KafkaConnection,
         end_process: Callable[[str, BaseException], NoReturn],
+        headers: Mapping[str, tuple[str, bytes]],
     ) -> None:
         self._settings = settings
         self._connection = connection
         self._names = TopicNames.of(settings)
         self._end_process = end_process
+        self._headers = headers
         self._service: RiseService | None = None
         self._running: asyncio.Task[None] | None = None
 
@@ -48,7 +50,7 @@ class TellingTrends:
             SettingsError: They cannot be read.
         """
         watchlists = await asyncio.to_thread(Watchlists.read, self._settings.watchlists)
-        judging = Judging(WINDOWS[self._settings.trends_window], watchlists, self._end_process)
+        judging = Judging(WINDOWS[self._settings.trends_window], watchlists, self._end_process, self._headers)
         self._service = RiseService(self._connection, self._names, judging)
 
     async def start(self, _replica: Replica, spawn: Spawn) -> None:

@@ -1,0 +1,1 @@
+"""`tagstream export`: the state as tables for other engines."""
