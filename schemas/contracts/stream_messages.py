@@ -50,7 +50,8 @@ TREND = Message(
     "A tag began to rise, was at its height, or rises no longer: each once per rise, in that order.",
     "The tag.",
     "trend",
-    event_headers_schema("") | {"ce_type": {"enum": [f"tagstream.{phase}" for phase in TrendPhase]}},
+    event_headers_schema("")
+    | {"ce_type": {"enum": [f"tagstream.{phase}" for phase in TrendPhase], "description": "What happened."}},
     EVENT_HEADERS,
     Trend(
         phase=TrendPhase.BEGAN,

@@ -17,8 +17,8 @@ from schemas.streams.records import Trend, TrendKey
 from schemas.topics import MAX_RECORD_BYTES, OFFSET_KEY, TopicNames
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
+from streams.kafka.producers import close_producer, transaction
 from streams.rises.rise import Rise
-from streams.units.faults import within_deadline
 
 PARTITION = 0  # of both topics: what is told of a tag stays in order
 _Message = tuple[str, bytes, bytes | None, list[tuple[str, bytes]]]  # topic, key, value, headers
@@ -111,7 +111,7 @@ class RiseLedger:
     async def close(self) -> None:
         """Stop the producer. A transaction that is still open is left to the next owner's fence."""
         if self._producer is not None:
-            await self._producer.stop()
+            await close_producer(self._producer)
 
     async def commit(self, judged: Judged) -> None:
         """Make it true.
@@ -119,7 +119,7 @@ class RiseLedger:
         Raises:
             Exception: The outcome is unknown, or another owner took over. The caller must end the process.
         """
-        await within_deadline(self._transact(list(self._messages(judged))))
+        await self._transact(self._messages(judged))
         self.progress = judged.progress
         for place, rise in judged.rises.items():
             if rise is None:
@@ -155,7 +155,7 @@ class RiseLedger:
         producer = self._producer
         if producer is None:
             raise InvariantError("commit before open")
-        async with producer.transaction():
+        async with transaction(producer):
             sends = [
                 await producer.send(topic, value, key, PARTITION, headers=headers)
                 for topic, key, value, headers in messages
