@@ -123,15 +123,15 @@ class Committer:
 
         A lone outcome leaves at once. Under load a transaction begins no sooner than a short interval after
         the one before: that is all there is as long as records are begun as they come. Where they queue up in
-        here, it may be a fifth of the time that they took, and of several tenants that of the one whose
-        records took least. Half of the records that may be in work are enough at any time. What comes
-        meanwhile may be in more of a hurry, so it is looked anew; what is in less of one makes nobody wait.
+        here, it may be a fifth of the time that we took for the one that we kept waiting least. Half of the
+        records that may be in work are enough at any time. What comes meanwhile may be in more of a hurry, so
+        it is looked anew.
         """
         await self._gather(self._last_commit + self._pace.commit_interval)
         until = self._unfelt_until()
         while not self._window.commit_now.is_set() and until > (now := time.monotonic()):
             await self._gather(min(until, now + _LOOK_AGAIN))
-            until = min(until, self._unfelt_until())
+            until = self._unfelt_until()
         self._last_commit = time.monotonic()
 
     def _unfelt_until(self) -> float:
