@@ -72,7 +72,7 @@ class _Counts:
 def expected_trends(
     counts: Sequence[ConsumerRecord], progress: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """What must have been told, in any order of tags within a step.
+    """What must have been told, in this order: by step, tenant and tag.
 
     Args:
         counts: All records of `tag.counts`.
