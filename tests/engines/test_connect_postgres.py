@@ -78,9 +78,7 @@ async def test_a_table_of_postgresql_is_what_the_api_says(
     cluster: Cluster, connect_jars: str, tmp_path: Path
 ) -> None:
     """A row per image and tag; withdrawn tags and deleted images go; Connect and the worker are killed."""
-    folder = tmp_path / "postgres"
-    folder.mkdir()
-    with running(folder, free_port()) as postgres:
+    with running(free_port()) as postgres:
         programs = Programs(environment_of(cluster, postgres, tmp_path))
         await cluster.publish([upload(n, {"koala": 0.9, "tree": 0.6}, 1) for n in range(30)])
         async with programs.running_of(tmp_path / "connect.log", *command(connect_jars)) as connect:
