@@ -43,7 +43,7 @@ from streams.cli.local.embedded_broker import EmbeddedBroker
 from streams.fetch.object_store import ObjectStore, url_of
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.output_follower import OutputFollower
-from streams.kafka.publishing import open_producer
+from streams.kafka.producers import open_producer
 
 if TYPE_CHECKING:
     import argparse

@@ -1,6 +1,7 @@
 """How long a result takes: at low load beside the bare work, and at 80 % load.
 
     python -m benchmarks.latency [--uploads 150] [--set mixed] [--busy-seconds 30] [--model FOLDER]
+        [--parts classifier]
 
 At low load one event is published every 200 ms; its time runs from before it is handed to the producer until
 a `read_committed` consumer has its result. Halfway between two events a process without Kafka or threads
@@ -30,7 +31,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from benchmarks.bare import AnyTagger, decoded, load, tagged
 from benchmarks.kafka_floor import floor_ms
-from benchmarks.measured import DEADLINE, Topics
+from benchmarks.measured import DEADLINE
 from benchmarks.pairs import steady_rate
 from benchmarks.photo_sets import SETS, load_sets
 from benchmarks.processes import Program
@@ -54,10 +55,13 @@ class Arrivals:
         inside: How long their images were in work, from intake to tags, in milliseconds.
     """
 
-    def __init__(self, place: Testbed, topics: Topics) -> None:
+    def __init__(self, place: Testbed, workers: Workers) -> None:
         self.times: dict[str, float] = {}
         self.inside: dict[str, float] = {}
-        self._places = [TopicPartition(topics.results, partition) for partition in range(topics.partitions)]
+        names, partitions = workers.cluster.names, range(workers.cluster.partitions)
+        topics = (names.categorizations, names.dead_letters)
+        self._places = [TopicPartition(topic, partition) for topic in topics for partition in partitions]
+        self._dead_letters = names.dead_letters
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=place.bootstrap, isolation_level="read_committed", enable_auto_commit=False
         )
@@ -81,11 +85,15 @@ class Arrivals:
         """Wait for so many."""
         async with asyncio.timeout(DEADLINE):
             while len(self.times) < count:
+                if self._reading and self._reading.done():
+                    self._reading.result()
                 await asyncio.sleep(0.01)
 
     async def _read(self) -> None:
         async for message in self._consumer:
             now = time.perf_counter()
+            if message.topic == self._dead_letters:
+                raise RuntimeError(f"a dead letter: {dict(message.headers)}")
             result = orjson.loads(message.value)
             self.times[result["public_id"]] = now
             self.inside[result["public_id"]] = result["timings_ms"]["total"]
@@ -153,7 +161,9 @@ async def at_load(
     for index, number in enumerate(numbers):
         await asyncio.sleep(max(0.0, started + index / rate - time.perf_counter()))
         await client.publish(photos, number)
-    return {"uploads_per_second": rate, "result_ms": spread(await client.latencies(arrivals))}
+    results = spread(await client.latencies(arrivals))
+    inside = spread(list(arrivals.inside.values()))
+    return {"uploads_per_second": rate, "result_ms": results, "intake_to_tags_ms": inside}
 
 
 def spread(values: list[float]) -> dict[str, float]:
@@ -167,24 +177,27 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
     async with AsyncExitStack() as stack:
         place = await stack.enter_async_context(open_testbed())
         model = ["--model", str(options.model)] if options.model else []
-        bare = Program("benchmarks.latency", "--orders", "--server", place.server, *model)
+        parts = ["--parts", options.parts]
+        bare = Program("benchmarks.latency", "--orders", "--server", place.server, *model, *parts)
         stack.push_async_callback(bare.stop)
         await bare.start()
-        workers = await stack.enter_async_context(Workers("pipeline", place, model=options.model))
+        environment = {"TAGSTREAM_PARTS": options.parts}
+        workers = Workers("pipeline", place, model=options.model, environment=environment)
+        await stack.enter_async_context(workers)
         producer = AIOKafkaProducer(bootstrap_servers=place.bootstrap)
         await producer.start()
         stack.push_async_callback(producer.stop)
         client = Client(place, workers, producer)
-        async with Arrivals(place, workers.topics) as arrivals:
+        async with Arrivals(place, workers) as arrivals:
             count = _whole_sets(options.uploads + _WARM_UP, options.set)
             numbers = workers.numbers(2 * count)
             low = await at_low_load(client, arrivals, bare, options.set, numbers[:count])
         floor = await floor_ms(place.bootstrap)
         least = low["bare_sum_ms"]["p50"] + median(floor)
         low |= {"kafka_floor_ms": spread(floor), "latency_over_floor": low["result_ms"]["p50"] / least}
-        async with Arrivals(place, workers.topics) as arrivals:
+        async with Arrivals(place, workers) as arrivals:
             rate = _LOAD * await full_rate(client, arrivals, options.set, workers.numbers(options.saturating))
-        async with Arrivals(place, workers.topics) as arrivals:
+        async with Arrivals(place, workers) as arrivals:
             numbers = workers.numbers(int(rate * options.busy_seconds))
             busy = await at_load(client, arrivals, rate, options.set, numbers)
     return low | {"at_80_percent_load": busy, "set": options.set}
@@ -215,7 +228,7 @@ async def work_barely(tagger: AnyTagger, server: str, orders: asyncio.StreamRead
 
 async def take_orders(options: argparse.Namespace) -> None:
     """Be the bare program."""
-    tagger = load(options.model, DEFAULT_PARTS)
+    tagger = load(options.model, options.parts)
     orders = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(orders), sys.stdin
@@ -238,8 +251,11 @@ def show(report: dict[str, Any]) -> None:
     line("  its stages", {stage: report[f"bare_{stage}_p50_ms"] for stage in _STAGES})
     line("event and transaction, bare", report["kafka_floor_ms"])
     print(f"result / (bare sum + bare Kafka) = {report['latency_over_floor']:.2f}, medians")
-    busy = report["at_80_percent_load"]
+    busy, alone = report["at_80_percent_load"], report["result_ms"]
     line(f"publish to result, {busy['uploads_per_second']:.0f} per second", busy["result_ms"])
+    line("  of it intake to tags", busy["intake_to_tags_ms"])
+    over = (f"{part} {value / alone['p50']:.2f}" for part, value in busy["result_ms"].items())
+    print(f"  over the median of one per 200 ms: {'   '.join(over)}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -249,6 +265,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--busy-seconds", type=float, default=30, help="at 80 %% load")
     parser.add_argument("--saturating", type=int, default=1000, help="images that find out the full load")
     parser.add_argument("--model", type=Path, help="a model folder; the default model otherwise")
+    parser.add_argument("--parts", default=DEFAULT_PARTS, help="of the default add-on")
 
 
 def main() -> None:

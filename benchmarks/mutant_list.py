@@ -101,10 +101,10 @@ MUTANTS = (
     ),
     Mutant(
         "no deadline of a commit",
-        "streams/units/faults.py",
-        "asyncio.wait({transaction}, timeout=COMMIT_DEADLINE)",
-        "asyncio.wait({transaction}, timeout=None)",
-        ("tests/units/test_faults.py::test_a_commit_without_an_answer_is_not_waited_for_without_end",),
+        "streams/kafka/producers.py",
+        "asyncio.timeout(COMMIT_DEADLINE)",
+        "asyncio.timeout(None)",
+        ("tests/kafka/test_producers.py::test_a_commit_without_an_answer_is_not_waited_for_without_end",),
     ),
     Mutant(
         "no grace for who is fenced",

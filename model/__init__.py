@@ -1,5 +1,9 @@
 """Bytes in, tags out: decode, resize, infer, name. No Kafka, no HTTP."""
 
+import os
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # set before it is loaded: it writes to disk, and sends
+
 from model.decoding.decode import (
     DecodedImage,
     DecodedViews,

@@ -53,6 +53,7 @@ from streams.units.work import Pace, Work
 SCENES = "scene_tagging"  # the add-on whose tags are scenes, where it names no model of its own
 OBJECTS = "object_tagging"  # likewise, whose tags are persons and vehicles
 
+_BACKLOG_INTERVAL = 1.0  # seconds between two transactions, however long uploads queue
 _READING = Price(MILLISECONDS, MEMORY)
 _AddOn = Tagger | SceneTagger | ObjectTagger | CombinedTagger | TextTagger
 
@@ -164,7 +165,7 @@ def unit_maker(
         max_in_flight=settings.max_in_flight,
         max_transaction=settings.max_transaction,
         commit_interval=settings.commit_interval,
-        backlog_interval=settings.backlog_interval,
+        backlog_interval=_BACKLOG_INTERVAL,
         max_retries=settings.max_retries,
     )
 

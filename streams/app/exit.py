@@ -10,8 +10,9 @@ from schemas.errors import InvariantError, KafkaRefusalError, SettingsError, Top
 from streams.app.exit_journal import ExitJournal
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.faults import lasting_fault
+from streams.kafka.producers import CommitTimeoutError
 from streams.telemetry.metrics import OTHER
-from streams.units.faults import ClockError, CommitTimeoutError, may_be_fenced
+from streams.units.faults import ClockError, may_be_fenced
 
 EXIT_RESTART = 70  # sysexits' EX_SOFTWARE: start again from what was committed
 EXIT_UNUSABLE = 78  # sysexits' EX_CONFIG: something must be changed first

@@ -15,28 +15,7 @@ from schemas.topics import TopicNames
 from schemas.uploads import UploadData
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.output_follower import CommittedOffsets, LogPlaces, OutputFollower, OutputRecord
-
-_GOODBYE = 5.0  # seconds that what was sent last may take
-
-
-@contextlib.asynccontextmanager
-async def open_producer(connection: KafkaConnection, **options: object) -> AsyncIterator[AIOKafkaProducer]:
-    """Start a producer, and end it.
-
-    Raises:
-        KafkaError: The broker cannot be reached.
-    """
-    producer = AIOKafkaProducer(**connection.aiokafka_options(), enable_idempotence=True, **options)
-    await producer.start()
-    try:
-        yield producer
-    finally:
-        try:
-            async with asyncio.timeout(_GOODBYE):
-                await producer.stop()
-        except TimeoutError:  # a broker that is gone: it would wait for ever, and send when nobody expects it
-            await producer._sender.close()  # noqa: SLF001 - what `stop` was about to do
-            await producer.client.close()
+from streams.kafka.producers import open_producer
 
 
 async def send_event(
@@ -125,9 +104,7 @@ async def publish(
     connection: KafkaConnection, names: TopicNames, events: Sequence[UploadData]
 ) -> dict[str, str]:
     """Publish events; return each one's public id by its event id. Events without an `event_id` get one."""
-    producer = AIOKafkaProducer(**connection.aiokafka_options(), linger_ms=5)
-    await producer.start()
-    try:
+    async with open_producer(connection, linger_ms=5) as producer:
         published = {}
         sends = []
         for event in events:
@@ -136,8 +113,6 @@ async def publish(
             published[event.event_id] = event.public_id or ""
         await asyncio.gather(*sends)
         return published
-    finally:
-        await producer.stop()
 
 
 async def publish_one(

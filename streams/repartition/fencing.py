@@ -8,15 +8,13 @@ from aiokafka import AIOKafkaProducer
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming, partitions_of
 from streams.kafka.last_transaction import was_committed
+from streams.kafka.producers import end_transaction_of
 
 
 async def fence(
     connection: KafkaConnection, producer: AIOKafkaProducer, transactional_id: str, topics: Iterable[str]
 ) -> None:
     """Start a producer, and end what a broker has left open of an earlier owner's transaction.
-
-    A broker that restarts while it ends a transaction may leave out markers of some partitions: an empty
-    transaction of those, ended as that one was, ends it there as well.
 
     Args:
         connection: How to reach Kafka.
@@ -33,9 +31,5 @@ async def fence(
         places = await partitions_of(consumer, topics)
         stable, ends = await asyncio.gather(committed_only.end_offsets(places), consumer.end_offsets(places))
     held_up = [place for place in places if stable[place] < ends[place]]
-    if not held_up:
-        return
-    await producer.begin_transaction()
-    for place in held_up:
-        producer._txn_manager.maybe_add_partition_to_txn(place)  # noqa: SLF001 - no record is to be written
-    await (producer.commit_transaction() if committed else producer.abort_transaction())
+    if held_up:
+        await end_transaction_of(producer, held_up, committed=committed)

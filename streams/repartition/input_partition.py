@@ -23,11 +23,12 @@ from streams.kafka.checks.topics import too_small
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
 from streams.kafka.partition_log import PartitionLog
+from streams.kafka.producers import transaction
 from streams.kafka.topic_ids import topic_id
 from streams.repartition.fencing import fence
 from streams.repartition.resume_points import PARTITION, ResumePoint, checked, key_of, read_resume_points
 from streams.repartition.routing import RoutedRecord, route, route_translated
-from streams.units.faults import ClockError, innermost, may_be_fenced, within_deadline
+from streams.units.faults import ClockError, innermost, may_be_fenced
 from streams.units.unit import FENCE_GRACE
 
 log = logging.getLogger(__name__)
@@ -151,7 +152,7 @@ class InputPartition:
             return
         self._idle.clear()
         try:
-            await within_deadline(self._transact(routed, point))
+            await self._transact(routed, point)
             self.point = point
         finally:
             self._idle.set()
@@ -160,7 +161,7 @@ class InputPartition:
         producer, names = self._producer, self._shared.names
         if producer is None:
             raise InvariantError("commit before open")
-        async with producer.transaction():
+        async with transaction(producer):
             sends = [
                 await producer.send(
                     names.upload_log,

@@ -1,6 +1,6 @@
 """Decode and infer in threads: one thread per core, micro-batches of what is waiting.
 
-A thread takes what waits when it becomes free: a lone image leaves at once, a crowd leaves in batches. Whose
+A thread takes what waits when it becomes free: a few leave one by one, a crowd leaves in batches. Whose
 image is next goes by what each tenant's and source's images have cost. One whose header says that it is dear
 goes back, to a lane in which fewer images are in work than there are threads, and as many as memory has room
 for: no thread waits for memory, and one is left for the others. Images that are late, as their sources were
@@ -39,6 +39,7 @@ _SMALL = 4_000_000  # bytes of pixels that nobody counts
 _LONGEST_ERROR = 200  # characters
 _LONGEST_GATHERING = 0.1  # seconds; decoding a full batch of photos takes a quarter of it
 _INFERRING = 10.0  # milliseconds: what an image costs besides its decoding, about
+_CROWDING = 0.25  # more images in a batch for each that waits per thread: each waits a little longer at most
 _PER_BYTE = 2e-5  # milliseconds of decoding, before the header was read
 
 
@@ -211,12 +212,13 @@ class TaggerPool:
         than those that this thread has decoded already, and those not for long.
         """
         decoded: list[Job] = []
+        most = min(self._max_batch, 1 + int(_CROWDING * len(self._jobs) / len(self._threads)))
         deadline = time.monotonic() + _LONGEST_GATHERING
         with contextlib.suppress(queue.Empty):
             while True:
                 if self._is_decoded_now(job):
                     decoded.append(job)
-                if job.share.late or len(decoded) == self._max_batch or time.monotonic() > deadline:
+                if job.share.late or len(decoded) >= most or time.monotonic() > deadline:
                     break
                 job = self._jobs.get_nowait()
         if decoded:

@@ -336,7 +336,7 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
             Kind.HISTOGRAM,
             "events",
             "Events whose outcomes a committed transaction holds.",
-            "TAGSTREAM_MAX_TRANSACTION, TAGSTREAM_COMMIT_INTERVAL, TAGSTREAM_BACKLOG_INTERVAL.",
+            "TAGSTREAM_MAX_TRANSACTION, TAGSTREAM_COMMIT_INTERVAL.",
             buckets=_COUNTS,
         ),
         Metric(

@@ -9,6 +9,7 @@ from schemas.topics import Progress
 from streams.fold.changes import Changes, CountRowCache
 from streams.fold.outcomes import Deferred, Done, Output, Parked, Rejected, Tagged
 from streams.fold.retention import Expired, expired_rows
+from streams.fold.streams.filling import Filling
 from streams.units.meter import outcome_name
 from streams.units.micro_batch import MicroBatch
 from streams.units.retrying import Retrier
@@ -17,8 +18,8 @@ from streams.units.window import Leaving, Window
 from streams.units.work import Pace, RecordLog, StateStore, Work
 
 SWEPT_PER_TRANSACTION = 200
-_UNFELT = 0.5  # of the time that we took for a record: so much more goes unnoticed
-_LOOK_AGAIN = 0.1  # seconds
+_UNFELT = 0.2  # of the time that we took for a record: so much more goes unnoticed
+_LOOK_AGAIN = 0.03  # seconds
 _TELL_EVERY = 1.0  # seconds between two looks at whether there is anything to do, where nothing comes
 
 
@@ -43,11 +44,16 @@ class Committer:
         self._pace = pace
         self._count_rows = CountRowCache()
         self._expired: list[Expired] = []
+        self._filling = Filling()
         self._last_commit = 0.0
         self._may_commit = asyncio.Event()
         self._may_commit.set()
         self._idle = asyncio.Event()
         self._idle.set()
+
+    def open(self) -> None:
+        """Take note of what streams lack, now that the state is loaded."""
+        self._filling.begin(self._store.state.rows, self._store.streams)
 
     async def suspend(self, seconds: float | None = None) -> None:
         """Finish the transaction under way and begin no other, until `resume`.
@@ -99,8 +105,8 @@ class Committer:
     async def _something_to_commit(self, record_log: RecordLog) -> None:
         while True:
             self._window.arrived.clear()
-            due = self._expired or self._store.is_group_offset_due or self._window.take(1)
-            if due or self._may_move_on(record_log):
+            due = self._filling.is_due or self._store.is_group_offset_due
+            if due or self._expired or self._window.take(1) or self._may_move_on(record_log):
                 return
             await self._window.arrived.wait()
 
@@ -113,16 +119,19 @@ class Committer:
         return self._window.progress(leaving, record_log.reached)
 
     async def _keep_pace(self) -> None:
-        """Let more outcomes gather, unless enough have or the last transaction is long past.
+        """Let more outcomes gather, as long as nobody feels it.
 
-        What comes meanwhile may be in more of a hurry, so it is looked anew how long nobody feels it; what is
-        in less of one makes nobody wait for longer.
+        A lone outcome leaves at once. Under load a transaction begins no sooner than a short interval after
+        the one before: that is all there is as long as records are begun as they come. Where they queue up in
+        here, it may be a fifth of the time that we took for the one that we kept waiting least. Half of the
+        records that may be in work are enough at any time. What comes meanwhile may be in more of a hurry, so
+        it is looked anew.
         """
         await self._gather(self._last_commit + self._pace.commit_interval)
         until = self._unfelt_until()
         while not self._window.commit_now.is_set() and until > (now := time.monotonic()):
             await self._gather(min(until, now + _LOOK_AGAIN))
-            until = min(until, self._unfelt_until())
+            until = self._unfelt_until()
         self._last_commit = time.monotonic()
 
     def _unfelt_until(self) -> float:
@@ -151,6 +160,7 @@ class Committer:
                 meter=self._work.meter,
                 span=span,
                 above=progress.above,
+                again=self._filling.take(),
             )
             del self._expired[:SWEPT_PER_TRANSACTION]
             await self._work.commit(batch)

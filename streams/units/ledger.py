@@ -20,6 +20,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -31,15 +32,18 @@ from schemas.times import steady_time, utc_datetime
 from schemas.topics import MAX_RECORD_BYTES, OFFSET_KEY, TABLES, TopicNames
 from streams.fold.changes import Changes
 from streams.fold.outcomes import Output
+from streams.fold.streams.tag_counts import Share
+from streams.fold.streams.told import told
 from streams.kafka.checks.topics import being_moved, too_small
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming, partitions_of
 from streams.kafka.last_transaction import was_committed
+from streams.kafka.producers import close_producer, end_transaction_of, transaction
 from streams.kafka.topic_ids import topic_exists, topic_id
 from streams.state.changelogs import catch_up, changelog_partitions
 from streams.state.partition import ID_KEY, UPLOADS_KEY, PartitionState
 from streams.state.turns import in_turns
-from streams.units.faults import ClockError, within_deadline
+from streams.units.faults import ClockError
 from streams.units.meter import UnitMeter
 
 TELL_EVERY = 5.0  # seconds between two group offsets
@@ -57,6 +61,7 @@ class Ledger:
 
     Attributes:
         state: The committed state; changed by `open` and `commit` only, while the ledger is open.
+        streams: Those that are on, each with Kafka's id of its topic, or its name where topics have none.
     """
 
     def __init__(
@@ -94,6 +99,7 @@ class Ledger:
         self._told = 0  # the group's offset
         self._told_at = -TELL_EVERY
         self.state = state
+        self.streams: dict[str, str] = {}
 
     @property
     def is_group_offset_due(self) -> bool:
@@ -124,37 +130,25 @@ class Ledger:
             if not self._moves and await topic_exists(consumer._client, self._names.rescale):  # noqa: SLF001
                 raise TopicsError(being_moved(self._names))
             held_up = await self._held_up(consumer, committed_only)
-            await self._end_what_hangs(self._producer, consumer, held_up, committed=committed)
+            places = await self._written_to(consumer, held_up)
+            await end_transaction_of(self._producer, places, committed=committed)
             ends = await consumer.end_offsets(list(changelog_partitions(self._names, [self.state])))
             uploads = await topic_id(consumer._client, self._names.upload_log)  # noqa: SLF001
+            for stream, topic in self._names.stream_topics.items():
+                self.streams[stream] = str(await topic_id(consumer._client, topic) or topic)  # noqa: SLF001
             await catch_up(committed_only, self._names, self.state, ends)
         self._check_uploads(uploads)
         await asyncio.to_thread(self._check_rows)  # nobody else changes them before this is over
 
-    async def _end_what_hangs(
-        self,
-        producer: AIOKafkaProducer,
-        consumer: AIOKafkaConsumer,
-        held_up: list[TopicPartition],
-        *,
-        committed: bool,
-    ) -> None:
-        """End what a broker has left open of an earlier owner's transaction, as it had decided.
-
-        One that restarts while it ends a transaction may take partitions without a leader for deleted ones
-        and leave out their markers (seen with Kafka 4.3.1: "likely deleted already ... can be skipped").
-        Others may have theirs. An empty transaction of all our partitions, committed or aborted as that one
-        was, ends it everywhere. aiokafka itself adds a partition with a record only.
-        """
+    async def _written_to(
+        self, consumer: AIOKafkaConsumer, held_up: Sequence[TopicPartition]
+    ) -> list[TopicPartition]:
+        """Where an earlier owner's transaction may hang; not where nothing is."""
         names = self._names
-        topics = (names.categorizations, names.tag_updates, names.dead_letters, *self._changelogs.values())
+        topics = (*names.outputs, *self._changelogs.values())
         places = [TopicPartition(topic, self.state.partition) for topic in topics]
         ends = await consumer.end_offsets(places)
-        await producer.begin_transaction()
-        for place in (*places, *held_up):
-            if ends.get(place, 1):  # nothing hangs where nothing is, and a topic without records stays one
-                producer._txn_manager.maybe_add_partition_to_txn(place)  # noqa: SLF001
-        await (producer.commit_transaction() if committed else producer.abort_transaction())
+        return [place for place in (*places, *held_up) if ends.get(place, 1)]
 
     async def _held_up(
         self, consumer: AIOKafkaConsumer, committed_only: AIOKafkaConsumer
@@ -169,7 +163,7 @@ class Ledger:
     async def close(self) -> None:
         """Stop the producer. A transaction that is still open is left to the next owner's fence."""
         if self._producer is not None:
-            await self._producer.stop()
+            await close_producer(self._producer)
 
     async def commit(self, changes: Changes, next_offset: int, above: Sequence[int] | None = None) -> None:
         """Make `changes` and how far the log is folded in true together: `next` and `above` of `Progress`.
@@ -187,10 +181,11 @@ class Ledger:
             raise InvariantError("commit before open")
         self._note_offset(changes, next_offset, above)
         rows = [row async for row in in_turns(changes.encoded())]
-        batches = await self._batches(changes.outputs, rows)
+        share = Share(self.state.partition, self.state.stream_time)
+        batches = await self._batches(chain(changes.outputs, told(changes, self._names, share)), rows)
         started, self._sent = time.monotonic(), 0
         try:
-            offsets = await within_deadline(self._transact(producer, batches, next_offset))
+            offsets = await self._transact(producer, batches, next_offset)
         except Exception as error:
             if self._meter is not None:
                 self._meter.note_failure(error)
@@ -202,7 +197,7 @@ class Ledger:
     async def _transact(
         self, producer: AIOKafkaProducer, batches: _Batches, next_offset: int
     ) -> dict[str, int]:
-        async with producer.transaction():
+        async with transaction(producer):
             offsets = await self._send(producer, batches)
             if time.monotonic() - self._told_at >= TELL_EVERY:
                 await self._tell_group(producer, next_offset)

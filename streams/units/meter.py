@@ -23,9 +23,10 @@ from streams.fold.outcomes import (
     Stored,
     Tagged,
 )
+from streams.kafka.producers import CommitTimeoutError
 from streams.telemetry.metrics import reason_label
 from streams.telemetry.recorder import Recorder
-from streams.units.faults import CommitTimeoutError, may_be_fenced
+from streams.units.faults import may_be_fenced
 
 _NAMES: dict[type[Outcome], str] = {
     Tagged: "tagged",

@@ -8,7 +8,6 @@ from enum import Enum
 
 from schemas.uploads import Record, Upload
 from streams.fold.outcomes import Outcome
-from streams.fold.rows import ImageKey
 from streams.telemetry.tracing import NO_SPAN, UploadSpan
 from streams.units.aside import Slot
 
@@ -93,11 +92,6 @@ class Entry(Turn):
     def done(self) -> bool:
         """Whether its outcome is there."""
         return self.outcome.done()
-
-    @property
-    def tenant(self) -> str:
-        """Whose image it is about; empty as well where nobody knows."""
-        return "" if self.image is None else ImageKey.decode(self.image).tenant
 
     @property
     def late(self) -> bool:

@@ -89,15 +89,8 @@ class Window:
 
     @property
     def took(self) -> float:
-        """The most seconds that we took for one of the log's records that are done, or 0.
-
-        Of several tenants, that of the one whose records took least: others' backlog is no affair of its own.
-        """
-        longest: dict[str, float] = {}
-        for entry in self._done.values():
-            if not entry.is_kept:
-                longest[entry.tenant] = max(entry.took, longest.get(entry.tenant, 0.0))
-        return min(longest.values(), default=0.0)
+        """The fewest seconds that we took for one of the log's records that are done, or 0."""
+        return min((entry.took for entry in self._done.values() if not entry.is_kept), default=0.0)
 
     def is_folded(self, offset: int) -> bool:
         """Whether a record was folded in before the work began."""

@@ -38,6 +38,7 @@ class StateStore(CommitsChanges, Protocol):
     """Where a unit's state is kept: see `streams.units.ledger.Ledger`."""
 
     state: PartitionState
+    streams: dict[str, str]
 
     @property
     def is_group_offset_due(self) -> bool:
@@ -97,10 +98,7 @@ class Pace:
         max_in_flight: Most records in work, besides those that are aside.
         max_transaction: Most records in one transaction.
         commit_interval: Seconds between two transactions under load; a lone record does not wait.
-        backlog_interval: The same at most, while records wait: half of the time that we took for one of
-            those that leave, its source apart; of several tenants, for those of the one that we kept waiting
-            least. Rare transactions cost less, and nobody feels it: the records take longer anyway. Half of
-            `max_in_flight` is always enough.
+        backlog_interval: The same at most, where records queue up in here: see `Committer`.
         sweep_interval: Seconds between two searches for rows that no longer count.
         max_retries: Most records that wait for a retry: see `streams.units.waiting_room`.
         patience: Seconds that a record waits for its source, or its image, before it goes aside.

@@ -16,7 +16,7 @@ from schemas.errors import InvariantError
 from schemas.topics import MAX_RECORD_BYTES, OFFSET_KEY, TopicNames
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
-from streams.units.faults import within_deadline
+from streams.kafka.producers import close_producer, transaction
 from streams.webhooks.rows import PendingRow, Progress, decode_progress, decode_row, encode
 
 
@@ -104,7 +104,7 @@ class Outbox:
     async def close(self) -> None:
         """Stop the producer. A transaction that is still open is left to the next owner's fence."""
         if self._producer is not None:
-            await self._producer.stop()
+            await close_producer(self._producer)
 
     async def commit(self, entries: Entries, sequence: int) -> None:
         """Make entries true together; `sequence` is the number of the next row.
@@ -114,7 +114,7 @@ class Outbox:
         """
         known = self.progress.next if self.progress is not None else {}
         progress = Progress(next={**known, **entries.next}, sequence=sequence)
-        await within_deadline(self._transact(entries, progress))
+        await self._transact(entries, progress)
         self.progress = progress
 
     async def _transact(self, entries: Entries, progress: Progress) -> None:
@@ -123,7 +123,7 @@ class Outbox:
         rows = [Letter(row.key, encode(row)) for row in entries.rows]
         gone = [Letter(key, None) for key in entries.settled]
         letters = self._names.notification_dead_letters
-        async with self._producer.transaction():
+        async with transaction(self._producer):
             await self._send(self._names.notifications, [*rows, *gone, Letter(OFFSET_KEY, encode(progress))])
             await self._send(letters, entries.letters)
 

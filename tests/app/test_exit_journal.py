@@ -9,7 +9,8 @@ from aiokafka.errors import KafkaConnectionError, ProducerFenced
 from schemas.errors import InvariantError
 from streams.app.exit import reason_of_exit
 from streams.app.exit_journal import ExitJournal
-from streams.units.faults import ClockError, CommitTimeoutError
+from streams.kafka.producers import CommitTimeoutError
+from streams.units.faults import ClockError
 
 
 def restarted(folder: Path, name: str = "w") -> ExitJournal:

@@ -10,7 +10,7 @@ from schemas.topics import TopicNames
 from streams.app.settings import Settings
 from streams.kafka.admin import _until_known, ensure_topics, open_admin, replicas_in_sync
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.publishing import open_producer
+from streams.kafka.producers import open_producer
 
 
 @pytest.mark.parametrize(("replication", "expected"), [(1, 1), (2, 1), (3, 2), (5, 3)])

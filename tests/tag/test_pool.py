@@ -84,6 +84,12 @@ def fussy() -> FussyTagger:
     return FussyTagger()
 
 
+@pytest.fixture(autouse=True)
+def few_make_a_crowd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that wait leave in one batch, so that a few images show what becomes of batches."""
+    monkeypatch.setattr(tagger_pool, "_CROWDING", 99.0)
+
+
 @pytest.fixture
 def pool(fussy: FussyTagger) -> Iterator[TaggerPool]:
     pool = TaggerPool({"a": fussy}, threads=1, max_batch=8)
@@ -125,6 +131,15 @@ async def test_a_crowd_leaves_in_batches(pool: TaggerPool, fussy: FussyTagger) -
     """A lone image leaves at once; those that wait meanwhile leave together."""
     await crowd(pool, fussy, GOOD)
     assert fussy.batches == [1, len(GOOD)]
+
+
+async def test_a_few_leave_one_by_one(
+    pool: TaggerPool, fussy: FussyTagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of a few waits for what comes behind it; a batch grows with the number that waits per thread."""
+    monkeypatch.setattr(tagger_pool, "_CROWDING", 0.5)
+    await crowd(pool, fussy, GOOD)  # two threads, of which one is for dear images: 4, 3, 2, 1 and 0 wait then
+    assert fussy.batches == [1, 2, 1, 1, 1]
 
 
 async def test_one_image_cannot_fail_its_batch(pool: TaggerPool, fussy: FussyTagger) -> None:

@@ -9,8 +9,8 @@ from schemas.times import steady_time
 from schemas.uploads import UploadType
 from streams.fold.changes import Changes
 from streams.fold.outcomes import Deferred, Done, Parked, Rejected
+from streams.kafka.producers import CommitTimeoutError
 from streams.telemetry.recorder import Recorder
-from streams.units.faults import CommitTimeoutError
 from streams.units.meter import UnitMeter
 from streams.units.micro_batch import MicroBatch, fold_and_commit
 

@@ -242,7 +242,7 @@ async def test_records_that_have_waited_long_gather(
 async def test_how_long_sources_took_lets_nothing_gather(
     harness: Callable[..., Harness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Others behind would wait for as long: a transaction waits for half of what we took alone."""
+    """Others behind would wait for as long: a transaction waits for a part of what we took alone."""
     monkeypatch.setattr("streams.units.committing._UNFELT", 100)
     subject = harness(list(range(3)), backlog_interval=1e9)
     subject.slow_sources = {1, 2}

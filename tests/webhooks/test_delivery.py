@@ -153,6 +153,30 @@ async def test_a_broker_that_restarts_is_waited_for(
     await deployment.close()
 
 
+async def test_kafka_that_stays_away_keeps_nobody_from_ending(
+    new_broker: Callable[[], EmbeddedBroker], unique: str
+) -> None:
+    """A process that is told to end while a transaction waits for Kafka ends, and no task of it goes on."""
+    broker = new_broker()
+    broker.start()
+    deployment = Deployment(broker.bootstrap_servers, TopicNames(unique, f"{unique}."))
+    await deployment.make_topics()
+    away: list[bool] = []
+    async with receiving(Receiver(status=lambda _: 200 if away else 503)) as receiver:
+        deployment.told.by_cloud["demo"] = [receiver.url]
+        await deployment.transact(deployment.upload("koala"))
+        before = asyncio.all_tasks()
+        async with asyncio.timeout(60), deployment.webhooks():
+            await receiver.until(lambda: receiver.refused)
+            await asyncio.to_thread(broker.kill)
+            away.append(True)
+            await receiver.until(lambda: receiver.taken)
+        async with asyncio.timeout(30):
+            while left := asyncio.all_tasks() - before:
+                await asyncio.wait(left, timeout=0.1)
+    await deployment.close()
+
+
 async def test_two_processes_share_the_partitions(deployment: Deployment) -> None:
     """Each partition has one owner, while a second process comes and goes too: assets keep their order."""
     receiver = Receiver()

@@ -14,7 +14,7 @@ from streams.cli.retag.differences import TagDifferences
 from streams.cli.retag.plan import SOURCE, Selection
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.output_follower import CommittedOffsets, LogPlaces, OutputFollower, OutputRecord
-from streams.kafka.publishing import open_producer
+from streams.kafka.producers import open_producer
 from streams.units.faults import innermost
 
 WINDOWS = {

@@ -5,10 +5,10 @@ import json
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 
 import click
-import onnxruntime
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -107,7 +107,7 @@ def _settings(plan: Plan) -> dict[str, str]:
 
 
 def _remark(chosen: Trial, model: Path) -> str:
-    machine = f"{available_cores()} cores, {platform.machine()}, ONNX Runtime {onnxruntime.__version__}"
+    machine = f"{available_cores()} cores, {platform.machine()}, ONNX Runtime {version('onnxruntime')}"
     return f"{model.name} on {machine}:\n{chosen.images_per_second:.0f} images/s, decoded and tagged"
 
 

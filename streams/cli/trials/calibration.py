@@ -94,7 +94,7 @@ async def _keep_busy(pool: TaggerPool, plan: Plan, photos: Sequence[bytes], seco
 
     started = time.perf_counter()
     async with asyncio.TaskGroup() as tasks:
-        for number in range(2 * plan.threads * plan.max_batch):
+        for number in range(5 * plan.threads * plan.max_batch):  # so many wait that batches are full
             tasks.create_task(one_after_another(number))
     return done / (time.perf_counter() - started)
 

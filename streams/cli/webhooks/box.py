@@ -13,7 +13,7 @@ from schemas.topics import MAX_RECORD_BYTES, TopicNames
 from schemas.uploads import Record
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.offset_ranges import find_offset_ranges, read_offset_ranges
-from streams.kafka.publishing import open_producer
+from streams.kafka.producers import open_producer
 from streams.webhooks.delivering import MESSAGE, REASON
 from streams.webhooks.lanes import receiver_of
 from streams.webhooks.rows import REPLAY, PendingRow, decode_row

@@ -60,10 +60,12 @@ class _Answers(ResponseHandler):
         super().__init__(loop)
         self._on_the_wire = 0
         self._before_body: int | None = None
+        self._earlier: aiohttp.StreamReader | None = None
         self._head = HeadLines()
 
     def set_response_params(self, **params: Any) -> None:  # noqa: ANN401 - handed on as they are
-        """Begin with the answer to the next request."""
+        """Begin with the answer to the next request; the one before may still be read by somebody."""
+        self._earlier = self._payload
         self._on_the_wire = 0
         self._before_body = None
         self._head = HeadLines()
@@ -84,7 +86,7 @@ class _Answers(ResponseHandler):
     def _fault(self) -> str | None:
         if len(self) > MAX_UNREAD_ANSWERS:
             return f"more than {MAX_UNREAD_ANSWERS} answers to one request"
-        if self._payload is None:
+        if self._payload is None or self._payload is self._earlier:
             if self._before_body is None and self._on_the_wire > MAX_HEAD_BYTES:
                 return f"more than {MAX_HEAD_BYTES} bytes before a body"
             return None

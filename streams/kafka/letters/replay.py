@@ -14,7 +14,7 @@ from schemas.replays import replay_headers
 from schemas.topics import MAX_RECORD_BYTES, TopicNames
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.letters.letters import Letter
-from streams.kafka.publishing import open_producer
+from streams.kafka.producers import open_producer
 
 DEADLINE = 60.0  # seconds in which Kafka must take a chunk; the producer by itself would try for ever
 CHUNK_LETTERS = 500
