@@ -1,11 +1,13 @@
 """What counting costs: CPU per upload with eight tags counted, and with none.
 
     python -m benchmarks.counting
+    python -m benchmarks.counting --streams
 
 The real worker on a real broker with the stub tagger. Runs are interleaved: tags counted, then none
 assigned (a threshold that no tag passes), so that the difference is the counting alone: folding tags into
 buckets and interests, encoding and sending their rows. `queries` says whether the worker also keeps its
-query indexes. The last line is the report as JSON.
+query indexes. With `--streams` runs differ by the streams of what changed that are on, all of them with
+tags counted and without queries. The last line is the report as JSON.
 """
 
 import argparse
@@ -43,7 +45,15 @@ def uploads(count: int, seed: int, tags: int = 8) -> list[UploadData]:
     return events
 
 
-async def measure(bootstrap: str, folder: Path, count: int, threshold: str, queries: str) -> float:
+STREAMS = {
+    "none": "",
+    "image.tags": "image.tags",
+    "tag.counts": "tag.counts",
+    "both": "image.tags,tag.counts",
+}
+
+
+async def measure(bootstrap: str, folder: Path, count: int, threshold: str, **environment: str) -> float:
     """Measure the microseconds of CPU that a worker spends per upload."""
     name = f"cost-{uuid.uuid4().hex[:8]}"
     (folder / name).mkdir()
@@ -51,7 +61,7 @@ async def measure(bootstrap: str, folder: Path, count: int, threshold: str, quer
     cluster.environment = {
         "TAGSTREAM_TAGGER": "stub",
         "TAGSTREAM_AUTO_TAGGING": threshold,
-        "TAGSTREAM_ROLES": "tag,query" if queries == "true" else "tag",
+        **environment,
         "TAGSTREAM_SNAPSHOT_INTERVAL": "0",
     }
     try:
@@ -77,7 +87,8 @@ async def run(options: argparse.Namespace, bootstrap: str, folder: Path) -> dict
     for _ in range(options.rounds):
         for queries in ("true", "false"):
             for kind, threshold in (("counted", "0.5"), ("not_counted", "0.95")):
-                cost = await measure(bootstrap, folder, options.uploads, threshold, queries)
+                roles = "tag,query" if queries == "true" else "tag"
+                cost = await measure(bootstrap, folder, options.uploads, threshold, TAGSTREAM_ROLES=roles)
                 found.setdefault(f"{kind}_queries_{queries}", []).append(cost)
                 print(f"queries={queries:<5} {kind:<11} {cost:6.0f} us of CPU per upload", flush=True)
     report: dict[str, object] = {name: statistics.median(costs) for name, costs in found.items()}
@@ -88,14 +99,28 @@ async def run(options: argparse.Namespace, bootstrap: str, folder: Path) -> dict
     return report
 
 
+async def run_streams(options: argparse.Namespace, bootstrap: str, folder: Path) -> dict[str, object]:
+    """Interleave runs with different streams on."""
+    found: dict[str, list[float]] = {}
+    for _ in range(options.rounds):
+        for kind, streams in STREAMS.items():
+            environment = {"TAGSTREAM_ROLES": "tag", "TAGSTREAM_STREAMS": streams}
+            cost = await measure(bootstrap, folder, options.uploads, "0.5", **environment)
+            found.setdefault(kind, []).append(cost)
+            print(f"streams={kind:<11} {cost:6.0f} us of CPU per upload", flush=True)
+    return {f"us_per_upload_{kind}": statistics.median(costs) for kind, costs in found.items()}
+
+
 def main() -> None:
     """Read the command line and run."""
     parser = parser_of(__doc__)
     parser.add_argument("--uploads", type=int, default=15_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--streams", action="store_true", help="What streams of what changed cost.")
     options = parser.parse_args()
+    chosen = run_streams if options.streams else run
     with TemporaryDirectory() as folder, EmbeddedBroker(Path(folder) / "kafka", 0) as broker:
-        print(json.dumps(asyncio.run(run(options, broker.bootstrap_servers, Path(folder)))))
+        print(json.dumps(asyncio.run(chosen(options, broker.bootstrap_servers, Path(folder)))))
 
 
 if __name__ == "__main__":

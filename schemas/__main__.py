@@ -11,6 +11,7 @@ from pathlib import Path
 from schemas.contracts.asyncapi import as_json, document
 from schemas.contracts.compatibility import breaks, present_schemas, read_releases
 from schemas.json_schemas import rendered
+from schemas.streams.records import STREAMS
 from schemas.topics import TopicNames
 
 FOLDER = Path(__file__).parent / "json"
@@ -29,8 +30,9 @@ def main(arguments: list[str], folder: Path = FOLDER) -> int:
 
 
 def channels_document() -> str:
-    """The AsyncAPI document of a deployment with the default names."""
-    return as_json(document(TopicNames("tagstream"), version("tagstream"))).decode()
+    """The AsyncAPI document of a deployment with the default names and all streams."""
+    names = TopicNames("tagstream", streams=STREAMS)
+    return as_json(document(names, version("tagstream"))).decode()
 
 
 def _write(folder: Path) -> int:

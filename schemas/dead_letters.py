@@ -1,6 +1,7 @@
 """Dead letters: the original record as it was, if it fits, and headers that say what was wrong.
 
-The `__connect.errors.*` headers are Kafka Connect's, so that tools written for those work.
+The `__connect.errors.*` headers are Kafka Connect's and the `kafka_dlt-*` headers those of Spring for Apache
+Kafka, so that tools written for either work.
 """
 
 from typing import Any
@@ -11,6 +12,7 @@ from schemas.cloudevents import Headers
 from schemas.uploads import Record
 
 _CONNECT = "__connect.errors."
+_SPRING = "kafka_dlt-original-"
 MAX_MESSAGE = 1000
 MAX_WHOLE_BYTES = 4_000_000  # of key, value and headers; a record may have 4 MiB, with the explanation
 _KEY_LEFT = 1024  # bytes of the key of a record that is larger
@@ -24,6 +26,10 @@ FAULT_HEADERS = {
     f"{_CONNECT}class.name": "Always `tagstream`.",
     f"{_CONNECT}exception.class.name": "Name of the error's class.",
     f"{_CONNECT}exception.message": f"The error in words, at most {MAX_MESSAGE} characters.",
+    f"{_SPRING}topic": "The original record's topic once more.",
+    f"{_SPRING}partition": "Its partition, as Spring has it: 4 bytes, the greatest first.",
+    f"{_SPRING}offset": "Its offset: 8 bytes.",
+    f"{_SPRING}timestamp": "Its timestamp, milliseconds since the epoch: 8 bytes.",
     "tagstream.reason": "The fault as a short code, for machines.",
     "tagstream.timestamp": "Kafka's timestamp of the original record, milliseconds since the epoch.",
     "tagstream.retryable": "`true` where publishing the event again may help, otherwise `false`.",
@@ -75,6 +81,8 @@ def dead_letter_headers(record: Record, fault: Fault) -> list[tuple[str, Any]]:
         f"{_CONNECT}class.name": "tagstream",
         f"{_CONNECT}exception.class.name": fault.error,
         f"{_CONNECT}exception.message": fault.message[:MAX_MESSAGE],
+    }
+    ours = {
         "tagstream.reason": fault.reason,
         "tagstream.timestamp": str(record.timestamp),
         "tagstream.retryable": "true" if fault.retryable else "false",
@@ -84,6 +92,18 @@ def dead_letter_headers(record: Record, fault: Fault) -> list[tuple[str, Any]]:
         *original,
         *_trace_headers(record),
         *((name, text.encode(errors="replace")) for name, text in explained.items()),
+        *_spring_headers(record),
+        *((name, text.encode(errors="replace")) for name, text in ours.items()),
+    ]
+
+
+def _spring_headers(record: Record) -> Headers:
+    place = record.place
+    return [
+        (f"{_SPRING}topic", place.topic.encode()),
+        (f"{_SPRING}partition", place.partition.to_bytes(4)),
+        (f"{_SPRING}offset", place.offset.to_bytes(8)),
+        (f"{_SPRING}timestamp", record.timestamp.to_bytes(8, signed=True)),
     ]
 
 

@@ -30,6 +30,7 @@ from schemas.answers.users import (
     UserTags,
 )
 from schemas.results import Categorization, TagUpdate
+from schemas.streams.records import CountedTag, ImageTag, ImageTagKey, TagCountKey, Trend, TrendKey
 from schemas.uploads import UploadData
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -37,6 +38,12 @@ PUBLISHED: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "upload-event": ("Upload event", UploadData),
     "categorization": ("Categorization", Categorization),
     "tag-update": ("Tag update", TagUpdate),
+    "image-tag": ("Tag of an image", ImageTag),
+    "image-tag-key": ("Key of a tag of an image", ImageTagKey),
+    "tag-count": ("Count of a tag", CountedTag),
+    "tag-count-key": ("Key of a count of a tag", TagCountKey),
+    "trend": ("Trend", Trend),
+    "trend-key": ("Key of a trend", TrendKey),
     "top-tags": ("Answer of GET /trends/top", TopTags),
     "rising-tags": ("Answer of GET /trends/rising", RisingTags),
     "tag-series": ("Answer of GET /trends/tags/{tag}", TagSeries),

@@ -15,6 +15,7 @@ from schemas.errors import PARSE_CODES
 REPLAY_OF = "tagstream.replay-of"
 REPLAY_TIME = "tagstream.replay-time"
 REPLAY_LETTER = "tagstream.replay-letter"
+REPLAYS = "tagstream.replays"
 
 ROUTED_FROM = "tagstream.routed-from"
 """Where the record was published, `topic/partition/offset`, if it was routed to another partition."""
@@ -29,6 +30,7 @@ REPLAY_HEADERS = {
     REPLAY_OF: "Place of the original record, `topic/partition/offset`: what identifies a plain JSON event.",
     REPLAY_TIME: "Its time, in milliseconds since the epoch: the event time where the event tells none.",
     REPLAY_LETTER: "Place of the dead letter that was replayed.",
+    REPLAYS: "How often the event has been replayed, this time included, a decimal number.",
 }
 
 _PLACE = re.compile(r"([A-Za-z0-9._-]{1,249})/(0|[1-9][0-9]{0,9})/(0|[1-9][0-9]{0,18})")

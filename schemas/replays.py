@@ -1,10 +1,13 @@
 """Replays: a dead letter becomes the record that it was, with headers that say what it is a replay of."""
 
+import re
+
 from schemas.cloudevents import Headers
 from schemas.dead_letters import FAULT_HEADERS
 from schemas.origins import (
     REPLAY_HEADERS,
     REPLAY_LETTER,
+    REPLAYS,
     ROUTED_FROM,
     UNTRANSLATED,
     Origin,
@@ -16,6 +19,7 @@ from schemas.origins import (
 )
 from schemas.uploads import Record
 
+_COUNT = re.compile(r"[1-9][0-9]{0,8}")
 _OURS = frozenset({*FAULT_HEADERS, *REPLAY_HEADERS, ROUTED_FROM, UNTRANSLATED})
 
 
@@ -45,7 +49,15 @@ def replay_headers(letter: Record, failed: TopicPartitionOffset) -> list[tuple[s
     origin = read_origin(letter.headers) or Origin(failed, _published_at(letter))
     place = str(TopicPartitionOffset(letter.topic, letter.partition, letter.offset))
     original = original_headers(letter.headers)
-    return [*original, *origin_headers(origin), (REPLAY_LETTER, place.encode())]
+    count = str(replays_of(letter.headers) + 1).encode()
+    return [*original, *origin_headers(origin), (REPLAY_LETTER, place.encode()), (REPLAYS, count)]
+
+
+def replays_of(headers: Headers) -> int:
+    """How often an event was replayed, by its headers or its letter's; without a number it was once."""
+    texts = header_texts([header for header in headers if header[0] in REPLAY_HEADERS])
+    told = _COUNT.fullmatch(texts.get(REPLAYS, ""))
+    return int(told[0]) if told else int(REPLAY_LETTER in texts)
 
 
 def _published_at(letter: Record) -> int:

@@ -17,6 +17,11 @@ def utc_datetime(at: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=min(max(at, MIN_DATETIME_MS), MAX_DATETIME_MS))
 
 
+def utc_text(at: int) -> str:
+    """A time in milliseconds in RFC 3339."""
+    return utc_datetime(at).isoformat().replace("+00:00", "Z")
+
+
 def steady_time() -> float:
     """Seconds since the epoch that no step of the machine's clock moves.
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
+from schemas.streams.records import IMAGE_TAGS, TAG_COUNTS
+
 TABLES = ("images", "trends", "interests", "retries", "meta")
 
 
@@ -44,6 +46,10 @@ class Deployment(Protocol):
     def source_topics(self) -> tuple[str, ...]:
         """Topics of other programs' messages, which are translated to upload events."""
 
+    @property
+    def told_streams(self) -> tuple[str, ...]:
+        """The streams of what changed that are on."""
+
 
 def split_topics(names: str) -> tuple[str, ...]:
     """The topics that a setting names, separated by commas, each once."""
@@ -77,6 +83,7 @@ class TopicNames:
     inputs: tuple[str, ...] = ()
     keep_tombstones: float = TOMBSTONES_KEPT_DAYS
     sources: tuple[str, ...] = ()
+    streams: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, settings: Deployment) -> "TopicNames":
@@ -87,6 +94,7 @@ class TopicNames:
             split_topics(settings.uploads_topics),
             settings.keep_tombstones,
             settings.source_topics,
+            settings.told_streams,
         )
 
     @property
@@ -155,6 +163,38 @@ class TopicNames:
         return f"{self.prefix}image.dead-letters"
 
     @property
+    def image_tags(self) -> str:
+        """A record per image and tag: see `TAGSTREAM_STREAMS`."""
+        return f"{self.prefix}{IMAGE_TAGS}"
+
+    @property
+    def tag_counts(self) -> str:
+        """Counts of tags by window and add-on, and a sketch of the uploaders: see `TAGSTREAM_STREAMS`."""
+        return f"{self.prefix}{TAG_COUNTS}"
+
+    @property
+    def image_trends(self) -> str:
+        """Tags that began to rise, peaked and rise no longer: see the role `trends`."""
+        return f"{self.prefix}image.trends"
+
+    @property
+    def rises_changelog(self) -> str:
+        """Rises that go on, and how far counts are judged, compacted; all in partition 0."""
+        return f"{self.app_id}-rises-changelog"
+
+    @property
+    def stream_topics(self) -> dict[str, str]:
+        """The topic of each stream that is on."""
+        topics = {IMAGE_TAGS: self.image_tags, TAG_COUNTS: self.tag_counts}
+        return {stream: topic for stream, topic in topics.items() if stream in self.streams}
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What units write besides changelogs."""
+        results = (self.categorizations, self.tag_updates, self.dead_letters)
+        return (*results, *self.stream_topics.values())
+
+    @property
     def notifications(self) -> str:
         """Notifications that receivers have not taken yet, keyed, compacted."""
         return f"{self.prefix}image.notifications"
@@ -192,14 +232,37 @@ class TopicNames:
         found |= dict.fromkeys(self.sources, kept)
         if self.copied:
             found[self.inputs_changelog] = changelogs[self.changelog("meta")]
-        return found
+        # Who reads them a little late still sees each step.
+        streams = compacted | {"min.compaction.lag.ms": str(600_000)}
+        return found | dict.fromkeys(self.stream_topics.values(), streams)
 
     @property
     def written(self) -> frozenset[str]:
         """What workers write besides upload events, whatever the inputs are."""
         internal = {self.repartition, self.inputs_changelog, self.rescale}
-        outputs = (self.categorizations, self.tag_updates, self.dead_letters)
-        return frozenset({*outputs, *map(self.changelog, TABLES), *self.webhook_configs, *internal})
+        outputs = (
+            self.categorizations,
+            self.tag_updates,
+            self.dead_letters,
+            self.image_tags,
+            self.tag_counts,
+        )
+        others = {*self.webhook_configs, *self.trend_configs}
+        return frozenset({*outputs, *map(self.changelog, TABLES), *others, *internal})
+
+    @property
+    def told_configs(self) -> dict[str, dict[str, str]]:
+        """Each topic that others may rely on with its configuration; trends are told where counts are."""
+        return self.configs | (self.trend_configs if TAG_COUNTS in self.streams else {})
+
+    @property
+    def trend_configs(self) -> dict[str, dict[str, str]]:
+        """Each topic of the role `trends` with its configuration; they are there where it runs."""
+        size = {"max.message.bytes": str(MAX_RECORD_BYTES)}
+        kept = {"cleanup.policy": "delete", "retention.ms": str(14 * _DAY_MS)}
+        rows = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}
+        rows |= {"segment.bytes": str(4 * 1024 * 1024)}
+        return {self.image_trends: size | kept, self.rises_changelog: size | rows}
 
     @property
     def webhook_configs(self) -> dict[str, dict[str, str]]:

@@ -12,6 +12,7 @@ import click
 from schemas.contracts.asyncapi import document as channels_document
 from schemas.json_schemas import PUBLISHED, file_name, json_schema
 from schemas.reasons import REASONS
+from schemas.streams.records import STREAMS
 from schemas.topics import TopicNames
 from streams.app.services.query_indexes import QueryIndexes
 from streams.app.settings import Settings, variable
@@ -69,12 +70,17 @@ def reasons() -> str:
     )
 
 
+def _configs(names: TopicNames) -> dict[str, dict[str, str]]:
+    return names.configs | names.webhook_configs | names.trend_configs
+
+
 def topics() -> str:
     """A row per topic, with what workers that create it ask for."""
-    names = TopicNames("APP", "PREFIX")
+    names = TopicNames("APP", "PREFIX", streams=STREAMS)
     told = {
-        getattr(names, name): inspect.getdoc(getattr(TopicNames, name))
+        topic: inspect.getdoc(getattr(TopicNames, name))
         for name in reversed([*_properties(TopicNames)])  # of several that give one topic, the first counts
+        if isinstance(topic := getattr(names, name), str)
     }
     rows = (
         [
@@ -83,14 +89,14 @@ def topics() -> str:
             _kept(config),
             f"{int(config['max.message.bytes']) // 1024:,} KiB",
         ]
-        for name, config in (names.configs | names.webhook_configs).items()
+        for name, config in _configs(names).items()
     )
     return table(["topic", "what it holds", "kept", "largest record"], rows)
 
 
 def channels() -> str:
     """Each channel of the AsyncAPI document with its messages: what a record's value, key and headers are."""
-    document = channels_document(TopicNames("APP", "PREFIX"), "")
+    document = channels_document(TopicNames("APP", "PREFIX", streams=STREAMS), "")
     return "\n\n".join(_channel(each, document) for each in document["channels"].values())
 
 

@@ -33,7 +33,7 @@ def document(
         partitions: Of each topic that is created; None: not told.
         replication: Likewise, its replicas.
     """
-    there = [channel for channel in CHANNELS if channel.address(names) in names.configs]
+    there = [channel for channel in CHANNELS if channel.address(names) in names.told_configs]
     size = {"partitions": partitions, "replicas": replication}
     told = {name: number for name, number in size.items() if number is not None}
     return {
@@ -74,7 +74,7 @@ def _channel(channel: Channel, names: TopicNames, size: Mapping[str, int]) -> di
             message.name: {"$ref": f"#/components/messages/{message.name}"} for message in channel.messages
         },
         "bindings": {
-            "kafka": {**size, "topicConfiguration": _configuration(names.configs[address]), **_BINDING}
+            "kafka": {**size, "topicConfiguration": _configuration(names.told_configs[address]), **_BINDING}
         },
     }
 

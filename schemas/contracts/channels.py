@@ -12,6 +12,7 @@ from schemas.contracts.messages import (
     UPLOAD_STRUCTURED,
     Message,
 )
+from schemas.contracts.stream_messages import IMAGE_TAG, TAG_COUNT, TREND
 from schemas.json_schemas import rendered_schema
 from schemas.topics import TopicNames
 
@@ -43,6 +44,9 @@ CHANNELS = (
     Channel("categorizations", "Categorizations out", (CATEGORIZATION,)),
     Channel("tag_updates", "Tag updates out", (TAG_UPDATE,)),
     Channel("dead_letters", "Dead letters out", (DEAD_LETTER,)),
+    Channel("image_tags", "Tags of images out", (IMAGE_TAG,)),
+    Channel("tag_counts", "Counts of tags out", (TAG_COUNT,)),
+    Channel("image_trends", "Rises of tags out", (TREND,)),
 )
 
 
@@ -70,5 +74,5 @@ def topic_schemas(names: TopicNames) -> Iterator[TopicSchema]:
     """The schema of each topic whose values have one."""
     for channel in CHANNELS:
         schema = channel.messages[0].schema
-        if schema is not None and channel.address(names) in names.configs:
+        if schema is not None and channel.address(names) in names.told_configs:
             yield TopicSchema(channel.address(names), schema, channel.written)

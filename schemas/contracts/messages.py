@@ -63,7 +63,7 @@ class Message:
 
 _ATTRIBUTE = {"type": "string", "minLength": 1, "maxLength": MAX_ATTRIBUTE}
 _IMAGE_KEY = "The key of the upload event; where that had none, its `public_id`."
-_SCHEMA_ID = {
+SCHEMA_ID_HEADER = {
     VALUE_SCHEMA_ID: {
         "type": "string",
         "description": "Which schema of the schema registry describes the value, where "
@@ -97,7 +97,7 @@ def event_headers_schema(kind: str) -> dict[str, Mapping[str, Any]]:
         "ce_source": _ATTRIBUTE | {"description": "`tagstream:` and the application's id."},
         "ce_type": {"const": kind, "description": "What happened."},
         **_texts(TRACE_HEADERS),
-        **_SCHEMA_ID,
+        **SCHEMA_ID_HEADER,
     }
 
 

@@ -11,6 +11,7 @@ class Role(StrEnum):
     GATEWAY = "gateway"
     WEBHOOKS = "webhooks"
     PAGE = "page"
+    TRENDS = "trends"
 
     @property
     def meaning(self) -> str:
@@ -24,6 +25,8 @@ _MEANINGS = {
     Role.GATEWAY: "takes the calls of Cloudinary's and Imagga's clients, on a port of its own",
     Role.WEBHOOKS: "tells receivers over HTTP what was committed",
     Role.PAGE: "shows all of it to people in a browser, beside the answers of query",
+    Role.TRENDS: "tells by the topic image.trends which tags begin to rise, are at their height and rise no "
+    "longer; it needs the stream tag.counts",
 }
 ALL = ",".join(Role)
 DEFAULT = f"{Role.TAG},{Role.QUERY}"

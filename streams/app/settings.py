@@ -16,10 +16,12 @@ from urllib.parse import urlsplit
 
 from schemas.errors import SettingsError
 from schemas.sources.mapping import TopicMapping, read_sources
+from schemas.streams.records import STREAMS, TAG_COUNTS
 from schemas.topics import TOMBSTONES_KEPT_DAYS, TopicNames, uploads_topics_fault
 from streams.app.cores import available_cores
 from streams.app.profiles import read_profile
 from streams.app.roles import DEFAULT, Role, read_roles, roles_fault
+from streams.rises.windows import WINDOWS
 from streams.tag.add_ons import (
     DEFAULT_CHOICE,
     DEFAULT_OFFER,
@@ -77,6 +79,11 @@ def _formats_fault(value: str) -> str | None:
     return f"{fault}; choose of {', '.join(IMAGE_FORMATS)}"
 
 
+def _streams_fault(value: str) -> str | None:
+    unknown = [name for name in chosen(value) if name not in STREAMS]
+    return f"names {unknown[0]!r}, which is no stream; choose of {', '.join(STREAMS)}" if unknown else None
+
+
 def _registry_fault(value: str) -> str | None:
     if not value:
         return None
@@ -119,6 +126,23 @@ class Settings:
         None,
         "File (TOML) that says which topics hold events of other programs (buckets, databases, Connect), "
         "and how they are read. Their events reach the state as uploads do. Empty: there are none.",
+    )
+    streams: str = _setting(
+        "",
+        "Streams of what changed that are written beside results, in the same transactions, separated by "
+        f"commas: {', '.join(STREAMS)}. One that is turned on is filled with what there is. Empty: none.",
+        _streams_fault,
+    )
+    trends_window: str = _setting(
+        "1h",
+        "What the role trends counts: 1h, each minute against the day before, or 24h, each hour "
+        "against the week before.",
+        lambda value: None if value in WINDOWS else f"must be {' or '.join(WINDOWS)}",
+    )
+    watchlists: Path | None = _setting(
+        None,
+        "File (TOML) that says of which tags a tenant is told by the role trends, and from which score on. "
+        "Empty: of all tags.",
     )
     schema_registry: str = _setting(
         "",
@@ -432,7 +456,7 @@ class Settings:
             if fault:
                 raise SettingsError(f"{self._said(item.name)} {fault}")
         fault = misfit(self.add_ons, self.categorization) or self._topics_fault()
-        fault = fault or self._bytes_fault() or self._keeping_fault()
+        fault = fault or self._bytes_fault() or self._keeping_fault() or self._trends_fault()
         if fault:
             raise SettingsError(fault)
 
@@ -446,10 +470,21 @@ class Settings:
         rule = "is one of upload events, or of what workers write; name another in it"
         return f"{self._said('sources')}: topic {taken[0]} {rule}" if taken else None
 
+    def _trends_fault(self) -> str | None:
+        if not self.judges_trends or TAG_COUNTS in self.told_streams:
+            return None
+        cure = f"add {TAG_COUNTS} to it, for this process and those with the role tag"
+        return f"{self._said('roles')} with {self._said('streams')}: trends are told by {TAG_COUNTS}; {cure}"
+
     @cached_property
     def mappings(self) -> Mapping[str, TopicMapping]:
         """How the topics of sources are read, by topic."""
         return {} if self.sources is None else read_sources(self.sources).topics
+
+    @property
+    def told_streams(self) -> tuple[str, ...]:
+        """The streams of what changed that are on."""
+        return tuple(chosen(self.streams))
 
     @property
     def source_topics(self) -> tuple[str, ...]:
@@ -525,6 +560,11 @@ class Settings:
     def tells(self) -> bool:
         """Whether this process tells receivers what was committed."""
         return Role.WEBHOOKS in self.chosen_roles
+
+    @property
+    def judges_trends(self) -> bool:
+        """Whether this process tells which tags rise."""
+        return Role.TRENDS in self.chosen_roles
 
     @property
     def answers(self) -> bool:

@@ -24,6 +24,7 @@ from streams.app.services.repartitioning import RepartitioningUploads
 from streams.app.services.service import Service, WebPart
 from streams.app.services.tagging import Tagging
 from streams.app.services.telling import Telling
+from streams.app.services.trends import TellingTrends
 from streams.app.telemetry import WorkerTelemetry
 from streams.kafka.admin import wait_for_topics
 from streams.kafka.watch import KafkaWatch
@@ -83,11 +84,11 @@ class Worker:
     def _services_of_roles(self) -> list[Service]:
         services: list[Service] = []
         tags, answers = self.settings.tags, self.settings.answers
+        registering = self._registering() if tags or self.settings.judges_trends else None
+        headers = registering.headers if registering else {}
         if tags:
-            registering = self._registering()
-            headers = registering.headers if registering else {}
             self._tagging = Tagging(self._app, self._telemetry, self._tracing, self._end_process, headers)
-            services += [self._tagging, *([registering] if registering else [])]
+            services.append(self._tagging)
             if self._app.names.copied:
                 repartitioning = RepartitioningUploads(
                     self.settings, self._connection, self._telemetry, lambda: self.units, self._end_process
@@ -103,10 +104,12 @@ class Worker:
         if self.settings.tells:
             telling = Telling(self.settings, self._connection, self._telemetry, self._end_process)
             services.append(telling)
+        if self.settings.judges_trends:
+            services.append(TellingTrends(self.settings, self._connection, self._end_process, headers))
         if self.settings.is_page:
             indexes = self._query_indexes
             services.append(ShowingPage(self.settings, self._connection, self._app.names, indexes, self))
-        return services
+        return [*services, registering] if registering else services
 
     def _registering(self) -> RegisteringSchemas | None:
         url = self.settings.schema_registry

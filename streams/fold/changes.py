@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from schemas.streams.records import ALL_ADD_ONS
 from streams.fold.outcomes import Output
 from streams.fold.uploaders import Uploaders
 
@@ -19,6 +20,11 @@ class CountRow(msgspec.Struct, omit_defaults=True):
     u: Uploaders | None = None
     first: int | None = None
     last: int | None = None
+
+
+def counts_of(row: CountRow | None) -> dict[str, int]:
+    """The counts of a row by add-on, and of all together; nothing where it counts nothing."""
+    return {} if row is None or row.n <= 0 else {ALL_ADD_ONS: row.n, **row.by}
 
 
 def _encode(value: Any) -> str:  # noqa: ANN401 - whatever the encoder does not know
@@ -89,6 +95,9 @@ class Changes:
         self._cache = CountRowCache() if cache is None else cache
         self._counts = committed["trends"]
         self._rows: dict[tuple[str, str], Row | CountRow | None] = {}
+        self._images: dict[str, Row | None] = {}  # of those that change, as they were
+        self._counted: dict[str, dict[str, int] | bytes | None] = {}  # likewise, counts or their rows
+        self._told: set[tuple[str, str]] = set()
         self.written: set[tuple[str, str]] = set()
         self.outputs: list[Output] = []
 
@@ -109,6 +118,10 @@ class Changes:
 
     def put(self, table: str, key: str, row: Row | None) -> None:
         """Set a row; None removes it."""
+        if table == "images" and key not in self._images:
+            self._images[key] = self.get(table, key)
+        elif table == "trends" and key not in self._counted:
+            self._counted[key] = self._counts.get(key)
         self._rows[table, key] = row
         self.written.add((table, key))
 
@@ -136,8 +149,38 @@ class Changes:
             row = CountRow(offset, 0, {}) if encoded is None else self._cache.take(key, encoded)
             self._rows[place] = row
             self.written.add(place)
+            self._counted.setdefault(key, counts_of(row))
         row.o = offset
         return row
+
+    def tell(self, table: str, key: str) -> None:
+        """Have a row of `images` or `trends` told as if all of it had changed."""
+        self._told.add((table, key))
+
+    def images(self) -> Iterator[tuple[str, Row | None, Row | None, bool]]:
+        """Key, row before and row now of each image that changes or is told; whether all of it is."""
+        told = {key for table, key in self._told if table == "images"}
+        for key in self._images.keys() | told:
+            now = self.get("images", key)
+            yield key, self._images.get(key, now), now, key in told
+
+    def counts(self) -> Iterator[tuple[str, dict[str, int], CountRow | None, bool]]:
+        """Key, counts before and row now of each count that changes or is told; whether all of it is."""
+        told = {key for table, key in self._told if table == "trends"}
+        for key in self._counted.keys() | told:
+            now, before = self._count_of(key), self._counted.get(key)
+            if isinstance(before, bytes):
+                before = counts_of(decode_count(before))
+            yield key, before or {}, now, key in told
+
+    def _count_of(self, key: str) -> CountRow | None:
+        """A row of `trends` as it is now; it is not changed."""
+        place = ("trends", key)
+        if place in self._rows:
+            row = self._rows[place]
+            return row if isinstance(row, CountRow) else None
+        encoded = self._counts.get(key)
+        return None if encoded is None else decode_count(encoded)
 
     def emit(self, output: Output) -> None:
         """Send a record with this transaction."""

@@ -27,6 +27,7 @@ class Uploaders:
         if self._sketch is None:
             self._sketch = _decode(self._encoded) if self._encoded else datasketches.hll_sketch(LG_REGISTERS)
         self._sketch.update(user)
+        self._encoded = None
 
     def merge(self, other: "Uploaders") -> None:
         """Add all uploaders of another sketch."""
@@ -34,12 +35,13 @@ class Uploaders:
         for encoded in filter(None, (self.encoded(), other.encoded())):
             union.update(_decode(encoded))
         self._sketch = union.get_result()
+        self._encoded = None
 
     def encoded(self) -> str:
         """The sketch as base64."""
-        if self._sketch is None:
-            return self._encoded or ""
-        return binascii.b2a_base64(self._sketch.serialize_compact(), newline=False).decode()
+        if self._encoded is None and self._sketch is not None:
+            self._encoded = binascii.b2a_base64(self._sketch.serialize_compact(), newline=False).decode()
+        return self._encoded or ""
 
 
 def count_uploaders(encoded: Iterable[str]) -> int:

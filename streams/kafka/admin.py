@@ -92,14 +92,15 @@ async def ensure_topics(connection: KafkaConnection, settings: TopicSettings) ->
         await _until_known(admin, missing)
 
 
-async def ensure_webhook_topics(connection: KafkaConnection, settings: TopicSettings) -> None:
-    """Create the topics of the role `webhooks` that are missing.
+async def ensure_more_topics(
+    connection: KafkaConnection, settings: TopicSettings, names: Collection[str]
+) -> None:
+    """Create the topics of a role that are missing.
 
     Raises:
         TopicsError: They do not fit the settings, or one cannot be created.
         KafkaError: The broker does not answer, or refuses.
     """
-    names = TopicNames.of(settings).webhook_configs
     async with open_admin(connection) as admin:
         # All: asking for one by name would create it, with too few partitions, where brokers do that.
         counts = await partition_counts(admin)
@@ -158,7 +159,7 @@ async def create_topics(
 ) -> list[Finding]:
     """Create topics, or only ask whether they could be; one finding for each that cannot."""
     topic_names = TopicNames.of(settings)
-    configs = topic_names.configs | topic_names.webhook_configs
+    configs = topic_names.configs | topic_names.webhook_configs | topic_names.trend_configs
     safety = {"min.insync.replicas": str(replicas_in_sync(settings.replication))}
     topics = [
         NewTopic(

@@ -18,6 +18,9 @@ from streams.fold.outcomes import Forwarded, Output
 from streams.fold.outputs import forwarded_output
 from streams.fold.retries import end_retry, record_of
 from streams.fold.rows import ALL
+from streams.fold.streams.filling import forget_filled
+from streams.fold.streams.tag_counts import Share
+from streams.fold.streams.told import told
 from streams.kafka.admin import open_admin, partition_counts
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.partitioning import partition_for
@@ -91,7 +94,7 @@ class RescaleJob:
             Exception: Somebody else has taken a partition over, or a commit is in doubt: run it again.
         """
         names, wanted = self._names, self._partitions
-        groups = (names.app_id, names.repartition_group, f"{names.app_id}-webhooks")
+        groups = (names.app_id, names.repartition_group, f"{names.app_id}-webhooks", f"{names.app_id}-trends")
         async with open_admin(self._connection) as admin:
             found = checked_counts(await partition_counts(admin), names, wanted)
             await require_idle(admin, groups)
@@ -167,6 +170,8 @@ class RescaleJob:
         source = ledger.state.partition
         move = Move(dict(enumerate(states)), source, memory)
         move.move(images)
+        for changes in move.changes.values():
+            forget_filled(changes)
         theirs = {
             partition: list(changes.encoded())
             for partition, changes in move.changes.items()
@@ -176,6 +181,9 @@ class RescaleJob:
             for table, key, value in rows:
                 topic = self._names.changelog(table)
                 move.changes[source].emit(Output(topic, key.encode(), value, (), partition))
+            share = Share(partition, states[partition].stream_time)
+            for output in told(move.changes[partition], self._names, share):
+                move.changes[source].emit(output)
         await ledger.commit(move.changes[source], ledger.state.next_offset)
         for partition, rows in theirs.items():
             for table, key, value in rows:

@@ -29,7 +29,9 @@ def checked_counts(counts: Mapping[str, int], names: TopicNames, wanted: int) ->
     if missing := [name for name in names.configs if name not in counts]:
         cure = "start `tagstream worker` once, which creates it, or say --app-id and --topic-prefix as it has"
         raise TopicsError(f"topic {missing[0]} is missing; {cure}")
-    evenly = (set(names.configs) - set(names.copied)) | (set(names.webhook_configs) & set(counts))
+    evenly = (set(names.configs) - set(names.copied)) | (
+        {*names.webhook_configs, *names.trend_configs} & set(counts)
+    )
     found = {name: counts[name] for name in sorted(evenly)}
     if most := next((name for name, count in found.items() if count > wanted), None):
         rule = "Kafka cannot take partitions away"

@@ -9,6 +9,7 @@ from schemas.topics import Progress
 from streams.fold.changes import Changes, CountRowCache
 from streams.fold.outcomes import Deferred, Done, Output, Parked, Rejected, Tagged
 from streams.fold.retention import Expired, expired_rows
+from streams.fold.streams.filling import Filling
 from streams.units.meter import outcome_name
 from streams.units.micro_batch import MicroBatch
 from streams.units.retrying import Retrier
@@ -43,11 +44,16 @@ class Committer:
         self._pace = pace
         self._count_rows = CountRowCache()
         self._expired: list[Expired] = []
+        self._filling = Filling()
         self._last_commit = 0.0
         self._may_commit = asyncio.Event()
         self._may_commit.set()
         self._idle = asyncio.Event()
         self._idle.set()
+
+    def open(self) -> None:
+        """Take note of what streams lack, now that the state is loaded."""
+        self._filling.begin(self._store.state.rows, self._store.streams)
 
     async def suspend(self, seconds: float | None = None) -> None:
         """Finish the transaction under way and begin no other, until `resume`.
@@ -99,8 +105,8 @@ class Committer:
     async def _something_to_commit(self, record_log: RecordLog) -> None:
         while True:
             self._window.arrived.clear()
-            due = self._expired or self._store.is_group_offset_due or self._window.take(1)
-            if due or self._may_move_on(record_log):
+            due = self._filling.is_due or self._store.is_group_offset_due
+            if due or self._expired or self._window.take(1) or self._may_move_on(record_log):
                 return
             await self._window.arrived.wait()
 
@@ -154,6 +160,7 @@ class Committer:
                 meter=self._work.meter,
                 span=span,
                 above=progress.above,
+                again=self._filling.take(),
             )
             del self._expired[:SWEPT_PER_TRANSACTION]
             await self._work.commit(batch)

@@ -20,6 +20,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -31,6 +32,8 @@ from schemas.times import steady_time, utc_datetime
 from schemas.topics import MAX_RECORD_BYTES, OFFSET_KEY, TABLES, TopicNames
 from streams.fold.changes import Changes
 from streams.fold.outcomes import Output
+from streams.fold.streams.tag_counts import Share
+from streams.fold.streams.told import told
 from streams.kafka.checks.topics import being_moved, too_small
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming, partitions_of
@@ -58,6 +61,7 @@ class Ledger:
 
     Attributes:
         state: The committed state; changed by `open` and `commit` only, while the ledger is open.
+        streams: Those that are on, each with Kafka's id of its topic, or its name where topics have none.
     """
 
     def __init__(
@@ -95,6 +99,7 @@ class Ledger:
         self._told = 0  # the group's offset
         self._told_at = -TELL_EVERY
         self.state = state
+        self.streams: dict[str, str] = {}
 
     @property
     def is_group_offset_due(self) -> bool:
@@ -129,6 +134,8 @@ class Ledger:
             await end_transaction_of(self._producer, places, committed=committed)
             ends = await consumer.end_offsets(list(changelog_partitions(self._names, [self.state])))
             uploads = await topic_id(consumer._client, self._names.upload_log)  # noqa: SLF001
+            for stream, topic in self._names.stream_topics.items():
+                self.streams[stream] = str(await topic_id(consumer._client, topic) or topic)  # noqa: SLF001
             await catch_up(committed_only, self._names, self.state, ends)
         self._check_uploads(uploads)
         await asyncio.to_thread(self._check_rows)  # nobody else changes them before this is over
@@ -138,7 +145,7 @@ class Ledger:
     ) -> list[TopicPartition]:
         """Where an earlier owner's transaction may hang; not where nothing is."""
         names = self._names
-        topics = (names.categorizations, names.tag_updates, names.dead_letters, *self._changelogs.values())
+        topics = (*names.outputs, *self._changelogs.values())
         places = [TopicPartition(topic, self.state.partition) for topic in topics]
         ends = await consumer.end_offsets(places)
         return [place for place in (*places, *held_up) if ends.get(place, 1)]
@@ -174,7 +181,8 @@ class Ledger:
             raise InvariantError("commit before open")
         self._note_offset(changes, next_offset, above)
         rows = [row async for row in in_turns(changes.encoded())]
-        batches = await self._batches(changes.outputs, rows)
+        share = Share(self.state.partition, self.state.stream_time)
+        batches = await self._batches(chain(changes.outputs, told(changes, self._names, share)), rows)
         started, self._sent = time.monotonic(), 0
         try:
             offsets = await self._transact(producer, batches, next_offset)

@@ -4,7 +4,7 @@ import asyncio
 import functools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from schemas.times import steady_time
@@ -14,6 +14,7 @@ from streams.fold.fold import FoldRules, fold
 from streams.fold.outcomes import Done, Outcome
 from streams.fold.retention import Expired
 from streams.fold.rows import ImageKey
+from streams.fold.streams.filling import Portion
 from streams.state.turns import in_turns
 from streams.telemetry.tracing import NO_TRANSACTION, TransactionSpan
 from streams.units.meter import UnitMeter
@@ -42,6 +43,7 @@ class MicroBatch:
         meter: Is told what was committed; None: nobody is.
         span: What the transaction is traced as.
         above: What is folded in above the resume point: see `schemas.topics.Progress`.
+        again: What streams are told again.
     """
 
     store: CommitsChanges
@@ -54,6 +56,7 @@ class MicroBatch:
     meter: UnitMeter | None = None
     span: TransactionSpan = NO_TRANSACTION
     above: Sequence[int] = ()
+    again: Portion = field(default_factory=Portion)
 
 
 async def _fold_all(batch: MicroBatch) -> None:
@@ -94,6 +97,7 @@ async def fold_and_commit(batch: MicroBatch) -> None:
         for table, key, row in batch.expired:
             remove_expired(batch.changes, table, key, row)
         await _fold_all(batch)
+        batch.again.apply(batch.changes)
     folded = time.perf_counter() - started
     with batch.span.stage("commit"):
         await batch.store.commit(batch.changes, batch.next_offset, batch.above)

@@ -137,6 +137,7 @@ class Unit:
             await self._store.open()
             self._retrier.schedule_all()
             self._window.open()
+            self._committer.open()
             log.info("partition %d: %s", self.partition, self._loaded())
             async with self._open_log() as self._log, asyncio.TaskGroup() as tasks:
                 self._ready.set()

@@ -38,6 +38,7 @@ class StateStore(CommitsChanges, Protocol):
     """Where a unit's state is kept: see `streams.units.ledger.Ledger`."""
 
     state: PartitionState
+    streams: dict[str, str]
 
     @property
     def is_group_offset_due(self) -> bool:

@@ -106,6 +106,8 @@ BAD = {
     "TAGSTREAM_TAGGER": ("magic", "must be onnx or stub"),
     "TAGSTREAM_OPEN_API": ("perhaps", "say true or false"),
     "TAGSTREAM_ROLES": ("tag,cook", "knows no role 'cook'; name one or more of tag,query"),
+    "TAGSTREAM_STREAMS": ("image.tags,tags", "names 'tags', which is no stream; choose of image.tags, tag.c"),
+    "TAGSTREAM_TRENDS_WINDOW": ("7d", "must be 1h or 24h"),
     "TAGSTREAM_QUERIES": ("false", "there is no such setting any more; say TAGSTREAM_ROLES=tag"),
     "TAGSTREAM_CATEGORIZATION": ("nobody", "offered: tagstream, imagga_tagging"),
     "TAGSTREAM_PARTS": ("classifier,faces", "names 'faces', which is no part; choose of classifier, objects"),
@@ -124,6 +126,16 @@ def test_a_bad_value_is_refused_with_its_rule(name: str) -> None:
         Settings.from_mapping({name: text})
     assert name in str(caught.value)
     assert text in str(caught.value)
+
+
+def test_trends_are_told_by_counts() -> None:
+    """The role needs the stream, and the message names both and the cure."""
+    with pytest.raises(
+        SettingsError, match=r"'tag,trends' with TAGSTREAM_STREAMS='image.tags'.*add tag.counts"
+    ):
+        Settings.from_mapping({"TAGSTREAM_ROLES": "tag,trends", "TAGSTREAM_STREAMS": "image.tags"})
+    chosen = {"TAGSTREAM_ROLES": "trends", "TAGSTREAM_STREAMS": "tag.counts"}
+    assert Settings.from_mapping(chosen).judges_trends
 
 
 @pytest.mark.parametrize("url", ["ftp://a", "http://", "http://a:x", "http://ann:secret@a"])

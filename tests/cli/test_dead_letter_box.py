@@ -23,9 +23,17 @@ from support.fakes import NAMES, RULES, done, record
 
 from schemas.dead_letters import MAX_WHOLE_BYTES, Fault, dead_letter, dead_letter_headers
 from schemas.errors import PARSE_CODES
-from schemas.origins import REPLAY_HEADERS, REPLAY_OF, REPLAY_TIME, Origin, TopicPartitionOffset, read_origin
+from schemas.origins import (
+    REPLAY_HEADERS,
+    REPLAY_OF,
+    REPLAY_TIME,
+    REPLAYS,
+    Origin,
+    TopicPartitionOffset,
+    read_origin,
+)
 from schemas.reasons import HTTP, REASONS, reason_of
-from schemas.replays import failed_place, original_headers, replay_headers, replayed_letter
+from schemas.replays import failed_place, original_headers, replay_headers, replayed_letter, replays_of
 from schemas.uploads import Record, Upload, parse_upload
 from streams.app.settings import Settings
 from streams.cli.dead_letters.filters import TimeParam
@@ -147,6 +155,23 @@ def test_a_forged_origin_gives_no_more_power_than_an_event_id() -> None:
     assert identity(forged) == identity(claimed)
 
 
+def test_replays_are_counted() -> None:
+    """Each replay raises the number in its header; --max-replays leaves out what was replayed so often.
+
+    A letter of an older version, which has the other headers alone, was replayed once.
+    """
+    found = letter_record(record(7, EVENT))
+    for number in range(3):
+        assert replays_of(found.headers) == Letter.of(found).replays == number
+        assert [Selection(max_replays=most).has(Letter.of(found)) for most in (1, 2, 3)] == [
+            number < most for most in (1, 2, 3)
+        ]
+        found = letter_record(replayed(found, 20 + number), offset=4 + number)
+    old = [header for header in found.headers if header[0] != REPLAYS]
+    assert replays_of(old) == 1
+    assert replays_of([*old, (REPLAYS, b"9" * 50)]) == 1
+
+
 @given(header_lists)
 def test_any_headers(headers: list[tuple[str, bytes | None]]) -> None:
     """Whatever the headers: no exception, and a replay's own come last and once."""
@@ -156,7 +181,7 @@ def test_any_headers(headers: list[tuple[str, bytes | None]]) -> None:
     found = letter_record(record(7, EVENT, headers=headers))
     again = replayed(found, 20).headers
     assert original_headers(again) == [header for header in headers if header[0] not in REPLAY_HEADERS]
-    assert [name for name, _ in again[-3:]] == list(REPLAY_HEADERS)
+    assert [name for name, _ in again[-len(REPLAY_HEADERS) :]] == list(REPLAY_HEADERS)
 
 
 def test_a_replay_of_what_was_handled_counts_nothing_twice() -> None:

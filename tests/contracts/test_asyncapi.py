@@ -16,12 +16,13 @@ from schemas.contracts.channels import CHANNELS
 from schemas.contracts.messages import Message, example_of
 from schemas.dead_letters import FAULT_HEADERS
 from schemas.json_schemas import PUBLISHED
+from schemas.streams.records import STREAMS
 from schemas.topics import TABLES, TopicNames
 from schemas.uploads import Record, parse_upload
 
 PARSER = Path(__file__).parent / "parser"
 NOW = 1_770_000_000_000  # 2026-02-02
-NAMES = TopicNames("tagstream")
+NAMES = TopicNames("tagstream", streams=STREAMS)
 MESSAGES = [message for channel in CHANNELS for message in channel.messages]
 
 
@@ -35,14 +36,14 @@ def test_every_topic_for_others_is_a_channel(checked_in: dict[str, Any]) -> None
     """All that workers make, but for the rows of their state."""
     state = {NAMES.changelog(table) for table in TABLES}
     addresses = {channel["address"] for channel in checked_in["channels"].values()}
-    assert addresses == NAMES.configs.keys() - state
+    assert addresses == NAMES.told_configs.keys() - state - {NAMES.rises_changelog}
 
 
 def test_retention_and_compaction_are_those_of_the_topics(checked_in: dict[str, Any]) -> None:
     """What a consumer must know of how long a record is there."""
     for channel in checked_in["channels"].values():
         told = channel["bindings"]["kafka"]["topicConfiguration"]
-        made = NAMES.configs[channel["address"]]
+        made = NAMES.told_configs[channel["address"]]
         assert ",".join(told["cleanup.policy"]) == made["cleanup.policy"]
         assert {name: str(told[name]) for name in made.keys() - {"cleanup.policy"}} == {
             name: text for name, text in made.items() if name != "cleanup.policy"

@@ -121,6 +121,7 @@ def test_every_command_is_told() -> None:
 
 def schema_of(example: dict[str, Any]) -> str:
     marks = {"info": "categorization", "resources": "tag-update", "error": "problem"}
+    marks |= {"phase": "trend", "clock": "tag-count", "confidence": "image-tag"}
     return next((name for mark, name in marks.items() if mark in example), "upload-event")
 
 

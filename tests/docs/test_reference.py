@@ -13,6 +13,7 @@ from schemas.contracts.channels import CHANNELS
 from schemas.errors import PARSE_CODES
 from schemas.json_schemas import PUBLISHED
 from schemas.reasons import REASONS
+from schemas.streams.records import STREAMS
 from schemas.topics import TopicNames
 from streams.app.settings import Settings, variable
 from streams.cli.main import COMMANDS
@@ -35,8 +36,9 @@ def test_every_setting_has_its_row() -> None:
 def test_every_topic_has_its_row() -> None:
     """With what it is for, and how long it is kept."""
     rows = {row[0]: row[1:] for row in table_rows(site_reference.topics() + "\n")}
-    names = TopicNames("APP", "PREFIX")
-    assert rows.keys() == {f"`{name}`" for name in names.configs | names.webhook_configs}
+    names = TopicNames("APP", "PREFIX", streams=STREAMS)
+    configs = names.configs | names.webhook_configs | names.trend_configs
+    assert rows.keys() == {f"`{name}`" for name in configs}
     assert rows["`PREFIXimage.uploads`"] == ["Upload events in.", "14 days", "4,096 KiB"]
     assert rows["`APP-images-changelog`"][1] == "the newest record of each key"
 

@@ -52,6 +52,10 @@ def test_original_headers_come_first_and_untouched() -> None:
         "__connect.errors.class.name": b"tagstream",
         "__connect.errors.exception.class.name": b"BadEventError",
         "__connect.errors.exception.message": b"field `url` is missing",
+        "kafka_dlt-original-topic": b"image.uploads",
+        "kafka_dlt-original-partition": b"\0\0\0\2",
+        "kafka_dlt-original-offset": b"\0\0\0\0\0\0\0\7",
+        "kafka_dlt-original-timestamp": bytes(8),
         "tagstream.reason": b"invalid_event",
         "tagstream.timestamp": b"0",
         "tagstream.retryable": b"false",
@@ -130,6 +134,7 @@ def test_what_has_no_room_is_left_out() -> None:
     assert (key, value) == (b"k" * 1024, None)
     assert dict(headers) == dict(dead_letter_headers(record(), FAULT)) | {
         "__connect.errors.topic": b"t",
+        "kafka_dlt-original-topic": b"t",
         LEFT_OUT: str(MAX_WHOLE_BYTES + 1).encode(),
     }
 

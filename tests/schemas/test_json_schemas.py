@@ -86,6 +86,15 @@ from schemas.results import (
     TagUpdate,
     Timings,
 )
+from schemas.streams.records import (
+    CountedTag,
+    ImageTag,
+    ImageTagKey,
+    TagCountKey,
+    Trend,
+    TrendKey,
+    TrendPhase,
+)
 from schemas.uploads import Record, UploadData, UploadType, parse_upload
 
 README = (Path(schemas.__file__).parent / "README.md").read_text(encoding="utf-8")
@@ -168,6 +177,29 @@ WHOLE: dict[str, msgspec.Struct] = {
         asset=ASSET,
         notification_url="https://example.com/hook",
     ),
+    "image-tag": ImageTag(
+        "", "koala", "marsupial", 0.9, "imagga_tagging", "lite2/1", "u1", "2026-01-31T12:00:00Z"
+    ),
+    "image-tag-key": ImageTagKey("", "koala", "marsupial"),
+    "tag-count": CountedTag(
+        "", "koala", "*", "hour", "2026-01-31T12:00:00Z", 2, 7, 1769861103000, "AgEHCgMI"
+    ),
+    "tag-count-key": TagCountKey("", "koala", "*", "hour", "2026-01-31T12:00:00Z", 2),
+    "trend": Trend(
+        TrendPhase.PEAKED,
+        "5f0c" * 8,
+        "",
+        "koala",
+        "1h",
+        "2026-01-31T12:20:00Z",
+        "2026-01-31T12:40:00Z",
+        "2026-01-31T12:00:00Z",
+        12,
+        2.25,
+        42.25,
+        9,
+    ),
+    "trend-key": TrendKey("", "koala"),
     "top-tags": TopTags(**COMMON, tags=[TagCount("koala", 3, 2)], uploaders_error=0.033),
     "rising-tags": RisingTags(
         **COMMON,

@@ -52,7 +52,8 @@ class Cluster:
     @property
     def names(self) -> TopicNames:
         inputs = split_topics(self.environment.get("TAGSTREAM_UPLOADS_TOPICS", ""))
-        return TopicNames(self.name, f"{self.name}.", inputs)
+        streams = split_topics(self.environment.get("TAGSTREAM_STREAMS", ""))
+        return TopicNames(self.name, f"{self.name}.", inputs, streams=streams)
 
     async def start(self, worker: int) -> None:
         """Start a worker, or start it again after a kill."""

@@ -127,6 +127,7 @@ class MemoryStore:
         self.outputs: list[tuple[str, dict[str, object]]] = []
         self.closed = False
         self.is_group_offset_due = False
+        self.streams: dict[str, str] = {}
         self.gate = asyncio.Event()
         self.gate.set()
 

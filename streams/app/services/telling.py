@@ -14,7 +14,7 @@ from streams.fetch.addresses import AddressPolicy
 from streams.fetch.sending.poster import Poster
 from streams.gateway.answers import Addresses
 from streams.gateway.requests.credentials_file import CredentialsFile
-from streams.kafka.admin import ensure_webhook_topics
+from streams.kafka.admin import ensure_more_topics
 from streams.kafka.connection import KafkaConnection
 from streams.state.replica import Replica
 from streams.webhooks.backoff import Backoff
@@ -83,7 +83,8 @@ class Telling:
         """Make the topics that are missing, and join the group."""
         if self._service is None:
             raise RuntimeError("it was not opened")
-        await ensure_webhook_topics(self._connection, self._settings)
+        names = TopicNames.of(self._settings)
+        await ensure_more_topics(self._connection, self._settings, names.webhook_configs)
         self._running = spawn(self._service.run())
         await self._service.assigned.wait()
 

@@ -73,6 +73,11 @@ def filters(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--host", "hosts", multiple=True, help="Only these sources, HOST or HOST:PORT of the event's URL."
         ),
+        click.option(
+            "--max-replays",
+            type=click.IntRange(min=1),
+            help="Only those of events that were replayed less often than so. [all]",
+        ),
         click.option("--new-only", is_flag=True, help="Only those that were not replayed yet."),
         click.option("--limit", type=click.IntRange(min=1), help="Only so many, the newest."),
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from schemas.errors import SettingsError
-from streams.app.roles import ALL, DEFAULT
+from streams.app.roles import DEFAULT, Role
 from streams.app.settings import Settings, variable
 from streams.cli.options import flag_of
 from streams.kafka.connection import VARIABLES, KafkaConnection
@@ -80,7 +80,7 @@ def local_worker(
         "data_dir": settings.data_dir,
         "web_port": port,
         "allow_sources": ",".join(filter(None, (settings.allow_sources.strip(" ,"), *photos))),
-        "roles": ALL,
+        "roles": ",".join(role for role in Role if role is not Role.TRENDS or settings.judges_trends),
         "gateway_port": gateway_port,
         "thumbnails": True,
     }

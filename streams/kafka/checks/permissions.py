@@ -60,7 +60,7 @@ def _topics(look: Look, names: TopicNames, who: str, *, tags: bool, publishes: b
 
 
 def _needed(names: TopicNames, topic: str) -> set[Operation]:
-    outputs = {names.categorizations, names.tag_updates, names.dead_letters}
+    outputs = set(names.outputs)
     if topic in names.copied:
         return {Operation.READ}
     return {Operation.WRITE} if topic in outputs else {Operation.READ, Operation.WRITE}

@@ -13,7 +13,7 @@ from schemas.cloudevents import open_envelope
 from schemas.dead_letters import LEFT_OUT, Fault, read_fault
 from schemas.errors import BadEventError
 from schemas.origins import TopicPartitionOffset
-from schemas.replays import failed_place
+from schemas.replays import failed_place, replays_of
 from schemas.uploads import Record
 from streams.kafka.offset_ranges import OffsetRanges
 
@@ -50,6 +50,11 @@ class Letter:
     def place(self) -> tuple[int, int]:
         """Its partition and offset."""
         return self.record.partition, self.record.offset
+
+    @property
+    def replays(self) -> int:
+        """How often its event was replayed before it failed this time."""
+        return replays_of(self.record.headers)
 
     @property
     def whole(self) -> bool:
@@ -104,6 +109,7 @@ class Selection:
         hosts: Of the source, HOST or HOST:PORT.
         places: Partition and offset of each letter.
         replayed: Letters that are left out.
+        max_replays: Letters of events that were replayed so often, or more often, are left out.
     """
 
     reasons: tuple[str, ...] = ()
@@ -114,6 +120,7 @@ class Selection:
     hosts: tuple[str, ...] = ()
     places: Container[tuple[int, int]] = ()
     replayed: Container[tuple[int, int]] = ()
+    max_replays: int | None = None
 
     def has(self, letter: Letter) -> bool:
         """Whether a letter is meant."""
@@ -126,6 +133,7 @@ class Selection:
             and (not self.stages or fault.stage in self.stages)
             and (self.retryable is None or fault.retryable is self.retryable)
             and letter.place not in self.replayed
+            and (self.max_replays is None or letter.replays < self.max_replays)
             and (not self.hosts or any(host.lower() in letter.hosts for host in self.hosts))
         )
 

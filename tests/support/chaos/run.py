@@ -387,6 +387,8 @@ class Chaos:
 def _environment(hosts: list[str], plan: Plan) -> dict[str, str]:
     return {
         "TAGSTREAM_TAGGER": "stub",
+        "TAGSTREAM_ROLES": "tag,query,trends",
+        "TAGSTREAM_STREAMS": "image.tags,tag.counts",
         "TAGSTREAM_REPLICATION": str(plan.replication),
         "TAGSTREAM_ALLOW_SOURCES": ",".join(host.removeprefix("http://") for host in hosts),
         "TAGSTREAM_FETCH_TIMEOUT": str(FETCH_TIMEOUT),

@@ -9,6 +9,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from support.cluster import Cluster
 from support.judge.audit_answers import compare_answers
+from support.judge.audit_streams import compare_streams, compare_trends
 from support.judge.audit_tables import Findings, compare_tables, differing, read_tables
 from support.judge.oracle import SLOW, Partition, result_identity
 from support.judge.oracle_events import Photo, Source
@@ -18,7 +19,7 @@ from schemas.dead_letters import read_fault
 from schemas.results import CATEGORIZED, TAGS_CHANGED
 
 SHOWN = 10  # differences of one kind
-_OURS = ("__connect.errors.", "tagstream.")  # headers that a worker adds
+_OURS = ("__connect.errors.", "kafka_dlt-original-", "tagstream.")  # headers that a worker adds
 
 
 class Outcome(NamedTuple):
@@ -81,8 +82,11 @@ async def audit(
             outcomes.clear()
         rows = await read_tables(cluster, number)
         compare_tables(number, partition, rows, verdict, swept=swept)
+        await compare_streams(cluster, number, rows, verdict)
         for key in rows["images"]:
             verdict.check("images in one partition", repr(key), number, places.setdefault(key, number))
+    if "trends" in cluster.environment.get("TAGSTREAM_ROLES", ""):
+        await compare_trends(cluster, verdict)
     fold.compare(verdict)
     _compare_forwarded(partitions.values(), verdict)
     for worker in workers:

@@ -1,0 +1,68 @@
+"""The role `trends`: which tags begin to rise, are at their height and rise no longer."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import NoReturn
+
+from schemas.topics import TopicNames
+from streams.app.services.service import Spawn, WebPart
+from streams.app.settings import Settings
+from streams.kafka.admin import ensure_more_topics
+from streams.kafka.connection import KafkaConnection
+from streams.rises.service import RiseService
+from streams.rises.unit import Judging
+from streams.rises.watchlists import Watchlists
+from streams.rises.windows import WINDOWS
+from streams.state.replica import Replica
+
+
+class TellingTrends:
+    """Judges counts, as a member of a group of its own."""
+
+    web = WebPart()
+
+    def __init__(
+        self,
+        settings: Settings,
+        connection: KafkaConnection,
+        end_process: Callable[[str, BaseException], NoReturn],
+        headers: Mapping[str, tuple[str, bytes]],
+    ) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._names = TopicNames.of(settings)
+        self._end_process = end_process
+        self._headers = headers
+        self._service: RiseService | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    @property
+    def waits_for(self) -> str | None:
+        """The group's first word on who judges."""
+        joined = self._service is not None and self._service.assigned.is_set()
+        return None if joined else "joining the group of trends"
+
+    async def open(self, _stack: AsyncExitStack) -> None:
+        """Read the watchlists.
+
+        Raises:
+            SettingsError: They cannot be read.
+        """
+        watchlists = await asyncio.to_thread(Watchlists.read, self._settings.watchlists)
+        judging = Judging(WINDOWS[self._settings.trends_window], watchlists, self._end_process, self._headers)
+        self._service = RiseService(self._connection, self._names, judging)
+
+    async def start(self, _replica: Replica, spawn: Spawn) -> None:
+        """Make the topics that are missing, and join the group."""
+        if self._service is None:
+            raise RuntimeError("it was not opened")
+        await ensure_more_topics(self._connection, self._settings, self._names.trend_configs)
+        self._running = spawn(self._service.run())
+        await self._service.assigned.wait()
+
+    async def stop(self) -> None:
+        """Leave the group."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
