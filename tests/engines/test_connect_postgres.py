@@ -1,17 +1,15 @@
 """Kafka Connect's JDBC sink fills a table of PostgreSQL from `image.tags`, and is right after kills."""
 
 import asyncio
-import json
 import os
 import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from support.cluster import Cluster, free_port
 from support.engines.postgres import Postgres, running
+from support.engines.uploads import upload
 from support.examples import EXAMPLES, Programs, until
-from support.fault_cases import STUB
 
 from schemas.uploads import UploadData
 from streams.cli.local.kafka_jars import default_cache_dir, fetch_jars, read_lock
@@ -20,18 +18,6 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 RECIPE = EXAMPLES / "connect_postgres"
 ROWS = "SELECT tenant, public_id, tag, source FROM image_tags ORDER BY 1, 2, 3"
-
-
-@pytest.fixture
-async def cluster(kafka: str, unique: str, tmp_path: Path) -> AsyncIterator[Cluster]:
-    environment = {**STUB, "TAGSTREAM_STREAMS": "image.tags"}
-    cluster = Cluster(kafka, unique, tmp_path, partitions=2, environment=environment)
-    try:
-        await cluster.start(0)
-        await cluster.until_ready([0])
-        yield cluster
-    finally:
-        await cluster.close()
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +33,6 @@ def command(jars: str) -> tuple[str, ...]:
     main = "org.apache.kafka.connect.cli.ConnectStandalone"
     files = (str(RECIPE / "worker.properties"), str(RECIPE / "image-tags.properties"))
     return ("java", "-Xmx512m", "-cp", jars, main, *files)
-
-
-def upload(number: int, tags: dict[str, float], version: int) -> UploadData:
-    scores = json.dumps(tags, separators=(",", ":")).replace('"', "%22")
-    return UploadData(
-        public_id=f"image-{number}",
-        tenant="acme" if number % 2 else None,
-        url=f"data:application/json,{scores}",
-        version=version,
-        auto_tagging=0.5,
-    )
 
 
 async def told(cluster: Cluster) -> list[tuple[str, ...]]:
@@ -78,9 +53,7 @@ async def test_a_table_of_postgresql_is_what_the_api_says(
     cluster: Cluster, connect_jars: str, tmp_path: Path
 ) -> None:
     """A row per image and tag; withdrawn tags and deleted images go; Connect and the worker are killed."""
-    folder = tmp_path / "postgres"
-    folder.mkdir()
-    with running(folder, free_port()) as postgres:
+    with running(free_port()) as postgres:
         programs = Programs(environment_of(cluster, postgres, tmp_path))
         await cluster.publish([upload(n, {"koala": 0.9, "tree": 0.6}, 1) for n in range(30)])
         async with programs.running_of(tmp_path / "connect.log", *command(connect_jars)) as connect:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import Any
 import pytest
 
 PLACES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-SERVER_OPTIONS = "-c fsync=off -c listen_addresses=127.0.0.1 -c unix_socket_directories="
 
 
 @dataclass(frozen=True)
@@ -49,27 +49,27 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def running(folder: Path, port: int) -> Iterator[Postgres]:
-    """A server with nothing in it."""
+def running(port: int) -> Iterator[Postgres]:
+    """A server with nothing in it, in a folder of its own: as root it runs as the user `postgres`."""
     if not PLACES:
         pytest.skip("needs PostgreSQL (apt install postgresql)")
     server = Postgres(port, PLACES[0])
-    data = folder / "data"
-    as_user: tuple[str, ...] = ()
-    if os.geteuid() == 0:  # it does not run as root
-        as_user = ("runuser", "-u", "postgres", "--")
-        shutil.chown(folder, "postgres")
-        for parent in folder.parents:
-            if parent.stat().st_uid == 0 and parent.name.startswith("pytest-"):
-                parent.chmod(0o711)
-    options = ("-D", str(data), "-U", server.user, "-A", "trust", "-E", "UTF8")
-    subprocess.run(
-        [*as_user, str(server.bin / "initdb"), *options], check=True, capture_output=True, cwd=folder
-    )
-    control = [*as_user, str(server.bin / "pg_ctl"), "-D", str(data), "-w"]
-    start = ["-l", str(folder / "log"), "-o", f"-p {port} {SERVER_OPTIONS}", "start"]
-    subprocess.run([*control, *start], check=True, capture_output=True, cwd=folder)
-    try:
-        yield server
-    finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True, cwd=folder)
+    with tempfile.TemporaryDirectory(prefix="tagstream-postgres-") as name:
+        folder = Path(name)
+        as_user: tuple[str, ...] = ()
+        if os.geteuid() == 0:
+            as_user = ("runuser", "-u", "postgres", "--")
+            shutil.chown(folder, "postgres")
+
+        def call(program: str, *options: str) -> None:
+            command = (*as_user, str(server.bin / program), "-D", str(folder / "data"), *options)
+            made = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+            assert made.returncode == 0, f"{made.stdout}{made.stderr}"
+
+        call("initdb", "-U", server.user, "-A", "trust", "-E", "UTF8")
+        options = f"-p {port} -c fsync=off -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+        call("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
+        try:
+            yield server
+        finally:
+            call("pg_ctl", "-m", "immediate", "stop")
