@@ -28,7 +28,37 @@ _FORGOTTEN = "tests/fold/test_forgotten_users.py"
 
 _CUT = "tests/export/test_cut.py"
 
+_TOLD, _RISES = "tests/streams/test_told.py", "tests/rises/test_rise.py"
+
 MUTANTS = (
+    Mutant(
+        "a stream keeps tags that were withdrawn",
+        "streams/fold/streams/image_tags.py",
+        "    for tag in before.keys() - after.keys():\n",
+        "    for tag in ():\n",
+        (f"{_TOLD}::test_streams_folded_are_the_rows",),
+    ),
+    Mutant(
+        "a stream keeps counts of buckets that are gone",
+        "streams/fold/changes.py",
+        '        elif table == "trends" and key not in self._counted:\n',
+        "        elif False:\n",
+        (f"{_TOLD}::test_streams_folded_are_the_rows",),
+    ),
+    Mutant(
+        "a stream that was off is taken for whole",
+        "streams/fold/streams/filling.py",
+        "            yield Portion(marks={mark: None})\n",
+        "            yield Portion()\n",
+        (f"{_TOLD}::test_a_stream_that_was_off_is_filled_anew",),
+    ),
+    Mutant(
+        "a rise peaks twice",
+        "streams/rises/rise.py",
+        "    if not rise.peaked and (ended or",
+        "    if (ended or",
+        (f"{_RISES}::test_a_rise_that_ends_has_peaked", f"{_RISES}::test_a_rise_from_beginning_to_end"),
+    ),
     Mutant(
         "an export may be of the middle of a transaction",
         "streams/export/cut.py",

@@ -77,9 +77,11 @@ def test_flags_are_passed_on_and_variables_are_left_to_the_worker() -> None:
 
 
 def test_what_the_run_cannot_do_without_is_told() -> None:
-    """One line for each setting that counts otherwise than it was said."""
+    """One line for each setting that counts otherwise than it was said; trends where they are asked for."""
     worker = started({"TAGSTREAM_ROLES": "tag", "TAGSTREAM_REPLICATION": "3"})
-    assert flag(worker, "--roles") == ALL
+    assert flag(worker, "--roles") == ALL.removesuffix(",trends")
+    asked = started({"TAGSTREAM_ROLES": "tag,trends", "TAGSTREAM_STREAMS": "tag.counts"})
+    assert flag(asked, "--roles") == ALL
     assert flag(worker, "--replication") is None
     assert worker.notes == [
         "TAGSTREAM_ROLES=tag does not count here: the run tags photos, shows counts, and takes SDKs' calls"

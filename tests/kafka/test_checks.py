@@ -15,6 +15,7 @@ from aiokafka.errors import (
 )
 
 from schemas.errors import KafkaRefusalError, TopicsError
+from schemas.streams.records import STREAMS
 from schemas.topics import TopicNames
 from streams.kafka.checks.all import check_cluster
 from streams.kafka.checks.cluster import check_clock, check_version
@@ -243,6 +244,12 @@ def test_nothing_is_created_in_the_place_of_what_was_lost(
     found = check_presence(without(*gone, filled=filled), NAMES)
     assert found.status == status
     assert "will be created" in found.value if status == "ok" else gone[0] in found.value
+
+
+def test_a_stream_that_is_turned_on_is_created_beside_state() -> None:
+    """Nothing was lost by that: it is filled with what there is."""
+    found = check_presence(without(filled=(IMAGES,)), replace(NAMES, streams=STREAMS))
+    assert (found.status, "will be created" in found.value) == ("ok", True)
 
 
 def test_operations_that_are_missing_are_named() -> None:
