@@ -1,5 +1,6 @@
 """The counts of `tag.counts` in memory, as far as each partition is read."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -55,8 +56,7 @@ class ReadCounts:
             self.clocks[partition] = max(self.clocks[partition], counted.clock)
         if key.add_on != ALL_ADD_ONS:
             return
-        start = int(datetime.fromisoformat(key.start).timestamp())
-        name = TrendKey(key.tenant, key.window, start, key.tag).encode()
+        name = TrendKey(key.tenant, key.window, _seconds(key.start), key.tag).encode()
         rows = self._rows[partition].rows[TABLE]
         old, new = rows.get(name), None if counted is None else _row(counted)
         if new is None:
@@ -65,6 +65,11 @@ class ReadCounts:
             rows[name] = new
         if old is not None or new is not None:
             self._index.changed(partition, TABLE, name, old, new)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _seconds(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp())
 
 
 def _row(counted: CountedTag) -> bytes:

@@ -169,7 +169,7 @@ class RiseUnit:
                 trends = self._counts.tenant(tenant)
                 with trends.reading():
                     steps = judge(Asked(tenant, watchlists.of(tenant), window, moment), trends, going_on)
-                for tag, step in steps.items():
+                for tag, step in sorted(steps.items()):
                     told += step.told
                     changed[tenant, tag] = step.rise
                     if step.rise is None:

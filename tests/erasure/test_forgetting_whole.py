@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import orjson
 import pytest
 from support.cluster import Cluster
 from support.examples import Programs
@@ -18,7 +19,8 @@ IMAGES = 120
 
 @pytest.fixture
 async def cluster(kafka: str, unique: str, tmp_path: Path) -> AsyncIterator[Cluster]:
-    cluster = Cluster(kafka, unique, tmp_path, environment=dict(STUB))
+    environment = STUB | {"TAGSTREAM_STREAMS": "image.tags"}
+    cluster = Cluster(kafka, unique, tmp_path, environment=environment)
     try:
         yield cluster
     finally:
@@ -51,6 +53,12 @@ async def assert_only(cluster: Cluster, user: str) -> None:
     assert {key.partition(":")[2] for _, key in await cluster.table("interests")} == {user}
     assert await cluster.table("retries") == {}
     assert await cluster.counts() == {"koala": IMAGES, "tree": IMAGES}
+    told: dict[bytes, bytes | None] = {}
+    for record in await cluster.read(cluster.names.image_tags):
+        told[record.key] = record.value
+    left = [orjson.loads(value) for value in told.values() if value is not None]
+    assert {row["user_id"] for row in left} == {user}
+    assert len(left) == 2 * IMAGES
 
 
 async def test_kills_leave_nothing_of_a_forgotten_user(cluster: Cluster) -> None:

@@ -52,7 +52,8 @@ _PASSING = (
 
 @pytest.fixture
 async def cluster(kafka: str, unique: str, tmp_path: Path) -> AsyncIterator[Cluster]:
-    cluster = Cluster(kafka, unique, tmp_path, partitions=2, environment=dict(STUB))
+    environment = STUB | {"TAGSTREAM_STREAMS": "image.tags,tag.counts"}
+    cluster = Cluster(kafka, unique, tmp_path, partitions=2, environment=environment)
     try:
         yield cluster
     finally:
@@ -163,6 +164,7 @@ async def test_answers_are_the_same_after_a_rescale_that_was_killed(cluster: Clu
     for question in QUESTIONS:
         assert after[question] == before[question]
     counts = await cluster.counts()
+    await assert_streams_are_the_rows(cluster)
     gone = [
         UploadData(type="image.deleted", public_id=f"image-{n}", event_id=f"d-{n}") for n in range(IMAGES)
     ]
@@ -173,6 +175,36 @@ async def test_answers_are_the_same_after_a_rescale_that_was_killed(cluster: Clu
     assert sum(counts.values()) > IMAGES
     assert await cluster.read(cluster.names.dead_letters) == []
     assert await cluster.stop(0) == 0
+
+
+async def assert_streams_are_the_rows(cluster: Cluster) -> None:
+    """Check that each partition of the streams, folded by its keys, is what its rows say."""
+    images = await cluster.table("images")
+    tags = {(partition, key, tag) for (partition, key), row in images.items() for tag in row["tags"]}
+    assert tags == {
+        (partition, row["public_id"], row["tag"])
+        for partition, row in await folded(cluster, cluster.names.image_tags)
+    }
+    counts = {
+        (partition, key.rpartition(":")[2]): row["n"]
+        for (partition, key), row in (await cluster.table("trends")).items()
+        if key.startswith("all:")
+    }
+    assert counts == {
+        (partition, row["tag"]): row["count"]
+        for partition, row in await folded(cluster, cluster.names.tag_counts)
+        if (row["window"], row["add_on"]) == ("all", "*") and row["partition"] == partition
+    }
+
+
+async def folded(cluster: Cluster, topic: str) -> list[tuple[int, dict[str, Any]]]:
+    """Partition and value of the newest record of each key."""
+    found: dict[tuple[int, bytes], bytes] = {}
+    for record in await cluster.read(topic):
+        found.pop((record.partition, record.key), None)
+        if record.value is not None:
+            found[record.partition, record.key] = record.value
+    return [(partition, json.loads(value)) for (partition, _), value in found.items()]
 
 
 async def until_moving(cluster: Cluster) -> None:

@@ -1,6 +1,7 @@
 """Rises of tags computed offline, by plain arithmetic on `tag.counts`: what `image.trends` must say."""
 
 import base64
+import functools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ Place = tuple[str, str]  # tenant and tag
 class _Counts:
     """What records before some offsets say: by bucket, then tenant and tag, each partition's share."""
 
-    shares: dict[tuple[str, str], dict[Place, dict[int, tuple[int, str | None]]]] = field(
+    shares: dict[tuple[str, int], dict[Place, dict[int, tuple[int, str | None]]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(dict))
     )
 
@@ -28,7 +29,7 @@ class _Counts:
         key = orjson.loads(record.key)
         if key["add_on"] != "*":
             return
-        bucket, place = (key["window"], key["start"]), (key["tenant"], key["tag"])
+        bucket, place = (key["window"], _seconds(key["start"])), (key["tenant"], key["tag"])
         if record.value is None:
             self.shares[bucket][place].pop(record.partition, None)
         else:
@@ -39,20 +40,20 @@ class _Counts:
         return sum(
             count
             for start in starts
-            for count, _ in self.shares.get((window, _text(start)), {}).get(place, {}).values()
+            for count, _ in self.shares.get((window, start), {}).get(place, {}).values()
         )
 
     def uploaders(self, starts: Iterable[int], place: Place) -> int:
         union = datasketches.hll_union(10)
         for start in starts:
-            for _, sketch in self.shares.get(("minute", _text(start)), {}).get(place, {}).values():
+            for _, sketch in self.shares.get(("minute", start), {}).get(place, {}).values():
                 if sketch is not None:
                     union.update(datasketches.hll_sketch.deserialize(base64.b64decode(sketch)))
         return round(union.get_estimate())
 
     def first(self, tenant: str) -> int | None:
         found = [
-            int(datetime.fromisoformat(start).timestamp())
+            start
             for (window, start), places in self.shares.items()
             if window == "hour"
             for (whose, _), shares in places.items()
@@ -65,13 +66,13 @@ class _Counts:
         return {tenant for places in self.shares.values() for tenant, _ in places}
 
     def places(self, window: str, starts: Iterable[int]) -> set[Place]:
-        return {place for start in starts for place in self.shares.get((window, _text(start)), ())}
+        return {place for start in starts for place in self.shares.get((window, start), ())}
 
 
 def expected_trends(
     counts: Sequence[ConsumerRecord], progress: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """What must have been told, in any order of tags within a step.
+    """What must have been told, in this order: by step, tenant and tag.
 
     Args:
         counts: All records of `tag.counts`.
@@ -91,15 +92,17 @@ def expected_trends(
         for record in waiting:
             (known.take if record.offset < before[record.partition] else left.append)(record)
         waiting = left
+        begins = {tenant: known.first(tenant) for tenant in known.tenants}
         for moment in range(transaction["first"], transaction["judged"] + 1, MINUTE):
-            told += _step(known, rises, moment)
+            told += _step(known, rises, moment, begins)
     return told
 
 
-def _step(known: _Counts, rises: dict[Place, dict[str, Any]], moment: int) -> Iterator[dict[str, Any]]:
+def _step(
+    known: _Counts, rises: dict[Place, dict[str, Any]], moment: int, begins: Mapping[str, int | None]
+) -> Iterator[dict[str, Any]]:
     minutes = range(moment - HOUR, moment, MINUTE)
     end = (moment - HOUR) // HOUR * HOUR
-    begins = {tenant: known.first(tenant) for tenant in known.tenants}
     for place in sorted(known.places("minute", minutes) | rises.keys()):
         first = begins.get(place[0])
         start = min(max(end - 24 * HOUR, end if first is None else first), end)
@@ -136,3 +139,8 @@ def _step(known: _Counts, rises: dict[Place, dict[str, Any]], moment: int) -> It
 
 def _text(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@functools.lru_cache(maxsize=100_000)
+def _seconds(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp())
