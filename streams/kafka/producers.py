@@ -8,6 +8,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
 from streams.kafka.connection import KafkaConnection
+from streams.kafka.consumers import consuming, partitions_of
+from streams.kafka.last_transaction import was_committed
 
 COMMIT_DEADLINE = 60.0  # seconds; past it the outcome is unknown
 _GOODBYE = 5.0  # seconds that what was sent last may take
@@ -90,3 +92,27 @@ async def end_transaction_of(
     for place in places:
         producer._txn_manager.maybe_add_partition_to_txn(place)  # noqa: SLF001
     await (producer.commit_transaction() if committed else producer.abort_transaction())
+
+
+async def fence(
+    connection: KafkaConnection, producer: AIOKafkaProducer, transactional_id: str, topics: Iterable[str]
+) -> None:
+    """Start a producer, so that no earlier owner of its id writes any more, and end what they left open.
+
+    Args:
+        connection: How to reach Kafka.
+        producer: Of this id, not started.
+        transactional_id: Whose.
+        topics: What is written to under it.
+
+    Raises:
+        KafkaError: The broker refuses or does not answer.
+    """
+    async with consuming(connection, "read_uncommitted") as consumer, consuming(connection) as committed_only:
+        committed = await was_committed(consumer._client, transactional_id)  # noqa: SLF001 - as the ledger does
+        await producer.start()
+        places = await partitions_of(consumer, topics)
+        stable, ends = await asyncio.gather(committed_only.end_offsets(places), consumer.end_offsets(places))
+    held_up = [place for place in places if stable[place] < ends[place]]
+    if held_up:
+        await end_transaction_of(producer, held_up, committed=committed)

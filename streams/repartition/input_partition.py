@@ -23,9 +23,8 @@ from streams.kafka.checks.topics import too_small
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
 from streams.kafka.partition_log import PartitionLog
-from streams.kafka.producers import transaction
+from streams.kafka.producers import fence, transaction
 from streams.kafka.topic_ids import topic_id
-from streams.repartition.fencing import fence
 from streams.repartition.resume_points import PARTITION, ResumePoint, checked, key_of, read_resume_points
 from streams.repartition.routing import RoutedRecord, route, route_translated
 from streams.units.faults import ClockError, innermost, may_be_fenced

@@ -17,7 +17,7 @@ from schemas.streams.records import Trend, TrendKey
 from schemas.topics import MAX_RECORD_BYTES, OFFSET_KEY, TopicNames
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
-from streams.kafka.producers import close_producer, transaction
+from streams.kafka.producers import close_producer, fence, transaction
 from streams.rises.rise import Rise
 
 PARTITION = 0  # of both topics: what is told of a tag stays in order
@@ -78,12 +78,14 @@ class RiseLedger:
         Raises:
             KafkaError: The broker refuses or does not answer.
         """
+        transactional_id = f"{self._names.app_id}-trends"
         self._producer = AIOKafkaProducer(
             **self._connection.aiokafka_options(),
-            transactional_id=f"{self._names.app_id}-trends",
+            transactional_id=transactional_id,
             max_request_size=MAX_RECORD_BYTES,
         )
-        await self._producer.start()
+        written = (self._names.image_trends, self._names.rises_changelog)
+        await fence(self._connection, self._producer, transactional_id, written)
         place = TopicPartition(self._names.rises_changelog, PARTITION)
         async with (
             consuming(self._connection) as consumer,

@@ -16,7 +16,7 @@ from schemas.errors import InvariantError
 from schemas.topics import MAX_RECORD_BYTES, OFFSET_KEY, TopicNames
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
-from streams.kafka.producers import close_producer, transaction
+from streams.kafka.producers import close_producer, fence, transaction
 from streams.webhooks.rows import PendingRow, Progress, decode_progress, decode_row, encode
 
 
@@ -71,12 +71,14 @@ class Outbox:
         Raises:
             KafkaError: The broker refuses or does not answer.
         """
+        transactional_id = f"{self._names.app_id}-webhooks-{self._partition}"
         self._producer = AIOKafkaProducer(
             **self._connection.aiokafka_options(),
-            transactional_id=f"{self._names.app_id}-webhooks-{self._partition}",
+            transactional_id=transactional_id,
             max_request_size=MAX_RECORD_BYTES,
         )
-        await self._producer.start()
+        written = (self._names.notifications, self._names.notification_dead_letters)
+        await fence(self._connection, self._producer, transactional_id, written)
         rows: dict[str, PendingRow] = {}
         place = TopicPartition(self._names.notifications, self._partition)
         async with (
