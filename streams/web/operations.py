@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import msgspec
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Operation, Schema
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, OpenAPIType, Operation, Schema
 from litestar.openapi.spec import Parameter as Documented
 
 from schemas.answers.trends import Problem
@@ -40,15 +40,20 @@ def documentation(route: Route) -> dict[str, Any]:
         # Without a token as well: where none is needed, or where strangers are told less.
         "security": [{"bearer": [] if route.open else [str(route.scope)]}, {}],
         "responses": _responses(route),
-        "operation_class": _operation_class([*_parameters(route)]),
+        "operation_class": _operation_class([*_parameters(route)], is_table=_is_table(route)),
     }
 
 
 def _parameters(route: Route) -> Iterator[Documented]:
     yield from (_parameter(*item, route) for item in route.parameters.items())
-    if not route.open and rows_of(route.answer) is not None:
+    if _is_table(route):
         text = "`csv`: the answer's list as a table, its cursor in the header `tagstream-cursor`."
         yield _parameter(FORMAT, Parameter(one_of(*FORMATS), text, default=FORMATS[0]), route)
+
+
+def _is_table(route: Route) -> bool:
+    """Whether its answer can be had as a table."""
+    return not route.open and rows_of(route.answer) is not None
 
 
 def describe_answers(schemas: Mapping[str, Schema], routes: Iterable[Route]) -> None:
@@ -75,13 +80,16 @@ def _title(kind: type) -> str:
     return inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
 
 
-def _operation_class(parameters: list[Documented]) -> type[Operation]:
-    """Litestar's operation with parameters that its handler does not declare: `Route.read` reads them."""
+def _operation_class(parameters: list[Documented], *, is_table: bool) -> type[Operation]:
+    """Litestar's operation with what its handler does not declare: `Route.read` reads the parameters."""
 
     @dataclass
     class QuestionOperation(Operation):
         def __post_init__(self) -> None:
             self.parameters = list(parameters)
+            answer = (self.responses or {}).get("200")
+            if is_table and isinstance(answer, OpenAPIResponse) and answer.content is not None:
+                answer.content["text/csv"] = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
 
     return QuestionOperation
 
