@@ -1,5 +1,6 @@
 """Ranges of offsets in a topic, with an end: what was committed between a moment and now, oldest first."""
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
@@ -30,7 +31,7 @@ class OffsetRanges:
 
 
 async def find_offset_ranges(
-    connection: KafkaConnection, topic: str, since: int | None = None
+    connection: KafkaConnection, topic: str, since: int | None = None, isolation: str = "read_committed"
 ) -> OffsetRanges:
     """Find the offset ranges of a topic up to now.
 
@@ -38,8 +39,9 @@ async def find_offset_ranges(
         connection: How to reach Kafka.
         topic: A topic that exists.
         since: Milliseconds since the epoch; records before are left out. None: from the beginning.
+        isolation: `read_uncommitted`: open transactions of others are before the ends.
     """
-    async with consuming(connection) as consumer:
+    async with consuming(connection, isolation) as consumer:
         await consumer._client.add_topic(topic)  # noqa: SLF001 - no public call loads one topic's metadata
         places = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
         ends = await consumer.end_offsets(places)
@@ -63,10 +65,25 @@ async def log_ends(connection: KafkaConnection, topic: str) -> dict[int, int]:
     Raises:
         KafkaError: Kafka does not answer.
     """
-    async with consuming(connection, "read_uncommitted") as consumer:
-        await consumer._client.add_topic(topic)  # noqa: SLF001 - as above
-        places = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-        return {place.partition: end for place, end in (await consumer.end_offsets(places)).items()}
+    return (await find_offset_ranges(connection, topic, isolation="read_uncommitted")).ends
+
+
+async def read_partition(
+    connection: KafkaConnection, topic: str, partition: int
+) -> AsyncGenerator[Record, None]:
+    """Read all that is committed of a partition, to the true end of what is written.
+
+    Whoever has fenced the partition's earlier owners so has all of theirs: what they committed last may not
+    be stable yet. Use `contextlib.aclosing` around it.
+
+    Raises:
+        KafkaTimeoutError: The cluster stopped answering.
+    """
+    found = await find_offset_ranges(connection, topic, isolation="read_uncommitted")
+    ranges = OffsetRanges(topic, {partition: found.starts[partition]}, {partition: found.ends[partition]})
+    async with contextlib.aclosing(read_offset_ranges(connection, ranges)) as records:
+        async for record in records:
+            yield record
 
 
 async def read_offset_ranges(

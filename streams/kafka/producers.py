@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
+from schemas.topics import MAX_RECORD_BYTES
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming, partitions_of
 from streams.kafka.last_transaction import was_committed
@@ -94,20 +95,35 @@ async def end_transaction_of(
     await (producer.commit_transaction() if committed else producer.abort_transaction())
 
 
-async def fence(
-    connection: KafkaConnection, producer: AIOKafkaProducer, transactional_id: str, topics: Iterable[str]
-) -> None:
+async def take_over(
+    connection: KafkaConnection, transactional_id: str, topics: Iterable[str]
+) -> AIOKafkaProducer:
     """Start a producer, so that no earlier owner of its id writes any more, and end what they left open.
 
     Args:
         connection: How to reach Kafka.
-        producer: Of this id, not started.
         transactional_id: Whose.
         topics: What is written to under it.
 
     Raises:
         KafkaError: The broker refuses or does not answer.
     """
+    producer = AIOKafkaProducer(
+        **connection.aiokafka_options(),
+        transactional_id=transactional_id,
+        max_request_size=MAX_RECORD_BYTES,
+    )
+    try:
+        await _fence(connection, producer, transactional_id, topics)
+    except BaseException:
+        await close_producer(producer)
+        raise
+    return producer
+
+
+async def _fence(
+    connection: KafkaConnection, producer: AIOKafkaProducer, transactional_id: str, topics: Iterable[str]
+) -> None:
     async with consuming(connection, "read_uncommitted") as consumer, consuming(connection) as committed_only:
         committed = await was_committed(consumer._client, transactional_id)  # noqa: SLF001 - as the ledger does
         await producer.start()

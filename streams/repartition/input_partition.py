@@ -17,13 +17,13 @@ from aiokafka.errors import InvalidTimestampError, MessageSizeTooLargeError
 from schemas.errors import InvariantError, TopicsError
 from schemas.sources.translate import Translator
 from schemas.times import steady_time
-from schemas.topics import MAX_RECORD_BYTES, TopicNames
+from schemas.topics import TopicNames
 from schemas.uploads import Record
 from streams.kafka.checks.topics import too_small
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.consumers import consuming
 from streams.kafka.partition_log import PartitionLog
-from streams.kafka.producers import fence, transaction
+from streams.kafka.producers import close_producer, take_over, transaction
 from streams.kafka.topic_ids import topic_id
 from streams.repartition.resume_points import PARTITION, ResumePoint, checked, key_of, read_resume_points
 from streams.repartition.routing import RoutedRecord, route, route_translated
@@ -111,14 +111,9 @@ class InputPartition:
         """Fence every earlier owner, then read how far its copies reach."""
         connection, names = self._shared.connection, self._shared.names
         transactional_id = f"{names.app_id}-repartition-{self.place.topic}-{self.place.partition}"
-        self._producer = AIOKafkaProducer(
-            **connection.aiokafka_options(),
-            transactional_id=transactional_id,
-            max_request_size=MAX_RECORD_BYTES,
-        )
-        stack.push_async_callback(self._producer.stop)
         written = (names.upload_log, names.inputs_changelog)
-        await fence(connection, self._producer, transactional_id, written)
+        self._producer = await take_over(connection, transactional_id, written)
+        stack.push_async_callback(close_producer, self._producer)
         async with consuming(connection) as consumer:
             found = await topic_id(consumer._client, self.place.topic)  # noqa: SLF001 - nobody else tells
         rows = await read_resume_points(connection, names)

@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 from schemas.errors import TopicsError
 from schemas.topics import TopicNames
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.offset_ranges import OffsetRanges, find_offset_ranges, log_ends, read_offset_ranges
+from streams.kafka.offset_ranges import read_partition
 
 PARTITION = 0  # of the changelog
 
@@ -44,11 +44,9 @@ async def read_resume_points(connection: KafkaConnection, names: TopicNames) -> 
     Raises:
         KafkaError: Kafka does not answer.
     """
-    found = await find_offset_ranges(connection, names.inputs_changelog)
-    ends = await log_ends(connection, names.inputs_changelog)  # what is committed may not be stable yet
-    ranges = OffsetRanges(found.topic, {PARTITION: found.starts[PARTITION]}, {PARTITION: ends[PARTITION]})
     rows: dict[str, ResumePoint] = {}
-    async with contextlib.aclosing(read_offset_ranges(connection, ranges)) as records:
+    reading = read_partition(connection, names.inputs_changelog, PARTITION)
+    async with contextlib.aclosing(reading) as records:
         async for record in records:
             rows[(record.key or b"").decode()] = msgspec.json.decode(record.value or b"{}", type=ResumePoint)
     return rows

@@ -5,20 +5,24 @@ once, whoever dies, and which counts it was judged by is known: the offsets of `
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import msgspec
-from aiokafka import AIOKafkaProducer, TopicPartition
 
 from schemas.cloudevents import event_headers
 from schemas.errors import InvariantError
 from schemas.streams.records import Trend, TrendKey
-from schemas.topics import MAX_RECORD_BYTES, OFFSET_KEY, TopicNames
+from schemas.topics import OFFSET_KEY, TopicNames
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.consumers import consuming
-from streams.kafka.producers import close_producer, fence, transaction
+from streams.kafka.offset_ranges import read_partition
+from streams.kafka.producers import close_producer, take_over, transaction
 from streams.rises.rise import Rise
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaProducer
 
 PARTITION = 0  # of both topics: what is told of a tag stays in order
 _Message = tuple[str, bytes, bytes | None, list[tuple[str, bytes]]]  # topic, key, value, headers
@@ -78,27 +82,13 @@ class RiseLedger:
         Raises:
             KafkaError: The broker refuses or does not answer.
         """
-        transactional_id = f"{self._names.app_id}-trends"
-        self._producer = AIOKafkaProducer(
-            **self._connection.aiokafka_options(),
-            transactional_id=transactional_id,
-            max_request_size=MAX_RECORD_BYTES,
-        )
-        written = (self._names.image_trends, self._names.rises_changelog)
-        await fence(self._connection, self._producer, transactional_id, written)
-        place = TopicPartition(self._names.rises_changelog, PARTITION)
-        async with (
-            consuming(self._connection) as consumer,
-            consuming(self._connection, "read_uncommitted") as all_records,
-        ):
-            end = (await all_records.end_offsets([place]))[place]  # what is committed may not be stable yet
-            consumer.assign([place])
-            consumer.seek(place, (await consumer.beginning_offsets([place]))[place])
-            while await consumer.position(place) < end:
-                for messages in (await consumer.getmany(timeout_ms=200, max_records=200)).values():
-                    for message in messages:
-                        self._load(message.key, message.value)
-                await asyncio.sleep(0)
+        names = self._names
+        written = (names.image_trends, names.rises_changelog)
+        self._producer = await take_over(self._connection, f"{names.app_id}-trends", written)
+        reading = read_partition(self._connection, names.rises_changelog, PARTITION)
+        async with contextlib.aclosing(reading) as records:
+            async for record in records:
+                self._load(record.key or b"", record.value)
 
     def _load(self, key: bytes, value: bytes | None) -> None:
         if key == OFFSET_KEY.encode():

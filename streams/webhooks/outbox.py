@@ -6,18 +6,21 @@ are read are one transaction, so a record leads to its rows once, whoever dies.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-from aiokafka import AIOKafkaProducer, TopicPartition
+from typing import TYPE_CHECKING
 
 from schemas.cloudevents import Headers
 from schemas.errors import InvariantError
-from schemas.topics import MAX_RECORD_BYTES, OFFSET_KEY, TopicNames
+from schemas.topics import OFFSET_KEY, TopicNames
 from streams.kafka.connection import KafkaConnection
-from streams.kafka.consumers import consuming
-from streams.kafka.producers import close_producer, fence, transaction
+from streams.kafka.offset_ranges import read_partition
+from streams.kafka.producers import close_producer, take_over, transaction
 from streams.webhooks.rows import PendingRow, Progress, decode_progress, decode_row, encode
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaProducer
 
 
 @dataclass(frozen=True)
@@ -71,28 +74,15 @@ class Outbox:
         Raises:
             KafkaError: The broker refuses or does not answer.
         """
-        transactional_id = f"{self._names.app_id}-webhooks-{self._partition}"
-        self._producer = AIOKafkaProducer(
-            **self._connection.aiokafka_options(),
-            transactional_id=transactional_id,
-            max_request_size=MAX_RECORD_BYTES,
-        )
-        written = (self._names.notifications, self._names.notification_dead_letters)
-        await fence(self._connection, self._producer, transactional_id, written)
+        names = self._names
+        written = (names.notifications, names.notification_dead_letters)
+        owner = f"{names.app_id}-webhooks-{self._partition}"
+        self._producer = await take_over(self._connection, owner, written)
         rows: dict[str, PendingRow] = {}
-        place = TopicPartition(self._names.notifications, self._partition)
-        async with (
-            consuming(self._connection) as consumer,
-            consuming(self._connection, "read_uncommitted") as all_records,
-        ):
-            end = (await all_records.end_offsets([place]))[place]  # what is committed may not be stable yet
-            consumer.assign([place])
-            consumer.seek(place, (await consumer.beginning_offsets([place]))[place])
-            while await consumer.position(place) < end:
-                for messages in (await consumer.getmany(timeout_ms=200, max_records=100)).values():
-                    for message in messages:
-                        self._load(rows, message.key.decode(), message.value)
-                await asyncio.sleep(0)
+        reading = read_partition(self._connection, names.notifications, self._partition)
+        async with contextlib.aclosing(reading) as records:
+            async for record in records:
+                self._load(rows, (record.key or b"").decode(), record.value)
         return sorted(rows.values(), key=lambda row: row.sequence)
 
     def _load(self, rows: dict[str, PendingRow], key: str, value: bytes | None) -> None:
