@@ -1,13 +1,12 @@
 """What the role `tag` does where topics are copied to the log of the state: upload topics, and sources'."""
 
-import asyncio
-from asyncio import Task
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import NoReturn
 
 from schemas.sources.translate import Translator
 from schemas.topics import TopicNames
+from streams.app.services.membership import Membership
 from streams.app.services.service import Spawn, WebPart
 from streams.app.settings import Settings
 from streams.app.telemetry import WorkerTelemetry
@@ -51,7 +50,7 @@ class RepartitioningUploads:
         self._units = units
         self._telemetry = telemetry
         self._service = RepartitionService(shared, self._folded)
-        self._running: Task[None] | None = None
+        self._group = Membership("upload topics")
 
     @property
     def lag(self) -> int:
@@ -61,7 +60,7 @@ class RepartitioningUploads:
     @property
     def waits_for(self) -> str | None:
         """The group's first word on what is ours."""
-        return None if self._service.assigned.is_set() else "joining the group of upload topics"
+        return self._group.waits_for
 
     async def open(self, _stack: AsyncExitStack) -> None:
         """Have it told how far this is; nothing is needed before Kafka."""
@@ -69,14 +68,11 @@ class RepartitioningUploads:
 
     async def start(self, _replica: Replica, spawn: Spawn) -> None:
         """Join the group."""
-        self._running = spawn(self._service.run())
-        await self._service.assigned.wait()
+        await self._group.join(self._service, spawn)
 
     async def stop(self) -> None:
         """Finish the transactions under way, give the partitions back and leave."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+        await self._group.leave()
 
     def _folded(self) -> dict[int, int]:
         return {

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from typing import NoReturn
 
 from schemas.topics import TopicNames
+from streams.app.services.membership import Membership
 from streams.app.services.service import Spawn, WebPart
 from streams.app.settings import Settings, variable
 from streams.app.telemetry import WorkerTelemetry
@@ -44,13 +45,12 @@ class Telling:
         self._telemetry = telemetry
         self._end_process = end_process
         self._service: WebhookService | None = None
-        self._running: asyncio.Task[None] | None = None
+        self._group = Membership("webhooks")
 
     @property
     def waits_for(self) -> str | None:
         """The group's first word on what is ours."""
-        joined = self._service is not None and self._service.assigned.is_set()
-        return None if joined else "joining the group of webhooks"
+        return self._group.waits_for
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Read who is told, and by whose keys.
@@ -85,14 +85,11 @@ class Telling:
             raise RuntimeError("it was not opened")
         names = TopicNames.of(self._settings)
         await ensure_more_topics(self._connection, self._settings, names.webhook_configs)
-        self._running = spawn(self._service.run())
-        await self._service.assigned.wait()
+        await self._group.join(self._service, spawn)
 
     async def stop(self) -> None:
         """Let requests under way end, give the partitions back and leave."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+        await self._group.leave()
 
 
 class CloudReceivers:

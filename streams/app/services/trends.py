@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from typing import NoReturn
 
 from schemas.topics import TopicNames
+from streams.app.services.membership import Membership
 from streams.app.services.service import Spawn, WebPart
 from streams.app.settings import Settings
 from streams.kafka.admin import ensure_more_topics
@@ -35,13 +36,12 @@ class TellingTrends:
         self._end_process = end_process
         self._headers = headers
         self._service: RiseService | None = None
-        self._running: asyncio.Task[None] | None = None
+        self._group = Membership("trends")
 
     @property
     def waits_for(self) -> str | None:
         """The group's first word on who judges."""
-        joined = self._service is not None and self._service.assigned.is_set()
-        return None if joined else "joining the group of trends"
+        return self._group.waits_for
 
     async def open(self, _stack: AsyncExitStack) -> None:
         """Read the watchlists.
@@ -58,11 +58,8 @@ class TellingTrends:
         if self._service is None:
             raise RuntimeError("it was not opened")
         await ensure_more_topics(self._connection, self._settings, self._names.trend_configs)
-        self._running = spawn(self._service.run())
-        await self._service.assigned.wait()
+        await self._group.join(self._service, spawn)
 
     async def stop(self) -> None:
         """Leave the group."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+        await self._group.leave()
