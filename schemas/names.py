@@ -4,7 +4,9 @@ A name ends up in keys, ids and logs, so it is visible text: not blank, and free
 characters (CloudEvents forbids them in attributes as well).
 """
 
+import difflib
 import re
+from collections.abc import Collection
 from typing import Annotated
 
 import msgspec
@@ -38,3 +40,10 @@ def check_visible(code: str, what: str, text: str) -> None:
     if not is_visible(text):
         message = f"{what} {text[:64]!r} is blank or holds a control character; use visible text"
         raise BadEventError(code, message)
+
+
+def nearest(name: str, known: Collection[str]) -> str | None:
+    """The known name that somebody who wrote `name` most likely meant."""
+    lowered = {each.lower(): each for each in known}
+    found = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    return lowered[found[0]] if found else None

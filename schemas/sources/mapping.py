@@ -1,15 +1,14 @@
 """The operator's file that says which topic is read how, and what of it becomes which field of an event."""
 
-import difflib
 import functools
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from schemas.errors import SettingsError
+from schemas.files.toml_files import FileFaultsError, check_size, parse_toml, read_bounded
+from schemas.names import nearest
 from schemas.sources import azure, cloud_events, cloudinary, debezium, eventbridge, google, payloads, s3
 from schemas.sources.changes import Options, Reader
 from schemas.sources.kinds import MEANINGS
@@ -111,16 +110,11 @@ class SourcesFile(msgspec.Struct, frozen=True):
     topics: Mapping[str, TopicMapping] = {}
 
 
-class SourcesFileError(SettingsError):
-    """A file of sources cannot be used.
+class SourcesFileError(FileFaultsError):
+    """A file of sources cannot be used."""
 
-    Attributes:
-        faults: Each with its key, the value, the rule that it breaks, and the cure.
-    """
-
-    def __init__(self, path: Path, faults: list[str]) -> None:
-        super().__init__("\n".join(f"{path}: {fault}" for fault in faults))
-        self.faults = faults
+    what = "sources"
+    most_bytes = MAX_BYTES
 
 
 def read_sources(path: Path) -> SourcesFile:
@@ -129,13 +123,7 @@ def read_sources(path: Path) -> SourcesFile:
     Raises:
         SourcesFileError: It cannot be read, or breaks a rule.
     """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        fault = f"the sources cannot be read ({error.strerror}); create the file, or name another"
-        raise SourcesFileError(path, [fault]) from None
-    return parse_sources(raw, path)
+    return parse_sources(read_bounded(path, SourcesFileError), path)
 
 
 def parse_sources(raw: bytes, path: Path) -> SourcesFile:
@@ -148,15 +136,10 @@ def parse_sources(raw: bytes, path: Path) -> SourcesFile:
     Raises:
         SourcesFileError: It breaks a rule.
     """
-    if len(raw) > MAX_BYTES:
-        raise SourcesFileError(path, [f"the sources take more than {MAX_BYTES} bytes; keep fewer of them"])
-    try:
-        content = tomllib.loads(raw.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise SourcesFileError(path, [f"byte {error.start} is no UTF-8; save the file as UTF-8"]) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        cure = 'a topic\'s section begins with [topics."photo-events"]; https://toml.io describes the format'
-        raise SourcesFileError(path, [f"no TOML: {error}; {cure}"]) from None
+    check_size(raw, path, SourcesFileError)
+    content = parse_toml(
+        raw, path, SourcesFileError, 'a topic\'s section begins with [topics."photo-events"]'
+    )
     if faults := list(_file_faults(content)):
         raise SourcesFileError(path, faults)
     return msgspec.convert(content, SourcesFile)
@@ -244,5 +227,5 @@ def _misfits(mapping: TopicMapping) -> Iterator[str]:
 
 
 def _meant(name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+    meant = nearest(name, known)
+    return f"did you mean {meant}?" if meant else f"there are {', '.join(known)}"

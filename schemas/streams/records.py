@@ -56,12 +56,9 @@ class ImageTagKey(msgspec.Struct, frozen=True):
     tag: _Tag
 
 
-class ImageTag(msgspec.Struct, frozen=True):
+class ImageTag(ImageTagKey, frozen=True):
     """A tag that an image has."""
 
-    tenant: _Tenant
-    public_id: _PublicId
-    tag: _Tag
     confidence: Annotated[
         float,
         msgspec.Meta(
@@ -96,15 +93,9 @@ class TagCountKey(msgspec.Struct, frozen=True):
     partition: _Partition
 
 
-class CountedTag(msgspec.Struct, frozen=True, omit_defaults=True):
+class CountedTag(TagCountKey, frozen=True, omit_defaults=True):
     """How many images of a partition have a tag in a window."""
 
-    tenant: _Tenant
-    tag: _Tag
-    add_on: _AddOn
-    window: _Window
-    start: _Start
-    partition: _Partition
     count: Annotated[_Count, msgspec.Meta(description="Images.")]
     clock: Annotated[
         int,

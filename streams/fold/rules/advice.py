@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from model.tagger.languages import TagNames
-from streams.fold.rules.content import RuleSet, RulesFile, nearest, quoted
+from schemas.names import nearest
+from streams.fold.rules.content import RuleSet, RulesFile, quoted
 
 
 def advice(rules: RulesFile, known: Mapping[str, Collection[str]]) -> list[str]:

@@ -3,17 +3,15 @@
 docs/rules.md describes it for operators.
 """
 
-import difflib
 import hashlib
-import tomllib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from schemas.errors import SettingsError
-from schemas.names import MAX_NAME, VISIBLE
+from schemas.files.toml_files import FileFaultsError, check_size, parse_toml, read_bounded
+from schemas.names import MAX_NAME, VISIBLE, nearest
 from schemas.uploads import MAX_TAGS
 
 MAX_BYTES = 4_194_304  # a hundred thousand rules; a longer file is no rules file
@@ -40,16 +38,11 @@ _ITEM_CURES = {
 _TAG = f"a tag has 1 to {MAX_NAME} visible characters"
 
 
-class RulesError(SettingsError):
-    """A rules file cannot be used.
+class RulesError(FileFaultsError):
+    """A rules file cannot be used."""
 
-    Attributes:
-        faults: Each with its key, the value, the rule that it breaks, and the cure.
-    """
-
-    def __init__(self, path: Path, faults: list[str]) -> None:
-        super().__init__("\n".join(f"{path}: {fault}" for fault in faults))
-        self.faults = faults
+    what = "rules"
+    most_bytes = MAX_BYTES
 
 
 class RuleSet(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -108,14 +101,8 @@ def rules_bytes(path: Path) -> bytes:
     Raises:
         RulesError: It cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        fault = f"the rules cannot be read ({error.strerror}); create the file, or name another"
-        raise RulesError(path, [fault]) from None
-    if len(raw) > MAX_BYTES:
-        raise RulesError(path, [f"the rules take more than {MAX_BYTES} bytes; keep fewer of them"])
+    raw = read_bounded(path, RulesError)
+    check_size(raw, path, RulesError)
     return raw
 
 
@@ -129,26 +116,13 @@ def parse_rules(raw: bytes, path: Path) -> RulesFile:
     Raises:
         RulesError: The content breaks a rule.
     """
-    try:
-        content = tomllib.loads(raw.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise RulesError(path, [f"byte {error.start} is no UTF-8; save the file as UTF-8"]) from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        cure = 'keys with spaces need quotes, as in "sea lion" = 0.8; https://toml.io describes the format'
-        raise RulesError(path, [f"no TOML: {error}; {cure}"]) from None
+    content = parse_toml(raw, path, RulesError, 'keys with spaces need quotes, as in "sea lion" = 0.8')
     if faults := list(_faults(content, RulesFile, "")):
         raise RulesError(path, faults)
     rules = msgspec.convert(content, RulesFile)
     if faults := list(contradictions(rules)):
         raise RulesError(path, faults)
     return rules
-
-
-def nearest(name: str, known: Collection[str]) -> str | None:
-    """The known name that somebody who wrote `name` most likely meant."""
-    lowered = {each.lower(): each for each in known}
-    found = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
-    return lowered[found[0]] if found else None
 
 
 def _faults(section: Mapping[str, Any], kind: type[RuleSet], where: str) -> Iterator[str]:

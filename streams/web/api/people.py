@@ -25,7 +25,7 @@ from streams.state.users.similar import AllNeighbours
 from streams.web.access.callers import EVERY_TENANT
 from streams.web.access.pricing import off_loop
 from streams.web.api.freshness import Freshness, not_found, provenance
-from streams.web.api.kinds.cursors import CursorPart, cursor, encode_cursor
+from streams.web.api.kinds.cursors import NamePage, encode_cursor
 from streams.web.api.parameters import NAME, PREFIX, Limit, Parameter, Tenant, one_of
 from streams.web.api.routes import Route
 from streams.web.api.trend_questions import AnyWindow, From, Since, To
@@ -71,7 +71,7 @@ class UsersQuestion:
 
     prefix: Annotated[str, Parameter(PREFIX, "How the names begin.", default="")]
     limit: Limit
-    cursor: Annotated[tuple[CursorPart, ...] | None, Parameter(cursor(str), "Where the page begins.")]
+    cursor: NamePage
     tenant: Tenant
 
 

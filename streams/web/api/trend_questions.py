@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from streams.state.trends.rising import LEAST_UPLOADERS, LEAST_USES
-from streams.web.api.kinds.cursors import CursorPart, cursor
+from streams.web.api.kinds.cursors import NamePage
 from streams.web.api.kinds.moments import MOMENT
 from streams.web.api.parameters import NAME, PREFIX, Limit, Parameter, Tenant, one_of, whole_number
 from streams.web.api.windows import AskedWindow, window_kind
@@ -133,5 +133,5 @@ class TagsQuestion:
 
     prefix: Annotated[str, Parameter(PREFIX, "How the tags begin.", default="")]
     limit: Limit
-    cursor: Annotated[tuple[CursorPart, ...] | None, Parameter(cursor(str), "Where the page begins.")]
+    cursor: NamePage
     tenant: Tenant

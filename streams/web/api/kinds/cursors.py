@@ -3,11 +3,11 @@
 import base64
 import binascii
 from collections.abc import Sequence
-from typing import cast
+from typing import Annotated, cast
 
 import msgspec
 
-from streams.web.api.parameters import Kind
+from streams.web.api.parameters import Kind, Parameter
 
 MAX_CURSOR = 2048  # a page's last name, of at most 255 characters of 4 bytes, in JSON and base64
 CursorPart = str | int | float
@@ -45,3 +45,7 @@ def cursor(*kinds: type[CursorPart]) -> Kind[tuple[CursorPart, ...]]:
     schema = {"type": "string", "maxLength": MAX_CURSOR}
     example = encode_cursor([kind() for kind in kinds])
     return Kind(parse, "the `cursor` of the previous answer", example, schema)
+
+
+NamePage = Annotated[tuple[CursorPart, ...] | None, Parameter(cursor(str), "Where the page begins.")]
+"""Where a page of names begins."""

@@ -1,0 +1,1 @@
+"""Files of the operator, as far as they are alike."""
