@@ -70,6 +70,14 @@ def new_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[]
         broker.kill()
 
 
+@pytest.fixture
+def broker(new_broker: Callable[[], EmbeddedBroker]) -> EmbeddedBroker:
+    """One of a test's own, which it may stop and kill."""
+    broker = new_broker()
+    broker.start()
+    return broker
+
+
 def _embedded(tmp_path_factory: pytest.TempPathFactory) -> EmbeddedBroker:
     cache_dir = os.environ.get("TAGSTREAM_CACHE_DIR")
     return EmbeddedBroker(tmp_path_factory.mktemp("kafka"), 0, Path(cache_dir) if cache_dir else None)

@@ -1,7 +1,7 @@
 """Transactions and how producers end, where Kafka answers and where it does not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -14,14 +14,6 @@ from streams.kafka.consumers import consuming
 from streams.kafka.producers import CommitTimeoutError, close_producer, transaction
 
 pytestmark = pytest.mark.kafka
-
-
-@pytest.fixture
-def broker(new_broker: Callable[[], EmbeddedBroker]) -> EmbeddedBroker:
-    """One of a test's own."""
-    broker = new_broker()
-    broker.start()
-    return broker
 
 
 @pytest.fixture

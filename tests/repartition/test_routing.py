@@ -1,6 +1,7 @@
 """Where a record of an upload topic goes, and as what."""
 
 import orjson
+from support.fakes import as_copied
 
 from schemas.dead_letters import Fault, dead_letter_headers
 from schemas.origins import ROUTED_FROM, TopicPartitionOffset, read_origin
@@ -23,19 +24,6 @@ def routed(record: Record, partitions: int = 4) -> RoutedRecord:
     return found
 
 
-def read(found: RoutedRecord) -> Record:
-    """The copy, as a unit reads it."""
-    return Record(
-        topic="app-uploads-repartition",
-        partition=found.partition,
-        offset=0,
-        timestamp=found.timestamp,
-        key=found.key,
-        value=found.value,
-        headers=found.headers,
-    )
-
-
 def test_an_event_goes_to_the_partition_of_its_image() -> None:
     """By its public id, whatever its key and partition are; key, value and time stay."""
     found = routed(published(), 12)
@@ -47,7 +35,7 @@ def test_what_is_no_event_goes_by_its_own_partition() -> None:
     """It becomes a dead letter there, which tells the place where it was published."""
     found = routed(published(value=b"{", partition=7))
     assert found.partition == 7 % 4
-    headers = dead_letter_headers(read(found), Fault("invalid_event", "parse", False, "E", "no"))
+    headers = dead_letter_headers(as_copied(found), Fault("invalid_event", "parse", False, "E", "no"))
     assert failed_place(headers) == TopicPartitionOffset("web", 7, 41)
     assert original_headers(headers) == []
 
@@ -55,7 +43,7 @@ def test_what_is_no_event_goes_by_its_own_partition() -> None:
 def test_a_copy_is_the_event_that_was_published() -> None:
     """It has the identity and the time that it would have where it was published."""
     record = published()
-    first, copy = parse_upload(record), parse_upload(read(routed(record)))
+    first, copy = parse_upload(record), parse_upload(as_copied(routed(record)))
     assert (copy.source, copy.id, copy.at) == (first.source, first.id, first.at)
     assert copy.id == "web/7/41"
 
@@ -67,7 +55,7 @@ def test_a_replay_stays_the_event_that_it_replays() -> None:
         ("tagstream.replay-time", b"1000"),
         (ROUTED_FROM, b"somewhere/else/9"),
     ]
-    copy = read(routed(published(headers=headers)))
+    copy = as_copied(routed(published(headers=headers)))
     origin = read_origin(copy.headers)
     assert origin is not None
     assert (str(origin.place), origin.at) == ("old/0/3", 1000)
@@ -76,10 +64,10 @@ def test_a_replay_stays_the_event_that_it_replays() -> None:
 
 def test_times_that_no_broker_takes_are_told_by_headers() -> None:
     """A copy must be taken: it bears our time where the record's is far ahead, or none."""
-    far = read(routed(published(timestamp=NOW + 10**9)))
+    far = as_copied(routed(published(timestamp=NOW + 10**9)))
     assert far.timestamp == NOW
     assert parse_upload(published(timestamp=5)).at == 5
-    assert read(routed(published(timestamp=-1))).timestamp == NOW
+    assert as_copied(routed(published(timestamp=-1))).timestamp == NOW
     origin = read_origin(far.headers)
     assert origin is not None
     assert origin.at == NOW + 10**9

@@ -3,6 +3,7 @@
 import orjson
 import pytest
 from aiokafka import TopicPartition
+from support.fakes import as_copied
 from support.sources.samples import SAMPLES, topic_mapping
 
 from schemas.errors import BadEventError
@@ -40,21 +41,9 @@ def test_a_message_becomes_events_in_the_partitions_of_their_images() -> None:
         assert TRANSLATED_HEADER in found.headers
         assert trace in found.headers
         assert ("x", b"y") not in found.headers
-    uploads = [parse_upload(as_record(found)) for found in (first, last)]
+    uploads = [parse_upload(as_copied(found)) for found in (first, last)]
     assert [upload.type for upload in uploads] == [UploadType.UPLOADED, UploadType.DELETED]
     assert bad.partition == 0
-
-
-def as_record(found: RoutedRecord) -> Record:
-    return Record(
-        topic="log",
-        partition=found.partition,
-        offset=0,
-        timestamp=found.timestamp,
-        key=found.key,
-        value=found.value,
-        headers=found.headers,
-    )
 
 
 def test_what_cannot_be_read_goes_as_it_is_and_says_why() -> None:
@@ -63,7 +52,7 @@ def test_what_cannot_be_read_goes_as_it_is_and_says_why() -> None:
     (found,) = routed(record)
     assert found.value == b"<html>"
     with pytest.raises(BadEventError, match="HTML") as caught:
-        parse_upload(as_record(found))
+        parse_upload(as_copied(found))
     assert caught.value.code == "invalid_json"
     assert any(name == UNTRANSLATED for name, _ in found.headers)
     assert original_headers(found.headers) == [("x", b"y")]
@@ -74,7 +63,7 @@ def test_a_message_that_the_log_has_no_room_for_is_left_out() -> None:
     (found,) = routed(SEVERAL.record(value=b"<" * 3_000_000))
     assert (found.key, found.value) == (None, b"")
     with pytest.raises(BadEventError, match="3000000 bytes, of which none are kept") as caught:
-        parse_upload(as_record(found))
+        parse_upload(as_copied(found))
     assert caught.value.code == "event_too_large"
 
 

@@ -17,6 +17,7 @@ from streams.fold.outcomes import Deleted, Done, Edited, Output, Tagged
 from streams.fold.retention import Retention
 from streams.fold.retries import RetryPolicy
 from streams.fold.rules.applying import Rules
+from streams.repartition.routing import RoutedRecord
 from streams.state.partition import PartitionState
 
 NAMES = TopicNames("app")
@@ -28,6 +29,19 @@ def record(
 ) -> Record:
     fields = {"topic": "image.uploads", "partition": 0, "timestamp": 1_000, "headers": ()} | rest
     return Record(offset=offset, key=key, value=value, **fields)  # type: ignore[arg-type]
+
+
+def as_copied(found: RoutedRecord) -> Record:
+    """The copy of an event, as a unit reads it."""
+    return Record(
+        topic="app-uploads-repartition",
+        partition=found.partition,
+        offset=0,
+        timestamp=found.timestamp,
+        key=found.key,
+        value=found.value,
+        headers=found.headers,
+    )
 
 
 def upload(

@@ -1,7 +1,7 @@
 """From committed outputs to a real receiver, through a real broker."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -133,40 +133,38 @@ async def test_a_huge_result_is_told_without_its_findings(deployment: Deployment
     assert body["tags"] == ["y" * 200_000]
 
 
-async def test_a_broker_that_restarts_is_waited_for(
-    new_broker: Callable[[], EmbeddedBroker], unique: str
-) -> None:
-    """Nothing is lost and no process ends while Kafka is away for a moment."""
-    broker = new_broker()
-    broker.start()
+@pytest.fixture
+async def apart(broker: EmbeddedBroker, unique: str) -> AsyncIterator[Deployment]:
+    """A deployment on that broker."""
     deployment = Deployment(broker.bootstrap_servers, TopicNames(unique, f"{unique}."))
     await deployment.make_topics()
-    async with receiving(Receiver()) as receiver:
-        deployment.told.by_cloud["demo"] = [receiver.url]
-        async with deployment.webhooks():
-            await deployment.transact(deployment.upload("before"))
-            await receiver.until(lambda: len(receiver.told) == 1)
-            await asyncio.to_thread(broker.kill)
-            await asyncio.to_thread(broker.start)
-            await deployment.transact(deployment.upload("after"))
-            await receiver.until(lambda: len(receiver.told) == 2)
+    yield deployment
     await deployment.close()
 
 
+async def test_a_broker_that_restarts_is_waited_for(broker: EmbeddedBroker, apart: Deployment) -> None:
+    """Nothing is lost and no process ends while Kafka is away for a moment."""
+    async with receiving(Receiver()) as receiver:
+        apart.told.by_cloud["demo"] = [receiver.url]
+        async with apart.webhooks():
+            await apart.transact(apart.upload("before"))
+            await receiver.until(lambda: len(receiver.told) == 1)
+            await asyncio.to_thread(broker.kill)
+            await asyncio.to_thread(broker.start)
+            await apart.transact(apart.upload("after"))
+            await receiver.until(lambda: len(receiver.told) == 2)
+
+
 async def test_kafka_that_stays_away_keeps_nobody_from_ending(
-    new_broker: Callable[[], EmbeddedBroker], unique: str
+    broker: EmbeddedBroker, apart: Deployment
 ) -> None:
     """A process that is told to end while a transaction waits for Kafka ends, and no task of it goes on."""
-    broker = new_broker()
-    broker.start()
-    deployment = Deployment(broker.bootstrap_servers, TopicNames(unique, f"{unique}."))
-    await deployment.make_topics()
     away: list[bool] = []
     async with receiving(Receiver(status=lambda _: 200 if away else 503)) as receiver:
-        deployment.told.by_cloud["demo"] = [receiver.url]
-        await deployment.transact(deployment.upload("koala"))
+        apart.told.by_cloud["demo"] = [receiver.url]
+        await apart.transact(apart.upload("koala"))
         before = asyncio.all_tasks()
-        async with asyncio.timeout(60), deployment.webhooks():
+        async with asyncio.timeout(60), apart.webhooks():
             await receiver.until(lambda: receiver.refused)
             await asyncio.to_thread(broker.kill)
             away.append(True)
@@ -174,7 +172,6 @@ async def test_kafka_that_stays_away_keeps_nobody_from_ending(
         async with asyncio.timeout(30):
             while left := asyncio.all_tasks() - before:
                 await asyncio.wait(left, timeout=0.1)
-    await deployment.close()
 
 
 async def test_two_processes_share_the_partitions(deployment: Deployment) -> None:
