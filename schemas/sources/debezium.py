@@ -25,7 +25,7 @@ from schemas.sources.values import (
 )
 from schemas.uploads import UploadType
 
-_WRITES = {"c", "r", "u"}
+_WRITES = ("c", "r", "u")  # no set: what is looked for may be a list
 _OPERATIONS = "c, r, u, d, t and m"
 
 
@@ -41,12 +41,13 @@ def read_rows(message: Message, options: Options) -> Outcomes:
         return [Skipped("a message of the log, no row")]
     if name == "t":
         raise bad("`op` is 't', a truncated table: its images are not named; delete them by events")
-    if name not in _WRITES | {"d"}:
+    if name not in (*_WRITES, "d"):
         raise bad(f"`op` is {shown(name)}; known are {_OPERATIONS}")
     before, after = at(found, "before"), at(found, "after")
     about = {"source": at(found, "source"), "op": name, "before": before, "after": after}
     if name == "d":
-        values = merged(about, _key_of(message), _row(before) if before is not None else None)
+        gone = {} if before is None else as_object(_row(before), "`before`")
+        values = merged(about, _key_of(message), gone)
         return [_change(UploadType.DELETED, values, found, message)]
     row = as_object(_row(after), "`after`")
     if name == "u" and isinstance(before, dict) and before == after:
@@ -117,7 +118,7 @@ def read_outbox(message: Message, options: Options) -> Outcomes:
     headers = {name: (content or b"").decode(errors="replace") for name, content in message.headers}
     found = unwrapped(message.value)
     if isinstance(found, dict) and "op" in found and "after" in found:
-        if found["op"] not in {"c", "r"}:
+        if found["op"] not in ("c", "r"):
             return [Skipped("a row of the outbox was cleared away")]
         row = as_object(_row(found["after"]), "`after`")
         payload, about = as_object(_row(at(row, "payload")), "`payload`"), row

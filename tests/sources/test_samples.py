@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.sources.samples import SAMPLES, Sample, topic_mapping
 
@@ -82,6 +82,10 @@ def test_every_source_has_samples_with_their_origin() -> None:
     assert [sample.name for sample in SAMPLES if f"`{sample.name}`" not in ORIGINS] == []
 
 
+def named(name: str) -> Sample:
+    return next(sample for sample in SAMPLES if sample.name == name)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
@@ -119,6 +123,8 @@ def check_made(made: list[Made], record: Record) -> None:
 
 @settings(deadline=None, max_examples=300)  # a busy machine is no fault
 @given(st.sampled_from(SAMPLES), json_values, st.integers(0, 200))
+@example(named("debezium-delete-by-key"), [None], 1)  # a row that is a list
+@example(named("debezium-truncate"), [], 130)  # a kind of change that is a list
 def test_no_broken_sample_ends_in_an_unhandled_error(sample: Sample, value: object, at: int) -> None:
     """With any part of it replaced by anything, a message is events, a reason, or an error with a code."""
     if sample.content is None:
