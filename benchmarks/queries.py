@@ -22,7 +22,7 @@ from schemas.answers.trends import PartitionState
 from streams.app.settings import Settings
 from streams.fold.retention import Retention
 from streams.fold.rows import ALL, WINDOW_SECONDS, TrendKey, bucket_start
-from streams.fold.uploaders import Uploaders
+from streams.fold.trend_rows.uploaders import Uploaders
 from streams.state.loading import load
 from streams.state.partition import PartitionState as State
 from streams.state.trends.index import TrendIndex

@@ -17,6 +17,7 @@ from model.parts.combined import Part
 from model.text.folder import is_text_folder
 from model.text.text_tagger import MEMORY, MILLISECONDS, TextTagger
 from schemas.results import ModelInfo
+from schemas.streams.records import TAG_COUNTS
 from schemas.topics import TopicNames
 from streams.app.settings import Settings
 from streams.app.telemetry import WorkerTelemetry
@@ -193,7 +194,9 @@ def fold_rules_of(settings: Settings) -> FoldRules:
     retries = RetryPolicy(
         settings.retry_first, settings.retry_longest, settings.retry_budget, settings.retry_budget_crowded
     )
-    return FoldRules(TopicNames.of(settings), Retention.of(settings), retries, Budgets.of(settings))
+    names = TopicNames.of(settings)
+    gather = TAG_COUNTS not in names.streams
+    return FoldRules(names, Retention.of(settings), retries, Budgets.of(settings), gather=gather)
 
 
 def build_tagger(

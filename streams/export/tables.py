@@ -10,7 +10,8 @@ import msgspec
 
 from schemas.times import utc_datetime
 from streams.export.shelf import Count
-from streams.fold.rows import ImageKey, TrendKey
+from streams.fold.rows import ALL, ImageKey, TrendKey
+from streams.fold.trend_rows.recent import RECENT, decode_recent
 from streams.state.images.indexed_row import IndexedRow, confidences
 
 Cell = str | int | float | datetime | None
@@ -165,11 +166,25 @@ def image_cells(
 
 def counts_of(key: str, row: bytes) -> Iterator[Count]:
     """What a partition counted for a tag in a bucket: all of it, and by who gave the tag."""
-    place, count = TrendKey.decode(key), _decode_count(row)
-    bucket = (place.tenant, place.window, place.start, place.tag)
+    place = TrendKey.decode(key)
+    if place.window == RECENT:
+        yield from _recent_counts(place, row)
+        return
+    count, bucket = _decode_count(row), (place.tenant, place.window, place.start, place.tag)
     yield Count(*bucket, "", count.n, count.first, count.last)
     for source, images in count.by.items():
         yield Count(*bucket, source, images, None, None)
+
+
+def _recent_counts(place: TrendKey, row: bytes) -> Iterator[Count]:
+    """What came lately counts in all buckets of its minutes."""
+    for uses in decode_recent(row).uses:
+        for window, start in uses.buckets():
+            bucket = (place.tenant, window, start, place.tag)
+            seen = uses.seen() if window == ALL else None
+            yield Count(*bucket, "", uses.n, *(seen or (None, None)))
+            for source in uses.by:
+                yield Count(*bucket, source, uses.n, None, None)
 
 
 def count_cells(count: Count) -> tuple[Cell, ...]:

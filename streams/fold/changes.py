@@ -3,77 +3,19 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import msgspec
 import orjson
 
-from schemas.streams.records import ALL_ADD_ONS
+from schemas.topics import OFFSET_KEY
 from streams.fold.outcomes import Output
-from streams.fold.uploaders import Uploaders
-
-
-class CountRow(msgspec.Struct, omit_defaults=True):
-    """How many images have a tag in a bucket; `streams.fold.rows` tells what the fields mean."""
-
-    o: int
-    n: int
-    by: dict[str, int]
-    u: Uploaders | None = None
-    first: int | None = None
-    last: int | None = None
-
-
-def counts_of(row: CountRow | None) -> dict[str, int]:
-    """The counts of a row by add-on, and of all together; nothing where it counts nothing."""
-    return {} if row is None or row.n <= 0 else {ALL_ADD_ONS: row.n, **row.by}
-
-
-def _encode(value: Any) -> str:  # noqa: ANN401 - whatever the encoder does not know
-    if isinstance(value, Uploaders):
-        return value.encoded()
-    raise TypeError(f"{type(value).__name__} cannot be in a row")
-
-
-def _decode(_: type, value: Any) -> Uploaders:  # noqa: ANN401 - the only type that the decoder does not know
-    return Uploaders(value)
-
-
-encode_count = msgspec.json.Encoder(enc_hook=_encode).encode
-decode_count = msgspec.json.Decoder(CountRow, dec_hook=_decode).decode
-
-
-class _Uses(msgspec.Struct):
-    n: int
-
-
-_decode_uses = msgspec.json.Decoder(_Uses).decode
-
-
-class CountRowCache:
-    """Decoded rows of late, for whoever changes them next.
-
-    A row is good only for the very bytes that it was written as: whoever takes it names the committed
-    bytes. It leaves with `take`, so that what becomes of it before it is written does no harm here.
-    """
-
-    def __init__(self, capacity: int = 10_000) -> None:
-        self._capacity = capacity
-        self._recent: dict[str, tuple[bytes, CountRow]] = {}
-        self._older: dict[str, tuple[bytes, CountRow]] = {}
-
-    def __len__(self) -> int:
-        return len(self._recent) + len(self._older)
-
-    def take(self, key: str, committed: bytes) -> CountRow:
-        """Remove and return the row that `committed` encodes, decoded now if it is not here."""
-        held = self._recent.pop(key, None) or self._older.pop(key, None)
-        return held[1] if held is not None and held[0] is committed else decode_count(committed)
-
-    def keep(self, key: str, encoded: bytes, row: CountRow) -> None:
-        """Remember a row as it was written; at most two times the capacity are."""
-        self._recent[key] = (encoded, row)
-        if len(self._recent) >= self._capacity:
-            self._older, self._recent = self._recent, {}
-
+from streams.fold.trend_rows.count_rows import (
+    CountRow,
+    CountRowCache,
+    counts_of,
+    decode_count,
+    encode_count,
+    uses_in,
+)
+from streams.fold.trend_rows.recent import RecentRow, decode_recent, encode_recent, recent_key
 
 Row = dict[str, Any]
 PartitionRows = Mapping[str, Mapping[str, bytes]]  # table, key: the row as its changelog has it
@@ -94,7 +36,7 @@ class Changes:
         self._committed = committed
         self._cache = CountRowCache() if cache is None else cache
         self._counts = committed["trends"]
-        self._rows: dict[tuple[str, str], Row | CountRow | None] = {}
+        self._rows: dict[tuple[str, str], Row | CountRow | RecentRow | None] = {}
         self._images: dict[str, Row | None] = {}  # of those that change, as they were
         self._counted: dict[str, dict[str, int] | bytes | None] = {}  # likewise, counts or their rows
         self._told: set[tuple[str, str]] = set()
@@ -108,8 +50,8 @@ class Changes:
             encoded = self._committed[table].get(key)
             self._rows[place] = None if encoded is None else orjson.loads(encoded)
         row = self._rows[place]
-        if isinstance(row, CountRow):
-            raise TypeError("rows of trends are for count_row()")
+        if isinstance(row, CountRow | RecentRow):
+            raise TypeError("rows of trends are for count_row() and recent_row()")
         return row
 
     def size(self, table: str, key: str) -> int:
@@ -132,13 +74,24 @@ class Changes:
             self.put(table, key, None)
         return unchanged
 
+    @property
+    def stream_time(self) -> int:
+        """The partition's clock in milliseconds, so far."""
+        return int((self.get("meta", OFFSET_KEY) or {}).get("mark", 0))
+
     def uses(self, key: str) -> int:
-        """How many images a row of `trends` counts, so far; it is not changed."""
+        """How many images a tag's row of all time counts, so far, with those of late; it is not changed."""
+        return self.settled_uses(key) + self._uses_in(recent_key(key))
+
+    def settled_uses(self, key: str) -> int:
+        """The same without those of late."""
+        return self._uses_in(key)
+
+    def _uses_in(self, key: str) -> int:
         row = self._rows.get(("trends", key))
-        if isinstance(row, CountRow):
+        if isinstance(row, CountRow | RecentRow):
             return row.n
-        encoded = self._counts.get(key)
-        return 0 if encoded is None else _decode_uses(encoded).n
+        return uses_in(self._counts.get(key))
 
     def count_row(self, key: str, offset: int) -> CountRow:
         """A row of `trends` to change in place: it is written at the end, removed if nothing is left."""
@@ -146,11 +99,22 @@ class Changes:
         row = self._rows.get(place)
         if not isinstance(row, CountRow):
             encoded = self._counts.get(key)
-            row = CountRow(offset, 0, {}) if encoded is None else self._cache.take(key, encoded)
+            row = CountRow(offset, 0, {}) if encoded is None else self._cache.take(key, encoded, decode_count)
             self._rows[place] = row
             self.written.add(place)
             self._counted.setdefault(key, counts_of(row))
         row.o = offset
+        return row
+
+    def recent_row(self, key: str) -> RecentRow:
+        """A tag's row of what came lately, to change in place: likewise."""
+        place = ("trends", key)
+        row = self._rows.get(place)
+        if not isinstance(row, RecentRow):
+            encoded = self._counts.get(key)
+            row = RecentRow(0, 0, []) if encoded is None else self._cache.take(key, encoded, decode_recent)
+            self._rows[place] = row
+            self.written.add(place)
         return row
 
     def tell(self, table: str, key: str) -> None:
@@ -194,13 +158,18 @@ class Changes:
                 yield table, key, None
             elif isinstance(row, CountRow):
                 yield table, key, self._encoded_count(key, row)
+            elif isinstance(row, RecentRow):
+                if row.uses or key in self._counts:  # else all of it came and went in this transaction
+                    yield table, key, self._encoded_count(key, row)
             else:
                 # A copy, because orjson's bytes hold on to a buffer of 4 KiB each, and rows are kept.
                 yield table, key, bytes(memoryview(orjson.dumps(row)))
 
-    def _encoded_count(self, key: str, row: CountRow) -> bytes | None:
-        if row.n <= 0:
-            return None
-        encoded = encode_count(row)
-        self._cache.keep(key, encoded, row)
+    def _encoded_count(self, key: str, row: CountRow | RecentRow) -> bytes | None:
+        if isinstance(row, RecentRow):
+            encoded = encode_recent(row) if row.uses else None
+        else:
+            encoded = encode_count(row) if row.n > 0 else None
+        if encoded is not None:
+            self._cache.keep(key, encoded, row)
         return encoded

@@ -7,111 +7,129 @@ here rather than by `TrendKey.encode`.
 from typing import NamedTuple
 
 from schemas.topics import OFFSET_KEY
-from streams.fold.changes import Changes, CountRow, Row
+from streams.fold.changes import Changes, Row
 from streams.fold.retention import Retention
-from streams.fold.rows import ALL, DAY_MS, WINDOW_SECONDS, InterestKey, TrendKey, bucket_start
-from streams.fold.uploaders import Uploaders
+from streams.fold.rows import ALL, DAY_MS, InterestKey, TrendKey, bucket_start
+from streams.fold.settling import settle
+from streams.fold.trend_rows.recent import BITS, RecentRow, recent_key
+from streams.fold.trend_rows.uploaders import coupon_of
 
-WINDOWS = (ALL, *WINDOW_SECONDS)
+_EVERY = sum(BITS.values())
 MAX_TAGS_OF_A_DAY = 2000  # of one user in one partition: more than a tagger gives, less than a record holds
 
 
-class _Part(NamedTuple):
-    """An image's part in one count."""
-
-    sources: list[str]
-    user: str | None
-    seen: int | None  # event time, where the count remembers the first and the last one
-
-
-class _Moved(NamedTuple):
-    """What moving an image's tags in one window came to.
+class _Place(NamedTuple):
+    """Where and whose an image's tags are counted.
 
     Attributes:
-        late: Tags that came too late for it.
-        tags: How many more tags have images there.
+        at: Event time in milliseconds.
+        coupon: The uploader's, as sketches know them.
+        windows: The bits of those whose bucket is still kept.
     """
 
-    late: int
-    tags: int
+    at: int
+    coupon: bytes
+    windows: int
 
 
-def count(changes: Changes, old: Row | None, new: Row, offset: int, retention: Retention) -> int:
-    """Move an image's tags from the buckets where they were to those where they are now.
+_Counted = tuple[_Place, list[str] | None]  # and the tag's sources; None: it is not counted
+
+
+def count(
+    changes: Changes, old: Row | None, new: Row, offset: int, retention: Retention, *, gather: bool = False
+) -> int:
+    """Take an image's tags out of where they were counted, and count them where they are now.
+
+    Args:
+        changes: The transaction's.
+        old: The image's row before; None: it had none.
+        new: Its row now.
+        offset: The event's.
+        retention: What is still counted.
+        gather: Whether that is kept as what came lately until there is enough for the tags' buckets.
 
     Returns:
         How many more tags its tenant has, of all time; fewer, if below zero.
     """
-    stream_time = _stream_time(changes)
-    moved = {
-        window: _count_window(changes, window, old, new, offset, retention, stream_time) for window in WINDOWS
-    }
-    if late := sum(one.late for one in moved.values()):
+    stream_time = changes.stream_time
+    now = _place(new, retention, stream_time)
+    was = now if old is None or _is_placed_alike(old, new) else _place(old, retention, stream_time)
+    taken: dict[str, list[str]] = dict(zip(old["tags"], old["by"], strict=True)) if old else {}
+    stays, late = _EVERY if was is now else _shared_buckets(was, now), 0
+    moves = _Moves(changes, new["tenant"], offset, retention, gather=gather)
+    for tag, sources in zip(new["tags"], new["by"], strict=True):
+        before = taken.pop(tag, None)
+        if before == sources and was == now:
+            continue
+        missed = _EVERY & ~now.windows & ~(stays if before == sources else 0)
+        late += missed.bit_count()
+        moves.move(tag, (was, before), (now, sources))
+    for tag, before in taken.items():
+        moves.move(tag, (was, before), (now, None))
+    if late:
         meta = changes.get("meta", OFFSET_KEY) or {}
         changes.put("meta", OFFSET_KEY, {**meta, "late": meta.get("late", 0) + late})
-    return moved[ALL].tags
+    return moves.tags
 
 
-def _count_window(  # noqa: PLR0917 - one caller
-    changes: Changes,
-    window: str,
-    old: Row | None,
-    new: Row,
-    offset: int,
-    retention: Retention,
-    stream_time: int,
-) -> _Moved:
-    """Do so for one window."""
-    gone = _parts(old, window) if old else {}
-    kept = retention.keeps(window, bucket_start(window, new["at"]), stream_time)
-    late = tags = 0
-    for key, part in _parts(new, window).items():
-        taken = gone.pop(key, None)
-        if taken == part:
-            continue
-        if not kept:
-            late += 1
-            continue
-        row = changes.count_row(key, offset)
-        had = row.n > 0
-        if taken is not None:
-            _take_out(row, taken)
-        _put_in(row, part)
-        tags += (row.n > 0) - had
-    if old and gone and retention.keeps(window, bucket_start(window, old["at"]), stream_time):
-        for key, part in gone.items():
-            row = changes.count_row(key, offset)
-            had = row.n > 0
-            _take_out(row, part)
-            tags += (row.n > 0) - had
-    return _Moved(late, tags)
+class _Moves:
+    """What an image's tags are moved by.
+
+    Attributes:
+        tags: How many more tags have images.
+    """
+
+    def __init__(
+        self, changes: Changes, tenant: str, offset: int, retention: Retention, *, gather: bool
+    ) -> None:
+        self.tags = 0
+        self._changes = changes
+        self._offset = offset
+        self._retention = retention
+        self._gather = gather
+        self._head, self._tail = TrendKey(tenant, ALL, 0, "\x00").encode().split("\x00")
+
+    def move(self, tag: str, was: _Counted, now: _Counted) -> None:
+        """Take a tag out of where it was counted, and count it where it is now."""
+        all_time = self._head + tag + self._tail
+        key = recent_key(all_time)
+        row = self._changes.recent_row(key)
+        row.o = self._offset
+        before = self._has_images(all_time, row)
+        place, sources = was
+        if sources is not None:
+            row.add(place.at, place.windows, sources, -1)
+        place, sources = now
+        if sources is not None:
+            row.add(place.at, place.windows, sources, 1).see(place.at, place.coupon)
+        after = self._has_images(all_time, row)
+        self.tags += after - before
+        if not self._gather or row.is_full or not after:
+            settle(self._changes, key, self._retention)
+
+    def _has_images(self, all_time: str, row: RecentRow) -> bool:
+        return row.n > 0 or row.n + self._changes.settled_uses(all_time) > 0
 
 
-def _parts(row: Row, window: str) -> dict[str, _Part]:
-    user, at = row["user"], row["at"]
-    seen = at if window == ALL else None
-    head, tail = TrendKey(row["tenant"], window, bucket_start(window, at), "\x00").encode().split("\x00")
-    return {
-        head + tag + tail: _Part(sources, user, seen)
-        for tag, sources in zip(row["tags"], row["by"], strict=True)
-    }
+def _is_placed_alike(old: Row, new: Row) -> bool:
+    return bool(old["at"] == new["at"] and old["user"] == new["user"])
 
 
-def _take_out(row: CountRow, part: _Part) -> None:
-    row.n -= 1  # below zero only where a retention was lengthened meanwhile
-    _take(row.by, part.sources)
+def _place(row: Row, retention: Retention, stream_time: int) -> _Place:
+    at = row["at"]
+    kept = (
+        bit for window, bit in BITS.items() if retention.keeps(window, bucket_start(window, at), stream_time)
+    )
+    return _Place(at, b"" if row["user"] is None else coupon_of(row["user"]), sum(kept))
 
 
-def _put_in(row: CountRow, part: _Part) -> None:
-    row.n += 1
-    _give(row.by, part.sources)
-    if part.user is not None:
-        if row.u is None:
-            row.u = Uploaders()
-        row.u.add(part.user)
-    if part.seen is not None:
-        row.first = part.seen if row.first is None else min(row.first, part.seen)
-        row.last = part.seen if row.last is None else max(row.last, part.seen)
+def _shared_buckets(was: _Place, place: _Place) -> int:
+    """The bits of the windows in which both are the same uploader's in the same bucket."""
+    if was.coupon != place.coupon:
+        return 0
+    return sum(
+        bit for window, bit in BITS.items() if bucket_start(window, was.at) == bucket_start(window, place.at)
+    )
 
 
 def _take(counts: dict[str, int], names: list[str]) -> None:
@@ -119,11 +137,6 @@ def _take(counts: dict[str, int], names: list[str]) -> None:
         left = counts.pop(name, 0) - 1
         if left > 0:
             counts[name] = left
-
-
-def _give(counts: dict[str, int], names: list[str]) -> None:
-    for name in names:
-        counts[name] = counts.get(name, 0) + 1
 
 
 def _give_some(counts: dict[str, int], names: list[str]) -> None:
@@ -142,7 +155,7 @@ def count_interests(changes: Changes, old: Row | None, new: Row, offset: int, re
     before, after = _interest(old) if old else None, _interest(new)
     if old is not None and before == after and old["tags"] == new["tags"]:
         return
-    stream_time = _stream_time(changes)
+    stream_time = changes.stream_time
     for place, tags, move in ((before, old["tags"] if old else [], _take), (after, new["tags"], _give_some)):
         if place is None or not tags or not retention.keeps_interests(place.day, stream_time):
             continue
@@ -157,7 +170,3 @@ def _interest(row: Row) -> InterestKey | None:
     if row["user"] is None:
         return None
     return InterestKey(row["tenant"], row["user"], int(row["at"]) // DAY_MS)
-
-
-def _stream_time(changes: Changes) -> int:
-    return int((changes.get("meta", OFFSET_KEY) or {}).get("mark", 0))

@@ -61,12 +61,18 @@ _COUNTED = ("tags", "by", "at", "user")  # what of an image's row is counted
 
 @dataclass(frozen=True)
 class FoldRules:
-    """What the fold depends on besides the events."""
+    """What the fold depends on besides the events.
+
+    Attributes:
+        gather: Whether what is counted waits until there is enough of it for its buckets: see
+            `streams.fold.trend_rows.recent`. Not where somebody is told of each bucket.
+    """
 
     names: TopicNames
     retention: Retention
     retries: RetryPolicy
     budgets: Budgets = field(default_factory=Budgets)
+    gather: bool = False
 
 
 def fold(changes: Changes, done: Done, rules: FoldRules, now: int | None = None) -> None:
@@ -120,7 +126,7 @@ def _forget(changes: Changes, done: Done, retention: Retention) -> None:
     if upload is None or is_awaited(changes, key := ImageKey.of(upload).encode()):
         return
     row = changes.get("images", key)
-    if row is not None and not retention.remembers(row, _stream_time(changes)):
+    if row is not None and not retention.remembers(row, changes.stream_time):
         forget_image(changes, key)
 
 
@@ -170,11 +176,6 @@ def _erase(changes: Changes, key: str, upload: Upload, place: tuple[Record, int]
     return True
 
 
-def _stream_time(changes: Changes) -> int:
-    """The partition's clock in milliseconds."""
-    return int((changes.get("meta", OFFSET_KEY) or {}).get("mark", 0))
-
-
 def _checked(changes: Changes, done: Done) -> Outcome:
     match done.outcome:
         case Edited() as edited:
@@ -221,7 +222,7 @@ def _upload(changes: Changes, outcome: Tagged | Stored | Deleted, record: Record
         return
     how = Standing.WINS if old is None else standing(upload, record.offset, old)
     new = _row_after(old, outcome, record.offset, how)
-    new["ids"] = remembered(old["ids"] if old else {}, upload, _stream_time(changes))
+    new["ids"] = remembered(old["ids"] if old else {}, upload, changes.stream_time)
     if _is_refused(changes, (old, new), record, rules):
         return
     if isinstance(outcome, Tagged):
@@ -256,7 +257,7 @@ def _edit(changes: Changes, edited: Edited, record: Record, rules: FoldRules) ->
     new = edited_row(old, upload, record.offset)
     who = upload.data.by or upload.data.user_id
     new["history"] = changed_history(old, new, upload, rules=None, by=who)
-    seen = remembered(old.get("people", {}).get("ids", {}), upload, _stream_time(changes))
+    seen = remembered(old.get("people", {}).get("ids", {}), upload, changes.stream_time)
     new["people"] = new["people"] | {"ids": seen}
     if not _is_refused(changes, (old, new), record, rules):
         _put(changes, upload, (old, new), record, rules)
@@ -307,7 +308,7 @@ def _put(
     """
     (old, new), tags = rows, 0
     if old is None or any(old[name] != new[name] for name in _COUNTED):
-        tags = count(changes, old, new, record.offset, rules.retention)
+        tags = count(changes, old, new, record.offset, rules.retention, gather=rules.gather)
         count_interests(changes, old, new, record.offset, rules.retention)
     note_row(changes, old, new, record, tags)
     changes.put("images", ImageKey.of(upload).encode(), new)

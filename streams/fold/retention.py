@@ -4,6 +4,7 @@ That clock is part of the state and never goes back, so whether an event is too 
 on every replay.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, Self
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple, Protocol, Self
 import orjson
 
 from streams.fold.rows import ALL, AWAITED, DAY_MS, WINDOW_SECONDS, InterestKey
+from streams.fold.trend_rows.recent import RECENT, decode_recent
 
 _DELETED = b'"deleted":true'
 
@@ -52,7 +54,7 @@ class ClockedState(Protocol):
 
 
 class Expired(NamedTuple):
-    """A row that no longer counts, as it was when that was found."""
+    """A row that no longer counts, or is to be settled, as it was when that was found."""
 
     table: str
     key: str
@@ -100,8 +102,11 @@ class Retention:
         return not row.get("deleted") or int(row["at"]) + self.deleted * DAY_MS > stream_time
 
 
+KEEPS_ALL = Retention(*[math.inf] * 5)
+
+
 def expired_rows(retention: Retention, state: ClockedState) -> list[Expired]:
-    """The rows that are past their retention."""
+    """The rows that are past their retention, and those of late that have been for too long."""
     found = (_expired_trends, _expired_interests, _expired_images)
     return [expired for find in found for expired in find(retention, state)]
 
@@ -110,11 +115,24 @@ def _expired_trends(retention: Retention, state: ClockedState) -> Iterator[Expir
     rows, stream_time, kept = state.rows["trends"], state.stream_time, dict[tuple[str, str], bool]()
     for key in list(rows):
         window, start, _ = key.split(":", 2)
+        if window == RECENT:
+            if (row := rows.get(key)) is not None and _is_overdue(retention, row, stream_time):
+                yield Expired("trends", key, row)
+            continue
         keeps = kept.get((window, start))
         if keeps is None:
             keeps = kept[window, start] = retention.keeps(window, int(start), stream_time)
         if not keeps and (row := rows.get(key)) is not None:
             yield Expired("trends", key, row)
+
+
+def _is_overdue(retention: Retention, row: bytes, stream_time: int) -> bool:
+    """Whether what came lately of a tag is so long ago that a bucket of it is no longer kept."""
+    return any(
+        window != ALL and not retention.keeps(window, start, stream_time)
+        for uses in decode_recent(row).uses
+        for window, start in uses.buckets()
+    )
 
 
 def _expired_interests(retention: Retention, state: ClockedState) -> Iterator[Expired]:

@@ -51,6 +51,7 @@ from schemas.uploads import Upload
 AWAITED = "@awaited:"
 ALL = "all"
 WINDOW_SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
+WINDOWS = (ALL, *WINDOW_SECONDS)
 DAY_MS = 86_400_000
 _TENANT = "\x1f"  # no name has a control character: `schemas.names`
 

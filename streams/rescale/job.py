@@ -13,14 +13,18 @@ from dataclasses import dataclass
 from schemas.errors import BadEventError, InvariantError
 from schemas.topics import TopicNames
 from schemas.uploads import parse_upload
-from streams.fold.changes import Changes, decode_count
+from streams.fold.changes import Changes
 from streams.fold.outcomes import Forwarded, Output
 from streams.fold.outputs import forwarded_output
+from streams.fold.retention import KEEPS_ALL
 from streams.fold.retries import end_retry, record_of
 from streams.fold.rows import ALL
+from streams.fold.settling import settle
 from streams.fold.streams.filling import forget_filled
 from streams.fold.streams.tag_counts import Share
 from streams.fold.streams.told import told
+from streams.fold.trend_rows.count_rows import decode_count
+from streams.fold.trend_rows.recent import is_recent
 from streams.kafka.admin import open_admin, partition_counts
 from streams.kafka.connection import KafkaConnection
 from streams.kafka.partitioning import partition_for
@@ -32,6 +36,7 @@ from streams.units.ledger import Ledger
 
 _IMAGES = 2000  # in one transaction
 _BYTES = 4_000_000  # of their rows
+_TAGS = 2000  # whose latest uses are settled in one transaction
 _OPENED_AT_ONCE = 4
 
 
@@ -129,6 +134,8 @@ class RescaleJob:
             await asyncio.gather(*(ledger.close() for ledger in ledgers))
 
     async def _move_all(self, ledgers: list[Ledger]) -> None:
+        for ledger in ledgers:
+            await self._settle(ledger)
         states, memory = [ledger.state for ledger in ledgers], Memory()
         before = Totals.of(states)
         left = {state.partition: misplaced(state, self._partitions) for state in states}
@@ -146,6 +153,16 @@ class RescaleJob:
             raise InvariantError(
                 f"{before} before the move, {after} after it; the topic of the rescale stays"
             )
+
+    async def _settle(self, ledger: Ledger) -> None:
+        """Let what came lately of tags go to their buckets: from there an image takes its part along."""
+        state = ledger.state
+        waiting = [key for key in state.rows["trends"] if is_recent(key)]
+        for start in range(0, len(waiting), _TAGS):
+            changes = Changes(state.rows)
+            for key in waiting[start : start + _TAGS]:
+                settle(changes, key, KEEPS_ALL)
+            await ledger.commit(changes, state.next_offset)
 
     async def _forward_waiting(self, ledger: Ledger) -> None:
         """Send events that wait for their sources to the log of the partition of their image."""

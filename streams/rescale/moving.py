@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from schemas.topics import OFFSET_KEY
-from streams.fold.changes import Changes, CountRow, CountRowCache, Row
-from streams.fold.counts import MAX_TAGS_OF_A_DAY, WINDOWS
-from streams.fold.rows import DAY_MS, ImageKey, InterestKey, TrendKey, bucket_start
-from streams.fold.uploaders import Uploaders
+from streams.fold.changes import Changes, Row
+from streams.fold.counts import MAX_TAGS_OF_A_DAY
+from streams.fold.rows import DAY_MS, WINDOWS, ImageKey, InterestKey, TrendKey, bucket_start
+from streams.fold.trend_rows.count_rows import CountRow, CountRowCache
+from streams.fold.trend_rows.uploaders import Uploaders
 from streams.kafka.partitioning import partition_for
 from streams.state.partition import PartitionState
 

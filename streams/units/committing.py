@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterator, Sequence
 
 from schemas.topics import Progress
-from streams.fold.changes import Changes, CountRowCache
+from streams.fold.changes import Changes
 from streams.fold.outcomes import Deferred, Done, Output, Parked, Rejected, Tagged
 from streams.fold.retention import Expired, expired_rows
 from streams.fold.streams.filling import Filling
+from streams.fold.trend_rows.count_rows import CountRowCache
 from streams.units.meter import outcome_name
 from streams.units.micro_batch import MicroBatch
 from streams.units.retrying import Retrier

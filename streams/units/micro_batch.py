@@ -92,12 +92,12 @@ async def fold_and_commit(batch: MicroBatch) -> None:
     Raises:
         Exception: What is committed is not known, or another owner took over; the process must end.
     """
-    started = time.perf_counter()
+    started, retention = time.perf_counter(), batch.rules.retention
     with batch.span.stage("fold"):
-        for table, key, row in batch.expired:
-            remove_expired(batch.changes, table, key, row)
+        for expired in batch.expired:
+            remove_expired(batch.changes, retention, *expired)
         await _fold_all(batch)
-        batch.again.apply(batch.changes)
+        batch.again.apply(batch.changes, retention)
     folded = time.perf_counter() - started
     with batch.span.stage("commit"):
         await batch.store.commit(batch.changes, batch.next_offset, batch.above)

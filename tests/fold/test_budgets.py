@@ -94,7 +94,7 @@ def test_one_tenant_too_many() -> None:
 def expire(state: PartitionState, key: str) -> None:
     """Sweep a deleted image's row."""
     changes = Changes(state.rows)
-    remove_expired(changes, "images", key, state.rows["images"][key])
+    remove_expired(changes, RULES.retention, "images", key, state.rows["images"][key])
     for table, changed, row in changes.encoded():
         state.apply(table, changed, row)
 

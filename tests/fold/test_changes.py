@@ -3,7 +3,8 @@
 import orjson
 
 from schemas.topics import TABLES
-from streams.fold.changes import Changes, CountRowCache, decode_count, encode_count
+from streams.fold.changes import Changes
+from streams.fold.trend_rows.count_rows import CountRowCache, decode_count, encode_count
 
 KEY = "all:0:koala"
 
@@ -56,8 +57,8 @@ def test_few_rows_are_kept_warm() -> None:
     for key, value in encoded.items():
         cache.keep(key, value, decode_count(value))
     assert len(cache) <= 20
-    assert cache.take("k99", encoded["k99"]).n == 99
-    assert cache.take("k0", encoded["k0"]).n == 0
+    assert cache.take("k99", encoded["k99"], decode_count).n == 99
+    assert cache.take("k0", encoded["k0"], decode_count).n == 0
 
 
 def test_a_count_that_falls_to_nothing_is_removed() -> None:

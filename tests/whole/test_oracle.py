@@ -11,6 +11,7 @@ from support.judge.audit_tables import Findings, Rows, compare_tables
 from support.judge.oracle import KEPT_MINUTES, Partition
 from support.judge.oracle_events import BadEvent, Source, look_at
 from support.judge.oracle_images import DAY_MS
+from support.judge.recent import settled
 from support.judge.workload import Workload
 
 from schemas.results import ModelInfo
@@ -172,7 +173,7 @@ async def fold_all(log: list[Source]) -> PartitionState:
     state = PartitionState(0)
     models = dict.fromkeys(("imagga_tagging", "tagstream"), ModelInfo("stub", "1"))
     categorizer = Categorizer(Photos(), StubTagger(), Offer(models, ("imagga_tagging",)))
-    fold_rules = FoldRules(NAMES, Retention(KEPT_MINUTES, 31, 800, 365, 30), RetryPolicy())
+    fold_rules = FoldRules(NAMES, Retention(KEPT_MINUTES, 31, 800, 365, 30), RetryPolicy(), gather=True)
     for source in log:
         record = Record(**source._asdict())
         outcome = await categorizer.outcome(record, state.rows, _predecessors, Turn())
@@ -186,10 +187,11 @@ async def fold_all(log: list[Source]) -> PartitionState:
 
 
 def decoded(state: PartitionState) -> Rows:
-    return {
+    tables = {
         table: {key: orjson.loads(row) | {"#": 0} for key, row in rows.items()}
         for table, rows in state.rows.items()
     }
+    return tables | {"trends": settled(tables["trends"])}
 
 
 @pytest.mark.slow

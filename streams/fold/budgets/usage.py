@@ -3,7 +3,10 @@
 from schemas.topics import OFFSET_KEY
 from schemas.uploads import Record
 from streams.fold.changes import Changes, Row
+from streams.fold.retention import Retention
 from streams.fold.rows import ALL, DAY_MS, ImageKey, TrendKey
+from streams.fold.settling import settle
+from streams.fold.trend_rows.recent import is_recent
 
 TENANT = "@tenant:"  # and its name: the key of what it has
 
@@ -63,9 +66,11 @@ def forget_image(changes: Changes, key: str) -> None:
     _note(changes, ImageKey.decode(key).tenant, images=-1)
 
 
-def remove_expired(changes: Changes, table: str, key: str, row: bytes) -> None:
+def remove_expired(changes: Changes, retention: Retention, table: str, key: str, row: bytes) -> None:
     """Remove a row that no longer counts, unless it is another one by now."""
-    if changes.remove_unchanged(table, key, row) and table == "images":
+    if table == "trends" and is_recent(key):
+        settle(changes, key, retention)
+    elif changes.remove_unchanged(table, key, row) and table == "images":
         forget_image(changes, key)
 
 

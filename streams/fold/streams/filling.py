@@ -11,6 +11,9 @@ import orjson
 
 from schemas.streams.records import IMAGE_TAGS, STREAMS, TAG_COUNTS
 from streams.fold.changes import Changes, PartitionRows, Row
+from streams.fold.retention import Retention
+from streams.fold.settling import settle
+from streams.fold.trend_rows.recent import is_recent
 
 FILLED = "@stream:"  # and the stream's name
 _TABLES = {IMAGE_TAGS: "images", TAG_COUNTS: "trends"}
@@ -29,10 +32,13 @@ class Portion:
     rows: list[tuple[str, str]] = field(default_factory=list)
     marks: dict[str, Row | None] = field(default_factory=dict)
 
-    def apply(self, changes: Changes) -> None:
-        """Have it told."""
+    def apply(self, changes: Changes, retention: Retention) -> None:
+        """Have it told; what came lately of a tag goes to its buckets, and is told with them."""
         for table, key in self.rows:
-            changes.tell(table, key)
+            if table == "trends" and is_recent(key):
+                settle(changes, key, retention)
+            else:
+                changes.tell(table, key)
         for key, row in self.marks.items():
             changes.put("meta", key, row)
 

@@ -8,8 +8,8 @@ import msgspec
 
 from schemas.streams.records import ALL_ADD_ONS, CountedTag, TagCountKey
 from schemas.times import utc_text
-from streams.fold.changes import CountRow, counts_of
 from streams.fold.rows import TrendKey
+from streams.fold.trend_rows.count_rows import CountRow, counts_of
 
 _encode = msgspec.json.Encoder().encode
 _start_text = functools.lru_cache(maxsize=4096)(lambda start: utc_text(start * 1000))

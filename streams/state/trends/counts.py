@@ -6,10 +6,11 @@ Sketches of uploaders stay in their rows, and are merged when asked for.
 """
 
 import contextlib
+import functools
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
-from itertools import chain, islice, takewhile
+from itertools import chain, islice, takewhile, zip_longest
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.fold.rows import TrendKey
+from streams.fold.trend_rows.recent import Uses, buckets_of, decode_recent
 from streams.state.spelling import Spellings
 from streams.state.trends.buckets import (
     ALL_TIME,
@@ -52,6 +54,11 @@ class _Seen(msgspec.Struct):
 
 
 _read_seen = msgspec.json.Decoder(_Seen).decode
+
+
+@functools.lru_cache(maxsize=4096)
+def _buckets_of(minute: int, windows: int) -> tuple[Bucket, ...]:
+    return tuple(Bucket(*bucket) for bucket in buckets_of(minute, windows))
 
 
 class _Names:
@@ -141,13 +148,46 @@ class TenantTrends:
         )
         more = (new is not None) - (old is not None)
         counts.rows += more
-        if more and bucket == ALL_TIME:
+        self._note_rows(bucket, counts, tag, more)
+
+    def move_recent(self, tag: str, old: bytes | None, new: bytes | None) -> None:
+        """Do so for what came lately, which is in several buckets; in each of them it is as good as a row."""
+        before = [] if old is None else decode_recent(old).uses
+        after = [] if new is None else decode_recent(new).uses
+        gone = []
+        for was, now in zip_longest(before, after):
+            if was is None:
+                self._add_uses(tag, now, now.n, 1)
+            elif now is not None and (was.minute, was.windows, was.by) == (now.minute, now.windows, now.by):
+                self._add_uses(tag, now, now.n - was.n, 0)
+            else:
+                gone.append(was)
+                if now is not None:
+                    self._add_uses(tag, now, now.n, 1)
+        for was in gone:  # at last, so that the tag keeps its number meanwhile
+            self._add_uses(tag, was, -was.n, -1)
+
+    def _add_uses(self, tag: str, uses: Uses, number: int, rows: int) -> None:
+        """Count so many more uses, in so many more rows, in the buckets of some uses."""
+        if number or rows:
+            place = self._numbers.number(tag)
+            for bucket in _buckets_of(uses.minute, uses.windows):
+                counts = self._buckets.get(bucket) or self.held_bucket(bucket)
+                counts.add(place, number, uses.by, rows)
+                if rows:
+                    self._note_rows(bucket, counts, tag, rows)
+
+    def _note_rows(self, bucket: Bucket, counts: BucketCounts, tag: str, more: int) -> None:
+        """Note that a tag has so many more rows in a bucket."""
+        if not more:
+            return
+        number = self._numbers.number(tag)
+        if bucket == ALL_TIME:
             self._list(tag, number, more)
         if counts.rows == 0:
             del self._buckets[bucket]
             self._starts[bucket.window].remove(bucket.start)
-        if more:
-            self._numbers.note(number, more)
+        self._numbers.note(number, more)
 
     def held_bucket(self, bucket: Bucket) -> BucketCounts:
         """A bucket, from now on kept if it was not."""
@@ -225,8 +265,9 @@ class TenantTrends:
         """The earliest and the latest event time that was counted for a tag, in milliseconds."""
         key = TrendKey(self._tenant, *ALL_TIME, tag).encode()
         found = [_read_seen(row) for row in self._sketches.rows_of(key) if row is not None]
-        first = min((row.first for row in found if row.first is not None), default=None)
-        return first, max((row.last for row in found if row.last is not None), default=None)
+        seen = [moment for row in found for moment in (row.first, row.last) if moment is not None]
+        seen += [moment for uses in self._sketches.recent_of(key) for moment in uses.seen() or ()]
+        return min(seen, default=None), max(seen, default=None)
 
     def begin(self) -> int | None:
         """Start of the oldest bucket, as precisely as hours tell, in seconds; None without any."""
@@ -293,11 +334,8 @@ class TenantTrends:
         if number is None:
             return 0
         held = ((bucket, counts) for bucket in buckets if (counts := self._buckets.get(bucket)) is not None)
-        return self._sketches.count(
-            (TrendKey(self._tenant, *bucket, tag), counts.version)
-            for bucket, counts in held
-            if counts.uses.get(number)
-        )
+        asked = {bucket: counts.version for bucket, counts in held if counts.uses.get(number)}
+        return self._sketches.count(self._tenant, tag, asked)
 
     def names(self, prefix: str, after: str | None, limit: int) -> list[Ranked]:
         """List tags that images have, by name, with all-time uses.

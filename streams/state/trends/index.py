@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from streams.fold.rows import State, TrendKey
+from streams.fold.trend_rows.recent import RECENT
 from streams.state.loading import Loading
 from streams.state.trends.buckets import Bucket
 from streams.state.trends.counts import TenantTrends
@@ -37,7 +38,10 @@ class TrendIndex:
             return
         place = TrendKey.decode(key)
         trends = self._held(place.tenant)
-        trends.move(Bucket(place.window, place.start), place.tag, old, new)
+        if place.window == RECENT:
+            trends.move_recent(place.tag, old, new)
+        else:
+            trends.move(Bucket(place.window, place.start), place.tag, old, new)
         if trends.is_empty:
             del self._tenants[place.tenant]
 

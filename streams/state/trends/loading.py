@@ -1,7 +1,7 @@
 """Loading trend counts: all rows of a partition at once.
 
 Names become numbers as rows come. Then the counts are put in order by bucket and add-on, and each tally takes
-all of its own in one go.
+all of its own in one go. What came lately of a tag is added afterwards.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,13 +9,15 @@ from itertools import chain
 
 import numpy as np
 
-from streams.fold.rows import split_tenants
+from streams.fold.rows import TrendKey, split_tenants
+from streams.fold.trend_rows.recent import is_recent
 from streams.state.columns import Column
 from streams.state.numbering import Names, Numbering, order_of
 from streams.state.trends.buckets import Bucket, CountRow, Numbers, read_counts
 from streams.state.trends.counts import TenantTrends
 
 _CELLS_PER_STEP = 10_000
+_RECENT_PER_STEP = 100
 _CELLS_PER_TALLY = 100  # that take as long as what each tally costs by itself
 
 
@@ -30,9 +32,17 @@ class TrendLoading:
         """
         self._into = into
         self._tenants: dict[str, _Cells] = {}
+        self._recent: list[tuple[str, bytes]] = []
 
     def take(self, keys: Sequence[str], rows: Sequence[bytes]) -> None:
         """Take some of the rows."""
+        recent = [row for row in zip(keys, rows, strict=True) if is_recent(row[0])]
+        if recent:
+            self._recent += recent
+            settled = [row for row in zip(keys, rows, strict=True) if not is_recent(row[0])]
+            keys, rows = [key for key, _ in settled], [row for _, row in settled]
+        if not keys:
+            return
         counts = [*map(read_counts, rows)]
         for tenant, places, names in split_tenants(keys):
             self._tenants.setdefault(tenant, _Cells()).take(names, [counts[place] for place in places])
@@ -46,6 +56,11 @@ class TrendLoading:
         """Let each array take its counts."""
         for tenant, cells in self._tenants.items():
             yield from cells.give(self._into(tenant))
+        for number, (key, row) in enumerate(self._recent):
+            place = TrendKey.decode(key)
+            self._into(place.tenant).move_recent(place.tag, None, row)
+            if number % _RECENT_PER_STEP == 0:
+                yield
 
 
 class _Cells:

@@ -24,7 +24,7 @@ from schemas.answers.trends import (
 )
 from schemas.times import utc_datetime
 from streams.fold.rows import ALL, WINDOW_SECONDS
-from streams.fold.uploaders import RELATIVE_STANDARD_ERROR
+from streams.fold.trend_rows.uploaders import RELATIVE_STANDARD_ERROR
 from streams.state.trends.buckets import Bucket
 from streams.state.trends.counts import Counts, TenantTrends
 from streams.state.trends.index import TrendIndex

@@ -7,10 +7,11 @@ import orjson
 from support.cluster import Cluster
 from support.judge.oracle import SLOW, Partition, Trend
 from support.judge.oracle_images import MODEL, RULES, Image, ranked
+from support.judge.recent import settled
 
 from schemas.topics import TABLES
 from streams.fold.rows import ImageKey, InterestKey, TrendKey
-from streams.fold.uploaders import RELATIVE_STANDARD_ERROR, count_uploaders
+from streams.fold.trend_rows.uploaders import RELATIVE_STANDARD_ERROR, count_uploaders
 
 _SIGMAS = 5
 REMEMBERED_EVENTS = 1000
@@ -55,6 +56,7 @@ async def read_tables(cluster: Cluster, partition: int) -> Rows:
             if record.value is not None:
                 encoded[key] = (record.offset, record.value)
         rows |= {key: orjson.loads(value) | {"#": offset} for key, (offset, value) in encoded.items()}
+    found["trends"] = settled(found["trends"])
     return found
 
 
