@@ -270,6 +270,32 @@ def test_counts_of_partitions_are_summed(tmp_path: Path) -> None:
         assert [count.images for count in shelf.counts(by_add_on=True)] == [3, 1]
 
 
+def test_what_came_lately_is_in_its_buckets(tmp_path: Path) -> None:
+    """What waits in a row of its own is added to what its buckets have."""
+    settled = json.dumps({"o": 1, "n": 2, "by": {"a": 2}, "first": 5, "last": 9}).encode()
+    uses = [[1, 7, ["a"], 2, 0, 10, ""], [3, 4, ["a", "own"], 1, 0, 0, ""], [0, 4, ["a"], -1, None, None, ""]]
+    recent = json.dumps({"o": 2, "n": 2, "uses": uses}).encode()
+    with Shelf(tmp_path / "rows") as shelf:
+        shelf.add(counts_of("all:0:koala", settled))
+        shelf.add(counts_of("day:0:koala", settled))
+        shelf.add(counts_of("recent:0:koala", recent))
+        assert [*shelf.counts(by_add_on=False)] == [
+            Count("", "all", 0, "koala", "", 4, 5, 180_000),
+            Count("", "day", 0, "koala", "", 4, 5, 9),
+            Count("", "hour", 0, "koala", "", 2, None, None),
+            Count("", "minute", 60, "koala", "", 2, None, None),
+        ]
+        by_add_on = [(count.period, count.add_on, count.images) for count in shelf.counts(by_add_on=True)]
+        assert by_add_on == [
+            ("all", "a", 4),
+            ("all", "own", 1),
+            ("day", "a", 4),
+            ("day", "own", 1),
+            ("hour", "a", 2),
+            ("minute", "a", 2),
+        ]
+
+
 def test_the_newest_row_of_a_key_counts(tmp_path: Path) -> None:
     """And none, where the last record removes it."""
     with Shelf(tmp_path / "rows") as shelf:
