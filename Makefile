@@ -82,7 +82,7 @@ corpus: $(VENV)/.dev ## send hostile images through the pipeline, a good one beh
 attack: $(VENV)/.dev ## do to a worker what strangers might, and measure what others notice; some 10 minutes (ATTACK="bodies --slack 2")
 	@nice $(BIN)/python -m benchmarks.attacks $(ATTACK)
 
-programs: ## Prometheus, Chromium, PostgreSQL and kubectl, which some tests run and skip without; seconds, by apt
+programs: ## Prometheus, Chromium, PostgreSQL, Valgrind and kubectl, which some tests run and skip without; seconds, by apt
 	.ci/programs
 
 check: $(VENV)/.dev ## lint, types, the walls between the packages, and schemas against every release; a minute
