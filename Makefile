@@ -3,6 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
 SERVERS := .venv-servers
+ENGINES := .venv-engines
 CORES := -n auto --maxprocesses 4  # of tests: a broker for each
 .DEFAULT_GOAL := help
 # For recipes that make a virtual environment: what pip says of an old Python is a riddle, and venv keeps an old one.
@@ -10,7 +11,7 @@ version = $(shell $(1) -c 'import sys; print("%s %s" % (sys.version.split()[0], 
 new_venv = @$(if $(filter True,$(call version,$(PYTHON))),$(PYTHON) -m venv $(if $(filter True,$(call version,$(1)/bin/python)),,--clear) $(1),$(error $(too_old)))
 too_old = Tagstream needs Python 3.11 or newer, and $(PYTHON) is $(or $(firstword $(call version,$(PYTHON))),not to be found): make $(or $(MAKECMDGOALS),run) PYTHON=python3.12
 
-.PHONY: help install run test test-quick programs servers schemas docs bench chaos mutants corpus attack check lock audit clean
+.PHONY: help install run test test-quick programs servers engines schemas docs bench chaos mutants corpus attack check lock audit clean
 
 help: ## print the targets, and how long each takes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -56,6 +57,13 @@ $(SERVERS)/.ready: .locks/servers.txt
 
 servers: $(SERVERS)/.ready ## a model server that one test asks, and skips without, into .venv-servers (Python below 3.13); a minute
 
+$(ENGINES)/.ready: .locks/engines.txt
+	$(call new_venv,$(ENGINES))
+	-$(ENGINES)/bin/python -m pip install --quiet --require-hashes -r .locks/engines.txt
+	@touch $@
+
+engines: $(ENGINES)/.ready ## ClickHouse's engine, which one test asks, and skips without, into .venv-engines (850 MB); a minute
+
 bench: $(VENV)/.dev $(PEERS)/.ready ## measure speed, memory and latency beside others; some 30 minutes (BENCH=--short: 4)
 	@$(BIN)/python -m benchmarks --peers-python $(PEERS)/bin/python $(BENCH)
 
@@ -74,7 +82,7 @@ corpus: $(VENV)/.dev ## send hostile images through the pipeline, a good one beh
 attack: $(VENV)/.dev ## do to a worker what strangers might, and measure what others notice; some 10 minutes (ATTACK="bodies --slack 2")
 	@nice $(BIN)/python -m benchmarks.attacks $(ATTACK)
 
-programs: ## Prometheus, Chromium, PostgreSQL and kubectl, which some tests run and skip without; seconds, by apt
+programs: ## Prometheus, Chromium, PostgreSQL, Valgrind and kubectl, which some tests run and skip without; seconds, by apt
 	.ci/programs
 
 check: $(VENV)/.dev ## lint, types, the walls between the packages, and schemas against every release; a minute
@@ -90,6 +98,7 @@ lock: ## resolve the dependencies anew; a minute (needs uv)
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --all-extras --group dev -c .locks/run.txt -o .locks/dev.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group docs -c .locks/dev.txt -o .locks/docs.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header --group servers -o .locks/servers.txt
+	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header --group engines -o .locks/engines.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group peers -c .locks/worker.txt -o .locks/peers.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header --group build -c .locks/dev.txt -o .locks/build.txt
 	uv pip compile -q --no-strip-extras --universal --generate-hashes --no-emit-index-url --no-header --group audit -o .locks/audit.txt
@@ -100,4 +109,4 @@ audit: $(VENV)/.dev ## known weaknesses of what the locks pin; a minute (asks Py
 	for lock in worker run dev docs build; do .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r .locks/$$lock.txt || exit 1; done
 
 clean: ## forget the virtual environment and the broker's data; at once
-	rm -rf $(VENV) $(PEERS) $(SERVERS) .venv-audit site .tagstream
+	rm -rf $(VENV) $(PEERS) $(SERVERS) $(ENGINES) .venv-audit site .tagstream

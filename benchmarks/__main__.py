@@ -1,9 +1,10 @@
 """All benchmarks in one run: `make bench`.
 
-    python -m benchmarks [--pairs 5] [--seconds 10] [--short]
+    python -m benchmarks [--pairs 5] [--seconds 10] [--short] [--no-instructions]
 
-Takes about 30 minutes on two idle cores; `--short` takes about 4, to see that all of it works. The last
-line is one JSON object; it is kept as benchmarks/results/COMMIT.json, where a README explains its keys.
+Takes about 30 minutes on two idle cores; `--short` takes about 4, to see that all of it works. It begins with
+the instructions per image, and ends there, with exit code 1, if they regressed. The last line is one JSON
+object; it is kept as benchmarks/results/COMMIT.json, where a README explains its keys.
 """
 
 import argparse
@@ -17,6 +18,8 @@ from typing import Any
 
 from benchmarks import latency, memory, pipeline, scale
 from benchmarks.float_model import float_model
+from benchmarks.instructions import counted as instructions
+from benchmarks.instructions.accepted import NOT_COUNTED, REGRESSED, accepted, interpreter, judged
 from benchmarks.machine import commit, machine, versions
 from benchmarks.peers import contest
 from benchmarks.program import parser_of
@@ -79,20 +82,42 @@ class Suite:
         }
 
 
+def counted() -> dict[str, int]:
+    """Instructions per image by part; ends the process where they regressed or cannot be counted."""
+    print("== instructions", file=sys.stderr)
+    try:
+        counts = instructions.count()
+    except instructions.CountingError as error:
+        print(f"{error}; to go on without: make bench BENCH=--no-instructions", file=sys.stderr)
+        sys.exit(NOT_COUNTED)
+    verdict = judged(counts, accepted().get(interpreter()))
+    print(verdict.text, flush=True)
+    if verdict.code == REGRESSED:
+        sys.exit(REGRESSED)
+    return counts
+
+
 def main() -> None:
     """Read the command line and run; the last line is for machines."""
     parser = parser_of(__doc__)
     parser.add_argument("--pairs", type=int, default=5, help="rounds of each comparison")
     parser.add_argument("--seconds", type=float, default=10, help="about the length of one run")
     parser.add_argument("--short", action="store_true", help="one short round of everything")
+    parser.add_argument("--no-instructions", action="store_true", help="where Valgrind is not to be had")
     parser.add_argument("--peers-python", type=Path, default=Path(".venv-peers/bin/python"))
     options = parser.parse_args()
     if options.short:
         options.pairs, options.seconds = 1, 2.0
     about = {"commit": commit(), "machine": machine(), "versions": versions(options.peers_python)}
+    counts = None if options.no_instructions else counted()
     suite = Suite(options)
     asyncio.run(suite.run())
-    report = suite.summary() | about | {"pairs": options.pairs, "seconds": options.seconds}
+    report = (
+        suite.summary()
+        | {"instructions": counts}
+        | about
+        | {"pairs": options.pairs, "seconds": options.seconds}
+    )
     line = json.dumps(report | {"details": suite.details})
     (RESULTS / f"{about['commit']}.json").write_text(line + "\n")
     print(line)

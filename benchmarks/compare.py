@@ -2,7 +2,8 @@
 
     python -m benchmarks.compare OLD.json NEW.json
 
-One line per ratio. `*` marks those whose runs do not overlap: all of one are above all of the other.
+One line per ratio, and per count of instructions. `*` marks ratios whose runs do not overlap, all of one
+above all of the other, and counts that differ by more than a hundredth.
 """
 
 import json
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+_APART = 0.01
 _SPREAD = {"median", "least", "greatest"}
 
 
@@ -36,9 +38,14 @@ def main() -> None:
     """Print the comparison."""
     if len(sys.argv) != 3:
         raise SystemExit(__doc__)
-    old, new = (dict(ratios(json.loads(Path(name).read_text()))) for name in sys.argv[1:])
+    reports = [json.loads(Path(name).read_text()) for name in sys.argv[1:]]
+    old, new = (dict(ratios(report)) for report in reports)
     for path in old.keys() & new.keys():
         print(f"{path:60} {compared(old[path], new[path])}")
+    before, now = (report.get("instructions") or {} for report in reports)
+    for part in before.keys() & now.keys():
+        apart = abs(now[part] / before[part] - 1) > _APART
+        print(f"{f'instructions.{part}':60} {before[part]:,} -> {now[part]:,} {'*' if apart else ''}")
 
 
 if __name__ == "__main__":
