@@ -6,6 +6,7 @@ by name which process did which run, and how many images were counted.
 """
 
 import asyncio
+import dataclasses
 import functools
 import itertools
 import json
@@ -30,9 +31,10 @@ from schemas.results import ModelInfo
 from schemas.uploads import Record, UploadData
 from streams.fetch.addresses import AddressPolicy
 from streams.fetch.fetcher import Fetcher, FetchLimits
-from streams.fold.changes import Changes, CountRowCache
+from streams.fold.changes import Changes
 from streams.fold.fold import fold
 from streams.fold.outcomes import Done
+from streams.fold.trend_rows.count_rows import CountRowCache
 from streams.kafka.connection import KafkaConnection
 from streams.state.images.hashes import HashIndex
 from streams.state.images.index import ImageIndex
@@ -47,6 +49,7 @@ from streams.units.order import Turn
 from streams.units.unit import Unit
 from streams.units.work import Pace, Work
 
+GATHERING = dataclasses.replace(RULES, gather=True)  # as workers fold
 AT = 1_795_521_600_000  # 2026-11-24T12:00:00Z
 TAGS, PER_IMAGE, USERS = 10_000, 8, 5000
 BEFORE = 1000  # images that are known when counting begins
@@ -138,7 +141,7 @@ class Partition:
         """Fold what a transaction holds; then encode it, put it into batches and apply the rows."""
         changes = Changes(self.state.rows, self.cache)
         for done in outcomes:
-            fold(changes, done, RULES)
+            fold(changes, done, GATHERING)
         if commit:
             await self.ledger.commit(changes, outcomes[-1].record.offset + 1)
 

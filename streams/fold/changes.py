@@ -80,18 +80,17 @@ class Changes:
         return int((self.get("meta", OFFSET_KEY) or {}).get("mark", 0))
 
     def uses(self, key: str) -> int:
-        """How many images a tag's row of all time counts, so far, with those of late; it is not changed."""
-        return self.settled_uses(key) + self._uses_in(recent_key(key))
+        """How many images have a tag, by the key of its row of all time, so far."""
+        return self._recent(recent_key(key)).n + self.settled_uses(key)
+
+    def has_images(self, key: str) -> bool:
+        """Whether any has; mostly that is quicker to tell."""
+        return self._recent(recent_key(key)).n > 0 or self.uses(key) > 0
 
     def settled_uses(self, key: str) -> int:
         """The same without those of late."""
-        return self._uses_in(key)
-
-    def _uses_in(self, key: str) -> int:
         row = self._rows.get(("trends", key))
-        if isinstance(row, CountRow | RecentRow):
-            return row.n
-        return uses_in(self._counts.get(key))
+        return row.n if isinstance(row, CountRow) else uses_in(self._counts.get(key))
 
     def count_row(self, key: str, offset: int) -> CountRow:
         """A row of `trends` to change in place: it is written at the end, removed if nothing is left."""
@@ -108,13 +107,16 @@ class Changes:
 
     def recent_row(self, key: str) -> RecentRow:
         """A tag's row of what came lately, to change in place: likewise."""
+        self.written.add(("trends", key))
+        return self._recent(key)
+
+    def _recent(self, key: str) -> RecentRow:
         place = ("trends", key)
         row = self._rows.get(place)
         if not isinstance(row, RecentRow):
             encoded = self._counts.get(key)
             row = RecentRow(0, 0, []) if encoded is None else self._cache.take(key, encoded, decode_recent)
             self._rows[place] = row
-            self.written.add(place)
         return row
 
     def tell(self, table: str, key: str) -> None:

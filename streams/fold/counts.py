@@ -11,7 +11,7 @@ from streams.fold.changes import Changes, Row
 from streams.fold.retention import Retention
 from streams.fold.rows import ALL, DAY_MS, InterestKey, TrendKey, bucket_start
 from streams.fold.settling import settle
-from streams.fold.trend_rows.recent import BITS, RecentRow, recent_key
+from streams.fold.trend_rows.recent import BITS, MOST_USES, RecentRow, recent_key
 from streams.fold.trend_rows.uploaders import coupon_of
 
 _EVERY = sum(BITS.values())
@@ -88,27 +88,30 @@ class _Moves:
         self._retention = retention
         self._gather = gather
         self._head, self._tail = TrendKey(tenant, ALL, 0, "\x00").encode().split("\x00")
+        self._recent_head = recent_key(self._head)
 
     def move(self, tag: str, was: _Counted, now: _Counted) -> None:
         """Take a tag out of where it was counted, and count it where it is now."""
-        all_time = self._head + tag + self._tail
-        key = recent_key(all_time)
+        key = self._recent_head + tag + self._tail
         row = self._changes.recent_row(key)
         row.o = self._offset
-        before = self._has_images(all_time, row)
+        had = has = self._has_images(tag, row)
+        full = False
         place, sources = was
         if sources is not None:
             row.add(place.at, place.windows, sources, -1)
+            has = self._has_images(tag, row)
         place, sources = now
         if sources is not None:
-            row.add(place.at, place.windows, sources, 1).see(place.at, place.coupon)
-        after = self._has_images(all_time, row)
-        self.tags += after - before
-        if not self._gather or row.is_full or not after:
+            uses = row.add(place.at, place.windows, sources, 1)
+            uses.see(place.at, place.coupon)
+            has, full = True, uses.is_full
+        self.tags += has - had
+        if not self._gather or full or not has or len(row.uses) > MOST_USES:
             settle(self._changes, key, self._retention)
 
-    def _has_images(self, all_time: str, row: RecentRow) -> bool:
-        return row.n > 0 or row.n + self._changes.settled_uses(all_time) > 0
+    def _has_images(self, tag: str, row: RecentRow) -> bool:
+        return row.n > 0 or row.n + self._changes.settled_uses(self._head + tag + self._tail) > 0
 
 
 def _is_placed_alike(old: Row, new: Row) -> bool:

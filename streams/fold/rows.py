@@ -25,10 +25,10 @@
     "deleted": true if it is, "people": what people said of its tags, see `streams.fold.people`}
 `trends`, by window, bucket and tag: {"o", "n": images that have the tag, "by": {add-on: images},
     "u": sketch of the uploaders, base64, absent if none is known; all-time rows also have
-    "first" and "last": earliest and latest event time ever counted, in ms}; in place of the window "recent",
-    start 0: {"o", "n": images more that have the tag, not in its buckets yet, "uses": [[minute since the epoch,
-    bits of the windows besides all time, [add-on, …], images, first and last ms of that minute, or null,
-    coupons of the uploaders, base64], …]}, see `streams.fold.trend_rows.recent`
+    "first" and "last": earliest and latest event time ever counted, in ms}; with
+    "recent" for a window and 0 for its start: {"o", "n": images more than its buckets have, "uses": [[minute
+    since the epoch, bits of the windows besides all time, [add-on, …], images, first and last ms of that
+    minute, coupons of the uploaders, base64], …]}, see `streams.fold.trend_rows.recent`
 `interests`, by user and day of the event time: {"o", "t": {tag: images}}
 `retries`, by source offset: an event whose source was busy: {"o", "due": ms, "attempt": failures so far,
     "since": ms of the first one, "wait": ms of the wait under way, "waited": of all of them, "reason",

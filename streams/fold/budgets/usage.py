@@ -39,7 +39,7 @@ def size_of(record: Record) -> int:
 def fresh_tags(changes: Changes, old: Row | None, new: Row) -> list[str]:
     """The keys of an image's new tags that no image of the tenant has, before its new row is counted."""
     added = set(new["tags"]) - set(old["tags"] if old else ())
-    return [key for key in _trend_keys(new["tenant"], added) if changes.uses(key) <= 0]
+    return [key for key in _trend_keys(new["tenant"], added) if not changes.has_images(key)]
 
 
 def lost_tags(old: Row | None, new: Row) -> list[str]:

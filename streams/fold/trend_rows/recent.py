@@ -13,8 +13,8 @@ from streams.fold.trend_rows.uploaders import COUPON_BYTES
 
 RECENT = "recent"  # takes the window's place in a key
 BITS = {window: 1 << place for place, window in enumerate(WINDOW_SECONDS)}
-MOST_USES = 8  # in a row, each of a minute
-MOST_UPLOADERS = 48  # likewise: 5 bytes each
+MOST_USES = 8  # in a row
+MOST_UPLOADERS = 48  # of one of them: 5 bytes each
 MINUTE_MS = 60_000
 
 
@@ -42,10 +42,17 @@ class Uses(msgspec.Struct, array_like=True):
     def see(self, at: int, coupon: bytes) -> None:
         """Note the event time and the uploader of an image that is put in."""
         past = at - self.minute * MINUTE_MS
-        self.first = past if self.first is None else min(self.first, past)
-        self.last = past if self.last is None else max(self.last, past)
+        if self.first is None or past < self.first:
+            self.first = past
+        if self.last is None or past > self.last:
+            self.last = past
         if not self.users.endswith(coupon):
             self.users += coupon
+
+    @property
+    def is_full(self) -> bool:
+        """Whether they have uploaders enough for their buckets."""
+        return len(self.users) >= MOST_UPLOADERS * COUPON_BYTES
 
     def buckets(self) -> Iterator[tuple[str, int]]:
         """Window and start of each bucket that they count in."""
@@ -77,13 +84,6 @@ class RecentRow(msgspec.Struct):
         uses = Uses(minute, windows, sources, number)
         self.uses.append(uses)
         return uses
-
-    @property
-    def is_full(self) -> bool:
-        """Whether there is enough for the buckets."""
-        if len(self.uses) > MOST_USES:
-            return True
-        return sum([len(uses.users) for uses in self.uses]) >= MOST_UPLOADERS * COUPON_BYTES
 
     def take(self) -> list[Uses]:
         """Give all that is here, and keep nothing."""

@@ -174,14 +174,12 @@ class BucketCounts:
             if more:
                 self.held_tally(add_on).add(tag, more)
 
-    def add(self, tag: int, number: int, add_ons: Iterable[str], rows: int) -> None:
-        """Count so many more uses of a tag, each from all of some add-ons, in so many more rows."""
-        self.rows += rows
+    def add(self, tag: int, number: int, add_ons: Iterable[str]) -> None:
+        """Count so many more uses of a tag, each from all of some add-ons."""
         self.version += 1
-        if number:
-            self.uses.add(tag, number)
-            for add_on in add_ons:
-                self.held_tally(add_on).add(tag, number)
+        self.uses.add(tag, number)
+        for add_on in add_ons:
+            (self.by.get(add_on) or self.held_tally(add_on)).add(tag, number)
 
     def held_tally(self, add_on: str | None) -> Tally:
         """The uses of an add-on, from now on kept if they were not; None stands for all together."""

@@ -147,8 +147,10 @@ class TenantTrends:
             read_counts(new) if new is not None else NO_ROW,
         )
         more = (new is not None) - (old is not None)
-        counts.rows += more
-        self._note_rows(bucket, counts, tag, more)
+        if more:
+            counts.rows += more
+            self._note_rows(bucket, counts, tag, number, more)
+            self._numbers.note(number, more)
 
     def move_recent(self, tag: str, old: bytes | None, new: bytes | None) -> None:
         """Do so for what came lately, which is in several buckets; in each of them it is as good as a row."""
@@ -169,25 +171,26 @@ class TenantTrends:
 
     def _add_uses(self, tag: str, uses: Uses, number: int, rows: int) -> None:
         """Count so many more uses, in so many more rows, in the buckets of some uses."""
-        if number or rows:
-            place = self._numbers.number(tag)
-            for bucket in _buckets_of(uses.minute, uses.windows):
-                counts = self._buckets.get(bucket) or self.held_bucket(bucket)
-                counts.add(place, number, uses.by, rows)
-                if rows:
-                    self._note_rows(bucket, counts, tag, rows)
-
-    def _note_rows(self, bucket: Bucket, counts: BucketCounts, tag: str, more: int) -> None:
-        """Note that a tag has so many more rows in a bucket."""
-        if not more:
+        if not number and not rows:
             return
-        number = self._numbers.number(tag)
+        place, buckets = self._numbers.number(tag), _buckets_of(uses.minute, uses.windows)
+        for bucket in buckets:
+            counts = self._buckets.get(bucket) or self.held_bucket(bucket)
+            if number:
+                counts.add(place, number, uses.by)
+            if rows:
+                counts.rows += rows
+                self._note_rows(bucket, counts, tag, place, rows)
+        if rows:
+            self._numbers.note(place, rows * len(buckets))
+
+    def _note_rows(self, bucket: Bucket, counts: BucketCounts, tag: str, number: int, more: int) -> None:
+        """Note that a tag has so many more rows in a bucket."""
         if bucket == ALL_TIME:
             self._list(tag, number, more)
         if counts.rows == 0:
             del self._buckets[bucket]
             self._starts[bucket.window].remove(bucket.start)
-        self._numbers.note(number, more)
 
     def held_bucket(self, bucket: Bucket) -> BucketCounts:
         """A bucket, from now on kept if it was not."""
