@@ -67,7 +67,7 @@ engines: $(ENGINES)/.ready ## ClickHouse's engine, which one test asks, and skip
 bench: $(VENV)/.dev $(PEERS)/.ready ## measure speed, memory and latency beside others; some 30 minutes (BENCH=--short: 4)
 	@$(BIN)/python -m benchmarks --peers-python $(PEERS)/bin/python $(BENCH)
 
-chaos: $(VENV)/.dev ## kill workers and the broker under load, then count; some 3 minutes (SECONDS=90 WORKERS= SEED= UPLOADS= BROKERS=)
+chaos: $(VENV)/.dev ## kill workers and the broker under load, then count; some 3 minutes (SECONDS=90 WORKERS= SEED= UPLOADS= BROKERS= STREAMS=no)
 	@$(BIN)/python benchmarks/chaos.py
 
 mutants: $(VENV)/.dev ## break one line at a time, and see that a test notices; some 15 minutes (MUTANTS="fence clamp" JOBS=2)

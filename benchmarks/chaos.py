@@ -3,8 +3,8 @@
 Kills and freezes hit inside transactions, where they can (`inside=`). Sources flap meanwhile, publishers have
 four partitioners, state topics are compacted all the time, and one event in 17 is hostile or broken. Settings
 come from the environment: SECONDS, WORKERS, SEED, UPLOADS (at most; publishing pauses while too many wait),
-BROKERS (3: leaders and coordinators move when one is killed). The last line is for machines; the exit status
-is 0 only if everything is exact and no partition stood still.
+BROKERS (3: leaders and coordinators move when one is killed), STREAMS (no: none is written). The last line is
+for machines; the exit status is 0 only if everything is exact and no partition stood still.
 """
 
 import argparse
@@ -47,6 +47,7 @@ def plan(environment: Mapping[str, str]) -> Plan:
         sweep=True,
         snapshot_interval=20.0 if long else 3.0,
         replication=nodes,
+        streams=environment.get("STREAMS") != "no",
     )
 
 

@@ -51,6 +51,7 @@ from streams.units.work import Pace, Work
 
 GATHERING = dataclasses.replace(RULES, gather=True)  # as workers fold
 AT = 1_795_521_600_000  # 2026-11-24T12:00:00Z
+ASSIGNED_ABOVE = 0.5  # else no tag is assigned, and none counted
 TAGS, PER_IMAGE, USERS = 10_000, 8, 5000
 BEFORE = 1000  # images that are known when counting begins
 COUNTED = 100  # images of a transaction, and of a unit's log
@@ -70,7 +71,13 @@ def records(images: int) -> list[Record]:
             names[f"tag{dice.choices(range(TAGS), cum_weights=weights)[0]}"] = 0.9
         url = "data:application/json," + quote(json.dumps(names, separators=(",", ":")))
         user = f"user{dice.randrange(USERS)}"
-        event = UploadData(public_id=f"image-{number}", url=url, user_id=user, event_id=f"event-{number}")
+        event = UploadData(
+            public_id=f"image-{number}",
+            url=url,
+            user_id=user,
+            event_id=f"event-{number}",
+            auto_tagging=ASSIGNED_ABOVE,
+        )
         found.append(
             Record(
                 topic=NAMES.uploads,

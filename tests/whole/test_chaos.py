@@ -1,6 +1,7 @@
 """Exactness where it is hardest: real processes, a real broker, and `kill -9` for all of them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ SHORT = Plan(seed=7, uploads=4000, seconds=20, kills=5, frozen=9, sweep=False)
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("streams", [True, False], ids=["streams", "no streams"])
 async def test_kills_lose_nothing_and_double_nothing(
-    new_broker: Callable[[], EmbeddedBroker], tmp_path: Path
+    new_broker: Callable[[], EmbeddedBroker], tmp_path: Path, *, streams: bool
 ) -> None:
     """Everything that a client can read is what the upload topic alone leads to, whoever was killed.
 
@@ -25,7 +27,7 @@ async def test_kills_lose_nothing_and_double_nothing(
     broker = new_broker()
     broker.port = steady_port()
     broker.start()
-    chaos = Chaos(SHORT, broker, tmp_path)
+    chaos = Chaos(replace(SHORT, streams=streams), broker, tmp_path)
     verdict = await chaos.run()
     assert (verdict.lost, verdict.duplicates) == (0, 0), "\n".join(verdict.lines())
     assert verdict.exact, "\n".join(verdict.lines())

@@ -77,6 +77,8 @@ class Plan:
         replication: Copies of each topic.
         backlog: Uploads that may wait; beyond, publishing pauses, and what is not published in time never is.
         snapshot_interval: Seconds.
+        streams: Whether streams are written and rises told; without, what is counted lately waits in rows of
+            its own.
     """
 
     seed: int
@@ -92,6 +94,7 @@ class Plan:
     replication: int = 1
     backlog: int = 10_000
     snapshot_interval: float = 3.0
+    streams: bool = True
 
 
 class Chaos:
@@ -387,8 +390,8 @@ class Chaos:
 def _environment(hosts: list[str], plan: Plan) -> dict[str, str]:
     return {
         "TAGSTREAM_TAGGER": "stub",
-        "TAGSTREAM_ROLES": "tag,query,trends",
-        "TAGSTREAM_STREAMS": "image.tags,tag.counts",
+        "TAGSTREAM_ROLES": "tag,query,trends" if plan.streams else "tag,query",
+        "TAGSTREAM_STREAMS": "image.tags,tag.counts" if plan.streams else "",
         "TAGSTREAM_REPLICATION": str(plan.replication),
         "TAGSTREAM_ALLOW_SOURCES": ",".join(host.removeprefix("http://") for host in hosts),
         "TAGSTREAM_FETCH_TIMEOUT": str(FETCH_TIMEOUT),
