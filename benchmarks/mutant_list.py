@@ -30,7 +30,44 @@ _CUT = "tests/export/test_cut.py"
 
 _TOLD, _RISES = "tests/streams/test_told.py", "tests/rises/test_rise.py"
 
+_RECENT = "tests/fold/test_recent.py"
+
 MUTANTS = (
+    Mutant(
+        "what waits goes to its buckets twice",
+        "streams/fold/trend_rows/recent.py",
+        "taken, self.uses, self.n = self.uses, [], 0",
+        "taken = self.uses",
+        (f"{_RECENT}::test_nothing_is_counted_otherwise_for_waiting",),
+    ),
+    Mutant(
+        "what waits is counted in windows for which it came too late",
+        "streams/fold/counts.py",
+        "row.add(place.at, place.windows, sources, 1)",
+        "row.add(place.at, 7, sources, 1)",
+        (f"{_RECENT}::test_nothing_is_counted_otherwise_for_waiting",),
+    ),
+    Mutant(
+        "what waits stays when a tag's last image goes",
+        "streams/fold/counts.py",
+        " or full or not has or ",
+        " or full or ",
+        (f"{_RECENT}::test_what_is_withdrawn_leaves_nothing",),
+    ),
+    Mutant(
+        "what waits is never settled by a sweep",
+        "streams/fold/budgets/usage.py",
+        "        settle(changes, key, retention)\n",
+        "        return\n",
+        (f"{_RECENT}::test_a_sweep_settles_what_waits_for_too_long",),
+    ),
+    Mutant(
+        "answers are without what waits",
+        "streams/state/trends/counts.py",
+        "        if not number and not rows:\n",
+        "        if True:\n",
+        (f"{_RECENT}::test_questions_have_the_same_answers",),
+    ),
     Mutant(
         "a stream keeps tags that were withdrawn",
         "streams/fold/streams/image_tags.py",
