@@ -225,7 +225,8 @@ class Settings:
     )
     fetch_concurrency: int = _setting(
         32,
-        "Most fetches at once. Those that take long have other places, three times as many.",
+        "Most fetches at once. Those that take long have other places, three times as many. One of several "
+        "tenants has four fifths of either at most.",
         _at_least(1),
     )
     fetch_per_host: int = _setting(
@@ -270,7 +271,8 @@ class Settings:
     max_image_bytes: int = _setting(30_000_000, "Largest image that is fetched.", _at_least(1))
     max_bytes_in_flight: int = _setting(
         128_000_000,
-        "Most bytes of images in memory; fetches wait beyond. At least two of the largest.",
+        "Most bytes of images in memory; fetches wait beyond. At least two of the largest. One of several "
+        "tenants has four fifths at most.",
         _at_least(2),
     )
     allow_sources: str = _setting(

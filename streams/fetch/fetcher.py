@@ -13,16 +13,16 @@ import aiohttp
 import httpx
 
 from streams.fetch.addresses import AddressPolicy, CheckedResolver, NameLookups
-from streams.fetch.admission import Admission
-from streams.fetch.byte_budget import ByteBudget
 from streams.fetch.circuit_breakers import CircuitBreakers
 from streams.fetch.data_urls import read_data_url
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
 from streams.fetch.files import SourceFiles
 from streams.fetch.object_store import SCHEME, Buckets, ObjectStore
 from streams.fetch.responses import check_response, is_packed, redirect_target, source_fault
+from streams.fetch.room.admission import Admission
+from streams.fetch.room.byte_budget import ByteBudget
+from streams.fetch.room.slots import PLACES_PER_SLOT, FetchSlots, HostSlots
 from streams.fetch.roots import BucketObject, RootedFile, SourceRoots
-from streams.fetch.slots import PLACES_PER_SLOT, FetchSlots, HostSlots
 from streams.fetch.urls import check_url, host_of, shown, too_large
 from streams.fetch.wire.connector import open_connector
 from streams.fetch.wire.request_headers import RequestHeaders
@@ -82,7 +82,7 @@ class FetchLimits:
         deadline: Seconds of the whole fetch, redirects included. Waiting for memory is not the source's fault
             and does not count; a fetch gives that up after as many seconds.
         answer: Seconds in which each request must be connected and its answer's head be there.
-        concurrency: Most fetches at once, but for those that take long: see `streams.fetch.slots`.
+        concurrency: Most fetches at once, but for those that take long: see `streams.fetch.room.slots`.
         per_host: The same from one host, but for those that others overtake.
         max_redirects: Most redirects that are followed.
     """
@@ -144,56 +144,62 @@ class Fetcher:
         """Whether fetches wait for each other's slots or memory, and not for their sources."""
         return self.budget.is_short or self._slots.is_crowded
 
-    async def fetch(self, url: str) -> Fetched:
+    async def fetch(self, url: str, tenant: str = "") -> Fetched:
         """Get the bytes behind an http, https or data URL, or behind one of a root that the operator named.
+
+        Args:
+            url: Where they are.
+            tenant: Of whose share of slots and memory they are.
 
         Raises:
             SourceGoneError: They cannot be had.
             SourceBusyError: They cannot be had now.
         """
         if url[:5].lower() == "data:":
-            return await self._hold(url, "data:", functools.partial(self._read_data_url, url))
+            return await self._hold(url, "data:", tenant, functools.partial(self._read_data_url, url))
         scheme = url.partition(":")[0].lower()
         if scheme == "file":
-            return await self._fetch_file(self._roots.file_at(url))
+            return await self._fetch_file(self._roots.file_at(url), tenant)
         if scheme == SCHEME and self._objects is not None:
-            return await self._fetch_object(url, self._objects)
+            return await self._fetch_object(url, tenant, self._objects)
         if (found := self._roots.object_at(url)) is not None:
-            return await self._fetch_from_bucket(found)
+            return await self._fetch_from_bucket(found, tenant)
         request = self._request(self._roots.http_url(url))
         host = host_of(request.url)
         # The host's slot comes first: who waits for a slow host has none of the slots and of the memory that
         # all share. Its circuit comes after: it may have opened while the fetch waited for the slot.
-        async with self._slots_of(host).hold(), self._slots.hold():
+        async with self._slots_of(host).hold(), self._slots.hold(tenant):
             with self.circuit_breakers.guard(_circuit_of(request), url) as go_on_to:
-                return await self._hold(url, host, functools.partial(self._get, request, go_on_to))
+                return await self._hold(url, host, tenant, functools.partial(self._get, request, go_on_to))
 
-    async def _fetch_file(self, file: RootedFile) -> Fetched:
+    async def _fetch_file(self, file: RootedFile, tenant: str) -> Fetched:
         read = functools.partial(self._files.read, file, self._limits.max_bytes)
-        async with self._slots_of(file.root).hold(), self._slots.hold():
+        async with self._slots_of(file.root).hold(), self._slots.hold(tenant):
             with self.circuit_breakers.guard(file.root, file.url):
-                return await self._hold(file.url, file.root, read)
+                return await self._hold(file.url, file.root, tenant, read)
 
-    async def _fetch_object(self, url: str, objects: ObjectStore) -> Fetched:
+    async def _fetch_object(self, url: str, tenant: str, objects: ObjectStore) -> Fetched:
         read = functools.partial(objects.fetch, url, self._limits.max_bytes)
-        async with self._slots_of(SCHEME).hold(), self._slots.hold():
+        async with self._slots_of(SCHEME).hold(), self._slots.hold(tenant):
             with self.circuit_breakers.guard(SCHEME, url):
-                return await self._hold(url, SCHEME, read)
+                return await self._hold(url, SCHEME, tenant, read)
 
-    async def _fetch_from_bucket(self, found: BucketObject) -> Fetched:
+    async def _fetch_from_bucket(self, found: BucketObject, tenant: str) -> Fetched:
         read = functools.partial(self._buckets.fetch, found, self._limits.max_bytes)
-        async with self._slots_of(found.bucket).hold(), self._slots.hold():
+        async with self._slots_of(found.bucket).hold(), self._slots.hold(tenant):
             with self.circuit_breakers.guard(found.bucket, found.url):
-                return await self._hold(found.url, found.bucket, read)
+                return await self._hold(found.url, found.bucket, tenant, read)
 
     def _slots_of(self, host: str) -> HostSlots:
         """A host's slots, which live as long as someone holds or awaits one."""
         return self._host_slots.setdefault(host, HostSlots(self._limits.per_host))
 
-    async def _hold(self, url: str, host: str, get: Callable[[Admission], Awaitable[bytes]]) -> Fetched:
+    async def _hold(
+        self, url: str, host: str, tenant: str, get: Callable[[Admission], Awaitable[bytes]]
+    ) -> Fetched:
         """Get an image, with memory that is held until it is released."""
         started = time.perf_counter()
-        reservation = self.budget.reserve(host)
+        reservation = self.budget.reserve(host, tenant)
         try:
             data = await Admission(reservation, self._limits.deadline).run(get)
         except TimeoutError:

@@ -11,9 +11,9 @@ import os
 import stat
 from collections.abc import Iterator
 
-from streams.fetch.admission import Admission
 from streams.fetch.dedicated_threads import DedicatedThreads
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
+from streams.fetch.room.admission import Admission
 from streams.fetch.roots import RootedFile
 from streams.fetch.urls import shown, too_large
 

@@ -16,8 +16,8 @@ from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, 
 from obstore.store import LocalStore, from_url
 
 from schemas.errors import SettingsError
-from streams.fetch.admission import Admission
 from streams.fetch.errors import SourceBusyError, SourceError, SourceGoneError
+from streams.fetch.room.admission import Admission
 from streams.fetch.roots import BucketObject
 from streams.fetch.urls import shown, too_large
 

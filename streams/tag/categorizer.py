@@ -79,8 +79,8 @@ class Fetches(Protocol):
     def is_overloaded(self) -> bool:
         """Whether fetches wait for each other, and not for their sources."""
 
-    async def fetch(self, url: str) -> Fetched:
-        """Get the bytes behind a URL."""
+    async def fetch(self, url: str, tenant: str, /) -> Fetched:
+        """Get the bytes behind a URL, of a tenant's share of memory."""
 
 
 class Tags(Protocol):
@@ -192,7 +192,7 @@ class Categorizer:
             stage = "fetch"
             if target.url[:5].lower() != "data:":
                 await turn.wait_for_source(_awaited(upload))
-            with await self._fetch(target.url, turn) as fetched:
+            with await self._fetch(target.url, upload.data.tenant or "", turn) as fetched:
                 turn.go_on()
                 stage = "decode"
                 image = await self._tag(fetched, target.upload, turn)
@@ -273,19 +273,19 @@ class Categorizer:
         offer, always = self._offer, upload.data.retag == "image"
         return second_look(orjson.loads(encoded), offer.models, offer.default_add_ons, always=always)
 
-    async def _fetch(self, url: str, turn: Turn) -> Fetched:
+    async def _fetch(self, url: str, tenant: str, turn: Turn) -> Fetched:
         """Fetch, and once more where the source only hiccuped; longer waits are the retries' business."""
         try:
-            return await self._fetch_once(url, turn)
+            return await self._fetch_once(url, tenant, turn)
         except SourceBusyError as error:
             if error.code == "timeout" or error.retry_after is not None:
                 raise
             await asyncio.sleep(SECOND_ATTEMPT_AFTER)
-            return await self._fetch_once(url, turn)
+            return await self._fetch_once(url, tenant, turn)
 
-    async def _fetch_once(self, url: str, turn: Turn) -> Fetched:
+    async def _fetch_once(self, url: str, tenant: str, turn: Turn) -> Fetched:
         with turn.span.stage("fetch", source=url):
-            return await self._fetcher.fetch(url)
+            return await self._fetcher.fetch(url, tenant)
 
     async def _tag(self, fetched: Fetched, upload: Upload, turn: Turn) -> TaggedImage:
         started = time.perf_counter()

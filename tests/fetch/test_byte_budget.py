@@ -19,9 +19,9 @@ from support.photo_server import PhotoServer, drips, says
 from model import Tagger
 from schemas.results import ModelInfo
 from streams.fetch.addresses import AddressPolicy
-from streams.fetch.byte_budget import ByteBudget, Reservation
 from streams.fetch.errors import SourceBusyError, SourceGoneError
 from streams.fetch.fetcher import Fetcher, FetchLimits
+from streams.fetch.room.byte_budget import ByteBudget, Reservation
 from streams.fold.outcomes import Tagged
 from streams.tag.categorizer import Categorizer, Offer
 from streams.tag.pool import TaggerPool

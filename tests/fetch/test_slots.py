@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from streams.fetch.slots import PLACES_PER_SLOT, FetchSlots, HostSlots
+from streams.fetch.room.slots import PLACES_PER_SLOT, FetchSlots, HostSlots
 
 
 @dataclass
@@ -54,7 +54,7 @@ async def test_quick_fetches_keep_to_the_slots(fetches: Fetches) -> None:
 
 async def test_slow_fetches_leave_their_slots(fetches: Fetches, monkeypatch: pytest.MonkeyPatch) -> None:
     """Until all places apart are taken; one that becomes free is taken by a fetch that waits for it."""
-    monkeypatch.setattr("streams.fetch.slots._PATIENCE", 0.01)
+    monkeypatch.setattr("streams.fetch.room.slots._PATIENCE", 0.01)
     tasks = fetches.start(20)
     assert fetches.slots.most == 8
     await fetches.until_running(8)
@@ -69,7 +69,7 @@ async def test_slow_fetches_leave_their_slots(fetches: Fetches, monkeypatch: pyt
 
 async def test_slots_are_crowded_while_places_are_free(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits then waits for quick fetches; where slow ones have taken all places, for strangers."""
-    monkeypatch.setattr("streams.fetch.slots._PATIENCE", 0.05)
+    monkeypatch.setattr("streams.fetch.room.slots._PATIENCE", 0.05)
     slots = FetchSlots(2, lambda: True)
     fetches = Fetches(slots)
     assert not slots.is_crowded
@@ -84,7 +84,7 @@ async def test_slots_are_crowded_while_places_are_free(monkeypatch: pytest.Monke
 
 async def test_where_more_would_not_get_on_none_begins(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where memory is short. It is asked again and again."""
-    monkeypatch.setattr("streams.fetch.slots._PATIENCE", 0.01)
+    monkeypatch.setattr("streams.fetch.room.slots._PATIENCE", 0.01)
     gets_on = False
     fetches = Fetches(FetchSlots(2, lambda: gets_on))
     tasks = fetches.start(5)

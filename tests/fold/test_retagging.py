@@ -43,7 +43,7 @@ class World:
         self.fetched = 0
         self.offset = 0
 
-    async def fetch(self, url: str) -> Fetched:
+    async def fetch(self, url: str, _tenant: str, /) -> Fetched:
         self.fetched += 1
         found = self.photos[url]
         if isinstance(found, Exception):

@@ -21,7 +21,7 @@ class Source:
     def __init__(self) -> None:
         self.asked = 0
 
-    async def fetch(self, _: str) -> Fetched:
+    async def fetch(self, _: str, _tenant: str, /) -> Fetched:
         self.asked += 1
         return Fetched(b'{"koala": 0.9}', 0.0)
 

@@ -352,7 +352,7 @@ async def test_a_dear_image_holds_up_nobody_behind_it(fussy: FussyTagger) -> Non
             left.set()
 
     class Source:
-        async def fetch(self, _: str) -> Fetched:
+        async def fetch(self, _: str, _tenant: str, /) -> Fetched:
             return Fetched(dear_png(), 0.0)
 
     offer = Offer({"imagga_tagging": ModelInfo("m", "1")}, ("imagga_tagging",))

@@ -26,7 +26,7 @@ class Hiccup:
         self.attempts = 0
         self._error = error
 
-    async def fetch(self, _: str) -> Fetched:
+    async def fetch(self, _: str, _tenant: str, /) -> Fetched:
         self.attempts += 1
         if self.attempts == 1:
             raise self._error
@@ -64,7 +64,7 @@ async def test_a_source_that_needs_time_is_given_time(error: SourceBusyError) ->
 class Steady:
     """A source that always answers."""
 
-    async def fetch(self, _: str) -> Fetched:
+    async def fetch(self, _: str, _tenant: str, /) -> Fetched:
         return Fetched(b"{}", 0.0)
 
 

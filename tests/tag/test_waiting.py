@@ -18,7 +18,7 @@ OFFER = Offer({"imagga_tagging": ModelInfo("stub", "1")}, ("imagga_tagging",))
 class Source:
     """A source that answers at once, and says nothing of its load."""
 
-    async def fetch(self, _: str) -> Fetched:
+    async def fetch(self, _: str, _tenant: str, /) -> Fetched:
         return Fetched(b'{"koala": 0.9}', 0.0)
 
 

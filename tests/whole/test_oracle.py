@@ -154,7 +154,7 @@ def test_a_workload_is_the_same_for_the_same_seed() -> None:
 class Photos:
     """The fetcher's part in a chaos test, without a network."""
 
-    async def fetch(self, url: str) -> Fetched:
+    async def fetch(self, url: str, _tenant: str, /) -> Fetched:
         try:
             return Fetched(orjson.dumps(LOOK(url)), 0.0)
         except BadEvent as bad:

@@ -4,8 +4,8 @@ import asyncio
 import zlib
 from collections.abc import Iterator
 
-from streams.fetch.admission import Admission
 from streams.fetch.errors import SourceGoneError
+from streams.fetch.room.admission import Admission
 from streams.fetch.urls import shown, too_large
 
 _PIECE = 1_048_576  # bytes that are unpacked at a time

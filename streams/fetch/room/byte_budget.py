@@ -10,6 +10,8 @@ for one largest image's, and this goes to one of those that wait, whole: it need
 import asyncio
 from collections import Counter
 
+from streams.fetch.room.shares import TenantShares
+
 _LOOKS = 10  # in how many looks' time a source must be on course to send the rest
 
 
@@ -18,14 +20,16 @@ class Reservation:
 
     Attributes:
         host: Where the image comes from.
+        tenant: Whose it is.
         expected: How many bytes its source claims to send; 0: it does not say.
         arrived: How many have arrived.
         held: How many are counted as used.
         seen: How many had arrived when it was last looked at; None: it was not yet.
     """
 
-    def __init__(self, budget: "ByteBudget", host: str) -> None:
+    def __init__(self, budget: "ByteBudget", host: str, tenant: str) -> None:
         self.host = host
+        self.tenant = tenant
         self.expected = 0
         self.arrived = 0
         self.held = 0
@@ -60,7 +64,8 @@ class ByteBudget:
     """The memory that all images together may take.
 
     Invariants: `used` never exceeds the limit; no host's fetches hold more than half of what is shared, if
-    that is enough for an image; a whole image's room is free, or its holder gives it back without any wait.
+    that is enough for an image; no tenant's images grow beyond its share; a whole image's room is free, or
+    its holder gives it back without any wait.
 
     Args of the constructor: the limit; the size of the largest image; the seconds between two looks at who is
     slow while others wait.
@@ -69,11 +74,12 @@ class ByteBudget:
     def __init__(self, limit: int, largest: int, every: float = 1.0) -> None:
         if limit < 2 * largest:
             raise ValueError(f"{limit} bytes have no room for two images of {largest} bytes")
-        self._shared = limit - largest
-        self._of_one_host = max(self._shared // 2, largest)
+        shared = limit - largest
+        self._shares = TenantShares(shared)
+        self._of_one_host = max(shared // 2, largest)
         self._largest = largest
         self._every = every
-        self._taken = 0
+        self._shared = shared
         self._of_hosts: Counter[str] = Counter()
         self._fetching: set[Reservation] = set()
         self._waiting: dict[Reservation, asyncio.Future[None]] = {}
@@ -83,16 +89,16 @@ class ByteBudget:
     @property
     def used(self) -> int:
         """The bytes that are taken."""
-        return self._taken + (self._whole.held if self._whole else 0)
+        return self._shared - self._shares.free + (self._whole.held if self._whole else 0)
 
     @property
     def is_short(self) -> bool:
-        """Whether anybody waits for memory."""
-        return bool(self._waiting)
+        """Whether anybody waits for memory, and not for its own tenant's share of it."""
+        return any(not self._shares.is_over(each.tenant, self._more(each)) for each in self._waiting)
 
-    def reserve(self, host: str) -> Reservation:
+    def reserve(self, host: str, tenant: str = "") -> Reservation:
         """Begin to count an image that is fetched from `host`."""
-        reservation = Reservation(self, host)
+        reservation = Reservation(self, host, tenant)
         self._fetching.add(reservation)
         return reservation
 
@@ -122,11 +128,10 @@ class ByteBudget:
         self._wake()
 
     def _admits(self, reservation: Reservation, *, is_next: bool) -> bool:
-        needed = max(reservation.expected, min(2 * reservation.arrived, self._largest))
-        more = needed - reservation.held
+        more = self._more(reservation)
         in_share = self._of_hosts[reservation.host] + more <= self._of_one_host
-        if in_share and self._taken + more <= self._shared:
-            self._hold(reservation, needed)
+        if in_share and self._shares.may_take(reservation.tenant, more):
+            self._hold(reservation, reservation.held + more)
             return True
         if is_next and self._whole is None:
             self._hold(reservation, 0)
@@ -135,9 +140,13 @@ class ByteBudget:
             return True
         return False
 
+    def _more(self, reservation: Reservation) -> int:
+        """What a fetch needs beyond what it holds."""
+        return max(reservation.expected, min(2 * reservation.arrived, self._largest)) - reservation.held
+
     def _hold(self, reservation: Reservation, size: int) -> None:
         if reservation is not self._whole:
-            self._taken += size - reservation.held
+            self._shares.charge(reservation.tenant, size - reservation.held)
             self._charge(reservation, size - reservation.held)
         reservation.held = size
         reservation.seen = None

@@ -9,12 +9,14 @@ import contextlib
 import itertools
 from collections.abc import AsyncIterator, Callable
 
+from streams.fetch.room.shares import TenantShares, TenantSlots
+
 _PATIENCE = 0.5  # seconds in a slot
 PLACES_PER_SLOT = 3
 
 
 class FetchSlots:
-    """So many slots, and three times as many places apart.
+    """So many slots, and three times as many places apart; a tenant has a share of either.
 
     Args of the constructor: how many slots; a function that tells whether more fetches would get on now.
 
@@ -24,29 +26,29 @@ class FetchSlots:
 
     def __init__(self, number: int, get_on: Callable[[], bool]) -> None:
         self.most = (1 + PLACES_PER_SLOT) * number
-        self._slots = asyncio.Semaphore(number)
-        self._free_places = PLACES_PER_SLOT * number
+        self._slots = TenantSlots(number)
+        self._places = TenantShares(PLACES_PER_SLOT * number)
         self._get_on = get_on
 
     @property
     def is_crowded(self) -> bool:
         """Whether all slots are held, and not because slow sources have taken all places apart."""
-        return self._slots.locked() and self._free_places > 0
+        return not self._slots.free and self._places.free > 0
 
     @contextlib.asynccontextmanager
-    async def hold(self) -> AsyncIterator[None]:
+    async def hold(self, tenant: str = "") -> AsyncIterator[None]:
         """Wait for a slot and hold it; after a while a place apart instead, once one is free."""
-        await self._slots.acquire()
+        await self._slots.acquire(tenant)
         loop = asyncio.get_running_loop()
         is_apart = False
         moving: asyncio.TimerHandle
 
         def move() -> None:
             nonlocal is_apart, moving
-            if self._free_places and self._get_on():
-                self._free_places -= 1
+            if self._places.may_take(tenant) and self._get_on():
+                self._places.charge(tenant)
                 is_apart = True
-                self._slots.release()
+                self._slots.release(tenant)
             else:
                 moving = loop.call_later(_PATIENCE, move)
 
@@ -56,9 +58,9 @@ class FetchSlots:
         finally:
             moving.cancel()
             if is_apart:
-                self._free_places += 1
+                self._places.charge(tenant, -1)
             else:
-                self._slots.release()
+                self._slots.release(tenant)
 
 
 class HostSlots:

@@ -6,8 +6,8 @@ Its deadline stands still while it waits for room: that is no fault of the sourc
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from streams.fetch.byte_budget import Reservation
 from streams.fetch.errors import SourceBusyError
+from streams.fetch.room.byte_budget import Reservation
 
 _COME_BACK_AFTER = 1.0  # seconds
 
