@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 
 from streams.cli.file_server import FileServer
 from streams.cli.local.embedded_broker import EmbeddedBroker
@@ -20,6 +21,11 @@ log = logging.getLogger(__name__)
 
 # A shell lets what it starts in the background ignore Ctrl-C, and so would the commands that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A busy machine is no fault. Where CI is set, hypothesis has such a profile that draws the same each time.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+if not os.environ.get("CI"):
+    settings.load_profile("busy")
 
 COMPOSE = Path(__file__).parents[1] / "docker-compose.yml"
 SAMPLES = Path(__file__).parents[1] / "streams" / "photos"

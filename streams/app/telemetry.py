@@ -19,6 +19,9 @@ from streams.fetch.fetcher import Fetcher
 from streams.gateway.meter import GatewayMeter
 from streams.kafka.checks.findings import Finding
 from streams.kafka.watch import KafkaWatch
+from streams.repartition.meter import SourceMeter
+from streams.rises.meter import RiseMeter
+from streams.rises.service import RiseService
 from streams.state.replica import Replica
 from streams.tag.meter import InferenceMeter
 from streams.tag.pool import TaggerPool
@@ -46,6 +49,8 @@ class WorkerTelemetry:
         inferences: Is told of batches; likewise.
         queries: Is told of answers; likewise.
         gateway: Is told of calls; likewise.
+        sources: Is told what became of messages of sources; likewise.
+        rises: Is told of records of trends; likewise.
         webhooks: Is told of attempts to deliver notifications; likewise.
         port: Where the metrics are; None: nowhere.
     """
@@ -55,6 +60,8 @@ class WorkerTelemetry:
         self.inferences: InferenceMeter | None = None
         self.queries: QueryMeter | None = None
         self.gateway: GatewayMeter | None = None
+        self.sources: SourceMeter | None = None
+        self.rises: RiseMeter | None = None
         self.webhooks: WebhookMeter | None = None
         self.port: int | None = None
         self._settings = settings
@@ -71,6 +78,8 @@ class WorkerTelemetry:
             self.inferences = InferenceMeter(self._recorder)
             self.queries = QueryMeter(self._recorder)
             self.gateway = GatewayMeter(self._recorder)
+            self.sources = SourceMeter(self._recorder)
+            self.rises = RiseMeter(self._recorder)
             self.webhooks = WebhookMeter(self._recorder)
 
     async def start(self, stack: contextlib.AsyncExitStack) -> None:
@@ -166,6 +175,15 @@ class WorkerTelemetry:
             yield Reading("tagstream_webhooks_pending", service.pending)
             yield Reading("tagstream_webhooks_oldest_seconds", _age(since, steady_time()) if since else 0)
             yield Reading("tagstream_webhooks_behind_records", service.behind)
+
+        self.read(readings)
+
+    def read_rises(self, service: RiseService) -> None:
+        """Tell how many rises go on, where this worker judges."""
+
+        def readings() -> Iterator[Reading]:
+            if service.unit is not None:
+                yield Reading("tagstream_rises", service.unit.going_on)
 
         self.read(readings)
 

@@ -105,7 +105,10 @@ class Worker:
             telling = Telling(self.settings, self._connection, self._telemetry, self._end_process)
             services.append(telling)
         if self.settings.judges_trends:
-            services.append(TellingTrends(self.settings, self._connection, self._end_process, headers))
+            trends = TellingTrends(
+                self.settings, self._connection, self._end_process, headers, self._telemetry
+            )
+            services.append(trends)
         if self.settings.is_page:
             indexes = self._query_indexes
             services.append(ShowingPage(self.settings, self._connection, self._app.names, indexes, self))

@@ -25,8 +25,9 @@ from streams.kafka.consumers import consuming
 from streams.kafka.partition_log import PartitionLog
 from streams.kafka.producers import close_producer, take_over, transaction
 from streams.kafka.topic_ids import topic_id
+from streams.repartition.meter import SourceMeter
 from streams.repartition.resume_points import PARTITION, ResumePoint, checked, key_of, read_resume_points
-from streams.repartition.routing import RoutedRecord, route, route_translated
+from streams.repartition.routing import Routed, route, route_translated
 from streams.units.faults import ClockError, innermost, may_be_fenced
 from streams.units.unit import FENCE_GRACE
 
@@ -45,6 +46,7 @@ class Repartitioning:
         interval: Seconds between two transactions under load; a lone record does not wait.
         end_process: Ends the process, saying where it failed and why.
         translators: How messages of sources become upload events, by topic.
+        meter: Counts what becomes of them; None: nobody does.
     """
 
     connection: KafkaConnection
@@ -53,6 +55,7 @@ class Repartitioning:
     interval: float
     end_process: Callable[[str, BaseException], None]
     translators: Mapping[str, Translator] = field(default_factory=dict)
+    meter: SourceMeter | None = None
 
 
 class InputPartition:
@@ -135,23 +138,25 @@ class InputPartition:
                 if len(records) < _BUSY:
                     await asyncio.sleep(self._shared.interval)
 
-    def _routed(self, records: Sequence[Record], now: int) -> list[RoutedRecord]:
+    def _routed(self, records: Sequence[Record], now: int) -> Routed:
         translator = self._shared.translators.get(self.place.topic)
         if translator is None:
             return route(records, self._shared.partitions, now)
         return route_translated(records, translator, self._shared.partitions, now)
 
-    async def _commit(self, routed: Sequence[RoutedRecord], point: ResumePoint) -> None:
+    async def _commit(self, routed: Routed, point: ResumePoint) -> None:
         if self._closing:
             return
         self._idle.clear()
         try:
             await self._transact(routed, point)
             self.point = point
+            if self._shared.meter is not None:
+                self._shared.meter.note(routed.made)
         finally:
             self._idle.set()
 
-    async def _transact(self, routed: Sequence[RoutedRecord], point: ResumePoint) -> None:
+    async def _transact(self, routed: Routed, point: ResumePoint) -> None:
         producer, names = self._producer, self._shared.names
         if producer is None:
             raise InvariantError("commit before open")
@@ -165,7 +170,7 @@ class InputPartition:
                     record.timestamp,
                     list(record.headers),
                 )
-                for record in routed
+                for record in routed.records
             ]
             row = point.encode()
             sends.append(

@@ -1,8 +1,9 @@
 """Where a record of an upload topic belongs in the log of the state, and as what it goes there. Pure."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -16,7 +17,7 @@ from schemas.origins import (
     untranslated_header,
 )
 from schemas.sources.changes import Skipped
-from schemas.sources.translate import Translated, Translator
+from schemas.sources.translate import Made, Translated, Translator
 from schemas.topics import MAX_FORWARDED_BYTES
 from schemas.uploads import Record, parse_upload
 from streams.kafka.partitioning import partition_for
@@ -41,6 +42,18 @@ class RoutedRecord:
     timestamp: int
 
 
+@dataclass(frozen=True)
+class Routed:
+    """The copies of some records.
+
+    Attributes:
+        made: Of messages of sources: how many became an `event`, were `skipped` or `refused`.
+    """
+
+    records: list[RoutedRecord]
+    made: Counter[str] = field(default_factory=Counter)
+
+
 def owner_of(record: Record, partitions: int) -> int:
     """The partition of a record's image among so many; what is no event goes by the partition it lies in."""
     try:
@@ -49,7 +62,7 @@ def owner_of(record: Record, partitions: int) -> int:
         return record.partition % partitions
 
 
-def route(records: Sequence[Record], partitions: int, now: int) -> list[RoutedRecord]:
+def route(records: Sequence[Record], partitions: int, now: int) -> Routed:
     """The copies of some records, in their order.
 
     Args:
@@ -58,21 +71,20 @@ def route(records: Sequence[Record], partitions: int, now: int) -> list[RoutedRe
         now: Milliseconds since the epoch. No broker takes what is far ahead of that, and a copy must be
             taken; what time a record bears, its headers tell.
     """
-    return [
-        _routed(record, owner_of(record, partitions), now) for record in records if not record.is_tombstone
-    ]
+    events = (record for record in records if not record.is_tombstone)
+    return Routed([_routed(record, owner_of(record, partitions), now) for record in events])
 
 
-def route_translated(
-    records: Sequence[Record], translator: Translator, partitions: int, now: int
-) -> list[RoutedRecord]:
+def route_translated(records: Sequence[Record], translator: Translator, partitions: int, now: int) -> Routed:
     """The upload events that some messages of a source make, in their order; what makes none is left out.
 
     What cannot be translated goes as it is, and says why: it becomes a dead letter.
     """
-    found = []
+    found = list[RoutedRecord]()
+    outcomes = Counter[str]()
     for record in records:
         for made in translator.translate(record):
+            outcomes[_outcome(made)] += 1
             if isinstance(made, Skipped):
                 log.debug("%s passed over: %s", _place_of(record), made.reason)
             elif isinstance(made, Translated):
@@ -85,7 +97,13 @@ def route_translated(
                 found.append(_routed(event, partition_for(made.public_id, partitions), now))
             else:
                 found.append(_routed(_untranslated(record, made), record.partition % partitions, now))
-    return found
+    return Routed(found, outcomes)
+
+
+def _outcome(made: Made) -> str:
+    if isinstance(made, Skipped):
+        return "skipped"
+    return "event" if isinstance(made, Translated) else "refused"
 
 
 def _untranslated(record: Record, error: BadEventError) -> Record:

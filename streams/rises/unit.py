@@ -22,6 +22,7 @@ from streams.kafka.consumers import consuming, partitions_of
 from streams.rises.counts import ReadCounts
 from streams.rises.judging import Asked, judge
 from streams.rises.ledger import Judged, Progress, RiseLedger
+from streams.rises.meter import RiseMeter
 from streams.rises.rise import Rise
 from streams.rises.watchlists import Watchlists
 from streams.rises.windows import Window
@@ -38,12 +39,13 @@ _ASK_EVERY = 2.0  # seconds between two looks at how far uploads are folded in
 
 @dataclass(frozen=True)
 class Judging:
-    """How rises are judged, who hears if it fails, and by topic the header that names its schema."""
+    """How rises are judged, who hears if it fails, by topic the header that names its schema, who counts."""
 
     window: Window
     watchlists: Watchlists
     end_process: Callable[[str, BaseException], None]
     headers: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
+    meter: RiseMeter | None = None
 
 
 class RiseUnit:
@@ -151,6 +153,8 @@ class RiseUnit:
         judged = Judged(Progress(moments[0], moments[-1], positions))
         judged.told, judged.rises = await asyncio.to_thread(self._judge_all, moments)
         await self._ledger.commit(judged)
+        if self._judging.meter is not None:
+            self._judging.meter.note(judged.told)
         for trend in judged.told:
             log.info(
                 "%s: tag %r of tenant %r, %d uses", trend.phase.value, trend.tag, trend.tenant, trend.observed

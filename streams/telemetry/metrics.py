@@ -84,6 +84,8 @@ OUTCOMES = (
 )
 STAGES = ("queue", "fetch", "decode", "infer", "fold", "commit")
 TRANSACTION_ENDS = ("committed", "aborted", "fenced", "unknown")
+SOURCE_OUTCOMES = ("event", "skipped", "refused")
+TREND_PHASES = ("trend.began", "trend.peaked", "trend.ended")
 WEBHOOK_RESULTS = ("delivered", "failed", "postponed", "given_up")
 EXITS = {
     "stopped": "asked to stop",
@@ -141,6 +143,12 @@ _TOO_OFTEN = "420"  # what Cloudinary's clients take for it
 _STATUS = Label(
     "status", "HTTP status codes", _of([_TOO_OFTEN, *(str(status.value) for status in HTTPStatus)])
 )
+_SOURCE_OUTCOME = Label(
+    "outcome",
+    "event: an upload event; skipped: it is about no image's bytes; refused: it became a dead letter",
+    _of(SOURCE_OUTCOMES),
+)
+_TREND_PHASE = Label("phase", ", ".join(TREND_PHASES), _of(TREND_PHASES))
 _WEBHOOK_RESULT = Label("result", ", ".join(WEBHOOK_RESULTS), _of(WEBHOOK_RESULTS))
 _MODEL = (Label("model", "names of models"), Label("model_version", "their versions"))
 _VERSION = (Label("version", "this program's version"), Label("python_version", "of the interpreter"))
@@ -494,6 +502,32 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
             "objects",
             "Objects that no asset named and that were removed.",
             "Many: gateways end between bytes and event, or clients replace what they have just uploaded.",
+        ),
+    ),
+    "Sources and trends": (
+        Metric(
+            "tagstream_source_outcomes_total",
+            Kind.COUNTER,
+            "events",
+            "What was made of messages of sources' topics, as its copies were committed; one may be several.",
+            "refused: the dead letters name the cure; skipped: narrow what the source sends; "
+            "`tagstream sources check` shows what becomes of a message.",
+            (_SOURCE_OUTCOME,),
+        ),
+        Metric(
+            "tagstream_trends_total",
+            Kind.COUNTER,
+            "records",
+            "Records of `image.trends` that this worker committed; one of all that have the role does.",
+            "TAGSTREAM_WATCHLISTS, TAGSTREAM_TRENDS_WINDOW.",
+            (_TREND_PHASE,),
+        ),
+        Metric(
+            "tagstream_rises",
+            Kind.GAUGE,
+            "tags",
+            "Rises that go on; told by the one that judges.",
+            "As for the records.",
         ),
     ),
     "Webhooks": (

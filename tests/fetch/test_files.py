@@ -342,7 +342,7 @@ NAMES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.one_of(st.lists(NAMES, max_size=8).map("".join), st.lists(NAMES, max_size=8).map("/".join), st.text()),
     st.sampled_from(["", "/", "/deep/", "/../"]),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support import fakes
 from support.fakes import NAMES, RULES, done, edit, record, tagged, upload
@@ -149,7 +149,6 @@ EVENTS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(EVENTS, st.sampled_from([{}, {"tags": 2}, {"images": 1}, {"tenants": 1}]))
 def test_what_tenants_have_is_exact(
     events: list[tuple[str, str, list[str] | None]], budgets: Mapping[str, int]

@@ -147,7 +147,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS, st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_counts_equal_the_images_however_events_are_batched(events: list, dice: random.Random) -> None:
     """Law: after any history, cut into any transactions, counts are what the image rows add up to.
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import orjson
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.fakes import NAMES, apply, done, record, tagged, upload
 
@@ -160,7 +160,6 @@ uploads = st.lists(
 )
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(uploads)
 def test_counts_are_those_of_a_world_without_the_user(
     events: list[tuple[str, str | None, dict, int]],

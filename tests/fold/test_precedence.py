@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.fakes import NAMES, RULES, apply, done, edit, record, tagged, upload
 
@@ -59,7 +59,7 @@ told = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of busy machines
+@settings(max_examples=300)
 @given(
     st.lists(told, min_size=1, max_size=6),
     st.sampled_from(["edited", "not edited"]),

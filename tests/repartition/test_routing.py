@@ -20,7 +20,7 @@ def published(**changed: object) -> Record:
 
 
 def routed(record: Record, partitions: int = 4) -> RoutedRecord:
-    (found,) = route([record], partitions, NOW)
+    (found,) = route([record], partitions, NOW).records
     return found
 
 

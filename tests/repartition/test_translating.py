@@ -25,13 +25,15 @@ TRANSLATOR = Translator(topic_mapping({"source": "s3"}))
 
 
 def routed(*records: Record) -> list[RoutedRecord]:
-    return route_translated(records, TRANSLATOR, 12, NOW)
+    return route_translated(records, TRANSLATOR, 12, NOW).records
 
 
 def test_a_message_becomes_events_in_the_partitions_of_their_images() -> None:
     """Each tells the message's place, and a trace goes on; what changes no bytes makes none."""
     trace = ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-    first, bad, last = routed(SEVERAL.record(headers=[trace, ("x", b"y")]))
+    copies = route_translated([SEVERAL.record(headers=[trace, ("x", b"y")])], TRANSLATOR, 12, NOW)
+    first, bad, last = copies.records
+    assert copies.made == {"event": 2, "refused": 1, "skipped": 1}
     assert [found.partition for found in (first, last)] == [
         partition_for("pictures/a.jpg", 12),
         partition_for("pictures/c.jpg", 12),

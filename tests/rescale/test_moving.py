@@ -86,7 +86,7 @@ def sums(states: list[PartitionState]) -> dict[str, object]:
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(EVENTS, st.sampled_from([(2, 5), (4, 12), (1, 2), (3, 4)]))
 def test_sums_stay_what_they_are(
     events: list[tuple[int, str, int, int, set[str]]], step: tuple[int, int]
@@ -101,7 +101,7 @@ def test_sums_stay_what_they_are(
         assert misplaced(state, after) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(EVENTS)
 def test_what_was_moved_can_be_taken_back(events: list[tuple[int, str, int, int, set[str]]]) -> None:
     """Every image is deleted where it is now, and nothing is counted any more."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import schemas
@@ -71,7 +71,6 @@ def test_a_second_failure_replaces_the_explanation_of_the_first() -> None:
     assert read_fault(second) == again
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(
     st.builds(Fault, *[st.text(st.characters())] * 2, st.booleans(), *[st.text(st.characters())] * 2),
     st.lists(st.tuples(st.text() | st.sampled_from(list(FAULT_HEADERS)), st.none() | st.binary())),
@@ -96,7 +95,6 @@ def test_long_messages_are_cut(character: str) -> None:
     assert sum(len(content) for _, content in headers) < 5 * MAX_MESSAGE
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(st.lists(st.tuples(st.text(), st.none() | st.binary())))
 def test_headers_of_others(headers: Headers) -> None:
     """What is no dead letter of ours reads as unknown, without an exception."""

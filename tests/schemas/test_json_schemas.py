@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
 
@@ -470,7 +470,6 @@ UPLOAD_VALIDATOR = Draft202012Validator(published("upload-event"))
 scalars = st.none() | st.text() | st.integers() | st.floats(allow_nan=False) | st.lists(st.text(), max_size=2)
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(st.dictionaries(st.sampled_from(UploadData.__struct_fields__), scalars))
 def test_what_the_parser_accepts_is_valid(fields: dict[str, object]) -> None:
     """No event that is accepted breaks the published schema, but for digits in the place of numbers."""

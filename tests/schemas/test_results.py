@@ -1,7 +1,7 @@
 """Results: ids that repeat, and shapes that Cloudinary's consumers know."""
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.results import (
@@ -30,7 +30,6 @@ def test_result_ids_do_not_change() -> None:
     assert first != result_id(TAGS_CHANGED, "shop", "e1", ["imagga_tagging"], "lite2/1")
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(identities, identities)
 def test_result_ids_tell_results_apart(one: tuple[str, ...], other: tuple[str, ...]) -> None:
     """Ids are equal where all parts are, and only there; names hold neither commas nor control characters."""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import PARSE_CODES, BadEventError
@@ -170,7 +170,6 @@ def test_kafka_without_a_timestamp() -> None:
     assert parse_upload(dated).at == 0
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(9999, 12, 31)))  # noqa: DTZ001
 def test_milliseconds_are_exact(moment: datetime) -> None:
     """No float rounds an event time into the millisecond before."""
@@ -597,7 +596,6 @@ def check_usable(upload: Upload) -> None:
     datetime.fromtimestamp(upload.at / 1000, UTC)
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(st.binary(), wild_headers, keys, times)
 def test_any_bytes(
     value: bytes, headers: list[tuple[str, bytes | None]], key: bytes | None, time: int
@@ -606,7 +604,6 @@ def test_any_bytes(
     check_verdict(record(value, headers=headers, key=key, timestamp=time))
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(st.dictionaries(st.sampled_from(UploadData.__struct_fields__) | st.text(), json_values), wild_headers)
 def test_any_json(data: dict[str, object], headers: list[tuple[str, bytes | None]]) -> None:
     """Whatever the JSON, also with NaN, lone surrogates and large integers: the same."""
@@ -616,7 +613,6 @@ def test_any_json(data: dict[str, object], headers: list[tuple[str, bytes | None
     check_verdict(record(value, headers=BINARY))
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(st.dictionaries(st.sampled_from(["data", "data_base64", "time", "id", "specversion"]), json_values))
 def test_any_cloud_event(attributes: dict[str, object]) -> None:
     """Whatever the attributes of a structured CloudEvent: the same."""
@@ -651,7 +647,6 @@ upload_data = st.builds(
 )
 
 
-@settings(deadline=None)  # a busy machine is no fault
 @given(upload_data)
 def test_round_trip(data: UploadData) -> None:
     """What is encoded from the type is read back with the same fields."""

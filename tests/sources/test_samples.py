@@ -121,7 +121,7 @@ def check_made(made: list[Made], record: Record) -> None:
         told(one, record)
 
 
-@settings(deadline=None, max_examples=300)  # a busy machine is no fault
+@settings(max_examples=300)
 @given(st.sampled_from(SAMPLES), json_values, st.integers(0, 200))
 @example(named("debezium-delete-by-key"), [None], 1)  # a row that is a list
 @example(named("debezium-truncate"), [], 130)  # a kind of change that is a list
@@ -134,7 +134,7 @@ def test_no_broken_sample_ends_in_an_unhandled_error(sample: Sample, value: obje
     check_made(Translator(sample.mapping).translate(record), record)
 
 
-@settings(deadline=None, max_examples=200)  # a busy machine is no fault
+@settings(max_examples=200)
 @given(
     st.sampled_from(sorted(READERS)),
     st.none() | st.binary(max_size=60) | st.binary(max_size=20).map(lambda data: b"\0\0\0\0\1{" + data),

@@ -1,6 +1,7 @@
 """Events of other programs through a broker and a worker: tagged, withdrawn, each once, whoever is killed."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -185,6 +186,12 @@ async def test_each_vendors_events_tag_and_withdraw_once(cluster: Cluster, bucke
     assert place.topic in {f"{cluster.name}.s3", f"{cluster.name}.rows"}
     rows = {key: row for (_, key), row in (await cluster.table("images")).items()}
     assert {row["tenant"] for key, row in rows.items() if "red flower" in key} >= {"acme"}
+    told = re.findall(r'source_outcomes_total{outcome="(\w+)"} (\S+)', await cluster.metrics(0))
+    outcomes = {name: float(number) for name, number in told}
+    copied = await cluster.read(cluster.names.upload_log)
+    assert outcomes["event"] + outcomes["refused"] == len(copied)
+    assert outcomes["refused"] == len(found)
+    assert outcomes["skipped"] == 1  # a video among what Cloudinary tells of as deleted
     assert await cluster.stop(0) == 0
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.image_rows import deleted_row, image_row
 
@@ -126,7 +126,6 @@ def places(page: Page) -> list[tuple[str, int]]:
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(changes, queries, st.sampled_from(["", "t"]), st.integers(1, 8))
 def test_answers_are_those_of_a_naive_filter(
     steps: list[Change], query: ImageQuery, tenant: str, limit: int
@@ -149,7 +148,6 @@ def test_answers_are_those_of_a_naive_filter(
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(changes, st.lists(changes, max_size=6), queries, st.integers(1, 3), st.sampled_from([1, 100, 10_000]))
 def test_pages_show_every_image_once(
     before: list[Change], between: list[list[Change]], query: ImageQuery, limit: int, room: int
@@ -181,7 +179,6 @@ def test_pages_show_every_image_once(
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(changes, changes, queries)
 def test_a_view_stands_still(before: list[Change], after: list[Change], query: ImageQuery) -> None:
     """What a view answers is not touched by later changes, nor by a compaction."""
@@ -216,7 +213,6 @@ def compacted(index: ImageIndex) -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(changes, changes, changes, queries)
 def test_compaction_changes_no_answer(
     before: list[Change], meanwhile: list[Change], after: list[Change], query: ImageQuery
@@ -247,7 +243,6 @@ def check_everything(index: ImageIndex, rows: Rows, query: ImageQuery) -> None:
     assert {tag: view.count(tag) for tag in TAGS} == {tag: counts[tag] for tag in TAGS}
 
 
-@settings(deadline=None)
 @given(
     changes, st.sampled_from(TAGS), st.integers(1, 3), st.sampled_from([BY_LIFT, BY_BOTH]), st.integers(1, 4)
 )
@@ -275,7 +270,6 @@ def test_related_tags_are_counted(steps: list[Change], tag: str, least: int, ord
 weights = st.dictionaries(st.sampled_from((*TAGS, "unheard")), st.sampled_from([0.1, 0.2, 0.25]), max_size=4)
 
 
-@settings(deadline=None)
 @given(changes, weights, st.sets(keys, max_size=3), st.integers(1, 5))
 def test_feed_is_the_best_of_others(
     steps: list[Change], weights: dict[str, float], seen: set[str], limit: int
@@ -378,7 +372,6 @@ def fill(index: ImageIndex, at: int) -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(changes, changes, changes, queries)
 def test_changes_between_the_steps_of_a_compaction_count(
     before: list[Change], meanwhile: list[Change], later: list[Change], query: ImageQuery

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.fold.rows import InterestKey
@@ -65,7 +65,6 @@ def dense(weights: dict[str, float]) -> np.ndarray:
     return np.array([weights.get(tag, 0.0) for tag in TAGS])
 
 
-@settings(deadline=None)
 @given(
     changes_on(days | st.just(-3)),
     st.sampled_from(["", "t"]),
@@ -89,7 +88,6 @@ def test_interests_are_a_decayed_sum(steps: list[Change], tenant: str, user: str
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(st.lists(changes_on(days), min_size=1, max_size=4), st.sampled_from(USERS), st.integers(1, 4))
 def test_similarity_is_the_cosine_of_dense_vectors(rounds: list[list[Change]], user: str, limit: int) -> None:
     """However the matrix came about, scores are cosines, and the best come first."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -156,6 +157,10 @@ async def test_streams_under_kills(cluster: Cluster) -> None:
     assert {each["tenant"] for each in told if each["tag"] == "fog"} == {"acme"}
     by_tag = [each["phase"] for each in told if each["tag"] == "koala"]
     assert by_tag == ["trend.began", "trend.peaked", "trend.ended"]
+    begun = Counter(each["phase"] for each in told)
+    going_on = begun["trend.began"] - begun["trend.ended"]
+    told_by = [re.findall(r"\ntagstream_rises (\S+)", await cluster.metrics(worker)) for worker in (0, 1)]
+    assert sorted(told_by, key=len) == [[], [f"{going_on:.1f}"]]
     await assert_answered(cluster, "", "acme")
 
 

@@ -175,7 +175,7 @@ def events(seed: int) -> Iterator[Done]:
             yield done(offset, upload(name, f"e{chance.randrange(30)}", at=at, user_id=user), **tags)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(), st.integers(1, 9))
 def test_streams_folded_are_the_rows(seed: int, at_once: int) -> None:
     """Law: whatever comes, in transactions of whatever size."""

@@ -21,7 +21,10 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 # Not of the stub, of other roles, of other upload topics.
-OTHERS = ("tagstream_tagger_", "tagstream_gateway_", "tagstream_webhooks_", "tagstream_repartition_")
+OTHERS = (
+    *("tagstream_tagger_", "tagstream_gateway_", "tagstream_webhooks_", "tagstream_repartition_"),
+    "tagstream_rises",
+)
 GIVEN = ("secret-", "image-", "person-", "10.1.2.3", "host-7", "koala", "event-")  # by publishers and callers
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 

@@ -66,7 +66,7 @@ class Life:
 
 
 @pytest.mark.parametrize("window", [6, 1000])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=25),
     st.lists(st.integers(0, 30), max_size=3),

@@ -287,7 +287,7 @@ def test_hostile_authorization_headers(file: Path) -> None:
     )
 
     @given(st.lists(st.lists(pieces, max_size=4).map(b"".join), min_size=1, max_size=3))
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     def ask(values: list[bytes]) -> None:
         assume(not any(value.strip().endswith((b"ts_left", b"ts_default")) for value in values))
         head = b"GET /tags HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
@@ -684,7 +684,7 @@ ODD = st.text(max_size=30) | st.sampled_from(
 
 
 @pytest.mark.slow
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.lists(
         st.tuples(

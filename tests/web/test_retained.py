@@ -162,7 +162,7 @@ ahead = st.sampled_from([-400 * DAY, -DAY, 0, 1, HOUR - 1, HOUR]) | st.integers(
     st.tuples(ahead, ahead, ahead),
     st.lists(st.tuples(st.integers(0, 100 * DAY), st.integers(0, 2)), max_size=8),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_rolling_windows_are_never_refused(
     chosen: Settings, now: int, stream_times: tuple[int, int, int], images: list[tuple[int, int]]
 ) -> None:

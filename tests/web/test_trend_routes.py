@@ -448,7 +448,7 @@ paths = st.sampled_from(
 
 @pytest.mark.slow
 @given(st.data())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_hostile_requests(api: Litestar, fuzzing: "Fuzzing", data: st.DataObject) -> None:
     """Whatever is asked, the answer is JSON with status 200, 400, 404, 405 or 414; never 500."""
     path = data.draw(paths | st.builds(lambda tag: f"/trends/tags/{quote(tag, safe='')}", odd_texts))

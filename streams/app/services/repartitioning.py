@@ -46,6 +46,7 @@ class RepartitioningUploads:
             settings.commit_interval,
             end_process,
             {topic: Translator(mapping) for topic, mapping in settings.mappings.items()},
+            telemetry.sources,
         )
         self._units = units
         self._telemetry = telemetry

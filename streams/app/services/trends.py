@@ -9,6 +9,7 @@ from schemas.topics import TopicNames
 from streams.app.services.membership import Membership
 from streams.app.services.service import Spawn, WebPart
 from streams.app.settings import Settings
+from streams.app.telemetry import WorkerTelemetry
 from streams.kafka.admin import ensure_more_topics
 from streams.kafka.connection import KafkaConnection
 from streams.rises.service import RiseService
@@ -29,12 +30,14 @@ class TellingTrends:
         connection: KafkaConnection,
         end_process: Callable[[str, BaseException], NoReturn],
         headers: Mapping[str, tuple[str, bytes]],
+        telemetry: WorkerTelemetry,
     ) -> None:
         self._settings = settings
         self._connection = connection
         self._names = TopicNames.of(settings)
         self._end_process = end_process
         self._headers = headers
+        self._telemetry = telemetry
         self._service: RiseService | None = None
         self._group = Membership("trends")
 
@@ -50,8 +53,10 @@ class TellingTrends:
             SettingsError: They cannot be read.
         """
         watchlists = await asyncio.to_thread(Watchlists.read, self._settings.watchlists)
-        judging = Judging(WINDOWS[self._settings.trends_window], watchlists, self._end_process, self._headers)
+        window = WINDOWS[self._settings.trends_window]
+        judging = Judging(window, watchlists, self._end_process, self._headers, self._telemetry.rises)
         self._service = RiseService(self._connection, self._names, judging)
+        self._telemetry.read_rises(self._service)
 
     async def start(self, _replica: Replica, spawn: Spawn) -> None:
         """Make the topics that are missing, and join the group."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from support.decoding import outcome, refused
@@ -292,7 +292,6 @@ def test_threads_give_equal_pixels() -> None:
 SAMPLE = saved(photo(96))
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_flipped_byte_never_crashes(data: st.DataObject) -> None:
     """A file with some bytes overwritten is decoded or refused, and nothing else happens."""

@@ -114,7 +114,7 @@ def second_person(scores: NDArray[np.float32], boxes: NDArray[np.float64]) -> fl
     return best
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1), spread=st.floats(0, 3))
 def test_the_head(head: onnxruntime.InferenceSession, seed: int, spread: float) -> None:
     """Per class the best of all anchors; people are as likely as the second person."""

@@ -99,7 +99,7 @@ def test_a_colours_confidence_is_its_share(tagger: SceneTagger) -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_colours_add_up(seed: int, images: int) -> None:
     """Every pixel has one name; every number that scenes are weighed by lies between 0 and 1."""
     pixels = np.random.default_rng(seed).integers(0, 256, (images, 16, 16, 3), np.uint8)
