@@ -1,11 +1,12 @@
 """Rises of tags, from counts alone: when one begins, is at its height and ends; watchlists."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiokafka import ConsumerRecord
-from support.fakes import RULES, done, upload
+from support.fakes import RULES, done, record, upload
 from support.judge.rises import expected_trends
 
 from schemas.errors import SettingsError
@@ -24,7 +25,7 @@ from streams.state.partition import PartitionState
 
 NAMES = TopicNames("app", streams=STREAMS)
 BEGIN = 1_700_002_800  # a full hour
-HOUR, MINUTE = 3600, 60
+HOUR, MINUTE, DAY_MS = 3600, 60, 86_400_000
 
 
 class Counted:
@@ -39,14 +40,17 @@ class Counted:
         self._watchlists = watchlists
         self._number = 0
 
-    def use(self, tag: str, minute: int, users: Sequence[str], tenant: str | None = None) -> None:
-        """Let images be uploaded in a minute, one by each user."""
+    def use(
+        self, tag: str, minute: int, users: Sequence[str], tenant: str | None = None, *, days_old: int = 0
+    ) -> None:
+        """Let images be uploaded in a minute, one by each user; told so many days later."""
         for user in users:
             self._number += 1
-            name, at = f"i{self._number}", (BEGIN + minute * MINUTE) * 1000
-            one = upload(name, f"e{self._number}", at=at, user_id=user, tenant=tenant)
+            name, now = f"i{self._number}", (BEGIN + minute * MINUTE) * 1000
+            one = upload(name, f"e{self._number}", at=now - days_old * DAY_MS, user_id=user, tenant=tenant)
+            event = replace(done(self._number, one, **{tag: 0.9}), record=record(self._number, timestamp=now))
             changes = Changes(self._state.rows)
-            fold(changes, done(self._number, one, **{tag: 0.9}), RULES)
+            fold(changes, event, RULES)
             for table, key, value in list(changes.encoded()):
                 self._state.apply(table, key, value)
             for output in told(changes, NAMES, Share(0, self._state.stream_time)):
@@ -95,11 +99,31 @@ def test_a_rise_from_beginning_to_end() -> None:
     assert began.rise == peaked.rise == ended.rise
     assert (peaked.observed, peaked.uploaders) == (80, 4)
     assert peaked.at < peaked.told_at <= ended.at
+    assert_computed_offline(counted)
+
+
+def assert_computed_offline(counted: Counted) -> None:
+    """Check that what was told of minutes 60 to 300 is what plain arithmetic says."""
     progress = {"first": BEGIN + 60 * MINUTE, "judged": BEGIN + 300 * MINUTE, "offsets": {"0": 10**9}}
     must = expected_trends(counted.records, [progress])
     assert [(each["phase"], each["at"], each["observed"], each["score"]) for each in must] == [
         (trend.phase.value, trend.at, trend.observed, trend.score) for trend in counted.told
     ]
+
+
+def test_the_past_begins_with_the_first_image_though_its_hour_is_not_kept() -> None:
+    """A tenant whose images go back to a year ago is known for longer than the baseline is long."""
+    counted = Counted()
+    counted.use("sea", 0, users(1), days_old=365)
+    counted.use("koala", 10, users(1))
+    for minute in range(0, 300, 2):
+        counted.use("sea", minute, users(1))
+    for minute in range(130, 150):
+        counted.use("koala", minute, users(4))
+    for minute in range(60, 301):
+        counted.judge(minute)
+    assert ("koala", "trend.began") in counted.phases
+    assert_computed_offline(counted)
 
 
 def test_one_persons_burst_is_no_rise() -> None:

@@ -52,14 +52,20 @@ class _Counts:
         return round(union.get_estimate())
 
     def first(self, tenant: str) -> int | None:
-        found = [
+        """When the first image was, by the hour as long as its counts by hour are kept, else by the day."""
+        days, hours = self._starts("day", tenant), self._starts("hour", tenant)
+        if not days:
+            return min(hours, default=None)
+        return min((hour for hour in hours if hour < min(days) + 24 * HOUR), default=min(days))
+
+    def _starts(self, window: str, tenant: str) -> list[int]:
+        return [
             start
-            for (window, start), places in self.shares.items()
-            if window == "hour"
+            for (length, start), places in self.shares.items()
+            if length == window
             for (whose, _), shares in places.items()
             if whose == tenant and shares
         ]
-        return min(found, default=None)
 
     @property
     def tenants(self) -> set[str]:
