@@ -45,7 +45,7 @@ MUTANTS = (
         "streams/fold/counts.py",
         "row.add(place.at, place.windows, sources, 1)",
         "row.add(place.at, 7, sources, 1)",
-        (f"{_RECENT}::test_nothing_is_counted_otherwise_for_waiting",),
+        (f"{_RECENT}::test_what_came_too_late_for_a_bucket_does_not_wait_for_it",),
     ),
     Mutant(
         "what waits stays when a tag's last image goes",

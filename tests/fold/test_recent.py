@@ -227,6 +227,18 @@ def test_a_row_has_an_uploader_who_empties_a_camera_once() -> None:
     assert world.uploaders()["all:0:koala"] == 1
 
 
+def test_what_came_too_late_for_a_bucket_does_not_wait_for_it() -> None:
+    """An image of three days ago waits to be counted in its day and in all, and nowhere else."""
+    world = World(GATHERED)
+    world.commit(world.upload(0, "ann", 3 * DAY_MS, koala=0.9))
+    index = TrendIndex({0: world.state})
+    index.changed(0, "trends", "recent:0:koala", None, world.state.rows["trends"]["recent:0:koala"])
+    at = (world.clock - 3 * DAY_MS) // 1000
+    counts = [index.tenant().count("koala", [Bucket(window, at)]) for window in WINDOWS[1:]]
+    assert counts == [0, 0, 1]
+    assert world.meta()["@offset"]["late"] == 2
+
+
 def test_what_is_withdrawn_leaves_nothing() -> None:
     """The last image of a tag is deleted: no row of it stays, and none was ever written to a bucket."""
     world = World(GATHERED)
