@@ -30,7 +30,7 @@ _CUT = "tests/export/test_cut.py"
 
 _TOLD, _RISES = "tests/streams/test_told.py", "tests/rises/test_rise.py"
 
-_RECENT = "tests/fold/test_recent.py"
+_RECENT = "tests/fold/trend_rows/test_recent.py"
 
 MUTANTS = (
     Mutant(
